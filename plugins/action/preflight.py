@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check every role's variables on the controller, all at once, before the first change."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import typing as t
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+from ..module_utils._preflight import PLATFORMS, check_platform, check_unknown, check_values, report
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+MODULE_UTILS = "ansible_collections.openlab.research_server.plugins.module_utils"
+
+
+def read_yaml(path: Path) -> dict[str, t.Any]:
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
+
+def trusted(value: t.Any) -> t.Any:
+    """Mark the strings of a role's own defaults as templates; they come from this collection, not from a host."""
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        unused, arguments = self.validate_argument_spec(
+            argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}
+        )
+        facts = variables.get("ansible_facts", {})
+        problems = check_platform(facts)
+        for role in arguments["roles"]:
+            if not (ROLES / role / "tasks").is_dir():
+                raise AnsibleError(f"preflight: found role '{role}'; expected a role of this collection")
+            problems += self.check_role(role, variables)
+        host = variables.get("inventory_hostname", "this host")
+        if problems:
+            return {"failed": True, "msg": report(host, problems), "problems": problems}
+        platform = (str(facts["distribution"]), str(facts["distribution_major_version"]))
+        return {"changed": False, "platform": f"{' '.join(platform)}: {PLATFORMS[platform]}"}
+
+    def check_role(self, role: str, variables: dict[str, t.Any]) -> list[str]:
+        specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
+        options = specs.get("main", {}).get("options", {})
+        defaults = trusted(read_yaml(ROLES / role / "defaults" / "main.yml"))
+        internal = trusted(read_yaml(ROLES / role / "vars" / "main.yml"))
+        templar = self._templar.copy_with_new_env(available_variables={**defaults, **internal, **variables})
+        values, problems = {}, check_unknown(role, options, variables)
+        for name in options:
+            raw = variables.get(name, defaults.get(name))
+            if raw is None:
+                continue
+            try:
+                values[name] = templar.template(raw)
+            except AnsibleError as error:
+                problems.append(f"{name}: cannot be evaluated: {error}")
+        problems += check_values(role, options, values)
+        own = f"{MODULE_UTILS}._preflight_{role}"
+        # Cross-checks only make sense on values of the right types.
+        if not problems and importlib.util.find_spec(own) is not None:
+            problems += importlib.import_module(own).check(values)
+        return problems

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold before anything is changed. Pure: values in, sentences out. Private to this collection."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+# Platform -> how far it is tested. Anything else is refused: a half-fitting server is worse than none.
+TESTED = "tested end to end"
+UNTESTED = "same code paths, not run by the project's tests"
+PLATFORMS: dict[tuple[str, str], str] = {
+    ("Debian", "12"): TESTED,
+    ("Debian", "13"): TESTED,
+    ("Ubuntu", "22"): UNTESTED,
+    ("Ubuntu", "24"): UNTESTED,
+    ("RedHat", "9"): UNTESTED,
+    ("AlmaLinux", "9"): UNTESTED,
+    ("Rocky", "9"): UNTESTED,
+}
+ARCHITECTURES = ("x86_64", "aarch64")
+
+
+def check_platform(facts: Mapping[str, t.Any]) -> list[str]:
+    """Say why this machine is not one of the supported platforms; nothing if it is."""
+    distribution = str(facts.get("distribution", ""))
+    release = str(facts.get("distribution_major_version", ""))
+    if not distribution:
+        return ["facts: found no distribution; expected gathered facts; run the play with 'gather_facts: true'"]
+    supported = ", ".join(sorted({" ".join(key) for key in PLATFORMS}))
+    problems = []
+    if (distribution, release) not in PLATFORMS:
+        problems.append(f"platform: found {distribution} {release}; expected one of {supported}; reinstall the machine")
+    if facts.get("architecture") not in ARCHITECTURES:
+        problems.append(f"platform: found architecture {facts.get('architecture')}; expected {' or '.join(ARCHITECTURES)}")
+    if facts.get("service_mgr") != "systemd":
+        problems.append(f"platform: found service manager {facts.get('service_mgr')}; expected systemd")
+    return problems
+
+
+def check_unknown(role: str, options: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Name every variable with the role's prefix that the role does not have: a typing error would be ignored in silence."""
+    known = sorted(options)
+    problems = []
+    for name in sorted(names):
+        if name.startswith(f"{role}_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"the role has: {', '.join(known)}"
+            problems.append(f"{name}: unknown variable of role '{role}'; {hint}")
+    return problems
+
+
+def check_values(role: str, options: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> list[str]:
+    """Validate values against the role's argument spec, as Ansible would when the role starts."""
+    known = {name: values[name] for name in options if name in values}
+    result = ArgumentSpecValidator(dict(options)).validate(known)
+    return [f"role '{role}': {message}" for message in result.error_messages]
+
+
+def report(host: str, problems: Iterable[str]) -> str:
+    """One message with every problem, so that a second run is not needed to learn of the next."""
+    found = list(problems)
+    noun = "problem" if len(found) == 1 else "problems"
+    return "\n".join([f"{len(found)} {noun} with {host}; nothing has been changed:", *(f"  - {line}" for line in found)])

@@ -1,0 +1,11 @@
+# Source from the repository root: the tools of .venv, the collections of .cache.
+root=$(git rev-parse --show-toplevel)
+export PATH="$root/.venv/bin:$PATH"
+export ANSIBLE_COLLECTIONS_PATH="$root/.cache/collections"
+export ANSIBLE_CONFIG="$root/ansible.cfg"
+export ANSIBLE_HOME="$root/.cache/ansible"
+export MOLECULE_GLOB='molecule/*/molecule.yml'
+# PYTHONPATH lets tests import the collection as Ansible does.
+export PYTHONPATH="$root/.cache/collections"
+# CI=true makes conda accept terms of service by itself and would hide what a real host does.
+unset CI root
