@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find, from the controller, the port on which the host's SSH server answers."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._ssh_endpoint import Client, candidates, no_answer, parse_client, with_alias
+
+BANNER_LIMIT = 8192
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars or {})
+        unused, arguments = self.validate_argument_spec(
+            argument_spec={
+                "ports": {"type": "list", "elements": "int", "required": True},
+                "timeout": {"type": "int", "default": 5},
+            }
+        )
+        if self._connection.transport != "ssh":
+            return {"changed": False, "found": False}
+        host = self._connection.get_option("host")
+        arguments_of_ssh = self._arguments()
+        client = read_client(host, arguments_of_ssh)
+        ports = candidates(arguments["ports"], client.port)
+        failures: dict[int, str] = {}
+        for port in ports:
+            try:
+                if client.proxied:
+                    log_in(host, port, arguments_of_ssh, client.alias, arguments["timeout"])
+                else:
+                    read_banner(client.hostname, port, arguments["timeout"])
+            except OSError as error:
+                failures[port] = str(error.strerror or error)
+                continue
+            return {
+                "changed": False,
+                "found": True,
+                "port": port,
+                "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", client.alias),
+            }
+        raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
+
+    def _arguments(self) -> list[str]:
+        """What Ansible itself would hand to ssh, apart from the port."""
+        option = self._connection.get_option
+        arguments = [*shlex.split(option("ssh_common_args") or ""), *shlex.split(option("ssh_extra_args") or "")]
+        if option("remote_user"):
+            arguments += ["-l", option("remote_user")]
+        if option("private_key_file"):
+            arguments += ["-i", str(option("private_key_file"))]
+        return arguments
+
+
+def read_client(host: str, arguments: list[str]) -> Client:
+    """What the ssh client's own configuration says about this host (``ssh -G`` opens no connection)."""
+    done = subprocess.run(
+        ["ssh", *arguments, "-G", host], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30
+    )
+    if done.returncode != 0:
+        raise AnsibleConnectionFailure(f"the ssh client refuses its own options for {host}: {done.stderr.strip()}")
+    return parse_client(host, done.stdout)
+
+
+def read_banner(hostname: str, port: int, timeout: float) -> None:
+    """Return once the identification string of an SSH server has come (RFC 4253 section 4.2); raise OSError otherwise."""
+    deadline = time.monotonic() + timeout
+    received = b""
+    with socket.create_connection((hostname, port), timeout=timeout) as connection:
+        while not any(line.startswith(b"SSH-") for line in received.split(b"\n")[:-1]):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or len(received) > BANNER_LIMIT:
+                raise OSError("connected, but what answers is not an SSH server")
+            connection.settimeout(remaining)
+            try:
+                chunk = connection.recv(256)
+            except TimeoutError:
+                raise OSError(f"connected, but no SSH banner within {timeout:g} s") from None
+            if not chunk:
+                raise OSError("connected, but the other side closed without an SSH banner")
+            received += chunk
+
+
+def log_in(host: str, port: int, arguments: list[str], alias: str, timeout: int) -> None:
+    """Behind a jump host only ssh itself can tell whether the server answers; raise OSError if it does not."""
+    command = ["ssh", *arguments, "-p", str(port), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={timeout}"]
+    command += ["-o", f"HostKeyAlias={alias}", host, "true"]
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=4 * timeout
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"no login within {4 * timeout} s") from None
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise OSError(lines[-1] if lines else f"ssh ended with {done.returncode}")

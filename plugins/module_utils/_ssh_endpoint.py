@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the SSH server of a host may be found. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Client(NamedTuple):
+    """What the ssh client's configuration says about one host."""
+
+    hostname: str
+    """Address to connect to, after HostName in ssh_config."""
+    port: int
+    alias: str
+    """Name under which the host's key is known, whatever the port (HostKeyAlias in ssh_config(5))."""
+    proxied: bool
+    """Whether the host is reached through another one."""
+
+
+def parse_client(host: str, listing: str) -> Client:
+    """Read the output of ``ssh -G``: one lower-case keyword and its value per line."""
+    values: dict[str, str] = {}
+    for line in listing.splitlines():
+        keyword, unused, value = line.partition(" ")
+        values.setdefault(keyword, value)
+    hostname = values.get("hostname", host)
+    return Client(
+        hostname=hostname,
+        port=int(values.get("port", "22")),
+        alias=values.get("hostkeyalias", "") or hostname,
+        proxied=any(values.get(keyword, "none") != "none" for keyword in ("proxyjump", "proxycommand")),
+    )
+
+
+def candidates(wanted: Iterable[int], configured: int) -> list[int]:
+    """The ports to try, in order, each once."""
+    return list(dict.fromkeys([*wanted, configured]))
+
+
+def with_alias(common_args: str, alias: str) -> str:
+    """The arguments, with the host's identity bound to its name instead of its name and port."""
+    if "hostkeyalias" in common_args.lower():
+        return common_args
+    return f"{common_args} -o HostKeyAlias={alias}".strip()
+
+
+def no_answer(hostname: str, failures: Mapping[int, str]) -> str:
+    """One message with every port that was tried."""
+    tried = "; ".join(f"port {port}: {reason}" for port, reason in failures.items())
+    return (
+        f"no SSH server answers at {hostname} ({tried}). Expected one on these ports. Check that the machine is up and its "
+        "address right; if its SSH server listens elsewhere today, add that port to 'sshd_previous_ports'."
+    )
