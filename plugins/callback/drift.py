@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listen to a run in check mode and report what has drifted."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import tempfile
+import typing as t
+from pathlib import Path
+
+import yaml
+from ansible import context
+from ansible.playbook.handler import Handler
+from ansible.plugins.callback import CallbackBase
+from ansible.utils.color import ANSIBLE_COLOR
+
+from ..plugin_utils._drift_report import DriftReport, Outcome, TaskRef, label
+from ..plugin_utils._drift_summary import render
+
+DOCUMENTATION = r"""
+name: drift
+type: aggregate
+short_description: report what a run in check mode would change
+description:
+  - Listens to a run with C(--check --diff) and writes what it would change, per host, as a JSON report.
+    Prints a short summary at the end. In a run without C(--check) it does nothing.
+  - It only listens. The result of a run is the same with and without it.
+  - Tasks with C(no_log) are named and nothing else of them is told. A task with C(diff=false) shows no difference.
+  - Besides being enabled, it can be the stdout callback. Then the summary is all that is printed.
+  - The report is described in C(docs/drift-report.schema.json) of the collection.
+author: openlab.research_server maintainers
+options:
+  report:
+    description:
+      - File to write the report to. It is replaced in one step and only its owner can read it, mode V(0600),
+        because differences may show what a file on a server says. Its directory is created with mode V(0700).
+    type: path
+    default: ~/.local/state/research-server/drift.json
+    env:
+      - name: RESEARCH_SERVER_DRIFT_REPORT
+    ini:
+      - section: callback_drift
+        key: report
+  previous:
+    description:
+      - Report of the last run. Differences that are not in it are marked as new.
+      - If left out, it is the file that O(report) names, as it was before this run.
+      - A file that does not exist, or cannot be understood, is no previous report.
+    type: path
+    env:
+      - name: RESEARCH_SERVER_DRIFT_PREVIOUS
+    ini:
+      - section: callback_drift
+        key: previous
+  summary:
+    description: Print the summary. V(drift) prints it only if a host is not clean.
+    type: str
+    choices: [always, drift, never]
+    default: always
+    env:
+      - name: RESEARCH_SERVER_DRIFT_SUMMARY
+    ini:
+      - section: callback_drift
+        key: summary
+  progress:
+    description: Print the name of each play when it begins, on standard error.
+    type: bool
+    default: false
+    env:
+      - name: RESEARCH_SERVER_DRIFT_PROGRESS
+    ini:
+      - section: callback_drift
+        key: progress
+requirements:
+  - enable in C(callbacks_enabled) of C(ansible.cfg), or run C(bin/research-server-drift) of the collection
+"""
+
+EXAMPLES = r"""
+ansible.cfg: |
+  [defaults]
+  callbacks_enabled = openlab.research_server.drift
+
+  [callback_drift]
+  report = reports/drift.json
+
+shell: |
+  ansible-playbook openlab.research_server.drift -i lab --check --diff
+"""
+
+COLLECTION = "openlab.research_server."
+ROOT = Path(__file__).parents[2]
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no type information
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "openlab.research_server.drift"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What a run without --check changes is a repair.
+        self.disabled = not context.CLIARGS.get("check", False)
+        self._report = DriftReport(version=collection_version(), started=now())
+        self._previous: dict[str, t.Any] | None = None
+        self._plays: list[str] = []
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        self._plays = [play.get_name() for play in playbook.get_plays()]
+        self._previous = self._previous or read_report(Path(self.get_option("previous") or self.get_option("report")))
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        if self._plays:
+            self._plays.pop(0)
+        if self.get_option("progress"):
+            self._display.display(play.get_name(), stderr=True)
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._report.record(*unpack(result, "changed" if result.is_changed() else "ok"))
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            self._report.record(*unpack(result, "failed"))
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._report.record(*unpack(result, "unreachable"))
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        if self._plays:
+            # Ansible ends the whole run when all hosts of one play have failed, whatever the others still had to do.
+            self._report.problem(
+                f"the run ended before the play '{self._plays[0]}'; "
+                "hosts without a failure were not compared to the end"
+            )
+        path = Path(self.get_option("report"))
+        report = self._report.to_dict(
+            finished=now(),
+            failures=stats.failures,
+            unreachable=stats.dark,
+            previous=self._previous,
+        )
+        try:
+            write_private(path, json.dumps(report, indent=2) + "\n")
+        except OSError as error:
+            self._display.warning(f"drift: no report written: {error}")
+        if self.get_option("summary") == "always" or (self.get_option("summary") == "drift" and report["exit_code"]):
+            # Only a terminal has a width; a pipe gets whole lines.
+            width = shutil.get_terminal_size().columns if ANSIBLE_COLOR else 0
+            self._display.display(render(report, color=ANSIBLE_COLOR, width=width))
+
+
+def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachable"]) -> tuple[str, TaskRef, Outcome]:
+    """All that this plugin knows about Ansible's objects; ansible-core 2.18 has only the names with an underscore."""
+    host, task = result._host.get_name(), result._task
+    if kind == "ok":
+        return host, TaskRef(""), Outcome(kind)
+    # The values of this host and this run, where `task` may still hold templates.
+    fields, data = result._task_fields, result._result
+    role = task._role.get_name(include_role_fqcn=True) if task._role else None
+    file, _, line = (task.get_path() or "").rpartition(":")
+    reference = TaskRef(
+        name=str(fields.get("name") or task.action),
+        role=role.removeprefix(COLLECTION) if role else None,
+        file=file or None,
+        line=int(line) if line.isdigit() else None,
+        handler=isinstance(task, Handler),
+    )
+    looped = (task.loop is not None or task.loop_with) and isinstance(data.get("results"), list)
+    results = [entry for entry in data["results"] if entry.get(kind)] if looped else [data]
+    hidden = bool(
+        fields.get("no_log") or "censored" in data or any(entry.get("_ansible_no_log") for entry in [data, *results])
+    )
+    if hidden:
+        return host, reference, Outcome(kind, hidden=True)
+    named = bool(task.loop_control and task.loop_control.label)
+    items = [
+        entry.get("_ansible_item_label") if named else entry.get(entry.get("ansible_loop_var", "item"))
+        for entry in results
+    ]
+    return (
+        host,
+        reference,
+        Outcome(
+            kind,
+            items=tuple(label(item) for item in items) if looped else (),
+            # A module may return a difference although its task says `diff: false`.
+            diffs=[entry["diff"] for entry in results if entry.get("diff")] if fields.get("diff") is not False else (),
+            message="\n".join(message for entry in results or [data] for message in messages(entry)),
+        ),
+    )
+
+
+def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Why it failed; a command says it on its standard error."""
+    for key in ("msg", "reason", "module_stderr", "stderr"):
+        text = str(entry.get(key) or "").strip()
+        if text:
+            yield "\n".join(text.splitlines()[-5:])
+
+
+def collection_version() -> str:
+    """The version of the installed collection, or of its source."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return str(json.loads((ROOT / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"])
+    with contextlib.suppress(OSError, yaml.YAMLError, KeyError):
+        return str(yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"])
+    return "unknown"
+
+
+def read_report(path: Path) -> dict[str, t.Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return report if isinstance(report, dict) else None
+    return None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file in one step. Nobody but its owner ever reads it, or half of it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)

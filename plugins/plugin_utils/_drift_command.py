@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command research-server-drift: run drift.yml, read its report, end with its exit code. Private."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import typing as t
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PLAYBOOK = "openlab.research_server.drift"
+CALLBACK = "openlab.research_server.drift"
+COULD_NOT_RUN = 1
+DESCRIPTION = """\
+Ask what site.yml would change on the servers, without changing anything. Writes a JSON report and prints a summary.
+Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE."""
+EPILOG = """\
+exit codes, the most severe that applies (3 before 4 before 2):
+  0  clean        every host is as the inventory says
+  2  drift        at least one host differs
+  3  failed       a task failed, or the run ended early: part of the answer is missing
+  4  unreachable  at least one host could not be reached
+  1               the command line is wrong, or ansible-playbook could not run; the last report is left as it was"""
+
+
+class CommandError(Exception):
+    """Why there is no report."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> t.NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(COULD_NOT_RUN, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = _Parser(
+        prog="research-server-drift",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "-i", "--inventory", action="append", metavar="PATH", help="inventory; default: that of ansible.cfg"
+    )
+    made.add_argument("-l", "--limit", metavar="PATTERN", help="compare only these hosts")
+    made.add_argument(
+        "--report",
+        type=Path,
+        default=_default_report(),
+        metavar="FILE",
+        help="JSON report, mode 0600; default: %(default)s",
+    )
+    made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean")
+    made.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; -vvv for more")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options, extra = parser().parse_known_args(arguments)
+    try:
+        return run(options, extra)
+    except CommandError as error:
+        print(f"research-server-drift: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        return COULD_NOT_RUN
+
+
+def run(options: argparse.Namespace, extra: Sequence[str]) -> int:
+    report = options.report.absolute()
+    try:
+        report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A name of this run's own: a report that is found there was written by this run.
+        workplace = tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}.")
+    except OSError as error:
+        raise CommandError(f"cannot write the report: {error}") from error
+    with workplace as directory:
+        fresh = Path(directory) / report.name
+        environment = {**os.environ, **ansible_environment(os.environ, fresh=fresh, previous=report, options=options)}
+        status = subprocess.run(
+            [find_ansible(), *ansible_arguments(options, extra)], env=environment, check=False
+        ).returncode
+        try:
+            exit_code = int(json.loads(fresh.read_text(encoding="utf-8"))["exit_code"])
+        except (OSError, ValueError, KeyError) as error:
+            raise CommandError(
+                f"ansible-playbook ended with {status} and left no report; see its message above"
+            ) from error
+        fresh.replace(report)
+    # Both tell of the same run. A failure that only Ansible knows of must not end as `clean`.
+    return 3 if status and exit_code in (0, 2) else exit_code
+
+
+def ansible_arguments(options: argparse.Namespace, extra: Sequence[str]) -> list[str]:
+    arguments = [PLAYBOOK, "--check", "--diff"]
+    for inventory in options.inventory or []:
+        arguments += ["--inventory", inventory]
+    if options.limit:
+        arguments += ["--limit", options.limit]
+    if options.verbose:
+        arguments.append("-" + "v" * options.verbose)
+    return arguments + list(extra)
+
+
+def ansible_environment(
+    environment: Mapping[str, str], *, fresh: Path, previous: Path, options: argparse.Namespace
+) -> dict[str, str]:
+    """What to add to the environment of ansible-playbook."""
+    added = {
+        "RESEARCH_SERVER_DRIFT_REPORT": str(fresh),
+        "RESEARCH_SERVER_DRIFT_PREVIOUS": str(previous),
+        "RESEARCH_SERVER_DRIFT_SUMMARY": "drift" if options.quiet else "always",
+        "ANSIBLE_RETRY_FILES_ENABLED": "false",
+    }
+    if options.verbose:
+        enabled = [name for name in environment.get("ANSIBLE_CALLBACKS_ENABLED", "").split(",") if name]
+        added["ANSIBLE_CALLBACKS_ENABLED"] = ",".join([*enabled, CALLBACK])
+    else:
+        added["ANSIBLE_STDOUT_CALLBACK"] = CALLBACK
+        added["RESEARCH_SERVER_DRIFT_PROGRESS"] = str(sys.stderr.isatty()).lower()
+    return added
+
+
+def find_ansible() -> str:
+    """ansible-playbook of the virtual environment that runs this command, else of the PATH."""
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("ansible-playbook", path=beside) or shutil.which("ansible-playbook")
+    if not found:
+        raise CommandError(
+            f"found no ansible-playbook in {beside} or on the PATH; activate the virtual environment that Ansible is in"
+        )
+    return found
+
+
+def _default_report() -> Path:
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "research-server" / "drift.json"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
