@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(tmp, variables)
-        unused, arguments = self.validate_argument_spec(
+        _result, arguments = self.validate_argument_spec(
             argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}
         )
         facts = variables.get("ansible_facts", {})

@@ -1,0 +1,78 @@
+# One command per job; `make help` lists them. CI calls the same ones.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+ENV := . tests/env.sh &&
+LAB_MIRROR ?= auto
+
+.PHONY: help
+help:  ## This list
+	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-22s %s\n", $$1, $$2}'
+
+.PHONY: venv
+venv:  ## .venv and the collections, from pinned requirements
+	@tests/setup/venv
+
+.PHONY: requirements
+requirements:  ## Freeze requirements/dev.in into requirements/dev.txt
+	@tests/setup/freeze
+
+## People
+
+.PHONY: demo
+demo: venv  ## Two bare machines become research servers; LAB_MIRROR=auto|local|official
+	@$(ENV) python tests/demo/demo.py up --mirror $(LAB_MIRROR)
+
+.PHONY: demo-down
+demo-down: venv  ## Remove all that the demo made
+	@$(ENV) python tests/demo/demo.py down
+
+.PHONY: new-lab
+new-lab: venv  ## A lab's own repository: make new-lab DIR=../our-lab
+	@$(ENV) ansible-playbook playbooks/new_lab.yml -i localhost, -e new_lab_directory="$(abspath $(DIR))"
+
+.PHONY: build
+build: venv  ## The installable artifact, in .cache/artifact/
+	@$(ENV) ansible-galaxy collection build --force --output-path .cache/artifact .
+
+## Tests
+
+.PHONY: test
+test: venv  ## Everything: gates, unit and integration tests, scenarios on Debian 12 and 13, the demo
+	@$(ENV) python tests/run.py all
+
+.PHONY: test-quick
+test-quick: venv  ## The part without containers
+	@$(ENV) python tests/run.py quick
+
+.PHONY: lint
+lint: venv  ## ansible-lint (production), yamllint, ruff, mypy --strict, documentation, changelog
+	@$(ENV) python tests/run.py lint
+
+.PHONY: unit
+unit: venv  ## Unit tests
+	@$(ENV) python tests/run.py unit
+
+.PHONY: sanity
+sanity: venv  ## ansible-test sanity, without ignore files
+	@$(ENV) python tests/run.py sanity
+
+.PHONY: integration
+integration: venv  ## Modules against a real conda, without containers
+	@$(ENV) python tests/run.py integration
+
+molecule-%: venv testbed  ## One scenario: make molecule-sshd
+	@$(ENV) molecule test --scenario-name $*
+
+## Test bed
+
+.PHONY: testbed
+testbed: venv  ## Docker Engine, host images, mirror, network
+	@$(ENV) python tests/testbed/testbed.py up
+
+.PHONY: testbed-down
+testbed-down: venv  ## Remove the test bed's containers and network, keep its caches
+	@$(ENV) python tests/testbed/testbed.py down
+
+.PHONY: format
+format: venv  ## Format Python
+	@$(ENV) ruff format . && ruff check --fix .

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the project's tests, stage by stage, with progress, logs and one count at the end.
+
+usage: run.py all|quick|STAGE...        (stages and groups: the table below)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOGS = ROOT / ".cache" / "logs"
+# Scenarios spend half of their time waiting for hosts; a third at once gained nothing on two cores.
+WORKERS = int(os.environ.get("TEST_WORKERS", "2"))
+# A hanging stage must end as a failure, with its log, before CI's own limit.
+STAGE_LIMIT_SECONDS = 1800
+PYTEST_SUMMARY = re.compile(r"^=*\s*((?:\d+ (?:passed|failed|errors?|skipped|warnings?|deselected|xfailed|xpassed)(?:, )?)+) in [\d.]+s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command with a name. A gate counts as one test; a stage that runs pytest counts its tests."""
+
+    name: str
+    command: Sequence[str]
+    groups: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    stage: Stage
+    seconds: float
+    passed: int
+    failed: int
+    skipped: int
+    log: Path
+
+
+def stage(name: str, command: str, *groups: str) -> Stage:
+    return Stage(name, ("sh", "-c", command), frozenset(groups))
+
+
+GATES = (
+    stage("yamllint", "yamllint -s .", "lint", "quick"),
+    stage("ansible-lint", "ansible-lint --offline --profile production", "lint", "quick"),
+    stage("ruff", "ruff check . && ruff format --check .", "lint", "quick"),
+    stage("mypy", "mypy --strict plugins tests/run.py tests/setup tests/testbed tests/demo", "lint", "quick"),
+    stage("documentation", "antsibull-docs lint-collection-docs . --plugin-docs --skip-rstcheck", "lint", "quick"),
+    stage("changelog", "antsibull-changelog lint", "lint", "quick"),
+    stage("unit", "pytest -q tests/unit", "unit", "quick"),
+    stage("sanity", "tests/setup/sanity", "sanity", "quick"),
+    stage("artifact", "pytest -q tests/artifact", "artifact", "quick"),
+)
+TESTBED = stage("testbed", "python tests/testbed/testbed.py up", "testbed")
+INTEGRATION = stage("integration", "python tests/testbed/testbed.py mirror && pytest -q tests/integration", "integration")
+DEMO = stage("demo", "pytest -q -s tests/demo", "demo")
+
+
+def scenarios() -> list[Stage]:
+    """One stage per molecule scenario; those that need a machine of their own are opt-in by their name's ending."""
+    found = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    return [stage(f"molecule {name}", f"molecule test -s {name}", "molecule") for name in found if not opt_in(name)]
+
+
+def opt_in(scenario: str) -> bool:
+    return (ROOT / "molecule" / scenario / "OPT_IN.md").is_file()
+
+
+def count(text: str) -> tuple[int, int, int]:
+    """Add up pytest's summary lines: passed, failed (with errors), skipped."""
+    passed = failed = skipped = 0
+    for summary in PYTEST_SUMMARY.findall(text):
+        for number, word in re.findall(r"(\d+) (\w+)", summary):
+            passed += int(number) * (word in {"passed", "xfailed"})
+            failed += int(number) * (word in {"failed", "error", "errors", "xpassed"})
+            skipped += int(number) * (word == "skipped")
+    return passed, failed, skipped
+
+
+def run(job: Stage) -> Outcome:
+    log = LOGS / f"{job.name.replace(' ', '-')}.log"
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as output:
+        try:
+            code = subprocess.run(
+                job.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=STAGE_LIMIT_SECONDS, check=False
+            ).returncode
+        except subprocess.TimeoutExpired:
+            output.write(f"\nstopped after {STAGE_LIMIT_SECONDS} s\n")
+            code = 124
+    passed, failed, skipped = count(log.read_text(encoding="utf-8", errors="replace"))
+    if code != 0:
+        failed = max(failed, 1)
+    elif passed == 0:
+        passed = 1
+    outcome = Outcome(job, time.monotonic() - started, passed, failed, skipped, log)
+    show(outcome)
+    return outcome
+
+
+def show(outcome: Outcome) -> None:
+    word = "FAILED" if outcome.failed else "ok"
+    skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
+    print(f"  {word:<6} {outcome.stage.name:<28} {outcome.seconds:7.1f} s  {outcome.passed:4d} passed{skipped}", flush=True)
+    if outcome.failed:
+        lines = outcome.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print(f"--- the end of {outcome.log.relative_to(ROOT)}", *lines[-80:], "---", sep="\n", flush=True)
+
+
+def run_all(jobs: Iterable[Stage], workers: int) -> list[Outcome]:
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(run, jobs))
+
+
+def main(wanted: list[str]) -> int:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    outcomes: list[Outcome] = []
+    if wanted == ["all"]:
+        # Building the test bed waits for downloads; the gates have the cores meanwhile.
+        print(f"gates and test bed, then {len(scenarios())} scenarios, {WORKERS} at a time", flush=True)
+        outcomes += run_all([TESTBED, *GATES], WORKERS)
+        if not any(outcome.failed for outcome in outcomes if outcome.stage is TESTBED):
+            outcomes += run_all([*scenarios(), INTEGRATION], WORKERS)
+            outcomes += run_all([DEMO], 1)
+    else:
+        known = [*GATES, TESTBED, INTEGRATION, DEMO, *scenarios()]
+        chosen = [job for job in known if job.name in wanted or job.groups & set(wanted)]
+        if not chosen:
+            print(f"run.py: found {wanted}; expected one of: all, {', '.join(sorted({g for j in known for g in j.groups}))}", file=sys.stderr)
+            return 2
+        outcomes += run_all(chosen, WORKERS)
+    passed, failed, skipped = (sum(getattr(o, key) for o in outcomes) for key in ("passed", "failed", "skipped"))
+    print(f"\n{len(outcomes)} stages in {time.monotonic() - started:.0f} s; logs in {LOGS.relative_to(ROOT)}/")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or ["all"]))
