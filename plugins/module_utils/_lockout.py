@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an account will still get in. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ._ssh_keys import EXPECTED, KeyFormatError, parse, refusal
+
+NO_SHELL = ("nologin", "false")
+
+
+class Account(NamedTuple):
+    """What the host knows about one account."""
+
+    name: str
+    uid: int
+    groups: frozenset[str]
+    shell: str
+    expired: bool
+    key_files: tuple[str, ...]
+    keys: tuple[str, ...]
+    """Lines of all its authorized_keys files."""
+    keys_elsewhere: bool = False
+    """Whether sshd also asks a program or a certificate authority for keys."""
+
+
+def obstacles(account: Account, allow_groups: Sequence[str], *, root_login: bool) -> list[str]:
+    """Why this account could not log in by key under the new configuration; empty if it can."""
+    found = []
+    if account.uid == 0 and not root_login:
+        found.append("root will not be let in; connect as an administrator (ansible_user) who may use sudo")
+    if allow_groups and not account.groups & frozenset(allow_groups):
+        found.append(
+            f"it is in none of the allowed groups ({', '.join(allow_groups)}); add it to accounts_administrators and apply the "
+            "role accounts first, or add one of its groups to sshd_allow_groups"
+        )
+    if account.shell.rpartition("/")[2] in NO_SHELL:
+        found.append(f"its shell is {account.shell}, which lets nobody in; give it a login shell")
+    if account.expired:
+        found.append("the account has expired; renew it with 'chage -E -1'")
+    if not account.keys_elsewhere:
+        found += _key_obstacles(account)
+    return found
+
+
+def _key_obstacles(account: Account) -> list[str]:
+    reasons = []
+    for line in account.keys:
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            reason = refusal(parse(text))
+        except KeyFormatError as error:
+            reason = str(error)
+        if not reason:
+            return []
+        reasons.append(reason)
+    what = "; ".join(reasons) if reasons else "no key at all"
+    return [f"found {what} in {', '.join(account.key_files)}; expected one key that will be accepted: {EXPECTED}"]

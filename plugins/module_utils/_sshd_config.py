@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What sshd's configuration files say and shall say, by the rules of sshd_config(5). Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+# Keyword -> what to ask `ssh -Q` for. Host keys, user keys and certificates are all signatures.
+ALGORITHMS = {
+    "KexAlgorithms": "kex",
+    "Ciphers": "cipher",
+    "MACs": "mac",
+    "HostKeyAlgorithms": "HostKeyAlgorithms",
+    "PubkeyAcceptedAlgorithms": "HostKeyAlgorithms",
+    "CASignatureAlgorithms": "HostKeyAlgorithms",
+    "HostbasedAcceptedAlgorithms": "HostKeyAlgorithms",
+}
+COMMA_SEPARATED = frozenset(name.lower() for name in (*ALGORITHMS, "PerSourcePenaltyExemptList"))
+ONE_PER_LINE = frozenset({"port", "listenaddress", "hostkey", "hostcertificate", "acceptenv", "setenv"})
+# Of all other keywords the first value wins; of these every line counts.
+ADDITIVE = frozenset({"port", "listenaddress", "hostkey", "hostcertificate", "allowgroups", "allowusers"})
+MAXIMUM_DEPTH = 16  # servconf.c, SERVCONF_MAX_DEPTH
+
+Settings = t.Mapping[str, t.Any]
+
+
+class ConfigError(ValueError):
+    """The wanted configuration cannot be had on this host."""
+
+
+class Line(NamedTuple):
+    """One setting in one file."""
+
+    path: str
+    number: int
+    keyword: str
+    """In lower case; sshd does not care about case."""
+    value: str
+    in_match: bool
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """The version in what ``sshd -V`` prints."""
+    match = re.search(r"OpenSSH_(\d+)\.(\d+)", text)
+    if match is None:
+        raise ConfigError(f"cannot find the version of OpenSSH in {text.strip()!r}")
+    return int(match[1]), int(match[2])
+
+
+def settings_for(
+    version: tuple[int, int],
+    settings: Settings,
+    since: Iterable[Mapping[str, t.Any]],
+    supported: Callable[[str], Iterable[str]],
+) -> dict[str, t.Any]:
+    """The settings for this version, with only those algorithms that this host's OpenSSH has.
+
+    ``since`` is a list of ``{version, settings}`` in rising order; each one that the host has reached goes over those before it, and
+    ``settings`` over all of them. ``supported`` tells the algorithms that the host has, asked as ``ssh -Q`` wants it.
+    """
+    merged: dict[str, t.Any] = {}
+    for entry in since:
+        if version >= _version(str(entry["version"])):
+            merged.update(entry["settings"])
+    merged.update(settings)
+    for keyword, query in ALGORITHMS.items():
+        if keyword in merged:
+            wanted = _words(merged[keyword])
+            available = frozenset(supported(query))
+            merged[keyword] = [name for name in wanted if name in available]
+            if not merged[keyword]:
+                raise ConfigError(f"{keyword}: found none of {', '.join(wanted)} in this host's OpenSSH; expected at least one")
+    return {keyword: value for keyword, value in merged.items() if value is not None and value != []}
+
+
+def render(header: str, settings: Settings, matches: Iterable[Mapping[str, t.Any]] = ()) -> str:
+    """The text of the file."""
+    lines = [f"# {line}".rstrip() for line in header.splitlines()]
+    lines += _directives(settings)
+    for match in matches:
+        lines += ["", f"Match {match['criteria']}"]
+        lines += [f"    {line}" for line in _directives(match["settings"])]
+    return "\n".join(lines) + "\n"
+
+
+def walk(path: str, read: Callable[[str], str | None], expand: Callable[[str], Sequence[str]]) -> Iterator[Line]:
+    """Every setting in the order in which sshd reads them, with included files in their place.
+
+    ``read`` returns the text of a file or None; ``expand`` the files that a pattern stands for, in order.
+    """
+    yield from _walk(path, read, expand, inside=False, depth=0)
+
+
+def rivals(lines: Iterable[Line], ours: str, managed: Iterable[str]) -> tuple[list[Line], list[Line]]:
+    """Lines of other files that would win over ours: those that hold for everyone, and those inside a Match block."""
+    names = frozenset(name.lower() for name in managed)
+    general: list[Line] = []
+    conditional: list[Line] = []
+    reached = False
+    for line in lines:
+        if line.path == ours:
+            reached = True
+        elif line.keyword not in names:
+            continue
+        elif line.in_match:
+            conditional.append(line)
+        elif line.keyword in ADDITIVE or not reached:
+            general.append(line)
+    return general, conditional
+
+
+def comment_out(text: str, numbers: Iterable[int], note: str) -> str:
+    """The text with these lines turned into comments."""
+    wanted = frozenset(numbers)
+    lines = text.splitlines(keepends=True)
+    return "".join(f"# {note}: {line.lstrip()}" if number in wanted else line for number, line in enumerate(lines, 1))
+
+
+def effective_ports(listing: str) -> list[int]:
+    """The ports in the output of ``sshd -T``."""
+    return [int(value) for keyword, value in parse_listing(listing) if keyword == "port"]
+
+
+def parse_listing(listing: str) -> list[tuple[str, str]]:
+    """The output of ``sshd -T`` as pairs; a keyword may come several times."""
+    pairs = (line.partition(" ") for line in listing.splitlines() if line)
+    return [(keyword.lower(), value) for keyword, unused, value in pairs]
+
+
+def group_listing(listing: str) -> dict[str, list[str]]:
+    """The output of ``sshd -T`` as values by keyword."""
+    grouped: dict[str, list[str]] = {}
+    for keyword, value in parse_listing(listing):
+        grouped.setdefault(keyword, []).append(value)
+    return grouped
+
+
+def differences(wanted: str, actual: str, managed: Iterable[str]) -> dict[str, tuple[list[str], list[str]]]:
+    """Keywords of which the whole configuration makes something else than our file alone. Both are output of ``sshd -T``."""
+    expected, found = group_listing(wanted), group_listing(actual)
+    names = sorted({name.lower() for name in managed})
+    return {
+        name: (expected.get(name, []), found.get(name, []))
+        for name in names
+        if sorted(expected.get(name, [])) != sorted(found.get(name, []))
+    }
+
+
+def listening_ports(*tables: str) -> frozenset[int]:
+    """TCP ports that somebody listens on, from the text of /proc/net/tcp and tcp6 (proc_pid_net(5))."""
+    ports = set()
+    for table in tables:
+        for row in table.splitlines()[1:]:
+            fields = row.split()
+            if len(fields) > 3 and fields[3] == "0A":
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return frozenset(ports)
+
+
+def strong_moduli(text: str, minimum: int) -> str:
+    """The moduli(5) file without groups below so many bits; sshd's own count is one less than the length."""
+    kept = []
+    for line in text.splitlines(keepends=True):
+        fields = line.split()
+        if line.startswith("#") or len(fields) != 7 or int(fields[4]) >= minimum:
+            kept.append(line)
+    return "".join(kept)
+
+
+def socket_override(ports: Iterable[int]) -> str:
+    """Drop-in for the socket unit: sshd's own Port has no say where systemd listens for it (systemd.socket(5))."""
+    return "\n".join(["[Socket]", "ListenStream=", *(f"ListenStream={port}" for port in ports)]) + "\n"
+
+
+def _walk(
+    path: str, read: Callable[[str], str | None], expand: Callable[[str], Sequence[str]], *, inside: bool, depth: int
+) -> Iterator[Line]:
+    text = read(path)
+    if text is None or depth > MAXIMUM_DEPTH:
+        return
+    in_match = inside
+    for number, raw in enumerate(text.splitlines(), 1):
+        found = re.match(r'\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)"?(.*?)"?\s*$', raw)
+        if found is None:
+            continue
+        keyword, value = found[1].lower(), found[2]
+        if keyword == "match":
+            # `Match all` ends the blocks before it: what follows holds for everyone again.
+            in_match = inside or value.strip().lower() != "all"
+        elif keyword == "include":
+            for pattern in _patterns(value):
+                for included in expand(pattern):
+                    yield from _walk(included, read, expand, inside=in_match, depth=depth + 1)
+        else:
+            yield Line(path, number, keyword, value, in_match)
+
+
+def _patterns(value: str) -> list[str]:
+    try:
+        words = shlex.split(value, comments=True)
+    except ValueError:
+        words = value.split()
+    return [word if word.startswith("/") else f"/etc/ssh/{word}" for word in words]
+
+
+def _directives(settings: Settings) -> list[str]:
+    lines = []
+    for keyword, value in settings.items():
+        words = _words(value)
+        if keyword.lower() in ONE_PER_LINE:
+            lines += [f"{keyword} {word}" for word in words]
+        elif keyword.lower() in COMMA_SEPARATED:
+            lines.append(f"{keyword} {','.join(words)}")
+        else:
+            lines.append(f"{keyword} {' '.join(words)}")
+    return lines
+
+
+def _words(value: t.Any) -> list[str]:
+    if isinstance(value, (list, tuple)):
+        return [_word(item) for item in value]
+    return [_word(value)]
+
+
+def _word(value: t.Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = str(value)
+    if "\n" in text or "\r" in text:
+        raise ConfigError(f"found a line break in the value {text!r}; expected one line")
+    return text
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, unused, minor = text.partition(".")
+    return int(major), int(minor or 0)

@@ -1,0 +1,635 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One drop-in for sshd, applied so that nobody is locked out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sshd_config
+short_description: Apply a configuration of the SSH server that is undone unless a new login confirms it
+version_added: 0.1.0
+description:
+  - Writes one drop-in file that wins over all other files (in C(sshd_config(5\)) the first value wins), and makes sure that
+    it is included.
+  - Lines of other files that would win over it, or add to it (such as C(Port) or C(HostKey)), become comments. Lines inside
+    C(Match) blocks of other files stay; they are reported.
+  - Algorithms are reduced to those that the host's OpenSSH has.
+  - A change is staged first. The host listens on the new ports and on those it listened on before, and a timer on the host
+    restores all files unless O(state=confirmed) comes in time. The confirmation has to come over a new SSH login, which
+    proves that the new configuration lets the operator in. It closes the old ports.
+  - Nothing is changed if the account that is logged in would be locked out, for want of an allowed group or an accepted key.
+  - Where systemd listens for sshd (C(ssh.socket)), its ports are set too.
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  state:
+    description:
+      - V(applied) compares and, if something differs, stages the change.
+      - V(confirmed) makes a staged change final.
+      - V(undone) restores what was there before a staged change.
+    type: str
+    choices: [applied, confirmed, undone]
+    default: applied
+  settings:
+    description:
+      - Settings that hold for everyone, by their names in C(sshd_config(5\)). Lists are written as the keyword demands.
+      - A value of V(null) leaves the keyword to the server's own default. C(Port) is required.
+    type: dict
+    default: {}
+  since:
+    description:
+      - Settings for OpenSSH of a version and all later ones, in rising order. O(settings) goes over them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      version:
+        description: First version of OpenSSH that gets these settings, as V(major.minor).
+        type: str
+        required: true
+      settings:
+        description: As O(settings).
+        type: dict
+        required: true
+  match:
+    description: C(Match) blocks, in order.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      criteria:
+        description: What follows the word C(Match).
+        type: str
+        required: true
+      settings:
+        description: As O(settings).
+        type: dict
+        required: true
+  path:
+    description: The drop-in file. Its name has to sort before all others.
+    type: path
+    default: /etc/ssh/sshd_config.d/00-research-server.conf
+  rsa_bits:
+    description: Size of an RSA host key that is made because there is none or it is shorter than 3072 bits.
+    type: int
+    default: 4096
+  moduli_minimum:
+    description:
+      - Diffie-Hellman groups in C(/etc/ssh/moduli) that are smaller are removed. Unit is bits as counted in C(moduli(5\)), which is
+        one less than the length of the prime.
+    type: int
+    default: 3071
+  undo_after:
+    description: Seconds after which the host undoes a staged change that nobody has confirmed.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Tells what would change. A lock-out is a warning then, since earlier tasks may not have been applied.
+    support: full
+  diff_mode:
+    description: Shows the drop-in and the lines of other files; neither keys nor moduli.
+    support: full
+requirements:
+  - OpenSSH 8.5 or newer and systemd on the managed host; root.
+"""
+
+EXAMPLES = r"""
+- name: Stage the configuration
+  openlab.research_server.sshd_config:
+    settings:
+      Port: [2222]
+      PasswordAuthentication: false
+      AllowGroups: [ssh-users]
+  register: sshd
+
+- name: Log in anew
+  ansible.builtin.meta: reset_connection
+
+- name: Close the old way in
+  openlab.research_server.sshd_config:
+    state: confirmed
+"""
+
+RETURN = r"""
+pending:
+  description: Whether a change waits for its confirmation.
+  returned: success
+  type: bool
+ports:
+  description: The ports that sshd listens on when the change is final.
+  returned: when O(state=applied)
+  type: list
+  elements: int
+  sample: [2222]
+displaced:
+  description: Lines of other files that were, or would be, turned into comments.
+  returned: when O(state=applied)
+  type: list
+  elements: str
+  sample: ["/etc/ssh/sshd_config:14: Port 22"]
+session:
+  description: The SSH session that the module was started from; empty without one.
+  returned: when O(state=applied)
+  type: dict
+  sample: {user: ops, client_address: 192.0.2.7, server_port: 22}
+"""
+
+import contextlib
+import glob
+import grp
+import json
+import os
+import pwd
+import shlex
+import shutil
+import tempfile
+import time
+import typing as t
+from fnmatch import fnmatch
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _session, _sshd_config
+from ..module_utils._lockout import Account, obstacles
+from ..module_utils._ssh_keys import RSA_MINIMUM_BITS, KeyFormatError, parse
+
+HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
+MAIN = "/etc/ssh/sshd_config"
+MODULI = "/etc/ssh/moduli"
+RUNTIME = "/run/sshd"
+STATE = "/var/lib/research-server/sshd"
+UNIT = "research-server-sshd-undo"
+LISTEN_SECONDS = 10.0
+
+
+class Refused(Exception):
+    """Nothing has been changed, or all has been restored."""
+
+
+class File(t.NamedTuple):
+    """A file as it shall be."""
+
+    text: str
+    mode: int = 0o644
+    shown: bool = True
+
+
+Files = t.Dict[str, File]
+
+
+def read_file(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_bytes(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+class Host:
+    """The questions that the module asks the host; none of them changes anything."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.answers: dict[str, list[str]] = {}
+        self.sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
+        self.service = self._unit("ssh.service", "sshd.service")
+        socket = self._unit("ssh.socket", "sshd.socket")
+        self.socket = socket if socket and self._run(["systemctl", "is-active", "--quiet", socket], check=False)[0] == 0 else ""
+
+    def _run(self, argv: list[str], *, check: bool = True) -> tuple[int, str, str]:
+        rc, out, err = self.module.run_command(argv, environ_update={"LC_ALL": "C"})
+        if check and rc != 0:
+            raise Refused(f"'{shlex.join(argv)}' ended with {rc}: {(err or out).strip()}")
+        return rc, out, err
+
+    def run(self, *argv: str) -> str:
+        return self._run(list(argv))[1]
+
+    @staticmethod
+    def _unit(*names: str) -> str:
+        folders = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+        return next((name for name in names if any(os.path.exists(f"{folder}/{name}") for folder in folders)), "")
+
+    def version(self) -> tuple[int, int]:
+        # Before 9.2 `sshd -V` is an error that prints the version all the same.
+        unused, out, err = self._run([self.sshd, "-V"], check=False)
+        return _sshd_config.parse_version(out + err)
+
+    def supported(self, query: str) -> list[str]:
+        if query not in self.answers:
+            self.answers[query] = self.run("ssh", "-Q", query).split()
+        return self.answers[query]
+
+    @contextlib.contextmanager
+    def runtime_directory(self) -> t.Iterator[None]:
+        """sshd demands this directory even for a test, and systemd removes it when the service stops."""
+        made = not os.path.isdir(RUNTIME)
+        if made:
+            os.mkdir(RUNTIME, 0o755)
+        try:
+            yield
+        finally:
+            if made:
+                with contextlib.suppress(OSError):
+                    os.rmdir(RUNTIME)
+
+    def effective(self, *options: str) -> str:
+        with self.runtime_directory():
+            return self.run(self.sshd, "-T", *options)
+
+    def listening(self) -> frozenset[int]:
+        return _sshd_config.listening_ports(*(read_file(f"/proc/net/{table}") or "" for table in ("tcp", "tcp6")))
+
+    def account(self, uid: int, effective: t.Mapping[str, list[str]]) -> Account:
+        entry = pwd.getpwuid(uid)
+        groups = {grp.getgrgid(gid).gr_name for gid in os.getgrouplist(entry.pw_name, entry.pw_gid)}
+        files = []
+        for pattern in " ".join(effective.get("authorizedkeysfile", [".ssh/authorized_keys"])).split():
+            path = pattern.replace("%h", entry.pw_dir).replace("%u", entry.pw_name).replace("%%", "%")
+            files.append(path if path.startswith("/") else f"{entry.pw_dir}/{path}")
+        elsewhere = ("authorizedkeyscommand", "trustedusercakeys")
+        return Account(
+            name=entry.pw_name,
+            uid=uid,
+            groups=frozenset(groups),
+            shell=entry.pw_shell,
+            expired=self._expired(entry.pw_name),
+            key_files=tuple(files),
+            keys=tuple(line for path in files for line in (read_file(path) or "").splitlines()),
+            keys_elsewhere=any(effective.get(keyword, ["none"]) != ["none"] for keyword in elsewhere),
+        )
+
+    @staticmethod
+    def _expired(name: str) -> bool:
+        """shadow(5): the eighth field is the day, counted from 1970, on which the account expires."""
+        for line in (read_file("/etc/shadow") or "").splitlines():
+            fields = line.split(":")
+            if fields[0] == name and len(fields) > 7 and fields[7]:
+                return int(fields[7]) <= time.time() // 86400
+        return False
+
+
+class Transaction:
+    """Files that are replaced together, and come back together."""
+
+    manifest = f"{STATE}/manifest.json"
+    script = f"{STATE}/undo"
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    @property
+    def pending(self) -> bool:
+        return os.path.exists(self.manifest)
+
+    def stage(self, staged: Files, final: Files, ports: list[int], undo_after: int) -> None:
+        shutil.rmtree(STATE, ignore_errors=True)
+        os.makedirs(STATE, mode=0o700)
+        restore = []
+        for index, path in enumerate(sorted(staged)):
+            if os.path.exists(path):
+                shutil.copy2(path, f"{STATE}/{index}")
+                # Beside the target and then renamed, so that sshd never reads half a file.
+                restore.append(f"cp -p -- {STATE}/{index} {shlex.quote(path)}.undo && mv -f -- {shlex.quote(path)}.undo {shlex.quote(path)}")
+            else:
+                restore.append(f"rm -f -- {shlex.quote(path)}")
+        record = {"ports": ports, "final": {path: list(file) for path, file in final.items()}}
+        self._write(self.script, File("\n".join(["#!/bin/sh", *restore, *self._activation(), f"rm -rf -- {STATE}", ""]), 0o700))
+        self._write(self.manifest, File(json.dumps(record), 0o600))
+        self.host.run(
+            *("systemd-run", "--quiet", "--collect", f"--unit={UNIT}", f"--on-active={undo_after}"),
+            *("--timer-property=AccuracySec=1s", "/bin/sh", self.script),
+        )
+        try:
+            self._put(staged)
+        except BaseException:
+            self.undo()
+            raise
+
+    def confirm(self) -> list[int]:
+        with open(self.manifest, encoding="utf-8") as stream:
+            record = json.load(stream)
+        final = {path: File(*values) for path, values in record["final"].items()}
+        self._disarm()
+        changed = {path: file for path, file in final.items() if read_file(path) != file.text}
+        if changed:
+            self._put(changed)
+            self.activate()
+        shutil.rmtree(STATE)
+        return list(record["ports"])
+
+    def undo(self) -> None:
+        self._disarm()
+        self.host.run("/bin/sh", self.script)
+
+    def activate(self) -> None:
+        for command in self._activation():
+            self.host.run("/bin/sh", "-ec", command)
+
+    def _activation(self) -> list[str]:
+        """How sshd takes up its files. Open sessions go on in all cases (ssh.service has KillMode=process)."""
+        check = f"mkdir -p {RUNTIME} && {self.host.sshd} -t"
+        if self.host.socket:
+            return [check, "systemctl daemon-reload", f"systemctl stop {self.host.service}", f"systemctl restart {self.host.socket}"]
+        return [f"{check} && systemctl reload-or-restart {self.host.service}"]
+
+    def _disarm(self) -> None:
+        self.host._run(["systemctl", "stop", f"{UNIT}.timer"], check=False)
+
+    def _put(self, files: Files) -> None:
+        for path, file in sorted(files.items()):
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            self._write(path, file)
+
+    def _write(self, path: str, file: File) -> None:
+        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            os.fchmod(stream.fileno(), file.mode)
+            stream.write(file.text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.host.module.atomic_move(temporary, path)
+        os.chmod(path, file.mode)
+
+
+class Plan(t.NamedTuple):
+    """What is to be done."""
+
+    final: Files
+    staged: Files
+    ports: list[int]
+    displaced: list[str]
+    conditional: list[str]
+    managed: list[str]
+    allow_groups: list[str]
+    root_login: bool
+    missing_keys: list[str]
+
+
+def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
+    path = params["path"]
+    settings = _sshd_config.settings_for(host.version(), params["settings"], params["since"], host.supported)
+    ports = [int(port) for port in _as_list(settings.get("Port"))]
+    if not ports:
+        raise Refused("found no Port in the settings; expected at least one")
+
+    def text_for(wanted: list[int]) -> str:
+        return _sshd_config.render(HEADER, {**settings, "Port": wanted}, params["match"])
+
+    def expand(pattern: str) -> list[str]:
+        names = set(glob.glob(pattern))
+        return sorted(names | {path} if fnmatch(path, pattern) else names)
+
+    # The files as they will be: our own in its place, and included.
+    future: Files = {path: File(text_for(ports), 0o600)}
+
+    def read(name: str) -> str | None:
+        return future[name].text if name in future else read_file(name)
+
+    main = read_file(MAIN) or ""
+    lines = list(_sshd_config.walk(MAIN, read, expand))
+    if not any(line.path == path and not line.in_match for line in lines):
+        future[MAIN] = File(f"Include {os.path.dirname(path)}/*.conf\n{main}", _mode(MAIN))
+        lines = list(_sshd_config.walk(MAIN, read, expand))
+
+    general, conditional = _sshd_config.rivals(lines, path, settings)
+    for name in sorted({line.path for line in general}):
+        numbers = [line.number for line in general if line.path == name]
+        future[name] = File(_sshd_config.comment_out(read(name) or "", numbers, f"Set in {path}"), _mode(name))
+
+    moduli = read_file(MODULI)
+    if moduli is not None:
+        future[MODULI] = File(_sshd_config.strong_moduli(moduli, params["moduli_minimum"]), _mode(MODULI), shown=False)
+
+    # The old way stays open until the new one has been used: listen where sshd listens now as well.
+    before = _sshd_config.effective_ports(host.effective())
+    both = list(dict.fromkeys([*ports, *before]))
+    override = f"/etc/systemd/system/{host.socket}.d/zz-research-server.conf"
+    if host.socket:
+        listening = host.run("systemctl", "show", "--property=Listen", "--value", host.socket)
+        both = list(dict.fromkeys([*ports, *(int(word.rpartition(":")[2]) for word in listening.split() if word[-1:].isdigit())]))
+        future[override] = File(_sshd_config.socket_override(ports))
+    elif ports_taken := sorted((set(ports) - set(before)) & host.listening()):
+        raise Refused(f"port {ports_taken[0]} is taken by another program; see 'ss -ltnp'. Choose another port for sshd, or stop it")
+
+    final = {name: file for name, file in future.items() if read_file(name) != file.text or (name == path and _mode(name) != file.mode)}
+    staged = dict(final)
+    if path in final:
+        staged[path] = File(text_for(both), 0o600)
+    if override in final:
+        staged[override] = File(_sshd_config.socket_override(both))
+    return Plan(
+        final=final,
+        staged=staged,
+        ports=ports,
+        displaced=[f"{line.path}:{line.number}: {_setting(line)}" for line in general],
+        conditional=[f"{line.path}:{line.number}: {_setting(line)}" for line in conditional],
+        managed=sorted(settings),
+        allow_groups=[str(group) for group in _as_list(settings.get("AllowGroups"))],
+        root_login=str(settings.get("PermitRootLogin", "no")) not in ("no", "False"),
+        missing_keys=[str(name) for name in _as_list(settings.get("HostKey")) if _weak_host_key(str(name))],
+    )
+
+
+def check_lockout(host: Host, plan: Plan, session: _session.Session | None) -> list[str]:
+    """Why the operator could not come back; empty if he can."""
+    effective = _sshd_config.group_listing(host.effective())
+    if session is not None:
+        account = host.account(session.uid, effective)
+        return [
+            f"'{account.name}', who is logged in, could not log in again: {reason}"
+            for reason in obstacles(account, plan.allow_groups, root_login=plan.root_login)
+        ]
+    # Not over SSH (console, container): then at least somebody has to be able to come in over it.
+    refused = []
+    for entry in pwd.getpwall():
+        if 0 < entry.pw_uid < 1000 or entry.pw_name == "nobody":
+            continue
+        reasons = obstacles(host.account(entry.pw_uid, effective), plan.allow_groups, root_login=plan.root_login)
+        if not reasons:
+            return []
+        refused.append(f"'{entry.pw_name}': {reasons[0]}")
+    return [f"no account could log in over SSH: {'; '.join(refused)}"]
+
+
+def make_host_keys(host: Host, names: list[str], rsa_bits: int) -> Files:
+    made: Files = {}
+    for name in names:
+        kind = "rsa" if "_rsa_" in os.path.basename(name) else "ed25519"
+        size = ["-b", str(rsa_bits)] if kind == "rsa" else []
+        with tempfile.TemporaryDirectory() as folder:
+            host.run("ssh-keygen", "-q", "-t", kind, *size, "-N", "", "-C", "", "-f", f"{folder}/key")
+            made[name] = File(read_file(f"{folder}/key") or "", 0o600, shown=False)
+            made[f"{name}.pub"] = File(read_file(f"{folder}/key.pub") or "", 0o644, shown=False)
+    return made
+
+
+def verify(host: Host, plan: Plan, path: str) -> None:
+    """The whole configuration must mean what our file says."""
+    with host.runtime_directory():
+        host.run(host.sshd, "-t")
+    ours = host.effective("-f", path)
+    wrong = _sshd_config.differences(ours, host.effective(), plan.managed)
+    if wrong:
+        keyword, (expected, found) = next(iter(wrong.items()))
+        raise Refused(f"{keyword}: found {found} in effect, expected {expected} from {path}; another file or option wins (see 'sshd -T')")
+
+
+def wait_for_ports(host: Host, ports: list[int]) -> None:
+    deadline = time.monotonic() + LISTEN_SECONDS
+    while not set(ports) <= host.listening():
+        if time.monotonic() > deadline:
+            missing = sorted(set(ports) - host.listening())
+            raise Refused(f"sshd does not listen on port {missing[0]} {LISTEN_SECONDS:g} s after its reload; see 'journalctl -u {host.service}'")
+        time.sleep(0.05)
+
+
+def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    params = module.params
+    session = _session.find(os.getpid(), read_bytes)
+    interrupted = transaction.pending
+    if interrupted and not module.check_mode:
+        # Left behind by a run that ended half-way. Start again from what was there before it.
+        transaction.undo()
+    plan = make_plan(host, params)
+    asleep = bool(set(plan.ports) - host.listening())
+    changed = bool(plan.final or plan.missing_keys or asleep or interrupted)
+    result: dict[str, t.Any] = {
+        "changed": changed,
+        "pending": False,
+        "ports": plan.ports,
+        "displaced": plan.displaced,
+        "session": describe(session),
+        "diff": [difference(path, file) for path, file in sorted(plan.final.items()) if file.shown],
+    }
+    for line in plan.conditional:
+        module.warn(f"A Match block of another file sets what {params['path']} sets for everyone: {line}")
+    if not changed:
+        return result
+    locked_out = check_lockout(host, plan, session)
+    if locked_out and not module.check_mode:
+        raise Refused("; ".join(locked_out) + ". Nothing has been changed.")
+    for problem in locked_out:
+        module.warn(f"As the host is now, this change would be refused: {problem}")
+    if module.check_mode:
+        return result
+    keys = make_host_keys(host, plan.missing_keys, params["rsa_bits"])
+    transaction.stage({**plan.staged, **keys}, {**plan.final, **keys}, plan.ports, params["undo_after"])
+    try:
+        verify(host, plan, params["path"])
+        transaction.activate()
+        wait_for_ports(host, plan.ports)
+    except Refused as error:
+        transaction.undo()
+        raise Refused(f"{error}. The previous configuration has been restored.") from error
+    return {**result, "pending": True}
+
+
+def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    if not transaction.pending:
+        raise Refused("found no change that waits for confirmation; it was undone, because the confirmation came too late. Run the play again")
+    session = _session.find(os.getpid(), read_bytes)
+    with open(Transaction.manifest, encoding="utf-8") as stream:
+        ports = json.load(stream)["ports"]
+    if session is not None and session.server_port not in ports:
+        raise Refused(f"this login came over port {session.server_port}; expected one over the new port {ports[0]}, which it has to prove")
+    if module.check_mode:
+        return {"changed": True, "pending": True}
+    wait_for_ports(host, transaction.confirm())
+    return {"changed": True, "pending": False}
+
+
+def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    pending = transaction.pending
+    if pending and not module.check_mode:
+        transaction.undo()
+    return {"changed": pending, "pending": pending and module.check_mode}
+
+
+def difference(path: str, file: File) -> dict[str, str]:
+    return {"before_header": path, "after_header": path, "before": read_file(path) or "", "after": file.text}
+
+
+def describe(session: _session.Session | None) -> dict[str, t.Any]:
+    if session is None:
+        return {}
+    return {
+        "user": pwd.getpwuid(session.uid).pw_name,
+        "client_address": session.client_address,
+        "server_port": session.server_port,
+    }
+
+
+def _as_list(value: t.Any) -> list[t.Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        return 0o644
+
+
+def _setting(line: _sshd_config.Line) -> str:
+    return f"{line.keyword} {line.value}"
+
+
+def _weak_host_key(path: str) -> bool:
+    public = read_file(f"{path}.pub")
+    if public is None or not os.path.exists(path):
+        return True
+    try:
+        key = parse(public)
+    except KeyFormatError:
+        return False
+    return key.type == "ssh-rsa" and key.bits < RSA_MINIMUM_BITS
+
+
+STATES: dict[str, t.Callable[[AnsibleModule, Host, Transaction], dict[str, t.Any]]] = {
+    "applied": apply,
+    "confirmed": confirm,
+    "undone": undo,
+}
+
+
+def main() -> None:
+    block = {"type": "list", "elements": "dict", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["applied", "confirmed", "undone"], "default": "applied"},
+            "settings": {"type": "dict", "default": {}},
+            "since": {
+                **block,
+                "options": {"version": {"type": "str", "required": True}, "settings": {"type": "dict", "required": True}},
+            },
+            "match": {
+                **block,
+                "options": {"criteria": {"type": "str", "required": True}, "settings": {"type": "dict", "required": True}},
+            },
+            "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
+            "rsa_bits": {"type": "int", "default": 4096},
+            "moduli_minimum": {"type": "int", "default": 3071},
+            "undo_after": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        host = Host(module)
+        module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host)))
+    except (Refused, _sshd_config.ConfigError) as error:
+        module.fail_json(msg=f"sshd: {error}")
+
+
+if __name__ == "__main__":
+    main()
