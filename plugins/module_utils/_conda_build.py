@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a generation and prove that it works before anyone sees it. Private to this collection."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+
+from . import _conda_pip, _conda_state
+from ._conda_errors import CondaEnvError, mask
+from ._conda_process import Runner
+from ._conda_records import conda_packages
+from ._conda_solver import Conda, Solution, ask
+from ._conda_spec import Specification
+
+_MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
+
+
+def build(
+    conda: Conda,
+    specification: Specification,
+    prefix: str,
+    *,
+    digest: str,
+    smoke: Sequence[str],
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+) -> tuple[Solution, list[str]]:
+    """Fill an unused prefix. Returns conda's answer and warnings. On any error the prefix stays unfinished."""
+    os.makedirs(os.path.dirname(prefix), mode=0o755, exist_ok=True)
+    solution = ask(conda, specification, prefix, run=run, environment=environment, scratch=scratch, install=True)
+    inside = {**environment, "PATH": f"{prefix}/bin:{environment.get('PATH', os.defpath)}", "CONDA_PREFIX": prefix}
+    warnings = _conda_pip.problems(prefix, run, inside)
+    if specification.pip:
+        _conda_pip.install(specification, prefix, run=run, environment=inside, scratch=scratch, offline=conda.offline)
+        broken = [line for line in _conda_pip.problems(prefix, run, inside) if line not in warnings]
+        if broken:
+            raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
+    _check_records(prefix, solution)
+    _check_imports(prefix, smoke, run, inside)
+    tidy_permissions(prefix)
+    # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
+    os.sync()
+    _conda_state.write(_conda_state.take(prefix, digest, solution.packages, map(mask, specification.pip)))
+    return solution, warnings
+
+
+def check_modules(smoke: Sequence[str]) -> None:
+    """Refuse what is not the name of a module."""
+    for name in smoke:
+        if not _MODULE.match(name):
+            raise CondaEnvError(f"smoke: found '{name}'; expected the name of a Python module, such as 'numpy'")
+
+
+def _check_records(prefix: str, solution: Solution) -> None:
+    installed = set(conda_packages(prefix))
+    wanted = set(solution.packages)
+    if installed != wanted:
+        names = ", ".join(sorted({item.name for item in installed ^ wanted}))
+        raise CondaEnvError(f"conda installed other packages than it had chosen: {names}", "Run again.")
+    if not os.path.isfile(os.path.join(prefix, "conda-meta", "history")):
+        raise CondaEnvError("conda wrote no history: the installation is incomplete", "Run again.")
+
+
+def _check_imports(prefix: str, smoke: Sequence[str], run: Runner, environment: Mapping[str, str]) -> None:
+    if not smoke:
+        return
+    python = os.path.join(prefix, "bin", "python")
+    if not os.access(python, os.X_OK):
+        raise CondaEnvError("smoke: there is no Python in the environment", "Add 'python' to the dependencies.")
+    for name in smoke:
+        done = run([python, "-I", "-c", f"import {name}"], environment)
+        if done.code != 0:
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
+            raise CondaEnvError(
+                f"smoke: 'import {name}' fails: {last}",
+                "The environment that people use has not been changed. Correct the specification.",
+                done.output,
+            )
+
+
+def tidy_permissions(prefix: str) -> None:
+    """Nothing in a prefix is writable for everyone or belongs to someone who packed it."""
+    owner, group = os.geteuid(), os.getegid()
+    for folder, folders, files in os.walk(prefix):
+        for path in [folder, *(os.path.join(folder, name) for name in [*files, *folders])]:
+            status = os.lstat(path)
+            if status.st_uid != owner:
+                os.lchown(path, owner, group)
+            if status.st_mode & stat.S_IWOTH and not stat.S_ISLNK(status.st_mode):
+                os.chmod(path, stat.S_IMODE(status.st_mode) & ~stat.S_IWOTH)

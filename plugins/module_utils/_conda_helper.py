@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part that runs under the conda installation's own interpreter and asks conda itself.
+
+Usage: PREFIX/bin/python -I helper.py REQUEST.json RESULT.json
+
+It imports nothing of this collection, and conda only when it runs. What it uses of conda exists from 24.7 to 26.x:
+`conda.api.Solver.solve_for_diff`, `PrefixSetup` and `UnlinkLinkTransaction` (as conda-build and others use them), and
+`reset_context(search_path)`, which names the only configuration file that is read. Results travel in a file: what conda
+prints is nobody's interface. Private to this collection.
+"""
+
+# ruff: noqa: PLC0415  conda exists only where this runs
+from __future__ import annotations
+
+import json
+import os
+import sys
+import typing as t
+
+RECORD_FIELDS = ("name", "version", "build", "url", "sha256", "md5", "subdir")
+
+
+def condarc(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The whole configuration: what the task says, and nothing that a person or a package put on the host."""
+    settings = {
+        "channels": request["channels"],
+        "channel_priority": request["channel_priority"],
+        "custom_channels": request["custom_channels"],
+        "pkgs_dirs": request["pkgs_dirs"],
+        "envs_dirs": [request["envs_dir"]],
+        "offline": request["offline"],
+        "always_yes": True,
+        "quiet": True,
+        "json": True,
+        "show_channel_urls": True,
+        "notify_outdated_conda": False,
+        "auto_update_conda": False,
+        "report_errors": False,
+        "register_envs": False,
+        "aggressive_update_packages": [],
+        "pinned_packages": [],
+        "create_default_packages": [],
+        "track_features": [],
+        "add_pip_as_python_dependency": True,
+        "allow_softlinks": False,
+        # A file that was changed in the package cache is refused instead of installed.
+        "safety_checks": "enabled",
+        "extra_safety_checks": True,
+    }
+    for key in ("channel_alias", "default_channels"):
+        if request[key]:
+            settings[key] = request[key]
+    return settings
+
+
+def configure(request: dict[str, t.Any]) -> t.Any:
+    """Point conda at our configuration file alone, and make sure that it listens."""
+    path = os.path.join(request["scratch"], "condarc.yml")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(condarc(request), file)  # JSON is YAML
+    from conda.base.context import context, reset_context
+
+    reset_context(search_path=(path,))
+    if tuple(context.channels) != tuple(request["channels"]):
+        raise RuntimeError("conda does not take the channels from the task's configuration")
+    return context
+
+
+def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any]]:
+    """(match specs, records to link in order) for a prefix that is empty."""
+    from conda.api import Solver
+    from conda.models.channel import Channel
+    from conda.models.match_spec import MatchSpec
+
+    specs = [MatchSpec(spec) for spec in request["specs"]]
+    solver = Solver(request["prefix"], [Channel(channel) for channel in request["channels"]], context.subdirs, specs_to_add=specs)
+    _unlink, link = solver.solve_for_diff()
+    return specs, list(link)
+
+
+def install(prefix: str, specs: list[t.Any], records: list[t.Any]) -> None:
+    """Download, verify and link records into a prefix."""
+    from conda.core.link import PrefixSetup, UnlinkLinkTransaction
+
+    transaction = UnlinkLinkTransaction(
+        PrefixSetup(
+            target_prefix=prefix,
+            unlink_precs=(),
+            link_precs=tuple(records),
+            remove_specs=(),
+            update_specs=tuple(specs),
+            neutered_specs=(),
+        )
+    )
+    transaction.download_and_extract()
+    transaction.execute()
+
+
+def set_variables(prefix: str, variables: dict[str, str]) -> None:
+    """Set the environment variables that conda's activation exports."""
+    from conda.core.prefix_data import PrefixData
+
+    PrefixData(prefix).set_environment_env_vars(variables)
+
+
+def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
+    import conda
+
+    context = configure(request)
+    specs, records = solve(request, context)
+    if request["install"]:
+        install(request["prefix"], specs, records)
+        if request["variables"]:
+            set_variables(request["prefix"], request["variables"])
+    plain = [
+        {**{field: str(record.get(field) or "") for field in RECORD_FIELDS}, "channel": str(record.channel)} for record in records
+    ]
+    return {"conda_version": conda.__version__, "packages": plain}
+
+
+def describe(error: BaseException) -> dict[str, t.Any]:
+    """Type names (outermost first) and text of an exception, with those that conda bundles."""
+    parts = list(getattr(error, "errors", ()) or ())
+    text = "\n".join(str(part) for part in parts) if parts else str(error)
+    types = [cls.__name__ for item in (error, *parts) for cls in type(item).__mro__]
+    return {"types": list(dict.fromkeys(types)), "text": text or repr(error)}
+
+
+def main(arguments: list[str]) -> int:
+    with open(arguments[0], encoding="utf-8") as file:
+        request = json.load(file)
+    try:
+        result: dict[str, t.Any] = run(request)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if os.environ.get("CONDA_ENV_DEBUG"):
+            raise
+        result = {"error": describe(error)}
+    with open(os.open(arguments[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    return 0
+
+
+# The guard is needed: conda finds CUDA in a spawned process, which imports this file again.
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

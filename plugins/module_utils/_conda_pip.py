@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pip section, by the environment's own pip, in isolation. Private to this collection."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+from ._conda_errors import CondaEnvError
+from ._conda_process import Completed, Runner, private_file
+from ._conda_records import Package, distributions
+from ._conda_spec import Specification, nested_file
+
+# pip may replace these for itself: they build packages, nothing that people use depends on the version.
+_TOOLS = ("pip", "setuptools", "wheel")
+_VERSION = re.compile(r"^\d[A-Za-z0-9.!+_-]*$")
+
+
+def constraints(installed: Sequence[Package]) -> str:
+    """Constraints file that keeps pip from replacing what conda installed."""
+    pinned = (item for item in installed if item.name not in _TOOLS and _VERSION.match(item.version))
+    return "".join(f"{item.name}=={item.version}\n" for item in pinned)
+
+
+def requirement_files(specification: Specification, folder: str) -> str:
+    """Write the requirement lines and the files they name for pip; returns the path of the main file.
+
+    They are private files: lines may hold credentials, and a process list is public.
+    """
+    texts = dict(specification.pip_files)
+    paths = {name: os.path.join(folder, f"requirements-{number}.txt") for number, name in enumerate(sorted(texts), 1)}
+    for name, path in paths.items():
+        private_file(folder, os.path.basename(path), _with_paths(texts[name].splitlines(), paths))
+    return private_file(folder, "requirements.txt", _with_paths(specification.pip, paths))
+
+
+def _with_paths(lines: Sequence[str], paths: Mapping[str, str]) -> str:
+    out = []
+    for line in lines:
+        nested = nested_file(line)
+        out.append(f"{nested[0]} {paths[nested[1]]}" if nested and nested[1] in paths else line)
+    return "\n".join(out) + "\n"
+
+
+def check_files(specification: Specification) -> None:
+    """Every file named by -r or -c must have come along, or be a URL."""
+    texts = dict(specification.pip_files)
+    for line in [*specification.pip, *(line for text in texts.values() for line in text.splitlines())]:
+        nested = nested_file(line)
+        if nested and nested[1] not in texts and "://" not in nested[1]:
+            raise CondaEnvError(
+                f"the pip section names the file '{nested[1]}', which was not found on the controller",
+                "Put it beside the environment file, or write the requirements into the pip section.",
+            )
+
+
+def install(
+    specification: Specification,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    offline: bool,
+) -> None:
+    """Install the pip section into a prefix that conda has just built."""
+    before = [package for package, _installer in distributions(prefix)]
+    main = requirement_files(specification, scratch)
+    limits = private_file(scratch, "constraints.txt", constraints(before))
+    argv = [*_pip(prefix), "install", "--progress-bar", "off", "--no-warn-script-location", "-r", main, "-c", limits]
+    done = run([*argv, *(["--no-index"] if offline else [])], environment)
+    if done.code != 0:
+        raise _explain(done, before)
+    after = [package for package, _installer in distributions(prefix)]
+    replaced = [item for item in before if item not in after and item.name not in _TOOLS]
+    if replaced:
+        raise CondaEnvError(
+            "pip replaced what conda installed: " + ", ".join(f"{item.name} {item.version}" for item in replaced),
+            "Ask conda for the version that pip needs, or take the package out of the conda dependencies.",
+            done.output,
+        )
+
+
+def problems(prefix: str, run: Runner, environment: Mapping[str, str]) -> list[str]:
+    """What `pip check` says against the environment; empty if there is no pip."""
+    if not os.path.exists(os.path.join(prefix, "bin", "pip")):
+        return []
+    done = run([*_pip(prefix), "check"], environment)
+    return [line for line in done.stdout.splitlines() if line.strip()] if done.code != 0 else []
+
+
+def _pip(prefix: str) -> list[str]:
+    python = os.path.join(prefix, "bin", "python")
+    return [python, "-I", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check", "--no-color"]
+
+
+def _explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:
+    errors = [line.partition(":")[2].strip() for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+    cause = "; ".join(errors[-3:]) or f"exit code {done.code}"
+    if "ResolutionImpossible" in done.stderr or "conflicting dependencies" in done.stderr:
+        clash = sorted({item.name for item in installed if f"{item.name}=={item.version}" in done.stdout})
+        if clash:
+            return CondaEnvError(
+                f"the pip section needs other versions of packages that conda installs ({', '.join(clash)}): {cause}",
+                "Ask conda for the version that pip needs, for example 'numpy<2' under 'dependencies'.",
+                done.output,
+            )
+    return CondaEnvError(
+        f"the pip section cannot be installed: {cause}", "Check the requirement and the package index.", done.output
+    )

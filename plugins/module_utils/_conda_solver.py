@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask conda for the packages of a specification, and let it install them. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import json
+import os
+import typing as t
+from collections.abc import Mapping
+
+from . import _conda_helper
+from ._conda_errors import CondaEnvError
+from ._conda_process import Runner, private_file
+from ._conda_records import Package, package_of
+from ._conda_spec import Settings, Specification
+
+# Exception of conda -> (cause, way out). The first that matches wins; {text} is conda's own explanation.
+_EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("ChecksumMismatchError", "CondaVerificationError", "SafetyError"),
+        "a downloaded package is not what the channel announced: {text}",
+        "Remove it from the package cache ('conda clean --packages') and compare mirror and original.",
+    ),
+    (
+        ("NoSpaceLeftError",),
+        "no space left on the device: {text}",
+        "Free some space ('conda clean --all', old generations) and run again.",
+    ),
+    (
+        ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied"),
+        "a channel does not exist or is no conda channel: {text}",
+        "Check 'channels', 'channel_alias' and 'custom_channels'.",
+    ),
+    (
+        ("CondaToSNonInteractiveError", "CondaToSRejectedError"),
+        "a channel asks for acceptance of its terms of service: {text}",
+        "Accept them on the host as its owner, or use other channels.",
+    ),
+    (
+        ("CondaHTTPError", "ConnectionFailed", "CondaSSLError", "OfflineError", "ProxyError", "RemoteDisconnected"),
+        "a channel cannot be reached: {text}",
+        "Check the network, proxy and 'channel_alias', then run again.",
+    ),
+    (
+        ("UnsatisfiableError", "LibMambaUnsatisfiableError", "RattlerUnsatisfiableError"),
+        "its packages cannot be installed together: {text}",
+        "Loosen one of the specifications named above.",
+    ),
+    (
+        ("PackagesNotFoundError", "ResolvePackageNotFound"),
+        "packages are not in the declared channels: {text}",
+        "Check spelling and version, or add the channel that has them.",
+    ),
+    (
+        ("InvalidMatchSpec", "InvalidVersionSpec", "InvalidSpec"),
+        "a dependency cannot be understood: {text}",
+        "Write it as 'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'.",
+    ),
+    (
+        ("OperationNotAllowed", "EnvironmentNotWritableError", "NoWritablePkgsDirError", "PermissionError"),
+        "not allowed: {text}",
+        "Run as the owner of the conda installation ('become: true').",
+    ),
+)
+_LONGEST = 1500
+
+
+@dataclasses.dataclass(frozen=True)
+class Conda:
+    """A conda installation and how it is to be used."""
+
+    root: str
+    pkgs_dir: str
+    settings: Settings
+    offline: bool = False
+
+    @property
+    def python(self) -> str:
+        return os.path.join(self.root, "bin", "python")
+
+    def exists(self) -> bool:
+        """True if there is a conda that can be asked."""
+        return os.access(self.python, os.X_OK) and os.path.isdir(os.path.join(self.root, "conda-meta"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """Answer of conda."""
+
+    packages: tuple[Package, ...]
+    conda_version: str
+
+
+def ask(
+    conda: Conda,
+    specification: Specification,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    install: bool,
+) -> Solution:
+    """Solve for an empty prefix and, if told so, install into it. Without `install` nothing outside `scratch` is written."""
+    request = {
+        "specs": list(specification.conda),
+        "channels": list(specification.channels),
+        "variables": dict(specification.variables),
+        "channel_alias": conda.settings.channel_alias,
+        "custom_channels": dict(conda.settings.custom_channels),
+        "default_channels": list(conda.settings.default_channels),
+        "channel_priority": conda.settings.channel_priority,
+        "offline": conda.offline,
+        "prefix": prefix,
+        "envs_dir": os.path.dirname(prefix),
+        "pkgs_dirs": [conda.pkgs_dir if install else os.path.join(scratch, "pkgs")],
+        "install": install,
+        "scratch": scratch,
+    }
+    program = private_file(scratch, "conda_helper.py", _source())
+    asked = private_file(scratch, "request.json", json.dumps(request))
+    answer = os.path.join(scratch, "result.json")
+    # conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
+    netrc = environment.get("NETRC") or os.path.expanduser("~/.netrc")
+    variables = {**environment, "HOME": scratch, "NETRC": netrc}
+    done = run([conda.python, "-I", program, asked, answer], variables)
+    result = _read(answer)
+    if result is None or done.code != 0:
+        raise CondaEnvError(
+            f"the conda installation at {conda.root} does not work (exit code {done.code})",
+            "Repair it, for example with the role 'miniconda'.",
+            done.output,
+        )
+    if "error" in result:
+        raise explain(result["error"], done.output)
+    return Solution(tuple(sorted(package_of(item) for item in result["packages"])), str(result["conda_version"]))
+
+
+def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
+    """Turn an exception of conda into cause and way out."""
+    types, text = set(error["types"]), " ".join(str(error["text"]).split("\n")).strip()
+    short = text if len(text) <= _LONGEST else text[:_LONGEST] + " [...]"
+    short = " ".join(short.split())
+    for names, cause, way_out in _EXPLANATIONS:
+        if types.intersection(names):
+            return CondaEnvError(cause.format(text=short), way_out, f"{error['text']}\n{raw}")
+    if "No space left on device" in text:
+        return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)
+    return CondaEnvError(f"conda failed: {short}", "", f"{error['text']}\n{raw}")
+
+
+def _source() -> str:
+    """Text of the helper; inside Ansible's archive there is no file to point an interpreter to."""
+    loader = getattr(_conda_helper, "__loader__", None)
+    if loader is not None and hasattr(loader, "get_source"):
+        text = loader.get_source(_conda_helper.__name__)
+        if text is not None:
+            return str(text)
+    return inspect.getsource(importlib.import_module(_conda_helper.__name__))
+
+
+def _read(path: str) -> t.Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a generation is known to contain, and whether it still does: one file of our own, and two fingerprints.
+
+The quick fingerprint is made of size, time and inode of every file that conda and pip write when they change something;
+the thorough one of what these files say. As long as the quick one fits, nothing else is read. When it does not (a restored
+backup, a `touch`), the thorough one decides. Standard library only. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import typing as t
+
+from ._conda_records import Package, distribution_files, pip_packages, record_files, site_packages
+
+STATE_FILE = ".conda_env.json"
+FORMAT = 1
+# Beside the records: what was done (history), variables, pins, and the marker of a frozen environment.
+_META_FILES = ("history", "state", "pinned", "frozen")
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip."""
+
+    prefix: str
+    digest: str
+    conda: tuple[Package, ...]
+    pip: tuple[Package, ...]
+    requirements: tuple[str, ...]
+    site_packages: tuple[str, ...]
+    quick: str
+    thorough: str
+
+
+def watched(prefix: str, places: t.Iterable[str]) -> list[str]:
+    """Every file that tells of a change by conda or pip."""
+    meta = [os.path.join(prefix, "conda-meta", name) for name in _META_FILES]
+    return [*record_files(prefix), *meta, *distribution_files(prefix, places)]
+
+
+def quick_fingerprint(prefix: str, places: t.Iterable[str]) -> str:
+    """Digest of path, size, modification time (ns) and inode of the watched files."""
+    digest = hashlib.sha256()
+    for path in watched(prefix, places):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            seen = "-"
+        else:
+            seen = f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+        digest.update(f"{path[len(prefix) :]}\0{seen}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def thorough_fingerprint(prefix: str, places: t.Iterable[str]) -> str:
+    """Digest of path and content of the watched files."""
+    digest = hashlib.sha256()
+    for path in watched(prefix, places):
+        try:
+            with open(path, "rb") as file:
+                seen = hashlib.sha256(file.read()).hexdigest()
+        except OSError:
+            seen = "-"
+        digest.update(f"{path[len(prefix) :]}\0{seen}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.Iterable[str]) -> State:
+    """State of a prefix as it is now."""
+    places = site_packages(prefix)
+    return State(
+        prefix=prefix,
+        digest=digest,
+        conda=tuple(sorted(conda)),
+        pip=tuple(pip_packages(prefix, places)),
+        requirements=tuple(requirements),
+        site_packages=tuple(places),
+        quick=quick_fingerprint(prefix, places),
+        thorough=thorough_fingerprint(prefix, places),
+    )
+
+
+def drifted(state: State) -> bool:
+    """True if conda, pip or a person changed something since the state was taken."""
+    if quick_fingerprint(state.prefix, state.site_packages) == state.quick:
+        return False
+    return thorough_fingerprint(state.prefix, state.site_packages) != state.thorough
+
+
+def write(state: State) -> None:
+    """Write the state file: from now on the generation counts as complete."""
+    path = os.path.join(state.prefix, STATE_FILE)
+    content = json.dumps({"format": FORMAT, **dataclasses.asdict(state)})
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)
+
+
+def load(prefix: str) -> State | None:
+    """State of a generation; None if it was never finished, was copied from elsewhere, or cannot be read."""
+    try:
+        with open(os.path.join(prefix, STATE_FILE), encoding="utf-8") as file:
+            content = json.load(file)
+        if content.pop("format") != FORMAT or content["prefix"] != prefix:
+            return None
+        for key in ("conda", "pip"):
+            content[key] = tuple(Package(**item) for item in content[key])
+        for key in ("requirements", "site_packages"):
+            content[key] = tuple(content[key])
+        return State(**content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read an environment file on the controller; every mistake is reported with file and line. Private to this collection."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import yaml
+
+from ..module_utils._conda_errors import CondaEnvError
+from ..module_utils._conda_spec import Path as ItemPath
+from ..module_utils._conda_spec import SpecificationError, check_local, nested_file, parse
+
+# Only a depth that no sane set of files has: the loop over files that name each other must end.
+_MOST_FILES = 100
+
+
+def read_definition(path: Path) -> dict[str, t.Any]:
+    """Content of an environment file. Raises CondaEnvError with file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CondaEnvError(f"{path} cannot be read: {error}", "Give a text file in UTF-8.") from None
+    if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text:
+        raise CondaEnvError(
+            f"{path} is an explicit list of packages (@EXPLICIT), not a specification",
+            "Give an environment.yml: 'channels' and 'dependencies', as conda documents them.",
+        )
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_duplicates(node, path)
+        definition = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CondaEnvError(
+            f"{path}, line {line}: invalid YAML: {error.problem}",
+            "Correct the file; a value with ': ', '#' or a leading '*', '&', '@', '%' needs quotes.",
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise CondaEnvError(f"{path}: invalid YAML: {error}", "Correct the file.") from None
+    try:
+        # Channels may come from the task; the module asks for them again.
+        parse(definition, channels=("declared-by-the-task",))
+    except SpecificationError as error:
+        where = _line(node, error.path)
+        raise CondaEnvError(f"{path}{where}: {error.cause}", error.way_out) from None
+    return t.cast("dict[str, t.Any]", definition)
+
+
+def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:
+    """YAML forbids a key twice; the parser would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if str(key.value) in seen:
+                raise CondaEnvError(
+                    f"{path}, line {line}: the key '{key.value}' stands already in line {seen[str(key.value)]}",
+                    "Join the two.",
+                )
+            seen[str(key.value)] = line
+            _refuse_duplicates(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_duplicates(item, path)
+
+
+def _line(node: yaml.Node | None, path: ItemPath) -> str:
+    """`, line N` of the item that a path leads to; of the last step that exists, if the item itself is missing."""
+    line = None
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if str(key.value) == str(step)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return f", line {line}" if line else ""
+
+
+def collect_pip_files(definition: dict[str, t.Any], folder: Path) -> tuple[dict[str, t.Any], dict[str, str]]:
+    """Read the files that `-r` and `-c` name in the pip section, and those that they name.
+
+    Returns the definition with each name replaced by a key, and the texts by key. Keys are paths as seen from `folder`.
+    """
+    files: dict[str, str] = {}
+    dependencies = definition.get("dependencies")
+    if not isinstance(dependencies, list):
+        return definition, files
+    followed = [
+        {**item, "pip": [_follow(line, folder, folder, files) if isinstance(line, str) else line for line in item["pip"]]}
+        if isinstance(item, dict) and isinstance(item.get("pip"), list)
+        else item
+        for item in dependencies
+    ]
+    return {**definition, "dependencies": followed}, files
+
+
+def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
+    nested = nested_file(line)
+    if nested is None or "://" in nested[1]:
+        return line
+    path = (folder / nested[1]).resolve()
+    key = str(path.relative_to(root.resolve())) if path.is_relative_to(root.resolve()) else str(path)
+    if key not in files:
+        if len(files) >= _MOST_FILES:
+            raise CondaEnvError(f"the pip section names more than {_MOST_FILES} files", "Join them.")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CondaEnvError(
+                f"the pip section names '{nested[1]}', which cannot be read: {error}", f"Expected the file {path}."
+            ) from None
+        files[key] = ""
+        lines = []
+        for number, entry in enumerate(text.splitlines(), 1):
+            try:
+                check_local(entry.strip())
+            except SpecificationError as error:
+                raise CondaEnvError(f"{path}, line {number}: {error.cause}", error.way_out) from None
+            lines.append(_follow(entry, path.parent, root, files))
+        files[key] = "\n".join(lines) + "\n"
+    return f"{nested[0]} {key}"
