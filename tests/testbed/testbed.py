@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import engine
 import images
+import mirror
 import network
 from shell import TestbedError, fail, locked
 
@@ -24,8 +25,9 @@ from shell import TestbedError, fail, locked
 COMMANDS: dict[str, tuple[Callable[[], None], ...]] = {
     "engine": (engine.ensure,),
     "images": (engine.ensure, images.ensure),
+    "mirror": (mirror.ensure,),
     "network": (engine.ensure, network.ensure_network),
-    "up": (engine.ensure, images.ensure, network.ensure_network, network.ensure_mirror),
+    "up": (engine.ensure, images.ensure, network.ensure_network, mirror.ensure, network.ensure_mirror),
     "down": (network.down,),
     "status": (network.status,),
 }

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A self-extracting installer with the interface of Miniconda's, which installs a real upstream conda.
+
+conda itself (24.7.1, BSD-3-Clause) is a vendored copy in the wheel of conda-lock. It is put back under its own name, packed as a
+conda package, and then installs itself, with the packages it needs, into a base environment that becomes the payload.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+from conda_channel import EPOCH, File, Package, unpack, write_package, write_repodata
+from shell import TestbedError, run
+from wheels import PYTHON, Wheel
+
+TEMPLATES = Path(__file__).resolve().parent / "installer"
+VENDORED = "conda_lock/_vendor/conda/"
+# Stands for the installation prefix in the payload.
+PLACEHOLDER = "/opt/testbed_installation_prefix"
+# Where the base environment's records say that its packages came from: a name that never resolves (RFC 2606).
+BASE_CHANNEL = "https://conda.invalid/base"
+
+
+def conda_package(wheel: Wheel, depends: tuple[str, ...]) -> Package:
+    """The package ``conda`` from the wheel of conda-lock."""
+    files: dict[str, File] = {}
+    with zipfile.ZipFile(wheel.path) as archive:
+        for member in archive.namelist():
+            if member.startswith(VENDORED) and not member.endswith("/"):
+                data = archive.read(member).replace(b"conda_lock._vendor.conda", b"conda")
+                files[f"site-packages/conda/{member.removeprefix(VENDORED)}"] = File(data)
+    constants = "site-packages/conda/base/constants.py"
+    # libmamba, the default solver, is not on PyPI; a setting in PREFIX/.condarc would be in the role's way.
+    solver = re.compile(rb'^(DEFAULT_SOLVER\b[^=]*= )"libmamba"', re.MULTILINE)
+    files[constants] = File(_replace_once(solver, rb'\1"classic"', files[constants].data))
+    found = re.search(rb"^__version__ = .*?([\d.]+)['\"]$", files["site-packages/conda/_version.py"].data, re.MULTILINE)
+    if found is None:
+        raise TestbedError("the wheel of conda-lock holds no conda whose version can be read")
+    version = found[1].decode()
+    info = f"site-packages/conda-{version}.dist-info"
+    entry_point = "conda = conda.cli.main:main"
+    files |= {
+        "site-packages/conda/shell/etc/profile.d/conda.sh": File((TEMPLATES / "conda.sh").read_bytes()),
+        f"{info}/METADATA": File.text(f"Metadata-Version: 2.1\nName: conda\nVersion: {version}\n"),
+        f"{info}/entry_points.txt": File.text(f"[console_scripts]\n{entry_point}\n"),
+        f"{info}/INSTALLER": File.text("conda\n"),
+        f"{info}/RECORD": File.text(""),
+    }
+    return Package(
+        name="conda",
+        version=version,
+        files=files,
+        build="pytestbed_0",
+        depends=(f"python {PYTHON}.*", *depends),
+        noarch="python",
+        entry_points=(entry_point,),
+        license="BSD-3-Clause",
+    )
+
+
+def _replace_once(pattern: re.Pattern[bytes], replacement: bytes, text: bytes) -> bytes:
+    changed, count = pattern.subn(replacement, text)
+    if count != 1:
+        raise TestbedError(f"expected {pattern.pattern!r} once in conda's sources, found it {count} times")
+    return changed
+
+
+def build(packages: list[Package], work: Path, build_number: int, target: Path) -> str:
+    """Write the installer into the folder ``target`` and return its version, ``py311_<conda version>-<build number>``.
+
+    ``packages`` are all that the base environment holds. ``work`` is a folder for what comes in between.
+    """
+    shutil.rmtree(work, ignore_errors=True)
+    channel, stage = work / "base", work / "prefix"
+    for package in packages:
+        write_package(channel, package)
+        unpack(package, work / "bootstrap")
+    write_repodata(channel)
+    _install(work, channel, stage)
+    conda = next(package for package in packages if package.name == "conda")
+    _finish(stage)
+    version = f"py{PYTHON.replace('.', '')}_{conda.version}-{build_number}"
+    payload = _pack(_relocatable(stage, channel))
+    header = (TEMPLATES / "header.sh").read_text().replace("@VERSION@", version)
+    header = header.replace("@SHA256@", hashlib.sha256(payload).hexdigest())
+    header = header.replace("@LINES@", str(header.count("\n") + 1))
+    target.mkdir(parents=True, exist_ok=True)
+    installer = target / f"Miniconda3-{version}-Linux-x86_64.sh"
+    installer.write_bytes(header.encode() + payload)
+    installer.chmod(0o755)
+    return version
+
+
+def _install(work: Path, channel: Path, stage: Path) -> None:
+    """Let conda, run from plainly unpacked packages and with nobody's settings, create the base environment."""
+    (work / "condarc").write_text("channels: []\ndefault_channels: []\n")
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": str(work / "home"),
+        "LC_ALL": "C.UTF-8",
+        "CONDARC": str(work / "condarc"),
+        "CONDA_PKGS_DIRS": str(work / "pkgs"),
+        "CONDA_REGISTER_ENVS": "false",
+        "CONDA_OVERRIDE_GLIBC": "2.36",
+        # byte code that is valid for its source's content, not for the time at which the source was written
+        "SOURCE_DATE_EPOCH": str(EPOCH),
+    }
+    command = ["create", "--yes", "--quiet", "--copy", "--prefix", stage, "--override-channels", "-c", f"file://{channel}"]
+    start = "import sys; from conda.cli import main; sys.exit(main())"
+    python = work / "bootstrap/bin/python"
+    run([python, "-B", "-c", start, *command, "python", "pip", "wheel", "conda"], timeout=300, env=env)
+
+
+def _finish(stage: Path) -> None:
+    """What Miniconda's base has beside its packages."""
+    exports = f"export CONDA_EXE='{stage}/bin/conda'\nexport CONDA_PYTHON_EXE='{stage}/bin/python'\n"
+    (stage / "etc/profile.d").mkdir(parents=True)
+    (stage / "etc/profile.d/conda.sh").write_text(exports + (TEMPLATES / "conda.sh").read_text())
+    (stage / "bin/activate").write_text(f'. "{stage}/etc/profile.d/conda.sh"\nconda activate "$@"\n')
+    (stage / "condabin").mkdir()
+    (stage / "condabin/conda").symlink_to("../bin/conda")
+    for folder in ("pkgs", "envs"):
+        (stage / folder).mkdir(exist_ok=True)
+    for name in ("urls", "urls.txt"):
+        (stage / "pkgs" / name).write_text("")
+    history = stage / "conda-meta/history"
+    text = re.sub(r"^==> .* <==$", "==> 2024-01-01 00:00:00 <==", history.read_text(), flags=re.MULTILINE)
+    history.write_text(re.sub(r"^# cmd: .*$", "# cmd: constructor", text, flags=re.MULTILINE))
+    (stage / ".relocate.py").write_bytes((TEMPLATES / "relocate.py").read_bytes())
+
+
+def _relocatable(stage: Path, channel: Path) -> dict[str, File]:
+    """The staged files with placeholders in place of the machine's own paths, and the plan for the installer's last step."""
+    files: dict[str, File] = {}
+    named: list[str] = []
+    records: list[str] = []
+    packages_folder = channel.parent / "pkgs"
+    for path in sorted(stage.rglob("*")):
+        inside = path.relative_to(stage).as_posix()
+        if path.is_symlink():
+            files[inside] = File(link_to=str(path.readlink()))
+        elif path.is_dir() and not any(path.iterdir()):
+            files[f"{inside}/.keep"] = File()
+        elif path.is_file():
+            data = path.read_bytes()
+            if inside.startswith("conda-meta/"):
+                if inside.endswith(".json"):
+                    records.append(path.name)
+                data = data.replace(f"file://{channel}".encode(), BASE_CHANNEL.encode())
+                data = data.replace(str(packages_folder).encode(), f"{PLACEHOLDER}/pkgs".encode())
+            data = data.replace(str(stage).encode(), PLACEHOLDER.encode())
+            if PLACEHOLDER.encode() in data:
+                named.append(inside)
+            files[inside] = File(data, executable=bool(path.stat().st_mode & 0o111))
+    plan = {"placeholder": PLACEHOLDER, "files": named, "records": records}
+    files[".relocate.json"] = File.text(json.dumps(plan))
+    return files
+
+
+def _pack(files: dict[str, File]) -> bytes:
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=EPOCH) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive,
+    ):
+        for path in sorted(files):
+            entry = files[path]
+            member = tarfile.TarInfo(path)
+            member.mtime = EPOCH
+            member.mode = 0o755 if entry.executable else 0o644
+            if entry.link_to is None:
+                member.size = len(entry.data)
+                archive.addfile(member, io.BytesIO(entry.data))
+            else:
+                member.type, member.linkname = tarfile.SYMTYPE, entry.link_to
+                archive.addfile(member)
+    return packed.getvalue()

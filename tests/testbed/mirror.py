@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The content of the mirror: an installer with a real conda, and two channels, all made from package registries.
+
+``.cache/mirror/`` then holds ``miniconda/`` (the installer and SHA256SUMS), ``conda/<channel>/`` and ``mirror.json``, which
+describes it. The wheels are pinned by hash in ``lock/``; Debian's archive signs what comes from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import conda_installer
+from conda_channel import Package, unpack, write_package, write_repodata
+from debian_python import compiled, extract, pycosat_package, python_package
+from packaging.utils import canonicalize_name
+from shell import CACHE, run, say, stage
+from small_packages import SMALL_PACKAGES
+from wheels import PYTHON, Wheel, to_package, wanted_extras
+
+HERE = Path(__file__).resolve().parent
+MIRROR = CACHE / "mirror"
+WORK = CACHE / "mirror-build"
+# What pip may take for hosts with glibc 2.36 (Debian 12), newest first.
+PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
+BUILD_NUMBER = 0
+
+
+def ensure() -> None:
+    """Build the mirror's content unless it is there already and nothing that goes into it changed."""
+    digest = inputs_digest()
+    described = MIRROR / "mirror.json"
+    if described.is_file() and json.loads(described.read_text()).get("digest") == digest:
+        say("the mirror's content is up to date")
+        return
+    with stage("downloading wheels, pinned by hash"):
+        channel, older, base = (_download(name) for name in ("channel", "older", "installer"))
+    with stage(f"unpacking Python {PYTHON} from Debian's packages"):
+        extract(WORK / "debian")
+        python, pycosat = python_package(WORK / "debian"), pycosat_package(WORK / "debian")
+        shutil.rmtree(WORK / "python", ignore_errors=True)
+        unpack(python, WORK / "python")
+        interpreter = WORK / f"python/bin/python{PYTHON}"
+        python = replace(python, files=compiled(interpreter, dict(python.files)))
+    new = WORK / "mirror"
+    shutil.rmtree(new, ignore_errors=True)
+    with stage("building the installer"):
+        version = _build_installer(base, [python, pycosat], new / "miniconda")
+    with stage("building the channels"):
+        built = _build_channels([*channel, *older], python, interpreter, new / "conda")
+    _describe(new, version, built, digest)
+    with stage("putting the new content in place"):
+        shutil.rmtree(MIRROR, ignore_errors=True)
+        new.rename(MIRROR)
+        shutil.rmtree(WORK / "installer", ignore_errors=True)
+
+
+def inputs_digest() -> str:
+    """A digest of everything that the content is made from: the locks, the templates and this code."""
+    digest = hashlib.sha256()
+    folders = (HERE.glob("*.py"), (HERE / "lock").glob("*.txt"), (HERE / "installer").iterdir())
+    unrelated = {"engine.py", "images.py", "network.py", "pip_config.py", "shell.py", "testbed.py"}
+    for path in sorted(path for folder in folders for path in folder if path.name not in unrelated):
+        digest.update(f"\0{path.relative_to(HERE)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _download(lock: str) -> list[Wheel]:
+    """The wheels that a lock file names, verified by their hashes."""
+    folder = WORK / "wheels" / lock
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp", "--dest", str(folder)]
+    for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
+        command += ["--abi", abi]
+    for platform in PLATFORMS:
+        command += ["--platform", f"{platform}_x86_64"]
+    text = HERE / "lock" / f"{lock}.txt"
+    wanted = hashlib.sha256(text.read_bytes()).hexdigest()
+    stamp = folder / ".lock-digest"
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        run([*command, "--requirement", text], timeout=900)
+        stamp.write_text(wanted)
+    return [Wheel.open(path) for path in sorted(folder.glob("*.whl"))]
+
+
+def _convert(wheels: Iterable[Wheel]) -> list[Package]:
+    by_name = {canonicalize_name(wheel.name): wheel for wheel in wheels}
+    extras = wanted_extras(by_name)
+    return [to_package(wheel, extras[name]) for name, wheel in by_name.items()]
+
+
+def _build_installer(wheels: list[Wheel], others: list[Package], target: Path) -> str:
+    carrier = next(wheel for wheel in wheels if wheel.name == "conda-lock")
+    packages = _convert(wheel for wheel in wheels if wheel is not carrier)
+    needed = tuple(sorted(package.name for package in [*packages, *others] if package.name not in ("python", "wheel")))
+    packages += [*others, conda_installer.conda_package(carrier, needed)]
+    return conda_installer.build(packages, WORK / "installer", BUILD_NUMBER, target)
+
+
+def _build_channels(wheels: list[Wheel], python: Package, interpreter: Path, target: Path) -> dict[str, list[str]]:
+    """Write all channels and return the files of each."""
+    newest = {canonicalize_name(wheel.name): wheel for wheel in reversed(wheels)}
+    extras = wanted_extras(newest)
+
+    def build_one(wheel: Wheel) -> None:
+        package = to_package(wheel, extras[canonicalize_name(wheel.name)])
+        if not package.noarch:
+            package = replace(package, files=compiled(interpreter, dict(package.files)))
+        write_package(target / "conda-forge", package)
+
+    write_package(target / "conda-forge", python)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(build_one, wheels))
+    for channel, packages in SMALL_PACKAGES.items():
+        for package, archive_format in packages:
+            write_package(target / channel, package, archive_format)
+        write_repodata(target / channel)
+    return {
+        channel: sorted(p.name for p in (target / channel).glob("*/*") if p.name.endswith((".conda", ".tar.bz2")))
+        for channel in SMALL_PACKAGES
+    }
+
+
+def _describe(root: Path, version: str, packages: dict[str, list[str]], digest: str) -> None:
+    sums = []
+    for installer in sorted((root / "miniconda").glob("*.sh")):
+        sums.append((hashlib.sha256(installer.read_bytes()).hexdigest(), installer.name))
+    (root / "miniconda/SHA256SUMS").write_text("".join(f"{found}  {name}\n" for found, name in sums))
+    description = {
+        "miniconda_version": version,
+        "installer": sums[-1][1],
+        "checksum": f"sha256:{sums[-1][0]}",
+        "packages": packages,
+        "digest": digest,
+    }
+    (root / "mirror.json").write_text(json.dumps(description, indent=1) + "\n")
