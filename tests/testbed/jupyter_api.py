@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Use a Jupyter server as a browser does: its REST API, and the kernel protocol over a WebSocket.
+
+Protocol: "Messaging in Jupyter" (jupyter_client) and "The REST API" (jupyter_server).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+import uuid
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import requests
+import websocket
+
+Message = dict[str, t.Any]
+
+
+class JupyterError(Exception):
+    """The server or the kernel did not do what was asked; the text says what it answered."""
+
+
+@dataclass
+class Output:
+    """What one piece of code printed and returned, collected from the kernel's messages."""
+
+    request: str
+    text: str = ""
+    error: str = ""
+    idle: bool = False
+
+    def add(self, message: Message) -> None:
+        if message.get("parent_header", {}).get("msg_id") != self.request:
+            return  # another request's, or the kernel's own
+        kind, content = message.get("msg_type") or message["header"]["msg_type"], message["content"]
+        if kind == "stream":
+            self.text += content["text"]
+        elif kind in ("execute_result", "display_data"):
+            self.text += content["data"].get("text/plain", "") + "\n"
+        elif kind == "error":
+            self.error = f"{content['ename']}: {content['evalue']}"
+        elif kind == "status" and content["execution_state"] == "idle":
+            self.idle = True
+
+
+def execute_request(code: str, session: str) -> Message:
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": "execute_request",
+        "session": session,
+        "username": "",
+        "version": "5.3",
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": True}
+    return {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []}
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """A server at `url`, such as ``http://127.0.0.1:20207``. Each wait ends after `timeout` seconds."""
+
+    url: str
+    token: str = field(repr=False)
+    timeout: float = 60.0
+
+    def get(self, path: str) -> t.Any:
+        return self._ask("GET", path)
+
+    def version(self) -> str:
+        return str(self.get("/api")["version"])
+
+    def kernels(self) -> list[str]:
+        """Names of the kernels that can be started."""
+        return sorted(self.get("/api/kernelspecs")["kernelspecs"])
+
+    def execute(self, kernel: str, code: str) -> str:
+        """Start the kernel, run the code in it, end the kernel, and return what the code printed.
+
+        Raises :class:`JupyterError` if there is no such kernel, if the code raises, or if it takes too long.
+        """
+        identity = quote(self._ask("POST", "/api/kernels", {"name": kernel})["id"])
+        try:
+            return self._run(identity, code)
+        finally:
+            self._ask("DELETE", f"/api/kernels/{identity}")
+
+    def _run(self, identity: str, code: str) -> str:
+        session = uuid.uuid4().hex
+        request = execute_request(code, session)
+        output = Output(request["header"]["msg_id"])
+        address = f"ws{self.url.removeprefix('http')}/api/kernels/{identity}/channels?session_id={session}"
+        try:
+            channel = websocket.create_connection(
+                address, timeout=self.timeout, header={"Authorization": f"token {self.token}"}, http_no_proxy=["*"]
+            )
+        except (OSError, websocket.WebSocketException) as error:
+            raise JupyterError(f"{self.url}: no channel to the kernel: {error}") from error
+        deadline = time.monotonic() + self.timeout
+        try:
+            channel.send(json.dumps(request))
+            while not output.idle and time.monotonic() < deadline:
+                output.add(json.loads(channel.recv()))
+        except (OSError, websocket.WebSocketException) as error:
+            raise JupyterError(f"{self.url}: the kernel did not answer: {error}") from error
+        finally:
+            channel.close()
+        if output.error:
+            raise JupyterError(output.error)
+        if not output.idle:
+            raise JupyterError(f"{self.url}: the code did not end within {self.timeout:g} s")
+        return output.text
+
+    def _ask(self, method: str, path: str, body: Message | None = None) -> t.Any:
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy on the way to loopback
+            session.headers["Authorization"] = f"token {self.token}"
+            try:
+                answer = session.request(method, f"{self.url}{path}", json=body, timeout=self.timeout)
+            except requests.RequestException as error:
+                raise JupyterError(f"{self.url}{path}: {error}") from error
+        if not answer.ok:
+            raise JupyterError(f"{self.url}{path}: {answer.status_code} {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+
+def wait_until_answers(jupyter: Jupyter, seconds: float = 30.0) -> None:
+    """Return once the server answers with the token.
+
+    Raises :class:`JupyterError` with the last answer.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            jupyter.version()
+            return
+        except JupyterError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.3)
+
+
+def execute(url: str, token: str, kernel: str, code: str) -> str:
+    """Run code in a new kernel of the server and return what it printed, without the line break at the end."""
+    return Jupyter(url, token).execute(kernel, code).rstrip("\n")
