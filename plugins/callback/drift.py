@@ -134,10 +134,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         if self._plays:
             # Ansible ends the whole run when all hosts of one play have failed, whatever the others still had to do.
-            self._report.problem(
-                f"the run ended before the play '{self._plays[0]}'; "
-                "hosts without a failure were not compared to the end"
-            )
+            self._report.ended_before(self._plays[0])
         path = Path(self.get_option("report"))
         report = self._report.to_dict(
             finished=now(),
@@ -173,16 +170,11 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
     )
     looped = (task.loop is not None or task.loop_with) and isinstance(data.get("results"), list)
     results = [entry for entry in data["results"] if entry.get(kind)] if looped else [data]
-    hidden = bool(
-        fields.get("no_log") or "censored" in data or any(entry.get("_ansible_no_log") for entry in [data, *results])
-    )
+    hidden = bool(fields.get("no_log") or "censored" in data or any(entry.get("_ansible_no_log") for entry in [data, *results]))
     if hidden:
         return host, reference, Outcome(kind, hidden=True)
     named = bool(task.loop_control and task.loop_control.label)
-    items = [
-        entry.get("_ansible_item_label") if named else entry.get(entry.get("ansible_loop_var", "item"))
-        for entry in results
-    ]
+    items = [entry.get("_ansible_item_label") if named else entry.get(entry.get("ansible_loop_var", "item")) for entry in results]
     return (
         host,
         reference,

@@ -35,9 +35,7 @@ _SECRETS = (
     # crypt(5) hashes: $6$salt$hash, $y$parameters$salt$hash, $2b$cost$hash.
     re.compile(r"(\$(?:1|2[abxy]|5|6|7|y|gy)\$)[./0-9A-Za-z$=,]{8,}"),
     # password=x, "token": "x", DB_PASSWORD: x. Not sudo's NOPASSWD, nor sshd's PasswordAuthentication.
-    re.compile(
-        r"((?:\b|_)(?:password|token|secret|api_key|access_key|private_key)[\"']?[ \t]*[:=][ \t]*)\S.*", re.IGNORECASE
-    ),
+    re.compile(r"((?:\b|_)(?:password|token|secret|api_key|access_key|private_key)[\"']?[ \t]*[:=][ \t]*)\S.*", re.IGNORECASE),
 )
 
 
@@ -85,7 +83,7 @@ class DriftReport:
         self._version = version
         self._started = started
         self._hosts: dict[str, _Host] = {}
-        self._problems: list[str] = []
+        self._ended_before: str | None = None
 
     def record(self, host: str, task: TaskRef, outcome: Outcome) -> None:
         """Take in one result of one host."""
@@ -106,9 +104,9 @@ class DriftReport:
         finding = {**_place(task, outcome), "diff": difference, "hidden": outcome.hidden}
         known.drift.append({**finding, "fingerprint": _fingerprint(finding)})
 
-    def problem(self, sentence: str) -> None:
-        """Take in something that makes the whole run incomplete."""
-        self._problems.append(sentence)
+    def ended_before(self, play: str) -> None:
+        """Take in that the run ended early: this play, and any after it, was not begun."""
+        self._ended_before = play
 
     def to_dict(
         self,
@@ -124,22 +122,24 @@ class DriftReport:
         :param unreachable: the hosts that were given up. Others answered later, or the task allowed it.
         :param previous: the last report, to tell what is new.
         """
-        problems = list(self._problems)
+        problems = []
         if not self._hosts:
-            problems.append(
-                "no host was compared: found no host in the groups of the roles; check inventory and --limit"
-            )
+            problems.append("no host was compared: none is in the groups of the roles; check inventory and --limit")
+        if self._ended_before is not None:
+            problems.append(f"the run ended before the play '{self._ended_before}'; no host was compared to the end")
         hosts: dict[str, dict[str, t.Any]] = {}
         for name in sorted(self._hosts):
             host = self._hosts[name]
             final = [error for error in host.errors if error["kind"] == "failed"]
             final = final[len(final) - min(len(final), failures.get(name, 0)) :]
             lost = [error for error in host.errors if error["kind"] == "unreachable" and name in unreachable]
+            incomplete = [_incomplete(message) for message in problems if not final and not lost]
+            failed = final + incomplete
             hosts[name] = {
-                "verdict": "failed" if final else "unreachable" if lost else "drift" if host.drift else "clean",
+                "verdict": "failed" if failed else "unreachable" if lost else "drift" if host.drift else "clean",
                 "compared": host.compared,
                 "drift": _dated(host.drift, self._started, previous, name),
-                "errors": final + lost,
+                "errors": failed + lost,
                 "handlers": host.handlers,
             }
         verdicts = [host["verdict"] for host in hosts.values()]
@@ -229,6 +229,10 @@ def _text(value: t.Any) -> str:
 def _place(task: TaskRef, outcome: Outcome) -> dict[str, t.Any]:
     items = [] if outcome.hidden else list(outcome.items)
     return {"role": task.role, "task": task.name, "file": task.file, "line": task.line, "items": items}
+
+
+def _incomplete(message: str) -> dict[str, t.Any]:
+    return {"kind": "failed", **_place(TaskRef("The whole run"), Outcome("failed")), "message": message}
 
 
 def _fingerprint(finding: Mapping[str, t.Any]) -> str:

@@ -29,9 +29,7 @@ def render(report: Mapping[str, t.Any], *, color: bool = False, width: int = 0) 
     column = max((len(name) for name in hosts), default=0)
     for name, host in hosts.items():
         lines.append(
-            paint(
-                f"{host['verdict']:<12} {name:<{column}}  {_short(host, report['previous'])}".rstrip(), host["verdict"]
-            )
+            paint(f"{host['verdict']:<12} {name:<{column}}  {_short(host, report['previous'])}".rstrip(), host["verdict"])
         )
     for name, host in hosts.items():
         if host["drift"] or host["errors"]:

@@ -37,15 +37,15 @@ def told(
     lost: bool = False,
     previous: dict[str, t.Any] | None = None,
     started: datetime.datetime = START,
-    problem: str | None = None,
+    ended: str | None = None,
 ) -> dict[str, t.Any]:
     """The report on one host; every one of them is checked against the published schema."""
     report = DriftReport(version="1.2.3", started=started)
     for result in results:
         task, outcome = result if isinstance(result, tuple) else (TASK, result)
         report.record("gpu-01", task, outcome)
-    if problem:
-        report.problem(problem)
+    if ended:
+        report.ended_before(ended)
     told = report.to_dict(
         finished=started + datetime.timedelta(seconds=42),
         failures={"gpu-01": failures} if failures else {},
@@ -76,7 +76,8 @@ def host(*results: t.Any, **options: t.Any) -> dict[str, t.Any]:
         pytest.param([CHANGED, UNREACHABLE], {"lost": True}, "unreachable", 4, id="lost after drift was seen"),
         pytest.param([UNREACHABLE, OK], {}, "clean", 0, id="unreachable was allowed, answered later"),
         pytest.param([UNREACHABLE, FAILED], {"lost": True, "failures": 1}, "failed", 3, id="both"),
-        pytest.param([OK], {"problem": "ended early"}, "failed", 3, id="the run ended early"),
+        pytest.param([OK], {"ended": "Serve"}, "failed", 3, id="the run ended early"),
+        pytest.param([UNREACHABLE], {"ended": "Serve", "lost": True}, "failed", 3, id="ended early, and unreachable"),
     ],
 )
 def test_verdict(results: list[t.Any], options: dict[str, t.Any], verdict: str, exit_code: int) -> None:
@@ -108,6 +109,13 @@ def test_a_run_that_met_no_host_is_not_clean() -> None:
     jsonschema.validate(report, SCHEMA)
     assert report["verdict"] == "failed"
     assert "no host was compared" in report["problems"][0]
+
+
+def test_a_host_that_was_not_compared_to_the_end_is_not_clean() -> None:
+    report = told(OK, ended="Serve JupyterLab")
+    assert "before the play 'Serve JupyterLab'" in report["problems"][0]
+    assert report["hosts"]["gpu-01"]["verdict"] == "failed"
+    assert report["hosts"]["gpu-01"]["errors"][0]["message"] == report["problems"][0]
 
 
 def test_each_host_keeps_its_own_verdict() -> None:

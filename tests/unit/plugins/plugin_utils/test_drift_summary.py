@@ -14,15 +14,15 @@ TASK = TaskRef("Write the drop-in", "sshd", "/somewhere/roles/sshd/tasks/apply.y
 
 
 def report(
-    results: dict[str, list[Outcome]], previous: dict[str, t.Any] | None = None, day: int = 0, problem: str = ""
+    results: dict[str, list[Outcome]], previous: dict[str, t.Any] | None = None, day: int = 0, ended: str = ""
 ) -> dict[str, t.Any]:
     started = START + datetime.timedelta(days=day)
     made = DriftReport(version="1.2.3", started=started)
     for host, outcomes in results.items():
         for outcome in outcomes:
             made.record(host, TASK, outcome)
-    if problem:
-        made.problem(problem)
+    if ended:
+        made.ended_before(ended)
     failures = {host: sum(outcome.kind == "failed" for outcome in outcomes) for host, outcomes in results.items()}
     lost = [host for host, outcomes in results.items() if any(outcome.kind == "unreachable" for outcome in outcomes)]
     return made.to_dict(finished=started, failures=failures, unreachable=lost, previous=previous)
@@ -75,7 +75,8 @@ def test_new_differences_are_marked_only_if_there_is_a_previous_report() -> None
 
 
 def test_a_problem_of_the_run_stands_before_the_verdict() -> None:
-    assert render(report({"a": [Outcome("ok")]}, problem="ended early")).endswith("ended early\nverdict: failed")
+    text = render(report({"a": [Outcome("ok")]}, ended="Serve"))
+    assert text.endswith("the run ended before the play 'Serve'; no host was compared to the end\nverdict: failed")
 
 
 def test_colors_only_when_asked_for() -> None:
