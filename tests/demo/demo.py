@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two bare machines become research servers, and prove it.
+
+usage: demo.py up [--mirror auto|local|official] | down
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lab
+from playbook import Result, play
+from shell import ROOT, TestbedError, fail
+
+SITE = ("ansible-playbook", "playbooks/site.yml", "-i", "inventories/demo")
+BOLD, GREEN, PLAIN = ("\033[1m", "\033[32m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+
+
+@contextmanager
+def stage(number: int, title: str) -> Iterator[None]:
+    print(f"\n{BOLD}[{number}/7] {title}{PLAIN}", flush=True)
+    started = time.monotonic()
+    yield
+    print(f"    done in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def up(mirror: str) -> None:
+    started = time.monotonic()
+    if mirror == "auto":
+        mirror = "official" if lab.official_site_answers() else "local"
+        print(f"conda comes from the {'official sites' if mirror == 'official' else 'local mirror, a test stand-in with a real conda'}")
+    with stage(1, "Docker Engine, images of bare Debian servers, mirror"):
+        wanted = "network" if mirror == "official" else "up"
+        done = subprocess.run([sys.executable, "tests/testbed/testbed.py", wanted], cwd=ROOT, check=False).returncode
+        if done != 0:
+            raise TestbedError("the test bed could not be made; the reason stands above", done)
+    with stage(2, "Two bare servers: sshd on port 22, an administrator with a key, nothing else"):
+        keys = lab.make_keys()
+        hosts = lab.start(keys["ops"])
+        lab.write_inventory(hosts, keys, mirror)
+        for host in hosts:
+            print(f"    {host.name} at {host.address}")
+    with stage(3, "What would change? (check mode, on servers to which nothing was applied yet)"):
+        expect(run_site("check-bare", "--check"))
+    with stage(4, "ansible-playbook playbooks/site.yml -i inventories/demo"):
+        expect(run_site("site-1"))
+    with stage(5, "The same command again: nothing may change"):
+        again = expect(run_site("site-2"), unchanged=True)
+        print(f"    {again.cost()}")
+    with stage(6, "Check mode after it: nothing may differ"):
+        expect(run_site("check-after", "--check", "--diff"), unchanged=True)
+    with stage(7, "Proof, from outside"):
+        prove(hosts)
+    summary(hosts, time.monotonic() - started)
+
+
+def run_site(name: str, *options: str) -> Result:
+    return play([*SITE, *options], cwd=ROOT, log=lab.WORK / "logs" / f"{name}.log")
+
+
+def expect(result: Result, *, unchanged: bool = False) -> Result:
+    """Stop the demo with the end of the log if the playbook failed, or changed something when it should not."""
+    problem = ""
+    if result.code != 0:
+        problem = f"ansible-playbook ended with {result.code}"
+    elif unchanged and any(result.changed.values()):
+        problem = f"expected changed=0, found {result.changed}"
+    if problem:
+        tail = result.log.read_text(encoding="utf-8").splitlines()[-60:]
+        raise TestbedError("\n".join([*tail, "", f"{problem}; the whole log: {result.log.relative_to(ROOT)}"]))
+    return result
+
+
+def prove(hosts: list[lab.Host]) -> None:
+    from proof import PROOFS  # noqa: PLC0415  # its libraries are not needed to take the demo down
+
+    for host in hosts:
+        for proof in PROOFS:
+            try:
+                print(f"    {GREEN}✓{PLAIN} {host.name}: {proof(host)}", flush=True)
+            except AssertionError as error:
+                raise TestbedError(f"{host.name}: {proof.__name__.replace('_', ' ')}: not so: {error}") from error
+
+
+def summary(hosts: list[lab.Host], seconds: float) -> None:
+    first = hosts[0]
+    print(f"\n{BOLD}Two research servers, {seconds:.0f} s.{PLAIN} Try them:\n")
+    print("  log in        " + shown(first.ssh(lab.RESEARCHER)))
+    print("  JupyterLab    " + shown(first.ssh(lab.RESEARCHER, "lab-jupyter")))
+    print("                tells the address with the token; open the tunnel with the port that it names, here 8888:")
+    print("                " + shown(first.ssh(lab.RESEARCHER, options=("-N", "-L", "8888:127.0.0.1:PORT"))))
+    print("  what changed? research-server-drift: see docs/drift.md")
+    print("  hosts         " + ", ".join(f"{host.name} ({host.address})" for host in hosts))
+    print("  inventory     inventories/demo/")
+    print("  stop          make demo-down   (leaves nothing behind)")
+
+
+def shown(command: tuple[str, ...]) -> str:
+    """The command without what only an unattended client needs; paths as seen from the checkout."""
+    text = " ".join(command).replace(f"{ROOT}/", "").replace(" -o BatchMode=yes -o ConnectTimeout=10", "")
+    return text.replace(" -F /dev/null", "").replace(" -o StrictHostKeyChecking=yes", "")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("--mirror", choices=("auto", "local", "official"), default=os.environ.get("LAB_MIRROR", "auto"))
+    options = parser.parse_args()
+    try:
+        if options.command == "up":
+            up(options.mirror)
+        else:
+            down()
+    except TestbedError as error:
+        return fail(error)
+    return 0
+
+
+def down() -> None:
+    lab.remove()
+    subprocess.run([sys.executable, "tests/testbed/testbed.py", "down"], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The repository tests itself: lists that people keep by hand rot."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def load(path: Path):
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def options(role: str) -> dict:
+    return load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_say_the_same(role):
+    spec = options(role)
+    defaults = load(ROOT / "roles" / role / "defaults" / "main.yml")
+    assert set(defaults) <= set(spec), "every default is documented"
+    missing = {name for name, option in spec.items() if name not in defaults and not option.get("required") and "default" in option}
+    assert not missing, "a documented default that no file sets"
+    for name, value in defaults.items():
+        # A template cannot be a default in a specification; it is described there in words.
+        if not (isinstance(value, str) and "{{" in value) and "{{" not in str(value):
+            assert spec[name].get("default", value if value in (None, "", [], {}) else "no default") == value, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_have_the_role_as_prefix(role):
+    assert all(name.startswith(f"{role}_") for name in options(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_is_documented(role):
+    assert all(option.get("description") and option.get("type") for option in options(role).values())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_its_rooms(role):
+    present = {path.relative_to(ROOT / "roles" / role).as_posix() for path in (ROOT / "roles" / role).rglob("*.*")}
+    assert {"README.md", "defaults/main.yml", "meta/argument_specs.yml", "meta/main.yml", "tasks/main.yml", "tasks/apply.yml"} <= present
+
+
+def test_every_role_has_a_scenario():
+    tested = {path.parent.name.split("-")[0] for path in ROOT.glob("molecule/*/molecule.yml")}
+    assert not set(ROLES) - tested
+
+
+def test_every_role_is_applied_by_the_site_and_named_in_the_readme():
+    plays = load(ROOT / "playbooks" / "site.yml")
+    assert {play["hosts"] for play in plays[1:]} == set(ROLES)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{role}`" in readme for role in ROLES)
+
+
+def test_the_first_play_checks_exactly_the_roles_that_follow():
+    first, *plays = load(ROOT / "playbooks" / "site.yml")
+    checked = re.findall(r"'(\w+)'", first["tasks"][-1]["openlab.research_server.preflight"]["roles"])
+    assert checked == [play["hosts"] for play in plays]
+    assert set(first["hosts"].split(":")) == set(checked)
+
+
+def test_the_example_inventory_has_a_group_for_every_role():
+    assert set(ROLES) <= set(load(ROOT / "inventories" / "lab" / "groups.yml"))
+
+
+def test_example_variables_exist():
+    known = {name for role in ROLES for name in options(role)}
+    for path in (ROOT / "inventories" / "lab" / "group_vars").rglob("*.yml"):
+        assert {name for name in load(path) if not name.startswith("ansible_")} <= known, path
+
+
+def test_every_unit_test_of_a_plugin_has_its_source():
+    for test in (ROOT / "tests" / "unit" / "plugins").rglob("test_*.py"):
+        folder = ROOT / "plugins" / test.relative_to(ROOT / "tests" / "unit" / "plugins").parent
+        name = test.stem.removeprefix("test_")
+        assert any((folder / f"{prefix}{name}.py").is_file() for prefix in ("", "_")), test
