@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decision about a host's NVIDIA driver, as a filter."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Mapping
+
+from ..module_utils._nvidia_plan import Wishes, plan
+
+DOCUMENTATION = r"""
+name: nvidia_plan
+short_description: Plan the NVIDIA driver of a host
+version_added: 0.1.0
+description:
+  - Decides from what M(openlab.research_server.nvidia_info) found, and from what is wanted, which driver a host should
+    have and what is missing. Changes nothing and reads nothing.
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  _input:
+    description: The value RV(openlab.research_server.nvidia_info#module:info) of the module.
+    type: dict
+    required: true
+  required:
+    description: Whether a host without a GPU is a problem.
+    type: bool
+    required: true
+  source:
+    description: Where packages come from, V(distribution) or V(nvidia).
+    type: str
+    required: true
+  module_flavour:
+    description: Kernel modules, V(auto), V(open) or V(proprietary).
+    type: str
+    required: true
+  version:
+    description: Branch, driver version or package version to have; empty for what is installed or offered.
+    type: str
+    required: true
+  repository_url:
+    description: NVIDIA's repository.
+    type: str
+    required: true
+  kernel_headers:
+    description: Header packages, V(running), V(distribution) or V(none).
+    type: str
+    required: true
+  cuda_toolkit:
+    description: Whether the CUDA toolkit is wanted.
+    type: bool
+    required: true
+  cuda_toolkit_package:
+    description: Package of the toolkit; empty for the usual one of the source.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show what would be installed
+  ansible.builtin.debug:
+    msg: "{{ (nvidia.info | openlab.research_server.nvidia_plan(**wishes)).missing }}"
+"""
+
+RETURN = r"""
+_value:
+  description: >-
+    C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(flavour), C(branch), C(missing)
+    (packages to install), C(unavailable) (those that apt does not offer), C(held) (version to hold), C(sources) (deb822
+    stanzas to add), C(load) and C(reboot) (what the installed driver waits for) and C(initramfs) (command that rebuilds
+    the initial RAM file systems).
+  type: dict
+"""
+
+
+def nvidia_plan(info: Mapping[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
+    return plan(info, t.cast(Wishes, wishes))
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., t.Any]]:
+        return {"nvidia_plan": nvidia_plan}

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the files of a host say about its NVIDIA driver, and whether the parts agree. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+
+VERSION = re.compile(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b")
+# Everything the driver is made of, and what it needs from the kernel.
+PACKAGES = re.compile(
+    r"^(nvidia|libnvidia|libcuda|libnvcuvid|cuda|firmware-nvidia|xserver-xorg-video-nvidia|linux-headers|linux-image|dkms)"
+)
+
+# In a package list; drivers for hardware of the past and the many parts of the toolkit are left out.
+OFFERED = re.compile(
+    r"\nPackage: ((?:nvidia(?!-legacy|-tesla)|libnvidia(?!-legacy|-tesla)|libnvcuvid1|libcuda1|cuda-toolkit|linux-headers)[^\n]*)"
+    r"(?:\n(?!Version: )[^\n]+)*\nVersion: ([^\n]+)"
+)
+
+
+def loaded_driver(proc_version: str, module_version: str) -> dict[str, str] | None:
+    """Version and flavour of the loaded module, from /proc/driver/nvidia/version and /sys/module/nvidia/version."""
+    match = VERSION.search(proc_version)
+    version = module_version.strip() or (match.group(1) if match else "")
+    if not version:
+        return None
+    return {"version": version, "flavour": "open" if "Open Kernel Module" in proc_version else "proprietary"}
+
+
+def stanzas(text: str) -> t.Iterator[dict[str, str]]:
+    """Split a deb822 text into its stanzas; field names in lower case, continuation lines joined by a newline."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        if not line.strip():
+            if fields:
+                yield fields
+            fields, name = {}, ""
+        elif line[0] in " \t":
+            if name:
+                fields[name] += "\n" + line.strip()
+        else:
+            name, _colon, value = line.partition(":")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+    if fields:
+        yield fields
+
+
+def installed_packages(status: str) -> dict[str, str]:
+    """Name and version of the installed packages that concern the driver, from /var/lib/dpkg/status."""
+    found = {}
+    # The file has thousands of stanzas: look at the name before splitting a stanza into fields.
+    for block in status.split("\n\n"):
+        start = block.find("Package: ")
+        if start < 0 or not PACKAGES.match(block[start + 9 :]):
+            continue
+        for fields in stanzas(block):
+            if fields.get("status", "").endswith(" ok installed"):
+                found[fields["package"]] = fields.get("version", "")
+    return dict(sorted(found.items()))
+
+
+def available_versions(lists: Iterable[str]) -> dict[str, list[str]]:
+    """Versions of driver, CUDA and kernel headers that apt's package lists (``*_Packages`` files) offer, newest first."""
+    found: dict[str, set[str]] = {}
+    for text in lists:
+        for name, version in OFFERED.findall("\n" + text):
+            found.setdefault(name, set()).add(version)
+    return {name: sorted(versions, key=version_key, reverse=True) for name, versions in sorted(found.items())}
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Order versions of the driver: numbers of the upstream part, then of the packaging."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
+def branch(version: str) -> int | None:
+    """The driver branch of a version: 535 of ``535.261.03-1``."""
+    match = re.match(r"(?:\d+:)?(\d+)", version)
+    return int(match.group(1)) if match else None
+
+
+def secure_boot(variable: bytes | None) -> str:
+    """State of Secure Boot from the efivarfs file of the variable ``SecureBoot`` (four bytes of attributes, then 0 or 1)."""
+    if variable is None:
+        return "unsupported"
+    return "enabled" if len(variable) >= 5 and variable[4] == 1 else "disabled"
+
+
+def key_enrolled(certificate: bytes | None, enrolled: Sequence[bytes]) -> bool:
+    """Whether a DER certificate is in one of the EFI signature lists that shim passed on (MokListRT, db)."""
+    return bool(certificate) and any(t.cast(bytes, certificate) in keys for keys in enrolled)
+
+
+def assess(
+    *,
+    loaded: Mapping[str, str] | None,
+    userland: Sequence[str],
+    kernels: Sequence[Mapping[str, t.Any]],
+    nouveau: bool,
+) -> dict[str, t.Any]:
+    """Say whether the parts of an installed driver agree, and whether a reboot is what is missing.
+
+    C(kernels) are the installed kernels with C(release), C(running), C(module) (version of the NVIDIA module, or None).
+    """
+    running = next((kernel for kernel in kernels if kernel["running"]), None)
+    built = [kernel for kernel in kernels if kernel["module"]]
+    ready = running["module"] if running else None
+    disagreements, reboot = [], []
+    if len(userland) > 1:
+        disagreements.append(f"libraries of several versions are installed: {', '.join(userland)}")
+    for kernel in built:
+        if userland and kernel["module"] not in userland:
+            disagreements.append(
+                f"the module for kernel {kernel['release']} is {kernel['module']}, the libraries are {', '.join(userland)}"
+            )
+    if loaded and userland and loaded["version"] not in userland:
+        disagreements.append(f"the loaded module is {loaded['version']}, the libraries are {', '.join(userland)}")
+    if loaded and ready and loaded["version"] != ready:
+        reboot.append(f"module {loaded['version']} is loaded, {ready} is installed")
+    if userland and not loaded:
+        if nouveau:
+            reboot.append("nouveau is loaded and holds the GPU")
+        elif not ready and built:
+            reboot.append(
+                f"the module is built for kernel {built[-1]['release']}, "
+                f"the running kernel is {running['release'] if running else 'another one'}"
+            )
+    missing = bool(userland) and not built
+    if missing:
+        disagreements.append("libraries are installed, but no module is built for any kernel")
+    return {
+        "consistent": not disagreements,
+        "disagreements": disagreements,
+        "reboot_required": bool(reboot),
+        "reboot_reasons": reboot,
+        # The module can be loaded without a reboot: it is there, and nothing else holds the GPU.
+        "loadable": bool(ready) and not loaded and not nouveau,
+    }

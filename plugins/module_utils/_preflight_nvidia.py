@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cross-checks of the variables of the role nvidia. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Mapping
+
+CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+URL = re.compile(r"(https?|file)://\S+")
+VERSION = re.compile(r"\d{3}(\.\d+){0,2}(-\S+)?")
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """Say what does not fit together, before any host is touched."""
+    problems = []
+    version = str(variables.get("nvidia_version") or "")
+    if version and not VERSION.fullmatch(version):
+        problems.append(
+            f"nvidia_version: found '{version}'; expected a branch ('580'), a driver version ('580.95.05') "
+            "or a package version ('580.95.05-1')"
+        )
+    if variables.get("nvidia_source") == "nvidia":
+        for name in ("nvidia_repository_url", "nvidia_repository_key_url"):
+            url = str(variables.get(name) or "")
+            if not URL.fullmatch(url):
+                problems.append(f"{name}: found '{url}'; expected a URL that starts with https://")
+        checksum = str(variables.get("nvidia_repository_key_checksum") or "")
+        if not CHECKSUM.fullmatch(checksum):
+            problems.append(
+                f"nvidia_repository_key_checksum: found '{checksum}'; expected 'sha256:' and 64 lower-case hexadecimal digits; "
+                "download the key, compare its fingerprint with the one that NVIDIA publishes, and run sha256sum on it"
+            )
+    return problems

@@ -1,0 +1,322 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which NVIDIA GPUs a host has and which driver, and whether the parts of the driver agree."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nvidia_info
+short_description: Tell which NVIDIA GPUs and which driver a host has
+version_added: 0.1.0
+description:
+  - Lists the NVIDIA GPUs on the PCI bus with their generation, and the NVIDIA driver that is loaded, installed and
+    available, and says whether these agree and whether a reboot is what is missing.
+  - Reads files only. No program is started, so neither C(lspci) nor C(nvidia-smi) needs to be there.
+  - Without a GPU the rest is still reported.
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  root:
+    description: Folder under which C(etc), C(lib/modules) and C(var/lib) are looked up.
+    type: path
+    default: /
+  sysfs_root:
+    description: Where sysfs is mounted. Another folder is of use for tests with a recorded PCI bus.
+    type: path
+    default: /sys
+  procfs_root:
+    description: Where procfs is mounted.
+    type: path
+    default: /proc
+  available:
+    description:
+      - Also tell what apt's package lists offer. Off by default: the lists are tens of megabytes.
+      - Lists that apt keeps compressed are not read.
+    type: bool
+    default: false
+  ignore_sources:
+    description: Files of apt sources that are left out of RV(info.apt_sources), such as the one that the caller writes.
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode:
+    description: Changes nothing, and runs the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  platform:
+    description: Hosts with sysfs. Packages and their sources are read on hosts with dpkg and apt only.
+    support: full
+    platforms: linux
+notes:
+  - Needs root to read all of it; the EFI variables and apt's lists are readable for all on the supported distributions.
+"""
+
+EXAMPLES = r"""
+- name: Read GPUs and driver
+  openlab.research_server.nvidia_info:
+  register: nvidia
+
+- name: Stop where the driver's parts are of different versions
+  ansible.builtin.assert:
+    that: nvidia.info.health.consistent
+    fail_msg: "{{ nvidia.info.health.disagreements | join('; ') }}"
+"""
+
+RETURN = r"""
+info:
+  description: What was found.
+  returned: success
+  type: dict
+  contains:
+    gpus:
+      description: >-
+        NVIDIA display controllers (PCI vendor 10de, class 03) in the order of their addresses. Virtual functions, audio
+        functions and NVSwitches are none.
+      type: list
+      elements: dict
+      contains:
+        address: {description: PCI address., type: str, sample: "0000:17:00.0"}
+        device_id: {description: PCI device id., type: str, sample: "20b2"}
+        architecture:
+          description: Generation, such as V(pascal), V(ampere) or V(hopper); V(unknown) for an id that is not in the table.
+          type: str
+        kernel_driver: {description: Kernel driver that is bound to the GPU., type: str, sample: nvidia}
+    driver:
+      description: The driver.
+      type: dict
+      contains:
+        loaded: {description: C(version) and C(flavour) (V(open) or V(proprietary)) of the loaded module, or null., type: dict}
+        userland: {description: Versions of the installed C(libcuda) and C(libnvidia-ml)., type: list, elements: str}
+    nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
+    kernels:
+      description: Kernels that have a folder in C(/lib/modules).
+      type: list
+      elements: dict
+      contains:
+        release: {description: Release., type: str, sample: 6.1.0-50-amd64}
+        running: {description: Whether it is the running one., type: bool}
+        headers: {description: Whether its headers are installed., type: bool}
+        module: {description: Version of its installed NVIDIA module that DKMS built, or null., type: str}
+        state: {description: What DKMS did for it, V(installed), V(built) or null., type: str}
+    health:
+      description: Whether the parts agree.
+      type: dict
+      contains:
+        consistent: {description: Whether module and libraries have one version., type: bool}
+        disagreements: {description: What does not agree., type: list, elements: str}
+        reboot_required: {description: Whether a reboot is needed to use the installed driver., type: bool}
+        reboot_reasons: {description: Why., type: list, elements: str}
+        loadable: {description: Whether the module can be loaded without a reboot., type: bool}
+    secure_boot:
+      description: Secure Boot.
+      type: dict
+      contains:
+        state: {description: "V(enabled), V(disabled), or V(unsupported) (no EFI).", type: str}
+        key: {description: Certificate that DKMS signs with., type: str, sample: /var/lib/dkms/mok.pub}
+        key_enrolled: {description: Whether the firmware or shim trusts it., type: bool}
+    packages: {description: "Installed packages of driver, CUDA and kernel, with their versions (dpkg).", type: dict}
+    available:
+      description: Versions that apt's lists offer of driver, CUDA toolkit and kernel headers, newest first.
+      type: dict
+    apt_sources: {description: "Enabled apt sources, with the file that names them.", type: list, elements: dict}
+    apt_origins: {description: Origin of each index in apt's lists., type: dict}
+    system:
+      description: >-
+        C(id), C(version), C(codename) (of os-release), C(machine), C(kernel) (of uname), and C(initramfs), the tool that
+        builds initial RAM file systems (V(update-initramfs), V(dracut) or none).
+      type: dict
+"""
+
+import os
+import re
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _apt_sources, _nvidia_pci, _nvidia_state
+
+EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
+IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
+LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
+LIBRARY_FOLDERS = ("usr/lib64", "usr/lib/*", "usr/lib/*/nvidia/current")
+# Certificate that DKMS signs with: its own on Debian and RHEL, the one of shim-signed on Ubuntu.
+CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
+
+INITRAMFS_TOOLS = ("update-initramfs", "dracut")
+
+
+def text(path: Path) -> str:
+    """The text of a file, or nothing where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def raw(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def read_pci(sysfs: Path) -> Iterator[dict[str, str]]:
+    """NVIDIA's PCI functions."""
+    for device in sorted((sysfs / "bus/pci/devices").glob("*")):
+        vendor = text(device / "vendor").strip()
+        if not vendor or int(vendor, 16) != _nvidia_pci.VENDOR:
+            continue
+        attributes = {"address": device.name, "vendor": vendor}
+        attributes.update({name: text(device / name).strip() for name in ("device", "class")})
+        attributes.update({name: (device / name).resolve().name for name in ("driver", "physfn") if (device / name).exists()})
+        yield attributes
+
+
+def read_kernels(root: Path, running: str) -> list[dict[str, t.Any]]:
+    """Kernels with a folder of modules, and what DKMS did for them.
+
+    DKMS keeps what it built in <module>/<version>/<kernel>/<machine>, and a link kernel-<kernel>-<machine> to what it installed.
+    """
+    tree = root / "var/lib/dkms"
+    built = {path.parent.parent.name for path in tree.glob("nvidia*/*/*/*/module")}
+    installed: dict[str, str] = {}
+    for link in sorted(tree.glob("nvidia*/kernel-*")):
+        if link.is_symlink():
+            version, kernel = Path(os.readlink(link)).parts[-3:-1]
+            installed[kernel] = version
+    kernels = []
+    for folder in sorted((root / "lib/modules").glob("*"), key=lambda path: _nvidia_state.version_key(path.name)):
+        release = folder.name
+        kernels.append(
+            {
+                "release": release,
+                "running": release == running,
+                "headers": (folder / "build").is_dir() or (root / "usr/src" / f"linux-headers-{release}").is_dir(),
+                "module": installed.get(release),
+                "state": "installed" if release in installed else "built" if release in built else None,
+            }
+        )
+    return kernels
+
+
+def read_userland(root: Path) -> list[str]:
+    """Versions of the driver's libraries, from their file names."""
+    found = set()
+    for folder in LIBRARY_FOLDERS:
+        for library in LIBRARIES:
+            for path in root.glob(f"{folder}/{library}.*.*"):
+                match = _nvidia_state.VERSION.search(path.name)
+                if match:
+                    found.add(match.group(1))
+    return sorted(found, key=_nvidia_state.version_key)
+
+
+def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
+    variables = sysfs / "firmware/efi/efivars"
+    files = (
+        sysfs / "firmware/efi/mok-variables/MokListRT",
+        variables / f"MokListRT-{SHIM}",
+        variables / f"db-{IMAGE_SECURITY}",
+    )
+    key = next((root / name for name in CERTIFICATES if (root / name).is_file()), None)
+    lists = [content for content in map(raw, files) if content]
+    return {
+        "state": _nvidia_state.secure_boot(raw(variables / f"SecureBoot-{EFI_GLOBAL}")),
+        "key": str(key) if key else None,
+        "key_enrolled": _nvidia_state.key_enrolled(raw(key) if key else None, lists),
+    }
+
+
+def read_sources(root: Path, ignored: list[str]) -> list[dict[str, t.Any]]:
+    """Enabled apt sources, each with its file."""
+    folder = root / "etc/apt"
+    sources = []
+    for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
+        parse = {".list": _apt_sources.parse_list, ".sources": _apt_sources.parse_sources}.get(path.suffix)
+        if parse is not None and str(path) not in ignored:
+            sources += [{**source, "file": str(path)} for source in parse(text(path))]
+    return sources
+
+
+def read_origins(lists: Path) -> dict[str, str]:
+    """The C(Origin) of each index that apt holds."""
+    origins = {}
+    for path in sorted(lists.glob("*Release")):
+        match = re.search(r"^Origin: (.+)$", text(path), re.MULTILINE)
+        if match:
+            origins[re.sub(r"_(In)?Release$", "", path.name)] = match.group(1).strip()
+    return origins
+
+
+def read_system(root: Path) -> dict[str, str]:
+    release = text(root / "etc/os-release") or text(root / "usr/lib/os-release")
+    fields = dict(re.findall(r"^([A-Z_]+)=[\"']?(.*?)[\"']?$", release, re.MULTILINE))
+    uname = os.uname()
+    return {
+        "id": fields.get("ID", ""),
+        "version": fields.get("VERSION_ID", ""),
+        "codename": fields.get("VERSION_CODENAME", ""),
+        "machine": uname.machine,
+        "kernel": uname.release,
+        "initramfs": next((name for name in INITRAMFS_TOOLS if (root / "usr/sbin" / name).exists()), ""),
+    }
+
+
+def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool) -> dict[str, t.Any]:
+    """Everything that RETURN describes."""
+    gpus = _nvidia_pci.describe(read_pci(sysfs))
+    system = read_system(root)
+    kernels = read_kernels(root, system["kernel"])
+    loaded = _nvidia_state.loaded_driver(text(procfs / "driver/nvidia/version"), text(sysfs / "module/nvidia/version"))
+    userland = read_userland(root)
+    nouveau = (sysfs / "module/nouveau").is_dir()
+    lists = root / "var/lib/apt/lists"
+    return {
+        "gpus": gpus,
+        "driver": {"loaded": loaded, "userland": userland},
+        "nouveau": nouveau,
+        "kernels": kernels,
+        "health": _nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
+        "secure_boot": read_secure_boot(root, sysfs),
+        "packages": _nvidia_state.installed_packages(text(root / "var/lib/dpkg/status")),
+        "available": _nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
+        "apt_sources": read_sources(root, ignored),
+        "apt_origins": read_origins(lists),
+        "system": system,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "default": "/"},
+            "sysfs_root": {"type": "path", "default": "/sys"},
+            "procfs_root": {"type": "path", "default": "/proc"},
+            "available": {"type": "bool", "default": False},
+            "ignore_sources": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    sysfs = Path(params["sysfs_root"])
+    if not (sysfs / "bus").is_dir():
+        module.fail_json(msg=f"sysfs_root: found no folder {sysfs / 'bus'}; expected a mounted sysfs")
+    info = read(
+        Path(params["root"]),
+        sysfs,
+        Path(params["procfs_root"]),
+        ignored=params["ignore_sources"],
+        available=params["available"],
+    )
+    module.exit_json(changed=False, info=info)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module reads folders that look like a host; every reading is a real one of real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.modules import nvidia_info
+from ansible_collections.openlab.research_server.tests.unit.plugins import nvidia_tree
+
+MACHINES = json.loads((Path(__file__).parents[1] / "data/nvidia/machines.json").read_text(encoding="utf-8"))["machines"]
+RUNNING = os.uname().release
+
+
+def put(path: Path, content: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def read(root: Path, *, available: bool = False, ignored: list[str] | None = None) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = nvidia_info.read(root, root / "sys", root / "proc", ignored=ignored or [], available=available)
+    return found
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_gpus_of_each_machine(name: str, tmp_path: Path) -> None:
+    nvidia_tree.write(tmp_path / "sys", MACHINES[name]["functions"])
+    found = read(tmp_path)["gpus"]
+    assert {gpu["address"]: gpu["architecture"] for gpu in found} == MACHINES[name]["gpus"]
+    for gpu in found:
+        assert gpu["device_id"] == MACHINES[name]["functions"][gpu["address"]][1][2:]
+
+
+def test_the_bound_kernel_driver_is_told(tmp_path: Path) -> None:
+    nvidia_tree.write(tmp_path / "sys", MACHINES["workstation, RTX 4090 with its audio function, nouveau"]["functions"])
+    assert read(tmp_path)["gpus"][0]["kernel_driver"] == "nouveau"
+
+
+def test_an_empty_host_is_read_without_errors(tmp_path: Path) -> None:
+    info = read(tmp_path, available=True)
+    assert info["gpus"] == []
+    assert info["driver"] == {"loaded": None, "userland": []}
+    assert info["secure_boot"] == {"state": "unsupported", "key": None, "key_enrolled": False}
+    assert info["health"]["consistent"]
+
+
+def debian(root: Path, kernel: str) -> None:
+    """What Debian's packages leave on a host, with the module built for a kernel."""
+    version = "535.261.03"
+    put(root / "lib/modules" / kernel / "modules.dep", "")
+    (root / "usr/src" / f"linux-headers-{kernel}").mkdir(parents=True)
+    folder = root / "var/lib/dkms/nvidia-current" / version / kernel / "x86_64"
+    put(folder / "module/nvidia-current.ko", "")
+    (root / f"var/lib/dkms/nvidia-current/kernel-{kernel}-x86_64").symlink_to(f"{version}/{kernel}/x86_64")
+    libraries = root / "usr/lib/x86_64-linux-gnu/nvidia/current"
+    for name in ("libcuda.so", "libnvidia-ml.so"):
+        put(libraries / f"{name}.{version}", "")
+        (libraries / f"{name}.1").symlink_to(f"{name}.{version}")
+    put(root / "var/lib/dpkg/status", f"Package: libcuda1\nStatus: install ok installed\nVersion: {version}-1\n")
+
+
+def test_a_driver_for_the_running_kernel_can_be_loaded(tmp_path: Path) -> None:
+    debian(tmp_path, RUNNING)
+    info = read(tmp_path)
+    assert info["driver"]["userland"] == ["535.261.03"]
+    assert info["kernels"] == [
+        {"release": RUNNING, "running": True, "headers": True, "module": "535.261.03", "state": "installed"}
+    ]
+    assert info["packages"] == {"libcuda1": "535.261.03-1"}
+    assert info["health"]["loadable"]
+    assert not info["health"]["reboot_required"]
+
+
+def test_a_driver_for_another_kernel_needs_a_reboot(tmp_path: Path) -> None:
+    debian(tmp_path, "6.1.0-50-amd64")
+    assert read(tmp_path)["health"]["reboot_required"]
+
+
+def test_a_module_that_was_built_but_not_installed_does_not_count(tmp_path: Path) -> None:
+    debian(tmp_path, RUNNING)
+    (tmp_path / f"var/lib/dkms/nvidia-current/kernel-{RUNNING}-x86_64").unlink()
+    info = read(tmp_path)
+    assert (info["kernels"][0]["state"], info["kernels"][0]["module"]) == ("built", None)
+    assert not info["health"]["consistent"]
+
+
+def test_the_loaded_module_is_compared_with_the_installed_one(tmp_path: Path) -> None:
+    debian(tmp_path, RUNNING)
+    put(tmp_path / "sys/module/nvidia/version", "535.183.01\n")
+    put(tmp_path / "proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May\n")
+    info = read(tmp_path)
+    assert info["driver"]["loaded"] == {"version": "535.183.01", "flavour": "proprietary"}
+    assert info["health"]["reboot_reasons"] == ["module 535.183.01 is loaded, 535.261.03 is installed"]
+
+
+def test_nouveau_needs_a_reboot(tmp_path: Path) -> None:
+    debian(tmp_path, RUNNING)
+    put(tmp_path / "sys/module/nouveau/refcnt", "1\n")
+    info = read(tmp_path)
+    assert info["nouveau"]
+    assert info["health"]["reboot_required"]
+
+
+@pytest.mark.parametrize("place", ["firmware/efi/mok-variables/MokListRT", f"firmware/efi/efivars/MokListRT-{nvidia_info.SHIM}"])
+def test_secure_boot_and_its_keys(place: str, tmp_path: Path) -> None:
+    put(tmp_path / f"sys/firmware/efi/efivars/SecureBoot-{nvidia_info.EFI_GLOBAL}", b"\x06\0\0\0\x01")
+    assert read(tmp_path)["secure_boot"] == {"state": "enabled", "key": None, "key_enrolled": False}
+    put(tmp_path / "var/lib/dkms/mok.pub", b"0\x82\x03\x01 a certificate")
+    key = str(tmp_path / "var/lib/dkms/mok.pub")
+    assert read(tmp_path)["secure_boot"] == {"state": "enabled", "key": key, "key_enrolled": False}
+    put(tmp_path / "sys" / place, b"list head" + b"0\x82\x03\x01 a certificate" + b"next")
+    assert read(tmp_path)["secure_boot"]["key_enrolled"]
+
+
+def test_sources_lists_and_system(tmp_path: Path) -> None:
+    put(tmp_path / "etc/os-release", 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
+    put(tmp_path / "etc/apt/sources.list", "deb http://mirror.example/debian bookworm main\n")
+    put(tmp_path / "etc/apt/sources.list.d/own.sources", "Types: deb\nURIs: http://x/\nSuites: a\nComponents: contrib\n")
+    put(tmp_path / "etc/apt/sources.list.d/off.list.save", "deb http://y b main\n")
+    lists = tmp_path / "var/lib/apt/lists"
+    put(lists / "mirror.example_debian_dists_bookworm_InRelease", "-----BEGIN\nOrigin: Debian\nLabel: Debian\n")
+    put(
+        lists / "mirror.example_debian_dists_bookworm_contrib_binary-amd64_Packages",
+        "Package: nvidia-persistenced\nVersion: 535.1\n",
+    )
+    info = read(tmp_path, available=True, ignored=[str(tmp_path / "etc/apt/sources.list.d/own.sources")])
+    assert [source["file"] for source in info["apt_sources"]] == [str(tmp_path / "etc/apt/sources.list")]
+    assert info["apt_origins"] == {"mirror.example_debian_dists_bookworm": "Debian"}
+    assert info["available"] == {"nvidia-persistenced": ["535.1"]}
+    assert read(tmp_path)["available"] == {}
+    assert info["system"] == {
+        "id": "debian",
+        "version": "12",
+        "codename": "bookworm",
+        "machine": os.uname().machine,
+        "kernel": RUNNING,
+        "initramfs": "",
+    }
