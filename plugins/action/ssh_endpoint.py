@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars or {})
-        unused, arguments = self.validate_argument_spec(
+        _unused, arguments = self.validate_argument_spec(
             argument_spec={
                 "ports": {"type": "list", "elements": "int", "required": True},
                 "timeout": {"type": "int", "default": 5},
@@ -101,9 +101,7 @@ def log_in(host: str, port: int, arguments: list[str], alias: str, timeout: int)
     command = ["ssh", *arguments, "-p", str(port), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={timeout}"]
     command += ["-o", f"HostKeyAlias={alias}", host, "true"]
     try:
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=4 * timeout
-        )
+        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=4 * timeout)
     except subprocess.TimeoutExpired:
         raise OSError(f"no login within {4 * timeout} s") from None
     if done.returncode != 0:

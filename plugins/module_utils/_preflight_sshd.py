@@ -16,7 +16,9 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems = []
     ports = {"sshd_port": [variables.get("sshd_port", 2222)], "sshd_previous_ports": variables.get("sshd_previous_ports", [])}
     for name, values in ports.items():
-        problems += [f"{name}: found {port}; expected a TCP port from 1 to 65535" for port in values if not 1 <= int(port) <= 65535]
+        problems += [
+            f"{name}: found {port}; expected a TCP port from 1 to 65535" for port in values if not 1 <= int(port) <= 65535
+        ]
     if not variables.get("sshd_allow_groups", ["ssh-users"]):
         problems.append("sshd_allow_groups: found an empty list; expected at least one group, or nobody could log in")
     for keyword in variables.get("sshd_settings", {}):
@@ -24,5 +26,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         if own:
             problems.append(f"sshd_settings: found {keyword}; set it with the variable '{own}', other roles read that")
     if int(variables.get("sshd_undo_after", 120)) < 30:
-        problems.append(f"sshd_undo_after: found {variables['sshd_undo_after']} s; expected at least 30 s, a new login takes time")
+        problems.append(
+            f"sshd_undo_after: found {variables['sshd_undo_after']} s; expected at least 30 s, a new login takes time"
+        )
     return problems

@@ -45,12 +45,12 @@ def find(pid: int, read: Callable[[str], bytes]) -> Session | None:
 
 
 def _status(text: str) -> dict[str, str]:
-    return {key: value.strip() for key, unused, value in (line.partition(":") for line in text.splitlines())}
+    return {key: value.strip() for key, _unused, value in (line.partition(":") for line in text.splitlines())}
 
 
 def _variable(environ: bytes, name: bytes) -> str:
     for entry in environ.split(b"\0"):
-        key, unused, value = entry.partition(b"=")
+        key, _unused, value = entry.partition(b"=")
         if key == name:
             return value.decode("ascii", "replace")
     return ""

@@ -25,7 +25,7 @@ def parse_client(host: str, listing: str) -> Client:
     """Read the output of ``ssh -G``: one lower-case keyword and its value per line."""
     values: dict[str, str] = {}
     for line in listing.splitlines():
-        keyword, unused, value = line.partition(" ")
+        keyword, _unused, value = line.partition(" ")
         values.setdefault(keyword, value)
     hostname = values.get("hostname", host)
     return Client(

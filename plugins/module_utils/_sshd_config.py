@@ -61,14 +61,16 @@ def settings_for(
 ) -> dict[str, t.Any]:
     """The settings for this version, with only those algorithms that this host's OpenSSH has.
 
-    ``since`` is a list of ``{version, settings}`` in rising order; each one that the host has reached goes over those before it, and
+    ``since`` is a list of ``{version, settings}`` in rising order; each that the host has reached goes over those before it, and
     ``settings`` over all of them. ``supported`` tells the algorithms that the host has, asked as ``ssh -Q`` wants it.
     """
+    reached = [entry["settings"] for entry in since if version >= _version(str(entry["version"]))]
     merged: dict[str, t.Any] = {}
-    for entry in since:
-        if version >= _version(str(entry["version"])):
-            merged.update(entry["settings"])
-    merged.update(settings)
+    names: dict[str, str] = {}
+    for layer in (*reached, settings):
+        for keyword, value in layer.items():
+            # sshd does not care about case, and of two lines only the first would count.
+            merged[names.setdefault(keyword.lower(), keyword)] = value
     for keyword, query in ALGORITHMS.items():
         if keyword in merged:
             wanted = _words(merged[keyword])
@@ -130,7 +132,7 @@ def effective_ports(listing: str) -> list[int]:
 def parse_listing(listing: str) -> list[tuple[str, str]]:
     """The output of ``sshd -T`` as pairs; a keyword may come several times."""
     pairs = (line.partition(" ") for line in listing.splitlines() if line)
-    return [(keyword.lower(), value) for keyword, unused, value in pairs]
+    return [(keyword.lower(), value) for keyword, _unused, value in pairs]
 
 
 def group_listing(listing: str) -> dict[str, list[str]]:
@@ -238,5 +240,5 @@ def _word(value: t.Any) -> str:
 
 
 def _version(text: str) -> tuple[int, int]:
-    major, unused, minor = text.partition(".")
+    major, _unused, minor = text.partition(".")
     return int(major), int(minor or 0)

@@ -10,7 +10,7 @@ module: ssh_endpoint
 short_description: Find the port on which the SSH server of a host answers
 version_added: 0.1.0
 description:
-  - Runs on the controller. Connects to the ports one after the other and takes the first on which an SSH server introduces itself.
+  - Runs on the controller. Connects to one port after the other and takes the first on which an SSH server introduces itself.
   - Nothing is logged in to, unless the ssh client reaches the host through another one (C(ProxyJump) or C(ProxyCommand), from
     Ansible's settings or from the client's own configuration). Then only a login can tell, and is tried.
   - The answer binds the identity of the host to its name (C(HostKeyAlias) in C(ssh_config(5\))), so the host key that was

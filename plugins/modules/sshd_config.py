@@ -77,7 +77,7 @@ options:
     default: 4096
   moduli_minimum:
     description:
-      - Diffie-Hellman groups in C(/etc/ssh/moduli) that are smaller are removed. Unit is bits as counted in C(moduli(5\)), which is
+      - Diffie-Hellman groups in C(/etc/ssh/moduli) that are smaller are removed. Bits as counted in C(moduli(5\)), which is
         one less than the length of the prime.
     type: int
     default: 3071
@@ -165,7 +165,7 @@ UNIT = "research-server-sshd-undo"
 LISTEN_SECONDS = 10.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Nothing has been changed, or all has been restored."""
 
 
@@ -177,7 +177,7 @@ class File(t.NamedTuple):
     shown: bool = True
 
 
-Files = t.Dict[str, File]
+Files = dict[str, File]
 
 
 def read_file(path: str) -> str | None:
@@ -207,7 +207,7 @@ class Host:
     def _run(self, argv: list[str], *, check: bool = True) -> tuple[int, str, str]:
         rc, out, err = self.module.run_command(argv, environ_update={"LC_ALL": "C"})
         if check and rc != 0:
-            raise Refused(f"'{shlex.join(argv)}' ended with {rc}: {(err or out).strip()}")
+            raise RefusedError(f"'{shlex.join(argv)}' ended with {rc}: {(err or out).strip()}")
         return rc, out, err
 
     def run(self, *argv: str) -> str:
@@ -220,7 +220,7 @@ class Host:
 
     def version(self) -> tuple[int, int]:
         # Before 9.2 `sshd -V` is an error that prints the version all the same.
-        unused, out, err = self._run([self.sshd, "-V"], check=False)
+        _unused, out, err = self._run([self.sshd, "-V"], check=False)
         return _sshd_config.parse_version(out + err)
 
     def supported(self, query: str) -> list[str]:
@@ -298,7 +298,9 @@ class Transaction:
             if os.path.exists(path):
                 shutil.copy2(path, f"{STATE}/{index}")
                 # Beside the target and then renamed, so that sshd never reads half a file.
-                restore.append(f"cp -p -- {STATE}/{index} {shlex.quote(path)}.undo && mv -f -- {shlex.quote(path)}.undo {shlex.quote(path)}")
+                restore.append(
+                    f"cp -p -- {STATE}/{index} {shlex.quote(path)}.undo && mv -f -- {shlex.quote(path)}.undo {shlex.quote(path)}"
+                )
             else:
                 restore.append(f"rm -f -- {shlex.quote(path)}")
         record = {"ports": ports, "final": {path: list(file) for path, file in final.items()}}
@@ -338,7 +340,12 @@ class Transaction:
         """How sshd takes up its files. Open sessions go on in all cases (ssh.service has KillMode=process)."""
         check = f"mkdir -p {RUNTIME} && {self.host.sshd} -t"
         if self.host.socket:
-            return [check, "systemctl daemon-reload", f"systemctl stop {self.host.service}", f"systemctl restart {self.host.socket}"]
+            return [
+                check,
+                "systemctl daemon-reload",
+                f"systemctl stop {self.host.service}",
+                f"systemctl restart {self.host.socket}",
+            ]
         return [f"{check} && systemctl reload-or-restart {self.host.service}"]
 
     def _disarm(self) -> None:
@@ -379,7 +386,7 @@ def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
     settings = _sshd_config.settings_for(host.version(), params["settings"], params["since"], host.supported)
     ports = [int(port) for port in _as_list(settings.get("Port"))]
     if not ports:
-        raise Refused("found no Port in the settings; expected at least one")
+        raise RefusedError("found no Port in the settings; expected at least one")
 
     def text_for(wanted: list[int]) -> str:
         return _sshd_config.render(HEADER, {**settings, "Port": wanted}, params["match"])
@@ -418,9 +425,13 @@ def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
         both = list(dict.fromkeys([*ports, *(int(word.rpartition(":")[2]) for word in listening.split() if word[-1:].isdigit())]))
         future[override] = File(_sshd_config.socket_override(ports))
     elif ports_taken := sorted((set(ports) - set(before)) & host.listening()):
-        raise Refused(f"port {ports_taken[0]} is taken by another program; see 'ss -ltnp'. Choose another port for sshd, or stop it")
+        raise RefusedError(
+            f"port {ports_taken[0]} is taken by another program; see 'ss -ltnp'. Choose another port for sshd, or stop it"
+        )
 
-    final = {name: file for name, file in future.items() if read_file(name) != file.text or (name == path and _mode(name) != file.mode)}
+    final = {
+        name: file for name, file in future.items() if read_file(name) != file.text or (name == path and _mode(name) != file.mode)
+    }
     staged = dict(final)
     if path in final:
         staged[path] = File(text_for(both), 0o600)
@@ -480,7 +491,9 @@ def verify(host: Host, plan: Plan, path: str) -> None:
     wrong = _sshd_config.differences(ours, host.effective(), plan.managed)
     if wrong:
         keyword, (expected, found) = next(iter(wrong.items()))
-        raise Refused(f"{keyword}: found {found} in effect, expected {expected} from {path}; another file or option wins (see 'sshd -T')")
+        raise RefusedError(
+            f"{keyword}: found {found} in effect, expected {expected} from {path}; another file or option wins (see 'sshd -T')"
+        )
 
 
 def wait_for_ports(host: Host, ports: list[int]) -> None:
@@ -488,7 +501,9 @@ def wait_for_ports(host: Host, ports: list[int]) -> None:
     while not set(ports) <= host.listening():
         if time.monotonic() > deadline:
             missing = sorted(set(ports) - host.listening())
-            raise Refused(f"sshd does not listen on port {missing[0]} {LISTEN_SECONDS:g} s after its reload; see 'journalctl -u {host.service}'")
+            raise RefusedError(
+                f"sshd does not listen on port {missing[0]} {LISTEN_SECONDS:g} s after reload; see 'journalctl -u {host.service}'"
+            )
         time.sleep(0.05)
 
 
@@ -516,7 +531,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         return result
     locked_out = check_lockout(host, plan, session)
     if locked_out and not module.check_mode:
-        raise Refused("; ".join(locked_out) + ". Nothing has been changed.")
+        raise RefusedError("; ".join(locked_out) + ". Nothing has been changed.")
     for problem in locked_out:
         module.warn(f"As the host is now, this change would be refused: {problem}")
     if module.check_mode:
@@ -527,20 +542,24 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         verify(host, plan, params["path"])
         transaction.activate()
         wait_for_ports(host, plan.ports)
-    except Refused as error:
+    except RefusedError as error:
         transaction.undo()
-        raise Refused(f"{error}. The previous configuration has been restored.") from error
+        raise RefusedError(f"{error}. The previous configuration has been restored.") from error
     return {**result, "pending": True}
 
 
 def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
     if not transaction.pending:
-        raise Refused("found no change that waits for confirmation; it was undone, because the confirmation came too late. Run the play again")
+        raise RefusedError(
+            "found no change that waits for confirmation; it came too late, and the change was undone. Run the play again"
+        )
     session = _session.find(os.getpid(), read_bytes)
     with open(Transaction.manifest, encoding="utf-8") as stream:
         ports = json.load(stream)["ports"]
     if session is not None and session.server_port not in ports:
-        raise Refused(f"this login came over port {session.server_port}; expected one over the new port {ports[0]}, which it has to prove")
+        raise RefusedError(
+            f"this login came over port {session.server_port}; expected one over the new port {ports[0]}, which it has to prove"
+        )
     if module.check_mode:
         return {"changed": True, "pending": True}
     wait_for_ports(host, transaction.confirm())
@@ -627,7 +646,7 @@ def main() -> None:
     try:
         host = Host(module)
         module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host)))
-    except (Refused, _sshd_config.ConfigError) as error:
+    except (RefusedError, _sshd_config.ConfigError) as error:
         module.fail_json(msg=f"sshd: {error}")
 
 
