@@ -73,6 +73,12 @@ testbed: venv  ## Docker Engine, host images, mirror, network
 testbed-down: venv  ## Remove the test bed's containers and network, keep its caches
 	@$(ENV) python tests/testbed/testbed.py down
 
+.PHONY: clean
+clean:  ## Remove containers, network, images, caches and the virtual environment
+	@if [ -x .venv/bin/python ]; then $(ENV) python tests/testbed/testbed.py down || true; fi
+	@docker images --quiet 'research-server/*' 2>/dev/null | sort -u | xargs -r docker rmi --force >/dev/null
+	@rm -rf .venv .cache
+
 .PHONY: format
 format: venv  ## Format Python
 	@$(ENV) ruff format . && ruff check --fix .

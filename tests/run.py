@@ -25,7 +25,9 @@ LOGS = ROOT / ".cache" / "logs"
 WORKERS = int(os.environ.get("TEST_WORKERS", "2"))
 # A hanging stage must end as a failure, with its log, before CI's own limit.
 STAGE_LIMIT_SECONDS = 1800
-PYTEST_SUMMARY = re.compile(r"^=*\s*((?:\d+ (?:passed|failed|errors?|skipped|warnings?|deselected|xfailed|xpassed)(?:, )?)+) in [\d.]+s", re.MULTILINE)
+PYTEST_SUMMARY = re.compile(
+    r"^=*\s*((?:\d+ (?:passed|failed|errors?|skipped|warnings?|deselected|xfailed|xpassed)(?:, )?)+) in [\d.]+s", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,13 @@ def run(job: Stage) -> Outcome:
     with log.open("w", encoding="utf-8") as output:
         try:
             code = subprocess.run(
-                job.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=STAGE_LIMIT_SECONDS, check=False
+                job.command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=STAGE_LIMIT_SECONDS,
+                check=False,
             ).returncode
         except subprocess.TimeoutExpired:
             output.write(f"\nstopped after {STAGE_LIMIT_SECONDS} s\n")
@@ -138,7 +146,10 @@ def main(wanted: list[str]) -> int:
         known = [*GATES, TESTBED, INTEGRATION, DEMO, *scenarios()]
         chosen = [job for job in known if job.name in wanted or job.groups & set(wanted)]
         if not chosen:
-            print(f"run.py: found {wanted}; expected one of: all, {', '.join(sorted({g for j in known for g in j.groups}))}", file=sys.stderr)
+            print(
+                f"run.py: found {wanted}; expected one of: all, {', '.join(sorted({g for j in known for g in j.groups}))}",
+                file=sys.stderr,
+            )
             return 2
         outcomes += run_all(chosen, WORKERS)
     passed, failed, skipped = (sum(getattr(o, key) for o in outcomes) for key in ("passed", "failed", "skipped"))

@@ -37,7 +37,9 @@ def up(mirror: str) -> None:
     started = time.monotonic()
     if mirror == "auto":
         mirror = "official" if lab.official_site_answers() else "local"
-        print(f"conda comes from the {'official sites' if mirror == 'official' else 'local mirror, a test stand-in with a real conda'}")
+        print(
+            f"conda comes from the {'official sites' if mirror == 'official' else 'local mirror, a test stand-in with a real conda'}"
+        )
     with stage(1, "Docker Engine, images of bare Debian servers, mirror"):
         wanted = "network" if mirror == "official" else "up"
         done = subprocess.run([sys.executable, "tests/testbed/testbed.py", wanted], cwd=ROOT, check=False).returncode
@@ -92,22 +94,20 @@ def prove(hosts: list[lab.Host]) -> None:
 
 
 def summary(hosts: list[lab.Host], seconds: float) -> None:
-    first = hosts[0]
-    print(f"\n{BOLD}Two research servers, {seconds:.0f} s.{PLAIN} Try them:\n")
-    print("  log in        " + shown(first.ssh(lab.RESEARCHER)))
-    print("  JupyterLab    " + shown(first.ssh(lab.RESEARCHER, "lab-jupyter")))
-    print("                tells the address with the token; open the tunnel with the port that it names, here 8888:")
-    print("                " + shown(first.ssh(lab.RESEARCHER, options=("-N", "-L", "8888:127.0.0.1:PORT"))))
-    print("  what changed? research-server-drift: see docs/drift.md")
-    print("  hosts         " + ", ".join(f"{host.name} ({host.address})" for host in hosts))
-    print("  inventory     inventories/demo/")
-    print("  stop          make demo-down   (leaves nothing behind)")
-
-
-def shown(command: tuple[str, ...]) -> str:
-    """The command without what only an unattended client needs; paths as seen from the checkout."""
-    text = " ".join(command).replace(f"{ROOT}/", "").replace(" -o BatchMode=yes -o ConnectTimeout=10", "")
-    return text.replace(" -F /dev/null", "").replace(" -o StrictHostKeyChecking=yes", "")
+    host = hosts[0]
+    ssh = f"ssh -i {lab.key(lab.RESEARCHER).relative_to(ROOT)} -o UserKnownHostsFile={lab.KNOWN_HOSTS.relative_to(ROOT)}"
+    ssh += f" -o HostKeyAlias={host.address} -p {lab.PORT}"
+    there = f"{lab.RESEARCHER}@{host.address}"
+    print(
+        f"\n{BOLD}Two research servers in {seconds:.0f} s:{PLAIN} {', '.join(f'{each.name} ({each.address})' for each in hosts)}\n"
+    )
+    print(f"  log in      {ssh} {there}")
+    print(f"  JupyterLab  {ssh} {there} lab-jupyter")
+    print("              prints PORT and the address with the token; then open the tunnel, and the address in a browser:")
+    print(f"              {ssh} -N -L PORT:127.0.0.1:PORT {there}")
+    print("  drift?      bin/research-server-drift -i inventories/demo   (after: . tests/env.sh)")
+    print("  inventory   inventories/demo/")
+    print("  stop        make demo-down   (removes servers, network, keys and inventory; `make clean` also images and caches)")
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "testbed"))
 from images import OWNER_LABEL, RELEASES, image
 from network import MIRROR_ROOT, MIRROR_URL, NETWORK
 from shell import CACHE, ROOT, TestbedError, docker, run
+from ssh_tunnel import Login
 
 WORK = CACHE / "demo"
 KNOWN_HOSTS = WORK / "known_hosts"
@@ -43,14 +44,9 @@ class Host:
     address: str
     identity: str
 
-    def ssh(self, user: str, *command: str, port: int = PORT, options: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The command line of a real OpenSSH client that knows only this host's pinned identity."""
-        return (
-            *("ssh", "-F", "/dev/null", "-p", str(port), "-i", str(key(user)), "-o", "IdentitiesOnly=yes"),
-            *("-o", f"UserKnownHostsFile={KNOWN_HOSTS}", "-o", f"HostKeyAlias={self.address}", "-o", "StrictHostKeyChecking=yes"),
-            *("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *options),
-            *(f"{user}@{self.address}", *command),
-        )
+    def login(self, user: str, port: int = PORT) -> Login:
+        """A login with the person's key that trusts only this host's pinned identity."""
+        return Login(self.address, user, key(user), KNOWN_HOSTS, port)
 
 
 def key(user: str) -> Path:

@@ -7,63 +7,75 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import requests
-from jupyter_proof import Jupyter, tunnel
+from jupyter_api import execute
 from lab import ENVIRONMENT, RESEARCHER, Host
-from shell import run
+from ssh_tunnel import tunnel
 
 # What the researcher's own program says on the server: http://127.0.0.1:PORT/lab?token=TOKEN
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)/lab\?token=(?P<token>\S+)")
 SECONDS = 30
 
 
+def told(host: Host, command: str) -> str:
+    """What a command prints for the researcher who runs it on the server."""
+    done = host.login(RESEARCHER).run(command)
+    assert done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
+    return done.stdout
+
+
 def jupyter_of(host: Host) -> tuple[int, str]:
     """Port and token, as the researcher learns them: by asking the server."""
-    shown = run(host.ssh(RESEARCHER, "lab-jupyter"), timeout=SECONDS).stdout
+    shown = told(host, "lab-jupyter")
     found = ADDRESS.search(shown)
     assert found, f"expected an address with a token, found: {shown}"
     return int(found["port"]), found["token"]
 
 
 def logs_in_with_a_key(host: Host) -> str:
-    who = run(host.ssh(RESEARCHER, "id", "-un"), timeout=SECONDS).stdout.strip()
-    assert who == RESEARCHER
-    return f"{who} is in, with a key, on port 2222"
+    who = told(host, "id -un").strip()
+    assert who == RESEARCHER, who
+    return f"{who} is in, with a key, on port {host.login(RESEARCHER).port}"
 
 
 def computes_in_jupyter_through_the_tunnel(host: Host) -> str:
     port, token = jupyter_of(host)
-    with tunnel(host.ssh(RESEARCHER), port) as local:
-        jupyter = Jupyter(f"http://127.0.0.1:{local}", token)
-        answer = jupyter.execute(ENVIRONMENT, "import numpy; print(numpy.__version__)").strip()
-    recorded = run(host.ssh(RESEARCHER, f"ls /opt/miniconda3/envs/{ENVIRONMENT}/conda-meta"), timeout=SECONDS).stdout
-    assert f"numpy-{answer}-" in recorded, f"the kernel says numpy {answer}, the environment has: {recorded}"
-    return f"the kernel of '{ENVIRONMENT}' answers through ssh -L: numpy {answer}"
+    with tunnel(host.login(RESEARCHER), port) as local:
+        version = execute(f"http://127.0.0.1:{local}", token, ENVIRONMENT, "import numpy; print(numpy.__version__)")
+    records = told(host, f"ls /opt/miniconda3/envs/{ENVIRONMENT}/conda-meta")
+    assert f"numpy-{version}-" in records, f"the kernel says numpy {version}, the environment holds: {records}"
+    return f"the kernel '{ENVIRONMENT}' answers through ssh -L: numpy {version}"
 
 
 def jupyter_wants_its_token(host: Host) -> str:
     port, _token = jupyter_of(host)
-    with tunnel(host.ssh(RESEARCHER), port) as local:
+    with tunnel(host.login(RESEARCHER), port) as local:
         status = requests.get(f"http://127.0.0.1:{local}/api/kernels", timeout=SECONDS).status_code
     assert status == 403, status
-    return "without the token: 403"
+    return "without the token JupyterLab answers 403"
+
+
+def refused(command: list[str]) -> str:
+    """What ssh says when it is not let in."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 255, f"let in: {done.stdout}"
+    return done.stderr.strip().splitlines()[-1]
 
 
 def password_login_is_refused(host: Host) -> str:
-    methods = ("-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password,keyboard-interactive", "-o", "BatchMode=no")
-    refused = run(host.ssh(RESEARCHER, "true", options=(*methods, "-o", "NumberOfPasswordPrompts=0")), timeout=SECONDS, check=False)
-    assert refused.returncode == 255, refused
-    assert "Permission denied (publickey)." in refused.stderr, refused.stderr
-    return "no password: only keys are offered"
+    methods = ["-oPubkeyAuthentication=no", "-oPreferredAuthentications=password,keyboard-interactive"]
+    answer = refused(["ssh", *methods, *host.login(RESEARCHER).command()[1:], host.address, "true"])
+    assert answer.endswith("Permission denied (publickey)."), answer
+    return f"password: {answer.rpartition(': ')[2]}"
 
 
 def root_login_is_refused(host: Host) -> str:
-    refused = run(host.ssh("root", "true"), timeout=SECONDS, check=False)
-    assert refused.returncode == 255 and "Permission denied" in refused.stderr, refused
-    return "no root, not even with a key that root had"
+    answer = refused([*host.login("root").command(), host.address, "true"])
+    assert "Permission denied" in answer, answer
+    return f"root, with a key that root had accepted before: {answer.rpartition(': ')[2]}"
 
 
 def old_port_is_closed(host: Host) -> str:

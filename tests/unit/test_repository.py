@@ -28,7 +28,9 @@ def test_defaults_and_argument_specs_say_the_same(role):
     spec = options(role)
     defaults = load(ROOT / "roles" / role / "defaults" / "main.yml")
     assert set(defaults) <= set(spec), "every default is documented"
-    missing = {name for name, option in spec.items() if name not in defaults and not option.get("required") and "default" in option}
+    missing = {
+        name for name, option in spec.items() if name not in defaults and not option.get("required") and "default" in option
+    }
     assert not missing, "a documented default that no file sets"
     for name, value in defaults.items():
         # A template cannot be a default in a specification; it is described there in words.
@@ -49,7 +51,14 @@ def test_every_option_is_documented(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_has_its_rooms(role):
     present = {path.relative_to(ROOT / "roles" / role).as_posix() for path in (ROOT / "roles" / role).rglob("*.*")}
-    assert {"README.md", "defaults/main.yml", "meta/argument_specs.yml", "meta/main.yml", "tasks/main.yml", "tasks/apply.yml"} <= present
+    assert {
+        "README.md",
+        "defaults/main.yml",
+        "meta/argument_specs.yml",
+        "meta/main.yml",
+        "tasks/main.yml",
+        "tasks/apply.yml",
+    } <= present
 
 
 def test_every_role_has_a_scenario():

@@ -36,7 +36,9 @@ def preflight(tmp_path):
         done = subprocess.run(
             ["ansible-playbook", "-i", str(tmp_path / "hosts"), str(tmp_path / "play.yml")],
             env={**__import__("os").environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-            capture_output=True, text=True, check=False,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.returncode, done.stdout + done.stderr
 

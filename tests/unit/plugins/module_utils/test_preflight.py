@@ -29,7 +29,9 @@ def test_a_platform_that_is_not_supported_is_named(change, expected):
 
 
 def test_a_typing_error_in_a_variable_is_named_with_what_was_meant():
-    found = preflight.check_unknown("sshd", ["sshd_port", "sshd_allow_groups"], ["sshd_prot", "sshd_port", "fail2ban_x", "__sshd_y"])
+    found = preflight.check_unknown(
+        "sshd", ["sshd_port", "sshd_allow_groups"], ["sshd_prot", "sshd_port", "fail2ban_x", "__sshd_y"]
+    )
     assert found == ["sshd_prot: unknown variable of role 'sshd'; did you mean 'sshd_port'?"]
 
 

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make demo` from beginning to end, then a lab's own repository against the same servers, then `make demo-down`.
+
+The tests build on each other, in this order: one demo is up at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "demo"), str(ROOT / "tests" / "testbed")]
+import lab  # noqa: E402
+import proof  # noqa: E402
+
+RELEASES = ("debian12", "debian13")
+
+
+def run(*command: object, cwd: Path = ROOT, **env: str) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-8000:]}{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The demo's own output; it stops with an error if a second run changes anything or a proof fails."""
+    # The tests never ask the official sites.
+    output = run("make", "demo", "LAB_MIRROR=local")
+    print(output)
+    yield output
+    run("make", "demo-down")
+    left = run("docker", "ps", "--all", "--quiet", "--filter", "label=org.openlab.research-server=testbed").split()
+    assert not left
+    assert not lab.WORK.exists() and not lab.HOSTS_FILE.exists() and not lab.GENERATED.exists()
+
+
+@pytest.fixture
+def host(demo, request):
+    return next(host for host in lab.known_hosts() if host.name.startswith(request.param))
+
+
+def test_the_demo_reports_every_proof_and_how_to_go_on(demo):
+    assert demo.count("✓") == len(proof.PROOFS) * len(RELEASES)
+    assert all(word in demo for word in ("log in", "JupyterLab", "make demo-down"))
+
+
+@pytest.mark.parametrize("host", RELEASES, indirect=True)
+@pytest.mark.parametrize("check", proof.PROOFS, ids=lambda check: check.__name__)
+def test_proof(host, check):
+    print(check(host))
+
+
+@pytest.fixture
+def our_lab(demo, tmp_path):
+    """A lab's own repository with the demo's servers in it, next to the installed artifact; nothing of the checkout."""
+    run("ansible-galaxy", "collection", "build", "--output-path", tmp_path, ROOT, cwd=tmp_path)
+    collections = tmp_path / "collections"
+    artifact = next(tmp_path.glob("*.tar.gz"))
+    run(
+        "ansible-galaxy",
+        "collection",
+        "install",
+        "--no-deps",
+        "-p",
+        collections,
+        artifact,
+        cwd=tmp_path,
+        ANSIBLE_COLLECTIONS_PATH=str(collections),
+    )
+    for namespace in ("ansible", "community"):
+        (collections / "ansible_collections" / namespace).symlink_to(
+            ROOT / ".cache" / "collections" / "ansible_collections" / namespace
+        )
+    folder = tmp_path / "our-lab"
+    env = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_CONFIG": ""}
+    run(
+        "ansible-playbook",
+        "openlab.research_server.new_lab",
+        "-i",
+        "localhost,",
+        "-e",
+        f"new_lab_directory={folder}",
+        cwd=tmp_path,
+        **env,
+    )
+    shutil.copy(lab.HOSTS_FILE, folder / "lab" / "hosts.yml")
+    shutil.rmtree(folder / "lab" / "group_vars")
+    shutil.copytree(lab.INVENTORY / "group_vars", folder / "lab" / "group_vars")
+    shutil.copytree(lab.INVENTORY / "envs", folder / "lab" / "envs", dirs_exist_ok=True)
+    return folder, env
+
+
+def test_a_labs_own_repository_finds_the_servers_as_they_should_be(our_lab):
+    folder, env = our_lab
+    assert (
+        yaml.safe_load((folder / "site.yml").read_text())[0]["ansible.builtin.import_playbook"] == "openlab.research_server.site"
+    )
+    output = run("ansible-playbook", "site.yml", "-i", "lab", cwd=folder, **env)
+    recaps = re.findall(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)", output, re.MULTILINE)
+    assert [name for name, _ok, changed in recaps if changed == "0" and not name.startswith("localhost")] == [
+        "debian12-demo",
+        "debian13-demo",
+    ], output
+
+
+def test_the_drift_command_of_the_artifact_says_clean(our_lab, tmp_path):
+    folder, env = our_lab
+    command = tmp_path / "collections" / "ansible_collections" / "openlab" / "research_server" / "bin" / "research-server-drift"
+    run("sh", command, "-i", "lab", "--report", tmp_path / "report.json", cwd=folder, **env)
