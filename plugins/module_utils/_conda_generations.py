@@ -123,7 +123,7 @@ def switch(layout: Layout, generation: str) -> str | None:
         sync_folder(os.path.dirname(layout.link))
         return None
     kept = layout.adopted()
-    if _exchange(temporary, layout.link):
+    if exchange(temporary, layout.link):
         os.rename(temporary, kept)
     else:
         os.rename(layout.link, kept)
@@ -132,7 +132,7 @@ def switch(layout: Layout, generation: str) -> str | None:
     return kept
 
 
-def _exchange(first: str, second: str) -> bool:
+def exchange(first: str, second: str) -> bool:
     """Swap two names in one step (renameat2); False where the kernel or file system cannot."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
@@ -177,7 +177,7 @@ def in_use(paths: t.Sequence[str]) -> set[str]:
                 text += os.readlink(f"/proc/{process}/{link}") + "/\n"
         with contextlib.suppress(OSError), open(f"/proc/{process}/maps", encoding="utf-8", errors="replace") as file:
             text += file.read()
-        used.update(path for path in paths if path + "/" in text)
+        used.update(path for path in paths if os.path.realpath(path) + "/" in text)
     return used
 
 

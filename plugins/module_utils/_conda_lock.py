@@ -16,6 +16,17 @@ from ._conda_errors import CondaEnvError
 _STEP = 0.2
 
 
+def lock_file(root: str) -> str:
+    """Path of the lock of a conda installation: beside it, since the installation itself may be replaced."""
+    folder, name = os.path.split(os.path.abspath(root))
+    if os.access(folder, os.W_OK):
+        return os.path.join(folder, f".{name}.lock")
+    # Not the owner of the installation: environments and package cache are in the home directory, and so is the lock.
+    home = root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
+    os.makedirs(home, exist_ok=True)
+    return os.path.join(home, ".conda_env.lock")
+
+
 @contextlib.contextmanager
 def exclusive(path: str, who: str, timeout: float) -> Iterator[int]:
     """Hold the lock file at `path`; yields its descriptor.

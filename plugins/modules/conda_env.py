@@ -260,7 +260,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _conda_build, _conda_generations, _conda_pip, _conda_state
 from ..module_utils._conda_errors import CondaEnvError, mask, mask_all
 from ..module_utils._conda_generations import Found, Layout
-from ..module_utils._conda_lock import exclusive
+from ..module_utils._conda_lock import exclusive, lock_file
 from ..module_utils._conda_plan import Actual, Plan, as_lines, reasons
 from ..module_utils._conda_process import clean_environment, runner
 from ..module_utils._conda_records import conda_packages, pip_packages
@@ -299,18 +299,17 @@ class Task:
         if arguments["name"]:
             check_name(arguments["name"])
         link = os.path.abspath(arguments["prefix"] or os.path.join(root, "envs", arguments["name"]))
-        self.layout = Layout(os.path.join(os.path.realpath(os.path.dirname(link)), os.path.basename(link)))
+        self.layout = Layout(link)
         if os.path.realpath(link) == os.path.realpath(root) or os.path.exists(os.path.join(link, "condabin", "conda")):
             raise CondaEnvError(
                 f"{link} is the conda installation itself",
                 "Give the environment another name: packages for people do not belong into the base environment.",
             )
         check_name(self.layout.name)
-        self.writable = os.access(root, os.W_OK)
-        self.home = root if self.writable else os.path.join(os.path.expanduser("~"), ".conda")
+        home = root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
         self.conda = Conda(
             root=root,
-            pkgs_dir=os.path.join(self.home, "pkgs"),
+            pkgs_dir=os.path.join(home, "pkgs"),
             settings=Settings(
                 channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
                 custom_channels=tuple(sorted(arguments["custom_channels"].items())),
@@ -327,8 +326,7 @@ class Task:
         return wanted()
 
     def lock(self) -> t.Any:
-        os.makedirs(self.home, exist_ok=True)
-        return exclusive(os.path.join(self.home, ".conda_env.lock"), self.layout.name, self.arguments["lock_timeout"])
+        return exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"])
 
     def read(self, digest: str) -> tuple[Actual, tuple[str, ...]]:
         """What is there, and why that is not what should be. Cheap when nothing changed."""

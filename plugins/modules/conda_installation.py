@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install a pinned conda from a verified installer."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conda_installation
+short_description: Install a pinned conda from a verified installer
+version_added: 0.1.0
+description:
+  - Downloads an installer of Miniconda (or of another distribution with the same interface), compares it with a checksum, and
+    only then runs it, with C(-b -p PREFIX).
+  - A finished installation is marked with the installer it came from. Another installer replaces it; one that was never finished
+    or is damaged is made anew. In both cases the new base is built beside the old one and exchanged with it when it is complete.
+    The folders C(envs) and C(pkgs) are carried over, so environments stay usable all the time.
+  - Writes the system-wide C(.condarc) of the installation.
+author:
+  - openlab.research_server maintainers (@openlab)
+requirements:
+  - Linux
+attributes:
+  check_mode:
+    description: Says what would be done. Asks the server for the installer, but does not download it.
+    support: full
+  diff_mode:
+    description: Shows the installer's name, and the configuration.
+    support: full
+  idempotent:
+    description: A second run changes nothing, downloads nothing and starts nothing.
+    support: full
+options:
+  prefix:
+    description: Absolute path of the installation. Its parent must exist.
+    type: path
+    default: /opt/miniconda3
+  url:
+    description: URL of the installer. The last part is its name, which is recorded in the installation.
+    type: str
+    required: true
+  checksum:
+    description:
+      - V(sha256:) and 64 hexadecimal digits, from the list of the publisher.
+      - There is no default on purpose. A file that nobody verified is never run as root.
+    type: str
+    required: true
+  condarc:
+    description:
+      - Content of C(<prefix>/.condarc). Without it an existing file is left as it is.
+    type: str
+  timeout:
+    description: Seconds to wait for the server that offers the installer.
+    type: int
+    default: 60
+  lock_timeout:
+    description: Seconds to wait for a run of M(openlab.research_server.conda_env) in the same installation.
+    type: int
+    default: 1800
+notes:
+  - Packages that somebody installed into the base environment by hand are not carried over.
+  - A complete installation that was not made by this module is kept at C(<prefix>.replaced.<n>), without its environments.
+seealso:
+  - module: openlab.research_server.conda_env
+"""
+
+EXAMPLES = r"""
+- name: Install Miniconda
+  openlab.research_server.conda_installation:
+    prefix: /opt/miniconda3
+    url: https://repo.anaconda.com/miniconda/Miniconda3-py312_25.1.1-2-Linux-x86_64.sh
+    checksum: sha256:4766d85b5f7d235ce250e998ebb5a8a8210cbd4f2b0fea4d2177b3ed9ea87884
+    condarc: |
+      channels: [conda-forge]
+"""
+
+RETURN = r"""
+reason:
+  description: Why the installer had to run; empty if it had not to.
+  returned: success
+  type: str
+  sample: it was made by Miniconda3-py311_24.7.1-0-Linux-x86_64.sh
+installer:
+  description: Name of the installer that the installation comes from after this run.
+  returned: success
+  type: str
+  sample: Miniconda3-py312_25.1.1-2-Linux-x86_64.sh
+kept:
+  description: Where a complete installation was moved that this module had not made.
+  returned: when the installer ran; empty if there was none
+  type: str
+  sample: /opt/miniconda3.replaced.1
+msg:
+  description: On failure what was found, what was expected, what to do.
+  returned: failure
+  type: str
+  sample: "conda at /opt/miniconda3: the checksum of ... does not match: found sha256:..., expected sha256:..."
+"""
+
+import os
+import re
+import shutil
+import time
+import typing as t
+from urllib.error import URLError
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+
+from ..module_utils import _conda_installation as installation
+from ..module_utils._conda_errors import CondaEnvError, mask, mask_all
+from ..module_utils._conda_lock import exclusive, lock_file
+from ..module_utils._conda_process import clean_environment, runner
+
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 2
+_CHECKSUM = re.compile(r"^sha256:([0-9a-fA-F]{64})$")
+
+
+def wanted_installer(url: str, checksum: str) -> installation.Installer:
+    """The installer that the arguments name."""
+    digest = _CHECKSUM.match(checksum)
+    if digest is None:
+        raise CondaEnvError(f"found the checksum '{checksum}'; expected 'sha256:' and 64 hexadecimal digits")
+    return installation.Installer(url.split("?", 1)[0].rsplit("/", 1)[-1], digest.group(1).lower())
+
+
+def fetch(url: str, timeout: int, target: str | None) -> None:
+    """Download to a file that only its owner can read; without a target only ask for it."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with open_url(url, method="GET" if target else "HEAD", timeout=timeout) as answer:
+                if target:
+                    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                        shutil.copyfileobj(answer, file, 1 << 20)
+            return
+        except (URLError, OSError, ValueError) as error:
+            code = getattr(error, "code", None)
+            if attempt == _ATTEMPTS or (code is not None and code < 500):
+                raise CondaEnvError(
+                    f"{mask(url)} cannot be downloaded: {error}", "Check the address of the mirror, the network and the proxy."
+                ) from None
+            time.sleep(_PAUSE_SECONDS)
+
+
+def current_text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write_text(path: str, text: str) -> None:
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
+def apply(arguments: dict[str, t.Any], wanted: installation.Installer, tmpdir: str) -> str:
+    """Download, verify, install; returns where a foreign installation was kept. The scratch folder is private and goes away."""
+    prefix = arguments["prefix"]
+    if not os.path.isdir(os.path.dirname(prefix)):
+        raise CondaEnvError(f"the folder {os.path.dirname(prefix)} does not exist", "Create it, or choose another prefix.")
+    with exclusive(lock_file(prefix), "base", arguments["lock_timeout"]) as handle:
+        installation.repair_interrupted(prefix)
+        if not installation.reason(installation.read(prefix), wanted):
+            return ""
+        with installation.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
+            file = os.path.join(scratch, "installer.sh")
+            fetch(arguments["url"], arguments["timeout"], file)
+            installation.verify(file, wanted)
+            # The installer unpacks programs: its TMPDIR must not be a /tmp that is mounted noexec.
+            environment = {**clean_environment(os.environ, scratch), "HOME": scratch}
+            return installation.install(file, prefix, wanted, runner(handle), environment)
+
+
+def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict[str, t.Any]:
+    """Read, plan, apply; returns the module's result."""
+    prefix, condarc = arguments["prefix"], os.path.join(arguments["prefix"], ".condarc")
+    wanted = wanted_installer(arguments["url"], arguments["checksum"])
+    found = installation.read(prefix)
+    why = installation.reason(found, wanted)
+    before = current_text(condarc)
+    after = before if arguments["condarc"] is None else arguments["condarc"]
+    result: dict[str, t.Any] = {
+        "changed": bool(why) or before != after,
+        "reason": why,
+        "installer": wanted.name,
+        "diff": [difference(condarc, before, after)] if before != after else [],
+    }
+    if why:
+        made_by = f"{found.installer.name}\n" if found.installer else ""
+        result["diff"].insert(0, difference("installer", made_by, f"{wanted.name}\n"))
+    if check_mode:
+        if why:
+            fetch(arguments["url"], arguments["timeout"], None)
+        return result
+    if why or installation.interrupted(prefix):
+        result["kept"] = apply(arguments, wanted, tmpdir)
+    if after is not None and current_text(condarc) != after:
+        write_text(condarc, after)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "prefix": {"type": "path", "default": "/opt/miniconda3"},
+            "url": {"type": "str", "required": True},
+            "checksum": {"type": "str", "required": True},
+            "condarc": {"type": "str"},
+            "timeout": {"type": "int", "default": 60},
+            "lock_timeout": {"type": "int", "default": 1800},
+        },
+        supports_check_mode=True,
+        no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
+    )
+    arguments = module.params
+    module.params = mask_all(arguments)
+    os.umask(0o022)
+    # Where the installation really is: a link to it must survive its replacement.
+    prefix = arguments["prefix"] = os.path.realpath(arguments["prefix"])
+    try:
+        result = converge(arguments, module.check_mode, module.tmpdir)
+    except CondaEnvError as error:
+        module.fail_json(msg=f"conda at {prefix}: {error.cause}\n{error.way_out}".strip(), stderr=error.raw)
+    except OSError as error:
+        module.fail_json(msg=f"conda at {prefix}: {error.strerror or error} ({error.filename or ''})")
+    module.exit_json(**mask_all(result))
+
+
+def difference(header: str, before: str | None, after: str | None) -> dict[str, str]:
+    """One part of `--diff`."""
+    return {"before": before or "", "after": after or "", "before_header": header, "after_header": header}
+
+
+if __name__ == "__main__":
+    main()
