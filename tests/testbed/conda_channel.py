@@ -20,7 +20,7 @@ import bz2
 import hashlib
 import io
 import json
-import os
+import posixpath
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -148,9 +148,8 @@ def read_member(archive: Path, member: str) -> bytes:
 def unpack(package: Package, prefix: Path, site_packages: str = "lib/python3.11/site-packages") -> None:
     """Lay a package's files out below a prefix without conda: no entry points, no record, placeholders stay."""
     for path, entry in package.files.items():
-        if path.startswith("site-packages/") and package.noarch == "python":
-            path = f"{site_packages}{path.removeprefix('site-packages')}"
-        target = prefix / path
+        moved = path.startswith("site-packages/") and package.noarch == "python"
+        target = prefix / (f"{site_packages}/{path.removeprefix('site-packages/')}" if moved else path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if entry.link_to is not None:
             target.symlink_to(entry.link_to)
@@ -168,17 +167,20 @@ def python_module(
     constrains: tuple[str, ...] = (),
     command: str | None = None,
     source: str = "",
+    module: str | None = None,
 ) -> Package:
     """A small pure Python package: one module that knows its version, and its installation record.
 
-    ``command`` names a command line program that prints name and version. ``source`` is added to the module.
+    ``command`` names a command line program that prints name and version. ``source`` is added to the module, which is
+    called like the package unless ``module`` says otherwise.
     """
-    module = name.replace("-", "_")
+    distribution = module or name
+    module = distribution.replace("-", "_")
     info = f"site-packages/{module}-{version}.dist-info"
     code = f"__version__ = {version!r}\n\n\ndef main():\n    print({name!r}, __version__)\n{source}"
     files = {
         f"site-packages/{module}/__init__.py": File.text(code),
-        f"{info}/METADATA": File.text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
+        f"{info}/METADATA": File.text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"),
         f"{info}/WHEEL": File.text("Wheel-Version: 1.0\nGenerator: testbed\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
         f"{info}/INSTALLER": File.text("conda\n"),
         f"{info}/RECORD": File.text(f"{module}/__init__.py,,\n"),
@@ -235,7 +237,7 @@ def _path_entry(path: str, files: Mapping[str, File]) -> dict[str, Any]:
     if entry.link_to is not None:
         # conda-build records the checksum of what a link points to, of nothing if that is not in the package.
         kind = "softlink"
-        data = files.get(os.path.normpath(os.path.join(os.path.dirname(path), entry.link_to)), File()).data  # noqa: PTH
+        data = files.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.link_to)), File()).data
     found = {"_path": path, "path_type": kind, "sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)}
     if kind == "hardlink" and PLACEHOLDER.encode() in data:
         found |= {"file_mode": "text", "prefix_placeholder": PLACEHOLDER}

@@ -113,13 +113,25 @@ def _install(work: Path, channel: Path, stage: Path) -> None:
         "CONDA_PKGS_DIRS": str(work / "pkgs"),
         "CONDA_REGISTER_ENVS": "false",
         "CONDA_OVERRIDE_GLIBC": "2.36",
-        # byte code that is valid for its source's content, not for the time at which the source was written
-        "SOURCE_DATE_EPOCH": str(EPOCH),
     }
-    command = ["create", "--yes", "--quiet", "--copy", "--prefix", stage, "--override-channels", "-c", f"file://{channel}"]
+    command: list[str | Path] = [
+        "create",
+        "--yes",
+        "--quiet",
+        "--copy",
+        "--prefix",
+        stage,
+        "--override-channels",
+        "-c",
+        f"file://{channel}",
+    ]
     start = "import sys; from conda.cli import main; sys.exit(main())"
     python = work / "bootstrap/bin/python"
     run([python, "-B", "-c", start, *command, "python", "pip", "wheel", "conda"], timeout=300, env=env)
+    # Byte code names its source's path, which is not the path it will be installed to: once more, without the prefix,
+    # and valid for the source's content, whatever the time at which it is unpacked.
+    recompile: list[str | Path] = ["compileall", "-q", "-f", "--invalidation-mode", "checked-hash", "-s", stage, stage / "lib"]
+    run([python, "-I", "-W", "ignore", "-m", *recompile], timeout=300, check=False)
 
 
 def _finish(stage: Path) -> None:
@@ -161,6 +173,8 @@ def _relocatable(stage: Path, channel: Path) -> dict[str, File]:
                 data = data.replace(str(packages_folder).encode(), f"{PLACEHOLDER}/pkgs".encode())
             data = data.replace(str(stage).encode(), PLACEHOLDER.encode())
             if PLACEHOLDER.encode() in data:
+                if b"\0" in data:
+                    raise TestbedError(f"{inside} is binary and names the path it was built in")
                 named.append(inside)
             files[inside] = File(data, executable=bool(path.stat().st_mode & 0o111))
     plan = {"placeholder": PLACEHOLDER, "files": named, "records": records}

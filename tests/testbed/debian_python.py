@@ -76,18 +76,15 @@ def python_package(tree: Path) -> Package:
 
 def pycosat_package(tree: Path) -> Package:
     """The package ``pycosat``, the solver that conda's classic solver uses."""
-    files: dict[str, File] = {}
     source = tree / "usr/lib/python3/dist-packages"
-    for path in sorted(source.glob("*pycosat*")):
-        for found in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if found.is_file() and f"cpython-{PYTHON.replace('.', '')}" in found.name or "-info" in str(found):
-                files[f"{SITE_PACKAGES}/{found.relative_to(source)}"] = File(found.read_bytes())
-    version = next(re.search(r"pycosat-([\d.]+)\.", path) for path in files if "-info" in path)
-    if version is None:
-        raise TestbedError("Debian's python3-pycosat has no installation record")
+    module = next(source.glob(f"pycosat.cpython-{PYTHON.replace('.', '')}-*.so"), None)
+    record = next(source.glob("pycosat-*.egg-info"), None)
+    if module is None or record is None:
+        raise TestbedError("Debian's python3-pycosat does not hold what it used to")
+    files = {f"{SITE_PACKAGES}/{path.name}": File(path.read_bytes()) for path in (module, record)}
     return Package(
         name="pycosat",
-        version=version[1],
+        version=record.stem.removeprefix("pycosat-"),
         files=_relocatable(tree, files),
         build=BINARY_BUILD,
         depends=(f"python >={PYTHON},<3.12.0a0",),
@@ -148,7 +145,11 @@ def compiled(python: Path, files: dict[str, File], below: Iterable[str] = ("lib/
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(entry.data)
                 os.utime(target, (EPOCH, EPOCH))  # byte code carries its source's time
-        run([python, "-I", "-W", "ignore", "-m", "compileall", "-q", "--invalidation-mode", "timestamp", "-s", folder, folder], timeout=600, check=False)
-        for path in sorted(Path(folder).rglob("*.pyc")):
-            done[path.relative_to(folder).as_posix()] = File(path.read_bytes())
+        run(
+            [python, "-I", "-W", "ignore", "-m", "compileall", "-q", "--invalidation-mode", "timestamp", "-s", folder, folder],
+            timeout=600,
+            check=False,
+        )
+        for found in sorted(Path(folder).rglob("*.pyc")):
+            done[found.relative_to(folder).as_posix()] = File(found.read_bytes())
     return done

@@ -72,14 +72,13 @@ def _start() -> str:
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "start", "docker"], timeout=START_SECONDS)
         return _wait(None)
-    if [_alive(pid_file) for pid_file in PID_FILES][0]:
+    dockerd_alive, _ = [_alive(pid_file) for pid_file in PID_FILES]
+    if dockerd_alive:
         say("a dockerd is there already, waiting for it")
         return _wait(None)
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("ab") as log:
-        daemon = subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-        )
+        daemon = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
     return _wait(daemon)
 
 
@@ -90,7 +89,7 @@ def _alive(pid_file: Path) -> bool:
     except (FileNotFoundError, ValueError):
         pid = 0
     try:
-        program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))  # a zombie has none
+        program = Path(f"/proc/{pid}/exe").readlink().name  # a zombie has none
     except OSError:
         program = ""
     if program.startswith(pid_file.stem):

@@ -47,9 +47,9 @@ def _ensure_one(release: str) -> None:
             return
         base = _base(release)
         with stage(f"building {image(release)}"):
+            labels = ("--label", OWNER_LABEL, "--label", f"{INPUTS_LABEL}={digest}")
             run(
-                ["docker", "build", "--quiet", "--build-arg", f"BASE={base}", "--label", OWNER_LABEL]
-                + ["--label", f"{INPUTS_LABEL}={digest}", "--tag", image(release), str(context)],
+                ["docker", "build", "--quiet", "--build-arg", f"BASE={base}", *labels, "--tag", image(release), context],
                 timeout=900,
                 env={**os.environ, "DOCKER_BUILDKIT": "0"},
             )

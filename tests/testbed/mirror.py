@@ -32,6 +32,8 @@ WORK = CACHE / "mirror-build"
 # What pip may take for hosts with glibc 2.36 (Debian 12), newest first.
 PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
 BUILD_NUMBER = 0
+# The modules whose code decides what the content is.
+MAKERS = ("conda_channel", "conda_installer", "debian_python", "mirror", "small_packages", "wheels")
 
 
 def ensure() -> None:
@@ -57,18 +59,31 @@ def ensure() -> None:
     with stage("building the channels"):
         built = _build_channels([*channel, *older], python, interpreter, new / "conda")
     _describe(new, version, built, digest)
-    with stage("putting the new content in place"):
-        shutil.rmtree(MIRROR, ignore_errors=True)
-        new.rename(MIRROR)
-        shutil.rmtree(WORK / "installer", ignore_errors=True)
+    _replace(new)
+    with stage("tidying up"):
+        for folder in ("installer", "old", "mirror"):
+            shutil.rmtree(WORK / folder, ignore_errors=True)
+
+
+def _replace(new: Path) -> None:
+    """Put the new content in place of the old. The folder itself stays: the mirror's container has it mounted."""
+    old = WORK / "old"
+    shutil.rmtree(old, ignore_errors=True)
+    old.mkdir(parents=True)
+    MIRROR.mkdir(parents=True, exist_ok=True)
+    # The description comes last and goes first: an interrupted run is repeated by the next.
+    for name in ("mirror.json", "miniconda", "conda"):
+        if (MIRROR / name).exists():
+            (MIRROR / name).rename(old / name)
+    for name in ("conda", "miniconda", "mirror.json"):
+        (new / name).rename(MIRROR / name)
 
 
 def inputs_digest() -> str:
     """A digest of everything that the content is made from: the locks, the templates and this code."""
     digest = hashlib.sha256()
-    folders = (HERE.glob("*.py"), (HERE / "lock").glob("*.txt"), (HERE / "installer").iterdir())
-    unrelated = {"engine.py", "images.py", "network.py", "pip_config.py", "shell.py", "testbed.py"}
-    for path in sorted(path for folder in folders for path in folder if path.name not in unrelated):
+    code = [HERE / f"{module}.py" for module in MAKERS]
+    for path in sorted([*code, *(HERE / "lock").glob("*.txt"), *(HERE / "installer").iterdir()]):
         digest.update(f"\0{path.relative_to(HERE)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -93,7 +108,7 @@ def _download(lock: str) -> list[Wheel]:
 
 
 def _convert(wheels: Iterable[Wheel]) -> list[Package]:
-    by_name = {canonicalize_name(wheel.name): wheel for wheel in wheels}
+    by_name: dict[str, Wheel] = {canonicalize_name(wheel.name): wheel for wheel in wheels}
     extras = wanted_extras(by_name)
     return [to_package(wheel, extras[name]) for name, wheel in by_name.items()]
 
@@ -108,7 +123,7 @@ def _build_installer(wheels: list[Wheel], others: list[Package], target: Path) -
 
 def _build_channels(wheels: list[Wheel], python: Package, interpreter: Path, target: Path) -> dict[str, list[str]]:
     """Write all channels and return the files of each."""
-    newest = {canonicalize_name(wheel.name): wheel for wheel in reversed(wheels)}
+    newest: dict[str, Wheel] = {canonicalize_name(wheel.name): wheel for wheel in reversed(wheels)}
     extras = wanted_extras(newest)
 
     def build_one(wheel: Wheel) -> None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-
 import images
 from shell import CACHE, TestbedError, docker, run, say, stage
 
@@ -15,7 +13,7 @@ NETWORK = "research-server"
 IPV6_SUBNET = "fd5e:a7c4:1ab0::/64"
 MIRROR = "research-server-mirror"
 MIRROR_URL = "http://mirror:8080"
-MIRROR_ROOT = CACHE / "mirror"
+MIRROR_ROOT = CACHE / "mirror"  # stays the same folder while its content is replaced
 ANSWER_SECONDS = 20
 
 
@@ -33,10 +31,9 @@ def ensure_network() -> None:
 
 
 def ensure_mirror() -> None:
-    """Serve the mirror's folder on the network; a container that serves older content or another checkout is replaced."""
-    serving = json.dumps([json.loads((MIRROR_ROOT / "mirror.json").read_text())["digest"], str(MIRROR_ROOT)])
-    shown = '{{.State.Running}} {{index .Config.Labels "org.openlab.research-server.serving"}}'
-    if docker("container", "inspect", "--format", shown, MIRROR, check=False) == f"true {serving}":
+    """Serve the mirror's folder on the network. A container that serves another checkout's folder is replaced."""
+    shown = "{{.State.Running}} {{range .Mounts}}{{.Source}}{{end}}"
+    if docker("container", "inspect", "--format", shown, MIRROR, check=False) == f"true {MIRROR_ROOT}":
         say(f"{MIRROR} is serving {MIRROR_URL}/")
         return
     with stage(f"starting {MIRROR}"):
@@ -44,7 +41,6 @@ def ensure_mirror() -> None:
         docker(
             *("run", "--detach", "--name", MIRROR, "--hostname", "mirror"),
             *("--network", NETWORK, "--network-alias", "mirror", "--stop-signal", "SIGKILL"),
-            *("--label", f"org.openlab.research-server.serving={serving}"),
             *("--volume", f"{MIRROR_ROOT}:/srv/mirror:ro", "--entrypoint", "python3", images.image("debian13")),
             *("-m", "http.server", "8080", "--bind", "::", "--protocol", "HTTP/1.1", "--directory", "/srv/mirror"),
         )

@@ -20,8 +20,12 @@ TOOL = Package(
     },
 )
 
-# Which `torch` a process imports tells which channel the package came from.
-_FROM_FORGE, _FROM_PYTORCH = '\nchannel = "conda-forge"\n', '\nchannel = "pytorch"\n'
+
+def _torch(version: str, channel: str, build: str) -> Package:
+    """A stand-in for PyTorch that tells which channel it came from: ``torch.channel``."""
+    source = f"\n\nchannel = {channel!r}\n"
+    return python_module("pytorch", version, build=build, depends=("alpha",), source=source, module="torch")
+
 
 SMALL_PACKAGES: dict[str, tuple[tuple[Package, ArchiveFormat], ...]] = {
     "conda-forge": (
@@ -35,12 +39,12 @@ SMALL_PACKAGES: dict[str, tuple[tuple[Package, ArchiveFormat], ...]] = {
         (python_module("delta", "1.1"), "conda"),
         (TOOL, "conda"),
         # conda-forge has the newer one: a specification without a channel and one with it differ
-        (python_module("pytorch", "2.0.0", build="cpu_forge_0", depends=("alpha",), source=_FROM_FORGE), "conda"),
-        (python_module("pytorch", "2.1.0", build="cpu_forge_0", depends=("alpha",), source=_FROM_FORGE), "conda"),
+        (_torch("2.0.0", "conda-forge", "cpu_forge_0"), "conda"),
+        (_torch("2.1.0", "conda-forge", "cpu_forge_0"), "conda"),
     ),
     "pytorch": (
-        (python_module("pytorch", "2.0.0", build="cuda_0", depends=("alpha",), source=_FROM_PYTORCH), "conda"),
-        (python_module("pytorch", "2.0.1", build="cuda_0", depends=("alpha",), source=_FROM_PYTORCH), "conda"),
+        (_torch("2.0.0", "pytorch", "cuda_0"), "conda"),
+        (_torch("2.0.1", "pytorch", "cuda_0"), "conda"),
         (python_module("torchvision", "0.15.0", depends=("pytorch 2.0.*",)), "conda"),
     ),
 }

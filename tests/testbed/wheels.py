@@ -137,6 +137,8 @@ def to_package(wheel: Wheel, extras: Iterable[str] = ()) -> Package:
             path = _place(member.filename, wheel.pure, site_packages)
             if path.startswith(("bin/", "python-scripts/")):
                 data, executable = _with_interpreter(data), True
+            if path.startswith("share/jupyter/kernels/") and path.endswith("/kernel.json"):
+                data = data.replace(b'"python"', f'"{PLACEHOLDER}/bin/python"'.encode(), 1)  # as in conda-forge's ipykernel
             files[path] = File(data, executable)
             if member.filename.endswith(".dist-info/METADATA") and member.filename.count("/") == 1:
                 info = path.removesuffix("/METADATA")

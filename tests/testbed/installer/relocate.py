@@ -7,8 +7,8 @@ import sys
 prefix = sys.argv[1]
 with open(os.path.join(prefix, ".relocate.json"), encoding="utf-8") as handle:
     plan = json.load(handle)
-for path in plan["files"]:
-    path = os.path.join(prefix, path)
+for name in plan["files"]:
+    path = os.path.join(prefix, name)
     with open(path, "rb") as source:
         data = source.read()
     mode = os.stat(path).st_mode
