@@ -97,7 +97,7 @@ COLLECTION = "openlab.research_server."
 ROOT = Path(__file__).parents[2]
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no type information
+class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "openlab.research_server.drift"
@@ -169,7 +169,7 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
         handler=isinstance(task, Handler),
     )
     looped = (task.loop is not None or task.loop_with) and isinstance(data.get("results"), list)
-    results = [entry for entry in data["results"] if entry.get(kind)] if looped else [data]
+    results = [entry for entry in data["results"] if is_kind(entry, kind)] if looped else [data]
     hidden = bool(fields.get("no_log") or "censored" in data or any(entry.get("_ansible_no_log") for entry in [data, *results]))
     if hidden:
         return host, reference, Outcome(kind, hidden=True)
@@ -186,6 +186,11 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
             message="\n".join(message for entry in results or [data] for message in messages(entry)),
         ),
     )
+
+
+def is_kind(item: t.Mapping[str, t.Any], kind: str) -> bool:
+    """Whether this item of a loop made the task's outcome; from ansible-core 2.21 on, a failed one only has the cause."""
+    return bool(item.get(kind)) or (kind == "failed" and "exception" in item)
 
 
 def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:

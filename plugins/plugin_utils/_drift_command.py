@@ -49,9 +49,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument(
-        "-i", "--inventory", action="append", metavar="PATH", help="inventory; default: that of ansible.cfg"
-    )
+    made.add_argument("-i", "--inventory", action="append", metavar="PATH", help="inventory; default: that of ansible.cfg")
     made.add_argument("-l", "--limit", metavar="PATTERN", help="compare only these hosts")
     made.add_argument(
         "--report",
@@ -87,15 +85,11 @@ def run(options: argparse.Namespace, extra: Sequence[str]) -> int:
     with workplace as directory:
         fresh = Path(directory) / report.name
         environment = {**os.environ, **ansible_environment(os.environ, fresh=fresh, previous=report, options=options)}
-        status = subprocess.run(
-            [find_ansible(), *ansible_arguments(options, extra)], env=environment, check=False
-        ).returncode
+        status = subprocess.run([find_ansible(), *ansible_arguments(options, extra)], env=environment, check=False).returncode
         try:
             exit_code = int(json.loads(fresh.read_text(encoding="utf-8"))["exit_code"])
         except (OSError, ValueError, KeyError) as error:
-            raise CommandError(
-                f"ansible-playbook ended with {status} and left no report; see its message above"
-            ) from error
+            raise CommandError(f"ansible-playbook ended with {status} and left no report; see its message above") from error
         fresh.replace(report)
     # Both tell of the same run. A failure that only Ansible knows of must not end as `clean`.
     return 3 if status and exit_code in (0, 2) else exit_code
@@ -121,6 +115,8 @@ def ansible_environment(
         "RESEARCH_SERVER_DRIFT_PREVIOUS": str(previous),
         "RESEARCH_SERVER_DRIFT_SUMMARY": "drift" if options.quiet else "always",
         "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        # An inventory file that nobody could read is no reason to call the rest clean.
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
     }
     if options.verbose:
         enabled = [name for name in environment.get("ANSIBLE_CALLBACKS_ENABLED", "").split(",") if name]

@@ -107,8 +107,7 @@ class Run:
         self.report_file = folder / "state" / "report.json"
         (folder / "roles" / "tiny" / "tasks").mkdir(parents=True)
         (folder / "roles" / "tiny" / "tasks" / "main.yml").write_text(
-            "- name: Task of the role\n"
-            '  ansible.builtin.copy: {content: "x", dest: "{{ folder }}/role", mode: "0600"}\n'
+            '- name: Task of the role\n  ansible.builtin.copy: {content: "x", dest: "{{ folder }}/role", mode: "0600"}\n'
         )
         (folder / "play.yml").write_text(playbook)
         (folder / "ansible.cfg").write_text("")
@@ -122,9 +121,7 @@ class Run:
             variables["folder"] = str(place)
         (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
 
-    def play(
-        self, *arguments: str, stdout_callback: bool = True, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
+    def play(self, *arguments: str, stdout_callback: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         callback = {"ANSIBLE_STDOUT_CALLBACK": CALLBACK} if stdout_callback else {"ANSIBLE_CALLBACKS_ENABLED": CALLBACK}
         fixed = {
             "ANSIBLE_PIPELINING": "true",

@@ -188,7 +188,9 @@ def test_a_previous_report_that_cannot_be_understood_is_none(previous: dict[str,
         pytest.param([{"before": "a", "after": "a"}], "", id="the same"),
         pytest.param([{}], "", id="empty"),
         pytest.param([None], "", id="null"),
-        pytest.param([{"before": None, "after": "x"}], "--- state (is)\n+++ state (should be)\n@@ -0,0 +1 @@\n+x\n", id="created"),
+        pytest.param(
+            [{"before": None, "after": "x"}], "--- state (is)\n+++ state (should be)\n@@ -0,0 +1 @@\n+x\n", id="created"
+        ),
         pytest.param(
             [{"before": {"mode": "0644", "path": "/x"}, "after": {"mode": "0600", "path": "/x"}}],
             '--- state (is)\n+++ state (should be)\n@@ -1,4 +1,4 @@\n {\n-  "mode": "0644",\n+  "mode": "0600",\n   "path": "/x"\n }\n',
