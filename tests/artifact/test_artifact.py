@@ -76,6 +76,11 @@ def test_the_artifact_holds_what_is_shipped_and_nothing_else(artifact):
     assert not [name for name in tracked if name and name not in names and (ROOT / name).exists()]
 
 
+def test_the_drift_command_is_executable(installed, tmp_path):
+    command = installed / "ansible_collections" / "openlab" / "research_server" / "bin" / "research-server-drift"
+    assert "exit codes" in run(command, "--help", cwd=tmp_path).stdout
+
+
 @pytest.fixture
 def new_lab(installed, tmp_path) -> Path:
     lab = tmp_path / "our-lab"
