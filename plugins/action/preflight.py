@@ -18,7 +18,9 @@ from ansible.template import trust_as_template
 from ..module_utils._preflight import PLATFORMS, check_platform, check_unknown, check_values, report
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-MODULE_UTILS = "ansible_collections.openlab.research_server.plugins.module_utils"
+# Where the cross-checks of a role are: module_utils, or plugin_utils if they read files of the controller.
+CHECKS = ("module_utils", "plugin_utils")
+PLUGINS = "ansible_collections.openlab.research_server.plugins"
 
 
 def read_yaml(path: Path) -> dict[str, t.Any]:
@@ -73,8 +75,8 @@ class ActionModule(ActionBase):
             except AnsibleError as error:
                 problems.append(f"{name}: cannot be evaluated: {error}")
         problems += check_values(role, options, values)
-        own = f"{MODULE_UTILS}._preflight_{role}"
         # Cross-checks only make sense on values of the right types.
-        if not problems and importlib.util.find_spec(own) is not None:
-            problems += importlib.import_module(own).check(values)
+        for own in () if problems else (f"{PLUGINS}.{folder}._preflight_{role}" for folder in CHECKS):
+            if importlib.util.find_spec(own) is not None:
+                problems += importlib.import_module(own).check(values)
         return problems
