@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of the role `miniconda` must satisfy together. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterable, Mapping
+
+CHECKSUM = re.compile(r"sha256:[0-9a-fA-F]{64}")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+URL = re.compile(r"(https?://[^\s/]+|file:///)\S*")
+# Covered by Anaconda's terms of service, whatever the mirror.
+ANACONDA = re.compile(
+    r"defaults|anaconda|main|r|msys2|(pkgs/|https?://repo\.anaconda\.com/|https?://conda\.anaconda\.org/(anaconda|main|r)\b).*"
+)
+
+
+def anaconda_channels(channels: Iterable[str]) -> list[str]:
+    """Those of some channels that need Anaconda's terms of service to be accepted."""
+    return [channel for channel in channels if ANACONDA.fullmatch(channel)]
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """Say what is wrong with the role's variables; nothing if they can be applied."""
+    problems = [*_installer(variables), *_place(variables)]
+    channels: list[str] = variables.get("miniconda_channels", [])
+    if not channels:
+        problems.append("miniconda_channels: found no channel; expected at least one, for example conda-forge")
+    gated = anaconda_channels(channels)
+    if gated and not variables.get("miniconda_accept_anaconda_tos"):
+        problems.append(
+            f"miniconda_channels: found {', '.join(gated)}, which need Anaconda's terms of service to be accepted; "
+            "use conda-forge, or set 'miniconda_accept_anaconda_tos: true' if your organisation accepts them"
+        )
+    return problems
+
+
+def _installer(variables: Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    checksum = str(variables.get("miniconda_checksum", ""))
+    if checksum and not CHECKSUM.fullmatch(checksum):
+        problems.append(
+            f"miniconda_checksum: found '{checksum}'; expected 'sha256:' and 64 hexadecimal digits from the publisher's list"
+        )
+    version = str(variables.get("miniconda_version", ""))
+    if version == "latest" or (version and not VERSION.fullmatch(version)):
+        problems.append(f"miniconda_version: found '{version}'; expected a version such as py312_25.1.1-2")
+    for name in ("miniconda_base_url", "miniconda_channel_alias"):
+        value = str(variables.get(name, ""))
+        if value and not URL.fullmatch(value):
+            problems.append(f"{name}: found '{value}'; expected a URL with https, http or file:///")
+    return problems
+
+
+def _place(variables: Mapping[str, t.Any]) -> list[str]:
+    prefix = str(variables.get("miniconda_prefix", ""))
+    if prefix and (not prefix.startswith("/") or " " in prefix or prefix.rstrip("/").count("/") < 1 or prefix.rstrip("/") == ""):
+        return [f"miniconda_prefix: found '{prefix}'; expected an absolute path without spaces, for example /opt/miniconda3"]
+    return []

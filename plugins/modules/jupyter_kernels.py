@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Register conda environments as Jupyter kernels."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyter_kernels
+short_description: Register conda environments as Jupyter kernels
+version_added: 0.1.0
+description:
+  - Makes the kernels of a folder that belong to this collection exactly those of the given environments.
+  - A kernel is started in the generation of its environment that is current at that moment, and activated as C(conda activate)
+    would.
+  - An environment without C(ipykernel) is left out. Kernels that somebody else made are never touched.
+author:
+  - openlab.research_server maintainers (@openlab)
+attributes:
+  check_mode:
+    description: Foresees environments that do not exist yet from their plan.
+    support: full
+  diff_mode:
+    description: Shows the files of each kernel.
+    support: full
+  idempotent:
+    description: A second run changes nothing.
+    support: full
+options:
+  environments:
+    description: The environments.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the environment; the kernel's name is the same in lower case.
+        type: str
+        required: true
+      prefix:
+        description: Path of the environment.
+        type: path
+        required: true
+      display_name:
+        description: What launchers show. The default is the name.
+        type: str
+      plan:
+        description: The C(plan) that M(openlab.research_server.conda_env) returned, to know in check mode what there will be.
+        type: dict
+        default: {}
+  conda_root:
+    description: Prefix of the conda installation that activates the environments.
+    type: path
+    default: /opt/miniconda3
+  directory:
+    description: Folder of the kernels.
+    type: path
+    default: /usr/local/share/jupyter/kernels
+seealso:
+  - module: openlab.research_server.conda_env
+"""
+
+EXAMPLES = r"""
+- name: Offer the environment nlp as a kernel
+  openlab.research_server.jupyter_kernels:
+    environments:
+      - name: nlp
+        display_name: NLP (PyTorch)
+        prefix: /opt/miniconda3/envs/nlp
+"""
+
+RETURN = r"""
+kernels:
+  description: Names of the kernels that belong to this collection.
+  returned: success
+  type: list
+  elements: str
+  sample: [nlp]
+removed:
+  description: Names of kernels that were removed because their environment is gone.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+without_kernel:
+  description: Names of environments without C(ipykernel).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import os
+import shutil
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._conda_records import distributions
+from ..module_utils._jupyter_kernels import files, is_ours, kernel_name, will_have
+
+MODES = {"kernel.json": 0o644, "start": 0o755}
+
+
+def read_text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def read_mode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        return None
+
+
+def own_kernels(directory: str) -> set[str]:
+    """Names of the kernels that this collection made."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    return {name for name in names if is_ours(read_text(os.path.join(directory, name, "kernel.json")) or "")}
+
+
+def has_ipykernel(prefix: str) -> bool:
+    return any(package.name == "ipykernel" for package, _installer in distributions(prefix))
+
+
+def write(path: str, text: str, mode: int) -> None:
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
+def main() -> None:
+    environment = {
+        "name": {"type": "str", "required": True},
+        "prefix": {"type": "path", "required": True},
+        "display_name": {"type": "str"},
+        "plan": {"type": "dict", "default": {}},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "environments": {"type": "list", "elements": "dict", "required": True, "options": environment},
+            "conda_root": {"type": "path", "default": "/opt/miniconda3"},
+            "directory": {"type": "path", "default": "/usr/local/share/jupyter/kernels"},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o022)
+    directory, root = module.params["directory"], module.params["conda_root"]
+    present = own_kernels(directory)
+    wanted, without = {}, []
+    for item in module.params["environments"]:
+        # After a real run the environment is there to be looked at; only check mode has to trust the plan.
+        plan = item["plan"] if module.check_mode else {}
+        if will_have("ipykernel", plan, has_ipykernel(item["prefix"])):
+            wanted[kernel_name(item["name"])] = item
+        else:
+            without.append(item["name"])
+    diffs: list[dict[str, t.Any]] = []
+    writes: list[tuple[str, str, int]] = []
+    for name, item in wanted.items():
+        folder = os.path.join(directory, name)
+        if os.path.lexists(folder) and name not in present:
+            module.fail_json(
+                msg=f"kernel '{name}': found {folder}, which this collection did not make; it has not been touched. "
+                "Remove it, or give the environment another name."
+            )
+        for file, text in files(folder, item, root).items():
+            path = os.path.join(folder, file)
+            before = read_text(path)
+            if before != text or read_mode(path) != MODES[file]:
+                writes.append((path, text, MODES[file]))
+                diffs.append({"before": before or "", "after": text, "before_header": path, "after_header": path})
+    stale = sorted(present - set(wanted))
+    for name in stale:
+        path = os.path.join(directory, name, "kernel.json")
+        diffs.append({"before": read_text(path) or "", "after": "", "before_header": path, "after_header": path})
+    if not module.check_mode:
+        for name in stale:
+            shutil.rmtree(os.path.join(directory, name))
+        # The tag is written last: a folder that was only begun is not refused by the next run.
+        for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]), reverse=True):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write(path, text, mode)
+    module.exit_json(changed=bool(writes or stale), kernels=sorted(wanted), removed=stale, without_kernel=without, diff=diffs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of the role `conda_envs` must satisfy together, and the files they name. Private to this collection."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..module_utils._conda_build import check_modules
+from ..module_utils._conda_errors import CondaEnvError
+from ..module_utils._conda_spec import check_name, parse
+from ..module_utils._jupyter_kernels import kernel_name
+from ..module_utils._preflight_miniconda import anaconda_channels
+from ._conda_file import collect_pip_files, read_definition
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """Say what is wrong with the role's variables; nothing if they can be applied."""
+    environments: list[Mapping[str, t.Any]] = variables.get("conda_envs_environments", [])
+    kernels = collections.Counter(kernel_name(str(item["name"])) for item in environments)
+    problems = [
+        f"conda_envs_environments: found {count} environments with the name '{name}' (case does not count); expected one"
+        for name, count in kernels.items()
+        if count > 1
+    ]
+    for item in environments:
+        try:
+            problems += _environment(item, variables)
+        except CondaEnvError as error:
+            problems.append(error.message(str(item["name"])).replace("\n", " "))
+    return problems
+
+
+def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> list[str]:
+    name = str(item["name"])
+    check_name(name)
+    if item.get("state", "present") == "absent":
+        return []
+    if (item.get("src") is None) == (item.get("definition") is None):
+        found = "neither" if item.get("src") is None else "both"
+        raise CondaEnvError(f"found {found} of 'src' and 'definition'; expected one of them")
+    check_modules(item.get("smoke") or [])
+    folder = Path(str(variables.get("conda_envs_dir", ".")))
+    definition = item.get("definition")
+    if item.get("src") is not None:
+        file = folder / str(item["src"])
+        if not file.is_file():
+            raise CondaEnvError(f"found no file {file}", "Expected an environment.yml there; correct 'src' or 'conda_envs_dir'.")
+        definition, folder = read_definition(file), file.parent
+    definition, _files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
+    specification = parse(definition, channels=tuple(variables.get("conda_envs_channels", ())))
+    qualified = [spec.split("::", 1)[0] for spec in specification.conda if "::" in spec]
+    gated = anaconda_channels(dict.fromkeys([*specification.channels, *qualified]))
+    if gated and not variables.get("conda_envs_accept_anaconda_tos"):
+        return [
+            f"conda environment '{name}': uses {', '.join(gated)}, which need Anaconda's terms of service to be accepted; "
+            "use conda-forge, or set 'miniconda_accept_anaconda_tos: true' if your organisation accepts them"
+        ]
+    return []
