@@ -124,7 +124,7 @@ def conflicts(desired: Iterable[Desired], actual: Mapping[str, Actual], operator
             )
         elif account.present and account.uid is not None and account.uid != existing.uid:
             found.append(
-                f"account '{account.name}': found uid {existing.uid}, expected {account.uid}. Files keep their old owner, so it is "
+                f"account '{account.name}': found uid {existing.uid}, expected {account.uid}. Files keep their owner, so it is "
                 f"left to you: 'usermod -u {account.uid} {account.name}', then change the owner of the files"
             )
         if not account.present and account.name == operator:

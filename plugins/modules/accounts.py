@@ -131,9 +131,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _accounts, _session
+from ..module_utils import _accounts
 from ..module_utils._accounts import Actual, Change, Desired
 from ..module_utils._preflight_accounts import desired
+from ..module_utils._sshd_host import current_session, read_file
 
 KEY_FILE = "authorized_keys"
 END_SECONDS = 10.0
@@ -143,22 +144,9 @@ class RefusedError(Exception):
     """Nothing has been changed."""
 
 
-def read_bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
-
-
-def read_text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-
-
 def read_shadow() -> dict[str, list[str]]:
     """Password field and date of expiry by name (shadow(5))."""
-    rows = (line.split(":") for line in (read_text("/etc/shadow") or "").splitlines())
+    rows = (line.split(":") for line in (read_file("/etc/shadow") or "").splitlines())
     return {row[0]: [row[1], row[7]] for row in rows if len(row) > 7}
 
 
@@ -377,7 +365,7 @@ def write_sudoers(module: AnsibleModule, path: str, text: str) -> None:
 
 def operator() -> str | None:
     """Who is logged in and runs this module."""
-    session = _session.find(os.getpid(), read_bytes)
+    session = current_session()
     return pwd.getpwuid(session.uid).pw_name if session else None
 
 
@@ -403,7 +391,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     changes = _accounts.plan(people, actual, login_group=login_group, exclusive=params["exclusive_keys"])
     path = params["sudoers_path"]
     rules = _accounts.sudoers(people)
-    before = read_text(path)
+    before = read_file(path)
     mode = _stat(path)
     new_rules = rules != before or (mode is not None and stat.S_IMODE(mode.st_mode) != 0o440)
 

@@ -137,8 +137,6 @@ session:
   sample: {user: ops, client_address: 192.0.2.7, server_port: 22}
 """
 
-import contextlib
-import glob
 import grp
 import json
 import os
@@ -148,18 +146,17 @@ import shutil
 import tempfile
 import time
 import typing as t
-from fnmatch import fnmatch
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _session, _sshd_config
+from ..module_utils import _sshd_config
 from ..module_utils._lockout import Account, obstacles
+from ..module_utils._session import Session
 from ..module_utils._ssh_keys import RSA_MINIMUM_BITS, KeyFormatError, parse
+from ..module_utils._sshd_host import MAIN, RUNTIME, current_session, describe, expand, read_file, runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
-MAIN = "/etc/ssh/sshd_config"
 MODULI = "/etc/ssh/moduli"
-RUNTIME = "/run/sshd"
 STATE = "/var/lib/research-server/sshd"
 UNIT = "research-server-sshd-undo"
 LISTEN_SECONDS = 10.0
@@ -178,19 +175,6 @@ class File(t.NamedTuple):
 
 
 Files = dict[str, File]
-
-
-def read_file(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def read_bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
 
 
 class Host:
@@ -228,21 +212,8 @@ class Host:
             self.answers[query] = self.run("ssh", "-Q", query).split()
         return self.answers[query]
 
-    @contextlib.contextmanager
-    def runtime_directory(self) -> t.Iterator[None]:
-        """sshd demands this directory even for a test, and systemd removes it when the service stops."""
-        made = not os.path.isdir(RUNTIME)
-        if made:
-            os.mkdir(RUNTIME, 0o755)
-        try:
-            yield
-        finally:
-            if made:
-                with contextlib.suppress(OSError):
-                    os.rmdir(RUNTIME)
-
     def effective(self, *options: str) -> str:
-        with self.runtime_directory():
+        with runtime_directory():
             return self.run(self.sshd, "-T", *options)
 
     def listening(self) -> frozenset[int]:
@@ -391,10 +362,6 @@ def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
     def text_for(wanted: list[int]) -> str:
         return _sshd_config.render(HEADER, {**settings, "Port": wanted}, params["match"])
 
-    def expand(pattern: str) -> list[str]:
-        names = set(glob.glob(pattern))
-        return sorted(names | {path} if fnmatch(path, pattern) else names)
-
     # The files as they will be: our own in its place, and included.
     future: Files = {path: File(text_for(ports), 0o600)}
 
@@ -402,10 +369,10 @@ def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
         return future[name].text if name in future else read_file(name)
 
     main = read_file(MAIN) or ""
-    lines = list(_sshd_config.walk(MAIN, read, expand))
+    lines = list(_sshd_config.walk(MAIN, read, lambda pattern: expand(pattern, path)))
     if not any(line.path == path and not line.in_match for line in lines):
         future[MAIN] = File(f"Include {os.path.dirname(path)}/*.conf\n{main}", _mode(MAIN))
-        lines = list(_sshd_config.walk(MAIN, read, expand))
+        lines = list(_sshd_config.walk(MAIN, read, lambda pattern: expand(pattern, path)))
 
     general, conditional = _sshd_config.rivals(lines, path, settings)
     for name in sorted({line.path for line in general}):
@@ -450,7 +417,7 @@ def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
     )
 
 
-def check_lockout(host: Host, plan: Plan, session: _session.Session | None) -> list[str]:
+def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     """Why the operator could not come back; empty if he can."""
     effective = _sshd_config.group_listing(host.effective())
     if session is not None:
@@ -485,7 +452,7 @@ def make_host_keys(host: Host, names: list[str], rsa_bits: int) -> Files:
 
 def verify(host: Host, plan: Plan, path: str) -> None:
     """The whole configuration must mean what our file says."""
-    with host.runtime_directory():
+    with runtime_directory():
         host.run(host.sshd, "-t")
     ours = host.effective("-f", path)
     wrong = _sshd_config.differences(ours, host.effective(), plan.managed)
@@ -509,7 +476,7 @@ def wait_for_ports(host: Host, ports: list[int]) -> None:
 
 def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
     params = module.params
-    session = _session.find(os.getpid(), read_bytes)
+    session = current_session()
     interrupted = transaction.pending
     if interrupted and not module.check_mode:
         # Left behind by a run that ended half-way. Start again from what was there before it.
@@ -553,7 +520,7 @@ def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict
         raise RefusedError(
             "found no change that waits for confirmation; it came too late, and the change was undone. Run the play again"
         )
-    session = _session.find(os.getpid(), read_bytes)
+    session = current_session()
     with open(Transaction.manifest, encoding="utf-8") as stream:
         ports = json.load(stream)["ports"]
     if session is not None and session.server_port not in ports:
@@ -575,16 +542,6 @@ def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[st
 
 def difference(path: str, file: File) -> dict[str, str]:
     return {"before_header": path, "after_header": path, "before": read_file(path) or "", "after": file.text}
-
-
-def describe(session: _session.Session | None) -> dict[str, t.Any]:
-    if session is None:
-        return {}
-    return {
-        "user": pwd.getpwuid(session.uid).pw_name,
-        "client_address": session.client_address,
-        "server_port": session.server_port,
-    }
 
 
 def _as_list(value: t.Any) -> list[t.Any]:

@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in effect on the SSH server, and where it is set."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sshd_info
+short_description: Tell which settings of the SSH server are in effect, and which file set them
+version_added: 0.1.0
+description:
+  - Asks the server itself (C(sshd -T)), for everyone or for one user with all C(Match) blocks applied.
+  - Tells who is logged in and from where, also below C(sudo), which hides it from C(SSH_CONNECTION).
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  user:
+    description: Login name to apply C(Match) blocks for. Without it the settings for everyone are told.
+    type: str
+  address:
+    description: Address that O(user) would come from.
+    type: str
+    default: 127.0.0.1
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+requirements:
+  - OpenSSH on the managed host; root.
+"""
+
+EXAMPLES = r"""
+- name: What holds for alice?
+  openlab.research_server.sshd_info:
+    user: alice
+  register: sshd
+
+- name: Passwords must not help
+  ansible.builtin.assert:
+    that: sshd.settings.passwordauthentication == ['no']
+"""
+
+RETURN = r"""
+settings:
+  description: Values by keyword in lower case, as C(sshd -T) prints them. Keywords such as C(port) have several.
+  returned: success
+  type: dict
+  sample: {port: ["2222"], passwordauthentication: ["no"]}
+sources:
+  description: Where a keyword was set first, as V(file:line). Keywords that no file sets outside C(Match) blocks are left out.
+  returned: success
+  type: dict
+  sample: {port: "/etc/ssh/sshd_config.d/00-research-server.conf:9"}
+ports:
+  description: The ports of the configuration.
+  returned: success
+  type: list
+  elements: int
+  sample: [2222]
+session:
+  description: The SSH session that the module was started from; empty without one.
+  returned: success
+  type: dict
+  sample: {user: ops, client_address: 192.0.2.7, server_port: 2222}
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _sshd_config, _sshd_host
+
+
+def read(module: AnsibleModule) -> dict[str, t.Any]:
+    sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
+    user, address = module.params["user"], module.params["address"]
+    context = ["-C", f"user={user},host={address},addr={address}"] if user else []
+    with _sshd_host.runtime_directory():
+        _rc, listing, _err = module.run_command([sshd, "-T", *context], check_rc=True, environ_update={"LC_ALL": "C"})
+    sources: dict[str, str] = {}
+    for line in _sshd_config.walk(_sshd_host.MAIN, _sshd_host.read_file, _sshd_host.expand):
+        if not line.in_match:
+            sources.setdefault(line.keyword, f"{line.path}:{line.number}")
+    return {
+        "settings": _sshd_config.group_listing(listing),
+        "sources": sources,
+        "ports": _sshd_config.effective_ports(listing),
+        "session": _sshd_host.describe(_sshd_host.current_session()),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"user": {"type": "str"}, "address": {"type": "str", "default": "127.0.0.1"}},
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, **read(module))
+
+
+if __name__ == "__main__":
+    main()
