@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action as a user meets it: through ansible-playbook."""
+"""The action as a user meets it: one ansible-playbook run in which every host is a case."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -17,66 +18,63 @@ GOOD = {
     "accounts_administrators": [{"name": "ops", "keys": [KEY], "sudo_nopasswd": True}],
     "miniconda_version": "py311_24.7.1-0",
     "miniconda_checksum": "sha256:" + "0" * 64,
+    "facts": FACTS,
 }
 ROLES = ["accounts", "sshd", "fail2ban", "miniconda", "conda_envs", "jupyter", "nvidia"]
 
-
-@pytest.fixture
-def preflight(tmp_path):
-    def run(variables: dict, facts: dict = FACTS, roles: list[str] = ROLES) -> tuple[int, str]:
-        play = {
-            "hosts": "localhost",
-            "connection": "local",
-            "gather_facts": False,
-            "vars": {"ansible_facts": facts, **variables},
-            "tasks": [{"openlab.research_server.preflight": {"roles": roles}}],
-        }
-        (tmp_path / "hosts").write_text("localhost\n")
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(tmp_path / "hosts"), str(tmp_path / "play.yml")],
-            env={**__import__("os").environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    return run
+# case: (what differs from a good inventory; None takes a variable away), what the message has to name
+BAD = {
+    "unknown_variable": ({"sshd_prot": 2222}, ["did you mean 'sshd_port'"]),
+    "wrong_type": ({"sshd_port": "door"}, ["sshd_port"]),
+    "no_checksum": ({"miniconda_checksum": None}, ["miniconda_checksum"]),
+    "no_administrator": ({"accounts_administrators": []}, ["administrator"]),
+    "no_key": ({"accounts_administrators": [{"name": "ops", "keys": [], "sudo_nopasswd": True}]}, ["key"]),
+    "no_file": ({"conda_envs_environments": [{"name": "x", "src": "no-such-file.yml"}]}, ["no-such-file.yml"]),
+    "root": ({"jupyter_users": ["root"]}, ["root"]),
+    "undefined": ({"fail2ban_ignoreip": "{{ undefined_thing }}"}, ["undefined_thing"]),
+    "platform": ({"facts": {**FACTS, "distribution_major_version": "10"}}, ["found Debian 10"]),
+    "no_facts": ({"facts": {}}, ["gather_facts"]),
+    "several": (
+        {"sshd_prot": 1, "fail2ban_bantme": "1h", "facts": {**FACTS, "service_mgr": "runit"}},
+        ["3 problems", "sshd_prot", "fail2ban_bantme", "runit"],
+    ),
+}
 
 
-def test_a_complete_inventory_passes(preflight):
-    code, output = preflight(GOOD)
-    assert code == 0, output
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("preflight")
+    hosts = {"good": GOOD}
+    for case, (change, _expected) in BAD.items():
+        hosts[case] = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    play = {
+        "hosts": "all",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_facts": "{{ facts }}"},
+        "tasks": [{"openlab.research_server.preflight": {"roles": ROLES}}],
+    }
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(folder / "play.yml")],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORKS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        pytest.param({"sshd_prot": 2222}, "did you mean 'sshd_port'", id="unknown variable"),
-        pytest.param({"sshd_port": "door"}, "sshd_port", id="wrong type"),
-        pytest.param({"miniconda_checksum": None}, "miniconda_checksum", id="no checksum"),
-        pytest.param({"accounts_administrators": []}, "administrator", id="no administrator"),
-        pytest.param({"accounts_administrators": [{"name": "ops", "keys": [], "sudo_nopasswd": True}]}, "key", id="no key"),
-        pytest.param({"conda_envs_environments": [{"name": "x", "src": "no-such-file.yml"}]}, "no-such-file.yml", id="no file"),
-        pytest.param({"jupyter_users": ["root"]}, "root", id="root"),
-        pytest.param({"fail2ban_ignoreip": "{{ undefined_thing }}"}, "undefined_thing", id="undefined"),
-    ],
-)
-def test_a_bad_value_stops_with_its_name(preflight, change, expected):
-    code, output = preflight({key: value for key, value in {**GOOD, **change}.items() if value is not None})
-    assert code == 2
-    assert "nothing has been changed" in output
-    assert expected in output
+def test_a_complete_inventory_passes(results):
+    assert not results["good"].get("failed"), results["good"]["msg"]
+    assert results["good"]["platform"] == "Debian 12: tested end to end"
 
 
-def test_an_unsupported_platform_stops(preflight):
-    code, output = preflight(GOOD, facts={**FACTS, "distribution_major_version": "10"})
-    assert code == 2
-    assert "found Debian 10" in output
-
-
-def test_all_problems_come_at_once(preflight):
-    code, output = preflight({**GOOD, "sshd_prot": 1, "fail2ban_bantme": "1h"}, facts={**FACTS, "service_mgr": "runit"})
-    assert code == 2
-    assert all(part in output for part in ("3 problems", "sshd_prot", "fail2ban_bantme", "runit"))
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_value_stops_with_its_name(results, case):
+    message = results[case]["msg"]
+    assert results[case]["failed"]
+    assert "nothing has been changed" in message
+    for part in BAD[case][1]:
+        assert part in message
