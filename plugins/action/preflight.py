@@ -47,9 +47,11 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(
             argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}
         )
-        facts = variables.get("ansible_facts", {})
+        # Gathered facts are plain data; facts that a test or an inventory gives may be a template.
+        facts = self._templar.template(variables.get("ansible_facts", {}))
         problems = check_platform(facts)
-        for role in arguments["roles"]:
+        # Without facts every variable that mentions one would be reported too, and hide the cause.
+        for role in arguments["roles"] if facts else []:
             if not (ROLES / role / "tasks").is_dir():
                 raise AnsibleError(f"preflight: found role '{role}'; expected a role of this collection")
             problems += self.check_role(role, variables)
