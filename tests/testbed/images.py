@@ -53,6 +53,7 @@ def _ensure_one(release: str) -> None:
                 timeout=900,
                 env={**os.environ, "DOCKER_BUILDKIT": "0"},
             )
+            docker("image", "prune", "--force", "--filter", f"label={OWNER_LABEL}", check=False)  # what it replaced
 
 
 def label(name: str, key: str) -> str:
