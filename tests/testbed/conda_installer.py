@@ -76,6 +76,10 @@ def _replace_once(pattern: re.Pattern[bytes], replacement: bytes, text: bytes) -
     return changed
 
 
+def file_name(version: str) -> str:
+    return f"Miniconda3-{version}-Linux-x86_64.sh"
+
+
 def build(packages: list[Package], work: Path, build_number: int, target: Path) -> str:
     """Write the installer into the folder ``target`` and return its version, ``py311_<conda version>-<build number>``.
 
@@ -96,7 +100,7 @@ def build(packages: list[Package], work: Path, build_number: int, target: Path) 
     header = header.replace("@SHA256@", hashlib.sha256(payload).hexdigest())
     header = header.replace("@LINES@", str(header.count("\n") + 1))
     target.mkdir(parents=True, exist_ok=True)
-    installer = target / f"Miniconda3-{version}-Linux-x86_64.sh"
+    installer = target / file_name(version)
     installer.write_bytes(header.encode() + payload)
     installer.chmod(0o755)
     return version
@@ -113,6 +117,7 @@ def _install(work: Path, channel: Path, stage: Path) -> None:
         "CONDA_PKGS_DIRS": str(work / "pkgs"),
         "CONDA_REGISTER_ENVS": "false",
         "CONDA_OVERRIDE_GLIBC": "2.36",
+        "PYTHONHASHSEED": "0",  # the order in which conda writes sets
     }
     command: list[str | Path] = [
         "create",
@@ -155,29 +160,32 @@ def _finish(stage: Path) -> None:
 def _relocatable(stage: Path, channel: Path) -> dict[str, File]:
     """The staged files with placeholders in place of the machine's own paths, and the plan for the installer's last step."""
     files: dict[str, File] = {}
-    named: list[str] = []
-    records: list[str] = []
-    packages_folder = channel.parent / "pkgs"
-    for path in sorted(stage.rglob("*")):
+    moved: dict[str, str] = {}  # checksum of a file that names its prefix, as staged -> path
+    ours = {str(stage): PLACEHOLDER, f"file://{channel}": BASE_CHANNEL, str(channel.parent / "pkgs"): f"{PLACEHOLDER}/pkgs"}
+    # conda's records come last: they hold the checksums of the others
+    for path in sorted(stage.rglob("*"), key=lambda found: (found.parent.name == "conda-meta", found)):
         inside = path.relative_to(stage).as_posix()
         if path.is_symlink():
             files[inside] = File(link_to=str(path.readlink()))
         elif path.is_dir() and not any(path.iterdir()):
             files[f"{inside}/.keep"] = File()
         elif path.is_file():
-            data = path.read_bytes()
-            if inside.startswith("conda-meta/"):
-                if inside.endswith(".json"):
-                    records.append(path.name)
-                data = data.replace(f"file://{channel}".encode(), BASE_CHANNEL.encode())
-                data = data.replace(str(packages_folder).encode(), f"{PLACEHOLDER}/pkgs".encode())
-            data = data.replace(str(stage).encode(), PLACEHOLDER.encode())
-            if PLACEHOLDER.encode() in data:
-                if b"\0" in data:
-                    raise TestbedError(f"{inside} is binary and names the path it was built in")
-                named.append(inside)
+            staged = data = path.read_bytes()
+            for mine, portable in ours.items():
+                data = data.replace(mine.encode(), portable.encode())
+            if path.parent.name == "conda-meta":
+                for checksum, named in moved.items():
+                    data = data.replace(f'"{checksum}"'.encode(), f'"sha256 of {named}"'.encode())
+            elif PLACEHOLDER.encode() in data:
+                moved[hashlib.sha256(staged).hexdigest()] = inside
+            if data != staged and b"\0" in data:
+                raise TestbedError(f"{inside} is binary and names the path it was built in")
             files[inside] = File(data, executable=bool(path.stat().st_mode & 0o111))
-    plan = {"placeholder": PLACEHOLDER, "files": named, "records": records}
+    plan = {
+        "placeholder": PLACEHOLDER,
+        "files": [path for path in files if path in moved.values()],
+        "records": sorted(Path(path).name for path in files if path.startswith("conda-meta/") and path.endswith(".json")),
+    }
     files[".relocate.json"] = File.text(json.dumps(plan))
     return files
 

@@ -31,7 +31,6 @@ MIRROR = CACHE / "mirror"
 WORK = CACHE / "mirror-build"
 # What pip may take for hosts with glibc 2.36 (Debian 12), newest first.
 PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
-BUILD_NUMBER = 0
 # The modules whose code decides what the content is.
 MAKERS = ("conda_channel", "conda_installer", "debian_python", "mirror", "small_packages", "wheels")
 
@@ -54,11 +53,11 @@ def ensure() -> None:
         python = replace(python, files=compiled(interpreter, dict(python.files)))
     new = WORK / "mirror"
     shutil.rmtree(new, ignore_errors=True)
-    with stage("building the installer"):
-        version = _build_installer(base, [python, pycosat], new / "miniconda")
+    with stage("building the installers"):
+        versions = _build_installers(base, older, [python, pycosat], new / "miniconda")
     with stage("building the channels"):
         built = _build_channels([*channel, *older], python, interpreter, new / "conda")
-    _describe(new, version, built, digest)
+    _describe(new, versions, built, digest)
     _replace(new)
     with stage("tidying up"):
         for folder in ("installer", "old", "mirror"):
@@ -113,12 +112,18 @@ def _convert(wheels: Iterable[Wheel]) -> list[Package]:
     return [to_package(wheel, extras[name]) for name, wheel in by_name.items()]
 
 
-def _build_installer(wheels: list[Wheel], others: list[Package], target: Path) -> str:
+def _build_installers(wheels: list[Wheel], older: list[Wheel], others: list[Package], target: Path) -> list[str]:
+    """Write two installers, so that an update can be tested, and return their versions: the first brings older packages."""
     carrier = next(wheel for wheel in wheels if wheel.name == "conda-lock")
-    packages = _convert(wheel for wheel in wheels if wheel is not carrier)
-    needed = tuple(sorted(package.name for package in [*packages, *others] if package.name not in ("python", "wheel")))
-    packages += [*others, conda_installer.conda_package(carrier, needed)]
-    return conda_installer.build(packages, WORK / "installer", BUILD_NUMBER, target)
+    newest = {wheel.name: wheel for wheel in wheels if wheel is not carrier}
+    versions = []
+    for build_number, replaced in enumerate((older, [])):
+        base = newest | {wheel.name: wheel for wheel in replaced if wheel.name in newest}
+        packages = [*others, *_convert(base.values())]
+        needed = tuple(sorted(package.name for package in packages if package.name not in ("python", "wheel")))
+        packages.append(conda_installer.conda_package(carrier, needed))
+        versions.append(conda_installer.build(packages, WORK / "installer", build_number, target))
+    return versions
 
 
 def _build_channels(wheels: list[Wheel], python: Package, interpreter: Path, target: Path) -> dict[str, list[str]]:
@@ -145,16 +150,14 @@ def _build_channels(wheels: list[Wheel], python: Package, interpreter: Path, tar
     }
 
 
-def _describe(root: Path, version: str, packages: dict[str, list[str]], digest: str) -> None:
-    sums = []
-    for installer in sorted((root / "miniconda").glob("*.sh")):
-        sums.append((hashlib.sha256(installer.read_bytes()).hexdigest(), installer.name))
-    (root / "miniconda/SHA256SUMS").write_text("".join(f"{found}  {name}\n" for found, name in sums))
-    description = {
-        "miniconda_version": version,
-        "installer": sums[-1][1],
-        "checksum": f"sha256:{sums[-1][0]}",
-        "packages": packages,
-        "digest": digest,
-    }
+def _describe(root: Path, versions: list[str], packages: dict[str, list[str]], digest: str) -> None:
+    """Write SHA256SUMS and mirror.json. The last version is the one that tests install unless they say otherwise."""
+    installers = []
+    for version in versions:
+        name = conda_installer.file_name(version)
+        checksum = hashlib.sha256((root / "miniconda" / name).read_bytes()).hexdigest()
+        installers.append({"miniconda_version": version, "installer": name, "checksum": f"sha256:{checksum}"})
+    sums = (f"{each['checksum'].removeprefix('sha256:')}  {each['installer']}\n" for each in installers)
+    (root / "miniconda/SHA256SUMS").write_text("".join(sums))
+    description = {**installers[-1], "installers": installers, "packages": packages, "digest": digest}
     (root / "mirror.json").write_text(json.dumps(description, indent=1) + "\n")

@@ -40,6 +40,7 @@ MARKERS = {
 }
 # conda-forge's spelling where it is not the canonical name of PyPI.
 CONDA_NAMES = {
+    "backports-zstd": "backports.zstd",
     "fastjsonschema": "python-fastjsonschema",
     "importlib-metadata": "importlib_metadata",
     "ipython-pygments-lexers": "ipython_pygments_lexers",
@@ -51,12 +52,11 @@ CONDA_NAMES = {
     "jupyterlab-pygments": "jupyterlab_pygments",
     "jupyterlab-server": "jupyterlab_server",
     "prometheus-client": "prometheus_client",
-    "prompt-toolkit": "prompt-toolkit",
     "pure-eval": "pure_eval",
-    "rfc3986-validator": "rfc3986-validator",
+    "ruamel-yaml": "ruamel.yaml",
+    "ruamel-yaml-clib": "ruamel.yaml.clib",
     "stack-data": "stack_data",
     "typing-extensions": "typing_extensions",
-    "uri-template": "uri-template",
 }
 
 

@@ -1,28 +1,55 @@
 """Last step of the installer: put the real prefix into the files that name it, and tidy up after an update."""
 
+import hashlib
 import json
 import os
 import sys
 
 prefix = sys.argv[1]
+meta = os.path.join(prefix, "conda-meta")
 with open(os.path.join(prefix, ".relocate.json"), encoding="utf-8") as handle:
     plan = json.load(handle)
-for name in plan["files"]:
-    path = os.path.join(prefix, name)
+
+
+def rewrite(path: str, changes: dict[str, str]) -> bytes:
+    """Replace text in a file; a script that runs meanwhile is not disturbed. Returns the new content."""
     with open(path, "rb") as source:
         data = source.read()
-    mode = os.stat(path).st_mode
+    for old, new in changes.items():
+        data = data.replace(old.encode(), new.encode())
     with open(path + ".new", "wb") as target:
-        target.write(data.replace(plan["placeholder"].encode(), prefix.encode()))
-    os.chmod(path + ".new", mode)
+        target.write(data)
+    os.chmod(path + ".new", os.stat(path).st_mode)
     os.replace(path + ".new", path)
-# Records of packages that an older installer brought in another version; what users added to base stays.
-records = set(plan["records"])
-meta = os.path.join(prefix, "conda-meta")
+    return data
+
+
+changes = {plan["placeholder"]: prefix}
+checksums = {}
+for name in plan["files"]:
+    data = rewrite(os.path.join(prefix, name), changes)
+    checksums["sha256 of " + name] = hashlib.sha256(data).hexdigest()
+for name in plan["records"]:
+    rewrite(os.path.join(meta, name), {**changes, **checksums})
+# After an update: packages that the older installer brought in another version. What users added to base stays.
+new = {name.rsplit("-", 2)[0] for name in plan["records"]}
+outdated, kept = [], set()
 for name in os.listdir(meta):
-    package = name.rsplit("-", 2)[0]
-    if name.endswith(".json") and name not in records and any(r.rsplit("-", 2)[0] == package for r in records):
-        os.unlink(os.path.join(meta, name))
+    if name.endswith(".json"):
+        with open(os.path.join(meta, name), encoding="utf-8") as record:
+            files = json.load(record)["files"]
+        if name in plan["records"] or name.rsplit("-", 2)[0] not in new:
+            kept.update(files)
+        else:
+            outdated.append((name, files))
+for name, files in outdated:
+    for path in set(files) - kept:
+        if os.path.lexists(os.path.join(prefix, path)):
+            os.unlink(os.path.join(prefix, path))
+    for folder in sorted({os.path.dirname(path) for path in files}, reverse=True):
+        if os.path.isdir(os.path.join(prefix, folder)) and not os.listdir(os.path.join(prefix, folder)):
+            os.rmdir(os.path.join(prefix, folder))
+    os.unlink(os.path.join(meta, name))
 before = os.path.join(meta, "history.before")
 if os.path.exists(before):
     with open(os.path.join(meta, "history"), encoding="utf-8") as now, open(before, "a", encoding="utf-8") as all_of_it:
