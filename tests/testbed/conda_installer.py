@@ -133,10 +133,22 @@ def _install(work: Path, channel: Path, stage: Path) -> None:
     start = "import sys; from conda.cli import main; sys.exit(main())"
     python = work / "bootstrap/bin/python"
     run([python, "-B", "-c", start, *command, "python", "pip", "wheel", "conda"], timeout=300, env=env)
-    # Byte code names its source's path, which is not the path it will be installed to: once more, without the prefix,
-    # and valid for the source's content, whatever the time at which it is unpacked.
-    recompile: list[str | Path] = ["compileall", "-q", "-f", "--invalidation-mode", "checked-hash", "-s", stage, stage / "lib"]
-    run([python, "-I", "-W", "ignore", "-m", *recompile], timeout=300, check=False)
+    _forget_build_path(python, work, stage)
+
+
+def _forget_build_path(python: Path, work: Path, stage: Path) -> None:
+    """Compile once more what conda compiled: its byte code names the source's path, here and not where it will be installed.
+
+    The new byte code has paths without the prefix, and is valid for its source's content whatever the time it is unpacked.
+    """
+    sources = []
+    for path in stage.rglob("*.pyc"):
+        if str(stage).encode() in path.read_bytes():
+            path.unlink()
+            sources.append(path.parent.parent / f"{path.name.partition('.')[0]}.py")
+    (work / "sources").write_text("".join(f"{path}\n" for path in sorted(sources)))
+    options: list[str | Path] = ["--invalidation-mode", "checked-hash", "-s", stage, "-i", work / "sources"]
+    run([python, "-I", "-W", "ignore", "-m", "compileall", "-q", *options], timeout=300)
 
 
 def _finish(stage: Path) -> None:
@@ -160,7 +172,8 @@ def _finish(stage: Path) -> None:
 def _relocatable(stage: Path, channel: Path) -> dict[str, File]:
     """The staged files with placeholders in place of the machine's own paths, and the plan for the installer's last step."""
     files: dict[str, File] = {}
-    moved: dict[str, str] = {}  # checksum of a file that names its prefix, as staged -> path
+    naming_prefix: list[str] = []
+    moved: dict[str, str] = {}  # checksum of such a file as staged -> its path
     ours = {str(stage): PLACEHOLDER, f"file://{channel}": BASE_CHANNEL, str(channel.parent / "pkgs"): f"{PLACEHOLDER}/pkgs"}
     # conda's records come last: they hold the checksums of the others
     for path in sorted(stage.rglob("*"), key=lambda found: (found.parent.name == "conda-meta", found)):
@@ -177,13 +190,14 @@ def _relocatable(stage: Path, channel: Path) -> dict[str, File]:
                 for checksum, named in moved.items():
                     data = data.replace(f'"{checksum}"'.encode(), f'"sha256 of {named}"'.encode())
             elif PLACEHOLDER.encode() in data:
+                naming_prefix.append(inside)
                 moved[hashlib.sha256(staged).hexdigest()] = inside
             if data != staged and b"\0" in data:
                 raise TestbedError(f"{inside} is binary and names the path it was built in")
             files[inside] = File(data, executable=bool(path.stat().st_mode & 0o111))
     plan = {
         "placeholder": PLACEHOLDER,
-        "files": [path for path in files if path in moved.values()],
+        "files": naming_prefix,
         "records": sorted(Path(path).name for path in files if path.startswith("conda-meta/") and path.endswith(".json")),
     }
     files[".relocate.json"] = File.text(json.dumps(plan))

@@ -46,9 +46,13 @@ for name, files in outdated:
     for path in set(files) - kept:
         if os.path.lexists(os.path.join(prefix, path)):
             os.unlink(os.path.join(prefix, path))
-    for folder in sorted({os.path.dirname(path) for path in files}, reverse=True):
-        if os.path.isdir(os.path.join(prefix, folder)) and not os.listdir(os.path.join(prefix, folder)):
+    folders = {os.path.dirname(path) for path in files}
+    while folders:
+        empty = {name for name in folders if name and os.path.isdir(os.path.join(prefix, name))}
+        empty = {name for name in empty if not os.listdir(os.path.join(prefix, name))}
+        for folder in empty:
             os.rmdir(os.path.join(prefix, folder))
+        folders = {os.path.dirname(folder) for folder in empty}
     os.unlink(os.path.join(meta, name))
 before = os.path.join(meta, "history.before")
 if os.path.exists(before):
