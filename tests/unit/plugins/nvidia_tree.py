@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write a machine of data/nvidia/machines.json as a folder that looks like sysfs. Standard library only: also runs on test hosts.
 
-As a program: ``nvidia_tree.py FOLDER FUNCTIONS``, FUNCTIONS being the machine's ``functions`` as JSON.
+As a program, ``nvidia_tree.py FOLDER TEXT`` writes each machine of the file's text to FOLDER/<name>.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def write(sysfs: Path, functions: Mapping[str, Sequence[str]]) -> None:
+EFI = "firmware/efi/efivars"
+SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+def write(sysfs: Path, functions: Mapping[str, Sequence[str]], *, secure_boot: bool = False) -> None:
+    if secure_boot:
+        (sysfs / EFI).mkdir(parents=True, exist_ok=True)
+        (sysfs / EFI / SECURE_BOOT).write_bytes(b"\x06\0\0\0\x01")
     devices = sysfs / "bus/pci/devices"
     devices.mkdir(parents=True, exist_ok=True)
     for address, (vendor, device, kind, *rest) in functions.items():
@@ -32,4 +39,5 @@ def write(sysfs: Path, functions: Mapping[str, Sequence[str]]) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    for name, machine in json.loads(sys.argv[2])["machines"].items():
+        write(Path(sys.argv[1]) / name, machine["functions"], secure_boot=machine.get("secure_boot", False))

@@ -38,7 +38,7 @@ def test_gpus_of_each_machine(name: str, tmp_path: Path) -> None:
 
 
 def test_the_bound_kernel_driver_is_told(tmp_path: Path) -> None:
-    nvidia_tree.write(tmp_path / "sys", MACHINES["workstation, RTX 4090 with its audio function, nouveau"]["functions"])
+    nvidia_tree.write(tmp_path / "sys", MACHINES["rtx4090-nouveau"]["functions"])
     assert read(tmp_path)["gpus"][0]["kernel_driver"] == "nouveau"
 
 

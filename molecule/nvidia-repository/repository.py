@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a signed repository with the shape of NVIDIA's: flat, its label and package names, two branches of an empty driver.
+
+It also offers what it has no business to offer, a newer sudo. Runs on a Debian host with gnupg: ``repository.py FOLDER``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+VERSIONS = ("580.95.05-1", "590.44.01-1")
+DRIVER = ("nvidia-kernel-dkms", "nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced")
+PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + [("sudo", "99:1")]
+UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def build(folder: Path, name: str, version: str) -> str:
+    """Build a package; its stanza of the package list."""
+    with tempfile.TemporaryDirectory() as work:
+        tree = Path(work)
+        tree.chmod(0o755)
+        (tree / "DEBIAN").mkdir()
+        control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@localhost>\nDescription: stand-in\n"
+        (tree / "DEBIAN/control").write_text(control)
+        if name == "nvidia-persistenced":
+            unit = tree / "usr/lib/systemd/system/nvidia-persistenced.service"
+            unit.parent.mkdir(parents=True)
+            unit.write_text(UNIT)
+        archive = folder / f"{name}_{version.replace(':', '%3a')}_all.deb"
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", work, str(archive)], check=True, stdout=subprocess.DEVNULL)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return f"{control}Filename: ./{archive.name}\nSize: {archive.stat().st_size}\nSHA256: {digest}\n"
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    packages = "\n".join(build(folder, name, version) for name, version in PACKAGES).encode()
+    (folder / "Packages").write_bytes(packages)
+    digest = hashlib.sha256(packages).hexdigest()
+    (folder / "Release").write_text(
+        "Origin: NVIDIA\nLabel: NVIDIA CUDA\nDate: Fri, 20 Nov 2026 00:00:00 UTC\n"
+        f"SHA256:\n {digest} {len(packages)} Packages\n"
+    )
+    with tempfile.TemporaryDirectory() as home:
+        gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
+        environment = {**os.environ, "GNUPGHOME": home}
+        subprocess.run([*gpg, "--quick-generate-key", "test@localhost", "rsa3072", "sign", "1d"], check=True, env=environment)
+        subprocess.run([*gpg, "--clearsign", "-o", str(folder / "InRelease"), str(folder / "Release")], check=True, env=environment)
+        subprocess.run([*gpg, "--export", "-o", str(folder / "key.gpg")], check=True, env=environment)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

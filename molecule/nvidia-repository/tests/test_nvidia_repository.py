@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver comes from a signed repository like NVIDIA's, is the last that drives the GPU, and stays; nothing else comes from there."""
+
+from __future__ import annotations
+
+import pytest
+from testinfra.host import Host
+
+
+@pytest.mark.parametrize("package", ["nvidia-kernel-dkms", "nvidia-driver-cuda"])
+def test_the_last_branch_that_drives_a_v100_is_installed(host: Host, package: str) -> None:
+    assert host.package(package).version == "580.95.05-1"
+    assert "590.44.01-1" in host.check_output(f"apt-cache madison {package}")
+
+
+def test_the_open_modules_that_cannot_drive_it_are_not(host: Host) -> None:
+    assert not host.package("nvidia-kernel-open-dkms").is_installed
+
+
+def test_an_upgrade_moves_neither_the_driver_nor_anything_that_the_repository_has_no_business_with(host: Host) -> None:
+    assert "99:1" in host.check_output("apt-cache madison sudo")
+    planned = host.check_output("apt-get --simulate dist-upgrade")
+    assert "Inst nvidia" not in planned
+    assert "Inst sudo" not in planned
+
+
+def test_the_repository_is_refused_when_its_signature_is_not_by_the_key(host: Host) -> None:
+    release = "/srv/nvidia/InRelease"
+    host.check_output(f"cp {release} /srv/InRelease && sed -i 's/Origin: NVIDIA/Origin: nvidia/' {release}")
+    try:
+        done = host.run("apt-get update -o Dir::Etc::sourcelist=/dev/null -o APT::Update::Error-Mode=any")
+        assert done.failed
+        assert "/srv/nvidia" in done.stderr
+    finally:
+        host.check_output(f"mv /srv/InRelease {release} && apt-get update")
+
+
+def test_the_persistence_daemon_starts_at_boot(host: Host) -> None:
+    assert host.service("nvidia-persistenced").is_enabled
+
+
+def test_modules_are_loaded_at_boot_and_nouveau_is_not(host: Host) -> None:
+    assert host.run("systemd-analyze cat-config modules-load.d | grep -qx nvidia-uvm").rc == 0
+    assert "blacklist nouveau" in host.check_output("modprobe --showconfig")
