@@ -22,9 +22,9 @@ import conda_installer
 from conda_channel import Package, unpack, write_package, write_repodata
 from debian_python import compiled, extract, pycosat_package, python_package
 from packaging.utils import canonicalize_name
-from shell import CACHE, run, say, stage
+from shell import CACHE, TestbedError, run, say, stage
 from small_packages import SMALL_PACKAGES
-from wheels import PYTHON, Wheel, to_package, wanted_extras
+from wheels import PYTHON, Wheel, to_package, unmet, wanted_extras
 
 HERE = Path(__file__).resolve().parent
 MIRROR = CACHE / "mirror"
@@ -60,7 +60,7 @@ def ensure() -> None:
     _describe(new, versions, built, digest)
     _replace(new)
     with stage("tidying up"):
-        for folder in ("installer", "old", "mirror"):
+        for folder in ("installer-0", "installer-1", "old", "mirror"):
             shutil.rmtree(WORK / folder, ignore_errors=True)
 
 
@@ -116,18 +116,23 @@ def _build_installers(wheels: list[Wheel], older: list[Wheel], others: list[Pack
     """Write two installers, so that an update can be tested, and return their versions: the first brings older packages."""
     carrier = next(wheel for wheel in wheels if wheel.name == "conda-lock")
     newest = {wheel.name: wheel for wheel in wheels if wheel is not carrier}
-    versions = []
-    for build_number, replaced in enumerate((older, [])):
+
+    def build_one(build_number: int, replaced: list[Wheel]) -> str:
         base = newest | {wheel.name: wheel for wheel in replaced if wheel.name in newest}
         packages = [*others, *_convert(base.values())]
         needed = tuple(sorted(package.name for package in packages if package.name not in ("python", "wheel")))
         packages.append(conda_installer.conda_package(carrier, needed))
-        versions.append(conda_installer.build(packages, WORK / "installer", build_number, target))
-    return versions
+        return conda_installer.build(packages, WORK / f"installer-{build_number}", build_number, target)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(build_one, (0, 1), (older, [])))
 
 
 def _build_channels(wheels: list[Wheel], python: Package, interpreter: Path, target: Path) -> dict[str, list[str]]:
     """Write all channels and return the files of each."""
+    missing = unmet(wheels)
+    if missing:
+        raise TestbedError("the locks are incomplete, no environment could be solved: " + "; ".join(missing))
     newest: dict[str, Wheel] = {canonicalize_name(wheel.name): wheel for wheel in reversed(wheels)}
     extras = wanted_extras(newest)
 

@@ -123,6 +123,20 @@ def wanted_extras(wheels: Mapping[str, Wheel]) -> dict[str, set[str]]:
     return wanted
 
 
+def unmet(wheels: Iterable[Wheel]) -> list[str]:
+    """The requirements that none of the given wheels meets, as ``name version: requirement``."""
+    offered: dict[str, list[str]] = {}
+    wheels = list(wheels)
+    for wheel in wheels:
+        offered.setdefault(canonicalize_name(wheel.name), []).append(wheel.version)
+    return [
+        f"{wheel.name} {wheel.version}: {requirement}"
+        for wheel in wheels
+        for requirement in wheel.requirements()
+        if not any(requirement.specifier.filter(offered.get(canonicalize_name(requirement.name), ())))
+    ]
+
+
 def to_package(wheel: Wheel, extras: Iterable[str] = ()) -> Package:
     """The conda package of a wheel, with the dependencies of the given extras."""
     files: dict[str, File] = {}

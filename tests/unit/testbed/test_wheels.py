@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
 
 from conda_channel import PLACEHOLDER
-from wheels import Wheel, conda_spec, to_package, wanted_extras
+from wheels import Wheel, conda_spec, to_package, unmet, wanted_extras
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,12 @@ def test_markers_are_those_of_the_servers_and_extras_become_dependencies(tmp_pat
     extras = wanted_extras({"first": first, "second": second})
     assert to_package(first, extras["first"]).depends == ("python >=3.9", "second >=1")
     assert to_package(second, extras["second"]).depends == ("python >=3.9", "turbo >=3")
+
+
+def test_requirements_that_nothing_meets_are_found(tmp_path: Path) -> None:
+    first = make_wheel(tmp_path, "first", requires=("second>=1", "second>=2", "third", "fourth; extra == 'more'"))
+    second = make_wheel(tmp_path, "second")
+    assert unmet([first, second]) == ["first 1.0: second>=2", "first 1.0: third"]
 
 
 def test_pure_wheel_is_a_noarch_package(tmp_path: Path) -> None:
