@@ -182,7 +182,7 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
             kind,
             items=tuple(label(item) for item in items) if looped else (),
             # A module may return a difference although its task says `diff: false`.
-            diffs=[entry["diff"] for entry in results if entry.get("diff")] if fields.get("diff") is not False else (),
+            diffs=[part for entry in results for part in located(entry, fields)] if fields.get("diff") is not False else (),
             message="\n".join(message for entry in results or [data] for message in messages(entry)),
         ),
     )
@@ -191,6 +191,15 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
 def is_kind(item: t.Mapping[str, t.Any], kind: str) -> bool:
     """Whether this item of a loop made the task's outcome; from ansible-core 2.21 on, a failed one only has the cause."""
     return bool(item.get(kind)) or (kind == "failed" and "exception" in item)
+
+
+def located(entry: t.Mapping[str, t.Any], fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
+    """The differences of a result, each with its file: of a new file, copy and template only name a temporary source."""
+    found = entry.get("diff") or []
+    arguments = {**(fields.get("args") or {}), **(entry.get("invocation") or {})}
+    path = arguments.get("dest") or arguments.get("path")
+    for part in found if isinstance(found, list) else [found]:
+        yield {"before_header": path, **part} if path and isinstance(part, dict) else part
 
 
 def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:

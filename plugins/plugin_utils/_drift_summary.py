@@ -9,8 +9,8 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 # Changed lines shown per task; the report has them all.
-SHOWN_LINES = 12
-_COLORS = {"clean": "32", "drift": "33", "unreachable": "35", "failed": "31", "+": "32", "-": "31", "@": "36"}
+SHOWN_LINES = 20
+_COLORS = {"clean": "32", "drift": "33", "unreachable": "35", "failed": "31", "+": "32", "-": "31"}
 
 
 def render(report: Mapping[str, t.Any], *, color: bool = False, width: int = 0) -> str:
@@ -65,8 +65,8 @@ def _details(host: Mapping[str, t.Any], previous: t.Any) -> Iterator[tuple[str, 
 
 
 def _trimmed(diff: str) -> Iterator[tuple[str, str]]:
-    # Neither context nor the second half of a header tells what has changed.
-    shown = [line for line in diff.splitlines() if not line.startswith((" ", "+++ "))]
+    # Neither context, nor places in it, nor the second half of a header tell what has changed.
+    shown = [line for line in diff.splitlines() if not line.startswith((" ", "+++ ", "@@ "))]
     for line in shown[:SHOWN_LINES]:
         yield f"      {line.removeprefix('--- ')}", line[:1] if not line.startswith("--- ") else ""
     if len(shown) > SHOWN_LINES:

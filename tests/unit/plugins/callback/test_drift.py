@@ -41,6 +41,10 @@ PLAYBOOK = f"""
     - name: File again
       ansible.builtin.copy: {{content: "other\\n", dest: "{{{{ folder }}}}/file2", mode: "0600"}}
       notify: Restart
+    - name: New file from a template
+      ansible.builtin.template: {{src: new.j2, dest: "{{{{ folder }}}}/templated", mode: "0600"}}
+    - name: Mode
+      ansible.builtin.file: {{path: "{{{{ folder }}}}/there", mode: "0640"}}
     - name: Loop with labels
       ansible.builtin.copy: {{content: "{{{{ item }}}}", dest: "{{{{ folder }}}}/{{{{ item }}}}", mode: "0600"}}
       loop: [there, missing]
@@ -111,6 +115,7 @@ class Run:
         )
         (folder / "play.yml").write_text(playbook)
         (folder / "ansible.cfg").write_text("")
+        (folder / "new.j2").write_text("x\n")
         for host, variables in hosts.items():
             place = folder / "hosts" / host
             place.mkdir(parents=True)
@@ -175,6 +180,8 @@ def test_each_changed_task_is_a_difference_and_no_other(everything: Run) -> None
     assert [entry["task"] for entry in everything.report["hosts"]["quiet"]["drift"]] == [
         "File",
         "File again",
+        "New file from a template",
+        "Mode",
         "Loop with labels",
         "Loop over users",
         "Loop with no_log",
@@ -190,6 +197,12 @@ def test_a_difference_has_file_line_and_unified_diff(everything: Run) -> None:
     assert PLAYBOOK.splitlines()[found["line"] - 1].strip() == "- name: File"
     path = everything.folder / "hosts" / "quiet" / "file"
     assert found["diff"] == f"--- {path} (is)\n+++ {path} (should be)\n@@ -0,0 +1 @@\n+new\n"
+
+
+@pytest.mark.parametrize(("task", "file"), [("New file from a template", "templated"), ("Mode", "there")])
+def test_a_difference_is_located_on_the_host(everything: Run, task: str, file: str) -> None:
+    path = everything.folder / "hosts" / "quiet" / file
+    assert finding(everything, "quiet", task)["diff"].startswith(f"--- {path} (is)\n+++ {path} (should be)\n")
 
 
 def test_a_role_is_named(everything: Run) -> None:

@@ -49,15 +49,15 @@ def test_a_difference_shows_where_it_comes_from_and_what_it_is() -> None:
     text = render(report({"gpu-01": [edit()]}))
     assert "drift        gpu-01  1 difference\n" in text
     assert "  sshd: Write the drop-in (roles/sshd/tasks/apply.yml:12)\n" in text
-    assert "      /etc/ssh/x.conf (is)\n      @@ -0,0 +1 @@\n      +Option0 yes\n" in text
+    assert "      /etc/ssh/x.conf (is)\n      +Option0 yes\n" in text
     assert text.endswith("verdict: drift")
 
 
 def test_a_long_difference_is_trimmed_and_says_so() -> None:
     text = render(report({"gpu-01": [edit(lines=100)]}))
-    # The header and the hunk are lines too.
-    assert text.count("+Option") == SHOWN_LINES - 2
-    assert f"... {100 - SHOWN_LINES + 2} more lines in the report" in text
+    # The header is a line too.
+    assert text.count("+Option") == SHOWN_LINES - 1
+    assert f"... {100 - SHOWN_LINES + 1} more lines in the report" in text
 
 
 def test_why_a_host_is_unreachable_stands_beside_its_name() -> None:
