@@ -123,6 +123,11 @@ def own_kernels(directory: str) -> set[str]:
     return {name for name in names if is_ours(read_text(os.path.join(directory, name, "kernel.json")) or "")}
 
 
+def is_foreign(folder: str) -> bool:
+    """Whether somebody else's kernel is in the way; a folder without the file that makes it a kernel is nobody's."""
+    return os.path.lexists(os.path.join(folder, "kernel.json")) or (os.path.lexists(folder) and not os.path.isdir(folder))
+
+
 def has_ipykernel(prefix: str) -> bool:
     return any(package.name == "ipykernel" for package, _installer in distributions(prefix))
 
@@ -164,7 +169,7 @@ def main() -> None:
     writes: list[tuple[str, str, int]] = []
     for name, item in wanted.items():
         folder = os.path.join(directory, name)
-        if os.path.lexists(folder) and name not in present:
+        if name not in present and is_foreign(folder):
             module.fail_json(
                 msg=f"kernel '{name}': found {folder}, which this collection did not make; it has not been touched. "
                 "Remove it, or give the environment another name."
