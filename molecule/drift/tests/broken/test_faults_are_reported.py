@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+FAULTS: list[dict[str, str]] = yaml.safe_load((SCENARIO / "faults.yml").read_text(encoding="utf-8"))["__faults"]
+ROLES = {path.name for path in (Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "roles").iterdir()}
+# All that a run which only looks must leave alone.
+STATE = """
+find /etc /opt/miniconda3/envs/lab/conda-meta /usr/local/share/jupyter /home -xdev -type f ! -path '*/.ansible/*' \
+  ! -path '*/.local/*' ! -path '*/.ipython/*' ! -path '*/.cache/*' -print0 | sort -z | xargs -0 sha256sum
+for unit in fail2ban jupyter@alice jupyter@bob ssh; do systemctl is-active $unit; systemctl is-enabled $unit; done
+true
+"""
+
+
+def reported(whole: t.Any, name: str, role: str) -> list[dict[str, t.Any]]:
+    return [entry for entry in whole.report["hosts"][name]["drift"] if entry["role"] == role]
+
+
+def test_there_are_faults_in_every_role_and_ten_at_the_least() -> None:
+    assert len(FAULTS) >= 10
+    assert {fault["role"] for fault in FAULTS} == ROLES
+
+
+def test_the_exit_code_says_drift(whole: t.Any) -> None:
+    assert whole.exit_code == 2, whole.output
+    assert list(whole.verdicts.values()) == ["drift", "drift"]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault["name"] for fault in FAULTS])
+def test_the_fault_is_reported(whole: t.Any, name: str, fault: dict[str, str]) -> None:
+    told = ["\n".join([entry["task"], *entry["items"], entry["diff"] or ""]) for entry in reported(whole, name, fault["role"])]
+    assert fault["says"] in "\n".join(told)
+
+
+def test_each_difference_names_the_line_of_its_task(whole: t.Any, name: str) -> None:
+    for entry in whole.report["hosts"][name]["drift"]:
+        line = Path(entry["file"]).read_text(encoding="utf-8").splitlines()[entry["line"] - 1]
+        assert line.strip() == f"- name: {entry['task']}"
+
+
+@pytest.mark.parametrize("role", sorted(ROLES - {"nvidia"}))
+def test_no_role_reports_more_tasks_than_it_has_faults(whole: t.Any, name: str, role: str) -> None:
+    tasks = [entry["task"] for entry in reported(whole, name, role)]
+    assert len(tasks) <= sum(fault["role"] == role for fault in FAULTS), tasks
+
+
+def test_the_summary_names_each_host_and_each_role(whole: t.Any, name: str) -> None:
+    assert f"drift        {name}" in whole.output
+    assert all(f"  {role}: " in whole.output for role in ROLES)
+
+
+def test_looking_changes_nothing(host: t.Any, name: str, drift: t.Any) -> None:
+    before = host.check_output(STATE)
+    assert drift("--limit", name).exit_code == 2
+    assert host.check_output(STATE) == before

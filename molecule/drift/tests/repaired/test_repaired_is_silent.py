@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "docs" / "examples" / "drift"
+SERVICE, TIMER = "research-server-drift.service", "research-server-drift.timer"
+# As an administrator adapts the example: a drop-in with another user, another folder, another command.
+ADAPTED = """
+[Service]
+User=alice
+WorkingDirectory=/home/alice
+ExecStart=
+ExecStart=/bin/sh -c 'touch %S/research-server/seen; ! touch /home/alice/seen; ! sudo -n true; exit 2'
+"""
+
+
+def test_after_the_repair_there_is_silence(drift: t.Any) -> None:
+    run = drift("--quiet")
+    assert run.output.strip() == ""
+    assert run.exit_code == 0
+    assert list(run.verdicts.values()) == ["clean", "clean"]
+    assert all(host["compared"] > 10 for host in run.report["hosts"].values())
+
+
+def test_a_fault_that_comes_later_is_new(host: t.Any, name: str, drift: t.Any) -> None:
+    host.check_output("chmod 0666 /etc/profile.d/conda.sh")
+    try:
+        runs = [drift("--limit", name) for _night in range(2)]
+    finally:
+        host.check_output("chmod 0644 /etc/profile.d/conda.sh")
+    assert [[entry["new"] for entry in run.report["hosts"][name]["drift"]] for run in runs] == [[True], [False]]
+    assert "[since " in runs[1].output
+
+
+def test_a_failing_role_is_told_from_drift(host: t.Any, name: str, drift: t.Any) -> None:
+    host.check_output("mv /opt/miniconda3/bin/python /opt/miniconda3/bin/python.away")
+    host.check_output("printf 'Include /nowhere\\nNonsense yes\\n' > /etc/ssh/sshd_config.d/99-nonsense.conf")
+    try:
+        run = drift("--limit", name)
+    finally:
+        host.check_output("mv /opt/miniconda3/bin/python.away /opt/miniconda3/bin/python")
+        host.check_output("rm /etc/ssh/sshd_config.d/99-nonsense.conf")
+    assert run.exit_code == 3, run.output
+    assert run.verdicts == {name: "failed"}
+    assert run.report["hosts"][name]["errors"][0]["message"]
+
+
+def test_a_wrong_variable_is_a_failure_too(drift: t.Any) -> None:
+    run = drift("--extra-vars", "sshd_port=a-word")
+    assert run.exit_code == 3, run.output
+    assert all("sshd_port" in host["errors"][0]["message"] for host in run.report["hosts"].values())
+
+
+@pytest.fixture
+def timer(host: t.Any, name: str) -> Iterator[str]:
+    folder = "/etc/systemd/system"
+    for unit in (SERVICE, TIMER):
+        subprocess.run(["docker", "cp", UNITS / unit, f"{name}:{folder}/{unit}"], check=True, timeout=60, capture_output=True)
+    host.check_output("mkdir -p %s/%s.d && printf '%%s' %s > %s/%s.d/here.conf", folder, SERVICE, ADAPTED, folder, SERVICE)
+    host.check_output("systemctl daemon-reload")
+    yield TIMER
+    host.check_output("systemctl disable --now %s", TIMER)
+    host.check_output("rm -r %s/%s %s/%s %s/%s.d && systemctl daemon-reload", folder, TIMER, folder, SERVICE, folder, SERVICE)
+    host.run("systemctl reset-failed %s", SERVICE)
+
+
+def test_the_example_units_are_valid_and_the_timer_waits_for_the_night(host: t.Any, timer: str) -> None:
+    verified = host.run("systemd-analyze verify %s", timer)
+    assert verified.rc == 0
+    assert verified.stderr.strip() == ""
+    host.check_output("systemctl enable --now %s", timer)
+    assert "research-server-drift.service" in host.check_output("systemctl list-timers --all --no-pager")
+
+
+def test_the_example_service_is_sandboxed_and_keeps_the_exit_code(host: t.Any, timer: str) -> None:
+    assert host.run("systemctl start %s", SERVICE).rc != 0
+    assert host.check_output("systemctl show --property ExecMainStatus --value %s", SERVICE) == "2"
+    assert host.file("/var/lib/research-server/seen").mode == 0o600
+    assert host.file("/var/lib/research-server").mode == 0o700
+    assert not host.file("/home/alice/seen").exists
+
+
+def test_a_stopped_host_is_unreachable_and_the_other_one_is_still_compared(drift: t.Any, whole: t.Any) -> None:
+    running, stopped = whole.report["hosts"]
+    subprocess.run(["docker", "kill", stopped], check=True, timeout=60, capture_output=True)
+    run = drift("--timeout", "5")
+    assert run.exit_code == 4, run.output
+    assert run.verdicts == {running: "clean", stopped: "unreachable"}
