@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What scenarios share: other people's machines to log in from, and another run of the role."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import testinfra
+
+COUNTER = itertools.count(1)
+
+
+def folder():
+    return Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
+
+
+def name_of(host):
+    return host.backend.get_hostname()
+
+
+def address_of(name):
+    return json.loads((folder() / "addresses.json").read_text())[name]
+
+
+class Client:
+    """Somebody else's machine: the other test host, from a network address of its own.
+
+    The server counts failures by address. With an address for each client no test sees the penalties of another.
+    """
+
+    def __init__(self, machine, server):
+        self.machine = machine
+        self.server = server
+        device = ipaddress.ip_interface(machine.check_output("ip -o -4 address show dev eth0 | awk 'NR == 1 {print $4}'"))
+        own = int(device.ip) - int(device.network.network_address)
+        self.address = str(device.network.broadcast_address - own * 256 - next(COUNTER))
+        machine.check_output(f"ip address add {self.address}/32 dev eth0")
+
+    def close(self):
+        self.machine.run(f"ip address del {self.address}/32 dev eth0")
+
+    def _key(self, name):
+        text = (folder() / name).read_text()
+        self.machine.check_output("mkdir -p /root/keys && umask 077 && printf %%s %s > /root/keys/%s", text, name)
+        return f"/root/keys/{name}"
+
+    def options(self, key=None, password=None, port=2222):
+        options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
+        options += f" -o BindAddress={self.address} -o Port={port} -o IdentitiesOnly=yes -o IdentityAgent=none"
+        if key:
+            options += f" -i {self._key(key)}"
+        if password is None:
+            return f"{options} -o BatchMode=yes"
+        return f"{options} -o PreferredAuthentications=password,keyboard-interactive -o NumberOfPasswordPrompts=1"
+
+    def ssh(self, user, command="true", key=None, password=None, port=2222, more=""):
+        """Log in and run the command; a password is typed if given."""
+        ask = ""
+        if password is not None:
+            self.machine.check_output("printf '#!/bin/sh\\necho %%s\\n' %s > /root/ask && chmod 700 /root/ask", password)
+            ask = "SSH_ASKPASS=/root/ask SSH_ASKPASS_REQUIRE=force "
+        options = self.options(key, password, port)
+        return self.machine.run(f"{ask}timeout 30 ssh {options} {more} {user}@{self.server} %s", command)
+
+    def refused(self, *arguments, **options):
+        """Whether the server talked to the client and then did not let it in."""
+        done = self.ssh(*arguments, **options)
+        return done.rc == 255 and "Permission denied (publickey)" in done.stderr
+
+    def reaches(self, port=2222):
+        """Whether the port answers."""
+        probe = f"import socket; socket.create_connection(('{self.server}', {port}), 5, ('{self.address}', 0))"
+        return self.machine.run("python3 -c %s", probe).rc == 0
+
+
+@pytest.fixture
+def new_client(host):
+    """Make clients, each with an address of its own."""
+    name = name_of(host)
+    release, rest = name.split("-", 1)
+    peer = testinfra.get_host(f"docker://{'debian13' if release == 'debian12' else 'debian12'}-{rest}")
+    made = []
+
+    def make():
+        made.append(Client(peer, address_of(name)))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(new_client):
+    return new_client()
+
+
+@pytest.fixture
+def converge(host):
+    """Apply the role again, over SSH, with other variables. Returns a function that returns the outcome."""
+
+    def run(*arguments, **variables):
+        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", name_of(host)]
+        command += ["--extra-vars", json.dumps(variables), *arguments, "molecule/shared/converge.yml"]
+        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(
+            command,
+            cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Outcome(name_of(host), done)
+
+    return run
+
+
+class Outcome:
+    """How a run went for one host."""
+
+    def __init__(self, name, done):
+        self.text = done.stdout + done.stderr
+        report = json.loads(done.stdout[done.stdout.index("{") :])
+        self.stats = report["stats"][name]
+        self.results = [task["hosts"][name] for play in report["plays"] for task in play["tasks"] if name in task["hosts"]]
+
+    @property
+    def ok(self):
+        return not self.stats["failures"] and not self.stats["unreachable"]
+
+    @property
+    def changed(self):
+        return self.stats["changed"]
+
+    @property
+    def message(self):
+        return " ".join(
+            str(result.get("msg", "")) for result in self.results if result.get("failed") or result.get("unreachable")
+        )

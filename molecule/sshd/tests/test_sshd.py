@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gets in, who does not, and what they can do then."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+
+DROPIN = "/etc/ssh/sshd_config.d/00-research-server.conf"
+
+
+@pytest.fixture
+def page(host):
+    """A web page that only the server itself can see, as JupyterLab is."""
+    host.check_output("mkdir -p /srv/page && echo secret-page > /srv/page/index.html")
+    host.run("systemctl stop page")
+    host.check_output("systemd-run --unit=page --collect python3 -m http.server 8899 --bind 127.0.0.1 --directory /srv/page")
+    wait_until(lambda: host.socket("tcp://127.0.0.1:8899").is_listening)
+    yield
+    host.run("systemctl stop page")
+
+
+def listening(host):
+    """Ports that sshd, or systemd for it, listens on."""
+    lines = host.check_output("ss -Hltnp").splitlines()
+    return {int(line.split()[3].rpartition(":")[2]) for line in lines if re.search(r'"(sshd|systemd)"', line)}
+
+
+def wait_until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+
+
+class TestDoor:
+    def test_a_key_opens_it(self, client):
+        assert client.ssh("alice", "id -un", key="alice").stdout.strip() == "alice"
+
+    @pytest.mark.parametrize("user", ["alice", "root", "ops"])
+    def test_no_password_does(self, client, user):
+        assert client.refused(user, password="secret")
+
+    def test_root_does_not_get_in_with_a_good_key(self, client):
+        assert client.refused("root", key="id_ed25519")
+
+    def test_nobody_outside_the_group_gets_in_with_a_good_key(self, client):
+        assert client.refused("eve", key="eve")
+
+    def test_a_strange_key_does_not_open_it(self, client):
+        assert client.refused("alice", key="stranger")
+
+    def test_a_short_rsa_key_does_not_open_it_although_it_is_listed(self, client):
+        assert client.refused("alice", key="alice_rsa_2048")
+
+    def test_the_old_port_is_closed(self, host, client):
+        assert not client.reaches(22)
+        assert listening(host) == {2222}
+
+    @pytest.mark.parametrize(
+        "weak",
+        [
+            "KexAlgorithms=ecdh-sha2-nistp256",
+            "KexAlgorithms=diffie-hellman-group14-sha256",
+            "MACs=hmac-sha2-256 -o Ciphers=aes256-ctr",
+            "MACs=umac-64-etm@openssh.com -o Ciphers=aes256-ctr",
+            "HostKeyAlgorithms=ecdsa-sha2-nistp256",
+        ],
+    )
+    def test_weak_algorithms_are_not_spoken(self, client, weak):
+        done = client.ssh("alice", key="alice", more=f"-o {weak}")
+        assert done.rc == 255
+        assert "Unable to negotiate" in done.stderr
+
+    @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "rsa-sha2-512"])
+    def test_both_host_keys_serve(self, client, algorithm):
+        assert client.ssh("alice", key="alice", more=f"-o HostKeyAlgorithms={algorithm}").rc == 0
+
+    def test_small_moduli_are_gone_and_large_ones_are_not(self, host):
+        sizes = {int(size) for size in host.check_output("awk '!/^#/ {print $5}' /etc/ssh/moduli").split()}
+        assert min(sizes) >= 3071
+        assert len(sizes) > 2
+
+
+class TestInside:
+    def test_a_tunnel_to_the_server_itself_works(self, client, page):
+        local = "-f -N -L 127.0.0.1:18899:localhost:8899 -o ExitOnForwardFailure=yes"
+        command = f"timeout 60 ssh {client.options('alice')} {local} alice@{client.server} </dev/null >/dev/null 2>&1"
+        assert client.machine.run(command).rc == 0
+        fetch = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:18899/', timeout=10).read().decode())"
+        fetched = client.machine.run("python3 -c %s", fetch)
+        client.machine.run("kill $(ss -Hltnp 'sport = :18899' | grep -o 'pid=[0-9]*' | cut -d= -f2)")
+        assert "secret-page" in fetched.stdout
+
+    def test_a_tunnel_to_another_machine_does_not(self, client):
+        done = client.ssh("alice", key="alice", more=f"-W {client.address}:22")
+        assert done.rc != 0
+        assert "prohibited" in done.stderr
+
+    def test_nobody_opens_ports_on_the_server(self, client):
+        done = client.ssh("alice", key="alice", more="-R 18898:localhost:22 -o ExitOnForwardFailure=yes")
+        assert done.rc == 255
+
+    def test_scp_and_sftp_work(self, client):
+        client.machine.check_output("head -c 100000 /dev/urandom > /root/there && rm -f /root/back")
+        options = client.options("alice")
+        client.machine.check_output(f"timeout 30 scp {options} /root/there alice@{client.server}:copy")
+        client.machine.check_output(f"echo 'get copy /root/back' | timeout 30 sftp -b - {options} alice@{client.server}")
+        assert client.machine.run("cmp /root/there /root/back").rc == 0
+
+    def test_the_agent_is_not_forwarded(self, client):
+        key = client._key("alice")
+        script = f"""
+            eval $(ssh-agent) >/dev/null; ssh-add -q {key}
+            timeout 30 ssh {client.options("alice")} -o IdentityAgent=$SSH_AUTH_SOCK -A alice@{client.server} 'echo "<$SSH_AUTH_SOCK>"'
+            kill $SSH_AGENT_PID"""
+        assert client.machine.check_output("sh -c %s", script) == "<>"
+
+    def test_a_long_command_survives_a_reload(self, host, client):
+        host.run("(sleep 1; systemctl reload ssh) &")
+        assert client.ssh("alice", "sleep 3; echo alive", key="alice").stdout.strip() == "alive"
+
+
+class TestEffect:
+    @pytest.mark.parametrize("user", [None, "root", "alice", "ops"])
+    def test_what_is_in_effect_is_what_was_asked_for(self, host, user):
+        found = host.ansible("openlab.research_server.sshd_info", f"user={user}" if user else "", check=False, become=True)
+        expected = {
+            "port": ["2222"],
+            "permitrootlogin": ["no"],
+            "passwordauthentication": ["no"],
+            "kbdinteractiveauthentication": ["no"],
+            "authenticationmethods": ["publickey"],
+            "allowgroups": ["ssh-users"],
+            "allowtcpforwarding": ["local"],
+            "permitopen": ["localhost:* 127.0.0.1:* [::1]:*"],
+            "hostkey": ["/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_rsa_key"],
+            "loglevel": ["VERBOSE"],
+            "requiredrsasize": ["3072"],
+        }
+        assert {keyword: found["settings"].get(keyword) for keyword in expected} == expected
+        assert found["sources"]["passwordauthentication"].startswith(DROPIN)
+
+    def test_post_quantum_key_exchange_comes_first(self, host):
+        listing = host.check_output("sshd -T")
+        algorithms = re.search(r"^kexalgorithms (.*)$", listing, re.MULTILINE)[1].split(",")
+        assert algorithms[0].startswith(("mlkem768", "sntrup761"))
+        if host.system_info.release.startswith("13"):
+            assert all(name.startswith(("mlkem768", "sntrup761")) for name in algorithms)
+
+    def test_nothing_of_the_change_is_left(self, host):
+        assert not host.file("/var/lib/research-server/sshd").exists
+        assert "research-server-sshd-undo" not in host.check_output("systemctl list-timers --all --no-legend")
+
+
+class TestChanges:
+    """Each test leaves the host as it found it: the role applied with the scenario's variables."""
+
+    def test_another_file_that_lets_passwords_in_loses(self, host, client, converge):
+        host.check_output(
+            "printf 'PasswordAuthentication yes\\nAuthenticationMethods any\\nPort 22\\n' > /etc/ssh/sshd_config.d/00-cloud.conf"
+        )
+        host.check_output("systemctl reload ssh")
+        wait_until(lambda: 22 in listening(host))
+        assert client.ssh("alice", "true", password="secret").rc == 0
+        first = converge()
+        assert first.ok, first.text
+        assert "/etc/ssh/sshd_config.d/00-cloud.conf:1: passwordauthentication yes" in first.text
+        assert client.refused("alice", password="secret")
+        assert not client.reaches(22)
+        assert converge().changed == 0
+        host.check_output("rm /etc/ssh/sshd_config.d/00-cloud.conf && systemctl reload ssh")
+
+    def test_the_port_moves_in_one_run_and_back(self, host, client, converge):
+        moved = converge(sshd_port=2300)
+        assert moved.ok, moved.text
+        assert listening(host) == {2300}
+        assert client.ssh("alice", key="alice", port=2300).rc == 0
+        assert converge(sshd_port=2300).changed == 0
+        back = converge(sshd_previous_ports=[2300])
+        assert back.ok, back.text
+        assert listening(host) == {2222}
+
+    def test_a_lockout_is_refused_and_nothing_changes(self, host, converge):
+        before = host.check_output("sha256sum /etc/ssh/sshd_config " + DROPIN)
+        refused = converge(sshd_allow_groups=["wheel"])
+        assert not refused.ok
+        assert "'ops', who is logged in, could not log in again" in refused.message
+        assert "wheel" in refused.message
+        assert host.check_output("sha256sum /etc/ssh/sshd_config " + DROPIN) == before
+
+    def test_a_new_port_that_a_firewall_blocks_is_given_up(self, host, client, converge):
+        host.check_output("command -v nft || apt-get install -qy nftables")
+        host.check_output("nft add table inet test; nft add chain inet test in '{ type filter hook input priority 0; }'")
+        host.check_output("nft add rule inet test in tcp dport 2300 drop")
+        try:
+            failed = converge(sshd_port=2300)
+        finally:
+            host.check_output("nft delete table inet test")
+        assert not failed.ok
+        assert "The previous configuration has been restored" in failed.message
+        assert listening(host) == {2222}
+        assert client.ssh("alice", key="alice").rc == 0
+        assert converge().changed == 0
+
+    def test_a_port_of_another_program_is_refused(self, host, page, converge):
+        refused = converge(sshd_port=8899)
+        assert "port 8899 is taken by another program" in refused.message
+
+    def test_a_setting_that_sshd_does_not_know_is_refused(self, host, client, converge):
+        refused = converge(sshd_settings={"NoSuchSetting": True})
+        assert "NoSuchSetting" in refused.message or "nosuchsetting" in refused.message.lower()
+        assert client.ssh("alice", key="alice").rc == 0
+        assert converge().changed == 0
+
+    def test_a_controller_that_disappears_is_undone(self, host, client, converge):
+        arguments = {"settings": {"Port": [2301], "AllowGroups": ["ssh-users"], "LogLevel": "DEBUG"}, "undo_after": 4}
+        text = " ".join(f"{key}='{json.dumps(value)}'" for key, value in arguments.items())
+        staged = host.ansible("openlab.research_server.sshd_config", text, check=False, become=True)
+        assert staged["pending"], staged
+        assert listening(host) == {2222, 2301}
+        wait_until(lambda: listening(host) == {2222})
+        late = host.ansible("openlab.research_server.sshd_config", "state=confirmed", check=False, become=True)
+        assert "came too late" in late["msg"]
+        assert converge().changed == 0
+
+    def test_an_interrupted_change_is_finished_by_the_next_run(self, host, converge):
+        arguments = {"settings": {"Port": [2301], "AllowGroups": ["ssh-users"]}, "undo_after": 600}
+        text = " ".join(f"{key}='{json.dumps(value)}'" for key, value in arguments.items())
+        assert host.ansible("openlab.research_server.sshd_config", text, check=False, become=True)["pending"]
+        repaired = converge()
+        assert repaired.ok, repaired.text
+        assert listening(host) == {2222}
+        assert "research-server-sshd-undo" not in host.check_output("systemctl list-timers --all --no-legend")
+
+    def test_another_machine_on_the_old_address_is_an_error(self, host, converge, tmp_path):
+        host.check_output("rm -f /root/other && ssh-keygen -q -t ed25519 -N '' -f /root/other")
+        wrong = host.check_output("cut -d' ' -f1,2 /root/other.pub")
+        address = host.check_output("hostname -I").split()[0]
+        known = tmp_path / "known_hosts"
+        known.write_text(f"{address} {wrong}\n")
+        options = (
+            f"-o UserKnownHostsFile={known} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+        )
+        found = converge(ansible_ssh_common_args=options, ansible_control_path_dir=str(tmp_path))
+        assert not found.ok
+        assert "Host key verification failed" in found.message
+
+    def test_socket_activation_keeps_its_port_too(self, host, client, converge):
+        host.check_output("systemctl disable --now ssh.service && systemctl enable --now ssh.socket")
+        try:
+            moved = converge()
+            assert moved.ok, moved.text
+            assert client.ssh("alice", key="alice").rc == 0
+            assert listening(host) == {2222}
+            assert converge().changed == 0
+        finally:
+            host.check_output(
+                "systemctl disable --now ssh.socket; rm -rf /etc/systemd/system/ssh.socket.d; systemctl daemon-reload"
+            )
+            host.check_output("systemctl stop ssh.service; systemctl enable --now ssh.service")
+        assert converge().changed == 0
