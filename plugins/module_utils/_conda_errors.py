@@ -5,32 +5,54 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import typing as t
+from urllib.parse import unquote
 
-# user:password@ in a URL, conda's /t/<token>/ path, and query parameters that carry credentials.
-_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?<=://)[^/\s@]+@"), "***@"),
-    (re.compile(r"(?<=/t/)[^/\s]+"), "***"),
-    (re.compile(r"(?i)(?<=[?&])((?:token|password|secret|key|access_token|auth|signature|sig)=)[^&\s#]+"), r"\1***"),
+# user:password@ in a URL, conda's /t/<token>/ path, and query parameters that carry credentials. The colon before the slashes
+# is not asked for: some messages of conda lose it.
+_SECRETS: tuple[re.Pattern[str], ...] = (
+    re.compile(r"(?<=//)[^/\s@'\"]+(?=@)"),
+    re.compile(r"(?<=/t/)[^/\s'\"]+"),
+    re.compile(r"(?i)(?<=[?&])(?:token|password|secret|key|access_token|auth|signature|sig)=[^&\s#'\"]+"),
 )
+_HIDDEN = "***"
+# Shorter ones would hide half of every text.
+_SHORTEST = 4
 
 
 def mask(text: str) -> str:
     """Hide credentials in the URLs of a text."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
+    for pattern in _SECRETS:
+        text = pattern.sub(_HIDDEN, text)
     return text
 
 
-def mask_all(value: t.Any) -> t.Any:
-    """Hide credentials in every string of nested plain data."""
+def secrets(value: t.Any) -> set[str]:
+    """Credentials in the URLs of nested plain data, to be hidden wherever a program repeats them in another form."""
     if isinstance(value, str):
-        return mask(value)
+        found = [match for pattern in _SECRETS for match in pattern.findall(value)]
+        parts = {part for match in found for part in re.split(r"[:=]", match)[-1:]}
+        return {part for text in parts for part in (text, unquote(text)) if len(part) >= _SHORTEST}
     if isinstance(value, dict):
-        return {key: mask_all(item) for key, item in value.items()}
+        return set().union(*(secrets(item) for item in value.values()))
     if isinstance(value, (list, tuple)):
-        return [mask_all(item) for item in value]
+        return set().union(*(secrets(item) for item in value))
+    return set()
+
+
+def mask_all(value: t.Any, known: t.Collection[str] = ()) -> t.Any:
+    """Hide credentials in every string of nested plain data: those in URLs, and those that are known."""
+    if isinstance(value, str):
+        text = mask(value)
+        for secret in sorted(known, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
+        return text
+    if isinstance(value, dict):
+        return {key: mask_all(item, known) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mask_all(item, known) for item in value]
     return value
 
 
@@ -49,3 +71,10 @@ class CondaEnvError(Exception):
         if self.way_out:
             lines.append(self.way_out)
         return "\n".join(lines)
+
+
+def from_system(error: OSError) -> CondaEnvError:
+    """An error of the operating system in the same words."""
+    where = f": {error.filename}" if error.filename else ""
+    way_out = "Free some space and run again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return CondaEnvError(f"{error.strerror or error}{where}", way_out)

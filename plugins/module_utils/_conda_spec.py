@@ -44,7 +44,7 @@ class Settings:
     channel_alias: str = ""
     custom_channels: tuple[tuple[str, str], ...] = ()
     default_channels: tuple[str, ...] = ()
-    channel_priority: str = "strict"
+    channel_priority: str = "flexible"
 
 
 @dataclasses.dataclass(frozen=True)

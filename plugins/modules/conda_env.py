@@ -98,12 +98,13 @@ options:
     default: []
   channel_priority:
     description:
-      - V(strict) takes a package from the first channel that has it, whatever the version. It keeps channels apart that were not
-        built to fit, so it is the default here, other than in conda.
-      - V(flexible) takes from a later channel what cannot be satisfied from an earlier one; V(disabled) ignores the order.
+      - V(flexible) prefers the first channel that has a package, and takes from a later one what cannot be satisfied otherwise.
+        It is conda's own default, so a file means here what it means elsewhere.
+      - V(strict) never takes a package from a later channel if an earlier one has any version of it, not even for a specification
+        such as C(pytorch::pytorch). V(disabled) ignores the order.
     type: str
     choices: [strict, flexible, disabled]
-    default: strict
+    default: flexible
   smoke:
     description:
       - Python modules that must be importable before the environment is switched to.
@@ -258,7 +259,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _conda_build, _conda_generations, _conda_pip, _conda_state
-from ..module_utils._conda_errors import CondaEnvError, mask, mask_all
+from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_generations import Found, Layout
 from ..module_utils._conda_lock import exclusive, lock_file
 from ..module_utils._conda_plan import Actual, Plan, as_lines, reasons
@@ -279,7 +280,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "channel_alias": {"type": "str"},
     "custom_channels": {"type": "dict", "default": {}},
     "default_channels": {"type": "list", "elements": "str", "default": []},
-    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "strict"},
+    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
     "smoke": {"type": "list", "elements": "str", "default": []},
     "adopt": {"type": "bool", "default": True},
     "keep_generations": {"type": "int", "default": 1},
@@ -476,7 +477,7 @@ class Task:
         }
         if plan.changed:
             result["diff"] = plan.diff(self.layout.link)
-        return t.cast("dict[str, t.Any]", mask_all(result))
+        return result
 
 
 def main() -> None:
@@ -488,20 +489,18 @@ def main() -> None:
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
     arguments = module.params
+    known = secrets(arguments)
     module.params = mask_all(arguments)
-    shown = arguments["name"] or arguments["prefix"]
     os.umask(0o022)
     try:
         if arguments["state"] == "present" and arguments["definition"] is None:
             raise CondaEnvError("found neither 'src' nor 'definition'", "Say what the environment shall contain.")
         result = Task(arguments, module.check_mode, module.tmpdir).run()
-    except CondaEnvError as error:
-        module.fail_json(msg=error.message(shown), **({"stderr": error.raw} if error.raw else {}))
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        failure = CondaEnvError(f"{error.strerror or error}{where}", "The environment that people use has not been changed.")
-        module.fail_json(msg=failure.message(shown))
-    module.exit_json(**result)
+    except (CondaEnvError, OSError) as error:
+        failure = error if isinstance(error, CondaEnvError) else from_system(error)
+        shown = {"msg": failure.message(arguments["name"] or arguments["prefix"]), "stderr": failure.raw}
+        module.fail_json(**mask_all(shown, known))
+    module.exit_json(**mask_all(result, known))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ..module_utils import _conda_installation as installation
-from ..module_utils._conda_errors import CondaEnvError, mask, mask_all
+from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_lock import exclusive, lock_file
 from ..module_utils._conda_process import clean_environment, runner
 
@@ -204,6 +204,11 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     return result
 
 
+def difference(header: str, before: str | None, after: str | None) -> dict[str, str]:
+    """One part of `--diff`."""
+    return {"before": before or "", "after": after or "", "before_header": header, "after_header": header}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -222,18 +227,14 @@ def main() -> None:
     os.umask(0o022)
     # Where the installation really is: a link to it must survive its replacement.
     prefix = arguments["prefix"] = os.path.realpath(arguments["prefix"])
+    known = secrets(arguments)
     try:
         result = converge(arguments, module.check_mode, module.tmpdir)
-    except CondaEnvError as error:
-        module.fail_json(msg=f"conda at {prefix}: {error.cause}\n{error.way_out}".strip(), stderr=error.raw)
-    except OSError as error:
-        module.fail_json(msg=f"conda at {prefix}: {error.strerror or error} ({error.filename or ''})")
-    module.exit_json(**mask_all(result))
-
-
-def difference(header: str, before: str | None, after: str | None) -> dict[str, str]:
-    """One part of `--diff`."""
-    return {"before": before or "", "after": after or "", "before_header": header, "after_header": header}
+    except (CondaEnvError, OSError) as error:
+        failure = error if isinstance(error, CondaEnvError) else from_system(error)
+        shown = {"msg": f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(), "stderr": failure.raw}
+        module.fail_json(**mask_all(shown, known))
+    module.exit_json(**mask_all(result, known))
 
 
 if __name__ == "__main__":

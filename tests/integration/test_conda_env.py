@@ -1,0 +1,451 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""conda_env against a real conda."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda
+
+RANDOM_SEED = 20261120
+
+
+def test_an_environment_is_made_and_the_second_run_does_not_start_conda(conda: Conda) -> None:
+    made = conda.make("first", "app=1", "other::rare")
+    assert made["changed"]
+    assert conda.packages("first") == {"app": "1.0=0", "lib": "1.1=0", "rare": "1.0=0"}
+    assert (conda.environment("first") / "share/app").read_text().startswith("app 1.0")
+    python = conda.root / "bin/python"
+    python.rename(python.with_name("hidden"))
+    try:
+        again = conda.make("first", "app=1", "other::rare")
+    finally:
+        python.with_name("hidden").rename(python)
+    assert not again["changed"]
+    assert again["plan"] == {"action": "none", "reasons": [], "install": [], "remove": []}
+
+
+def test_a_changed_specification_makes_a_generation_and_keeps_one(conda: Conda) -> None:
+    conda.make("moving", "app=1")
+    first = os.readlink(conda.environment("moving"))
+    moved = conda.make("moving", "app=2")
+    assert moved["plan"]["reasons"] == ["the specification has changed"]
+    alias = f"file://{conda.channels}/lab"
+    assert moved["plan"]["remove"] == [f"app 1.0 0 {alias}", f"lib 1.1 0 {alias}"]
+    assert moved["plan"]["install"] == [f"app 2.0 0 {alias}", f"lib 2.0 0 {alias}"]
+    assert conda.packages("moving") == {"app": "2.0=0", "lib": "2.0=0"}
+    assert Path(first).name in conda.generations("moving")
+    third = conda.make("moving", "app=2", "single")
+    assert [Path(path).name for path in third["swept"]] == [Path(first).name]
+    assert len(conda.generations("moving")) == 2
+
+
+def test_a_generation_in_use_is_kept_until_its_process_ends(conda: Conda) -> None:
+    conda.make("busy", "lib=1.0")
+    generation = conda.environment("busy").resolve()
+    with subprocess.Popen(["sleep", "60"], cwd=generation / "share") as process:
+        try:
+            conda.make("busy", "lib=1.1", keep_generations=0)
+            assert generation.is_dir()
+        finally:
+            process.kill()
+    assert not conda.make("busy", "lib=1.1", keep_generations=0)["changed"]
+    assert not generation.exists()
+
+
+def test_order_of_channels_and_qualified_specifications(conda: Conda) -> None:
+    conda.make("strict", "lib")
+    assert conda.packages("strict")["lib"] == "2.0=0"  # `other` has 3.0, but comes second
+    conda.make("strict", "lib", channel_priority="disabled")
+    assert conda.packages("strict")["lib"] == "3.0=0"
+    conda.make("strict", "other::lib=1.1")
+    assert conda.packages("strict")["lib"] == "1.1=other"
+    failed = conda.run(
+        name="strict", definition={"channels": ["lab", "other"], "dependencies": ["other::lib=1.1"]}, channel_priority="strict"
+    )
+    assert "strict channel priority" in failed["msg"]
+
+
+def test_a_channel_name_can_stand_for_a_place(conda: Conda) -> None:
+    (conda.channels / "elsewhere").mkdir()
+    (conda.channels / "elsewhere/team").symlink_to("../other")
+    made = conda.make("placed", "rare", channels=["team"], custom_channels={"team": f"file://{conda.channels}/elsewhere"})
+    assert made["plan"]["install"] == [f"rare 1.0 0 file://{conda.channels}/elsewhere/team"]
+
+
+def test_what_nothing_needs_any_more_is_removed(conda: Conda) -> None:
+    conda.make("pruned", "addon", "single")
+    conda.make("pruned", "lib=1.0")
+    assert conda.packages("pruned") == {"lib": "1.0=0"}
+
+
+def test_variables_are_set_on_activation(conda: Conda) -> None:
+    conda.make("speaking", "single", variables={"LAB": "a b"})
+    code = conda.conda("shell.posix", "activate", str(conda.environment("speaking")))
+    assert "LAB='a b'" in code
+    conda.conda("env", "config", "vars", "set", "-n", "speaking", "LAB=c")
+    assert conda.make("speaking", "single", variables={"LAB": "a b"})["changed"]
+
+
+def edit_record(conda: Conda, environment: Path) -> None:
+    record = next((environment / "conda-meta").glob("lib-*.json"))
+    record.write_text(record.read_text().replace('"version": "1.0"', '"version": "9.9"'))
+
+
+def delete_record(conda: Conda, environment: Path) -> None:
+    next((environment / "conda-meta").glob("lib-*.json")).unlink()
+
+
+def break_record(conda: Conda, environment: Path) -> None:
+    next((environment / "conda-meta").glob("lib-*.json")).write_text("{")
+
+
+def install_by_hand(conda: Conda, environment: Path) -> None:
+    channel = f"file://{conda.channels}/lab"
+    conda.conda("install", "-y", "-q", "-p", str(environment), "--override-channels", "-c", channel, "single")
+
+
+def delete_history(conda: Conda, environment: Path) -> None:
+    (environment / "conda-meta/history").unlink()
+
+
+def delete_everything(conda: Conda, environment: Path) -> None:
+    shutil.rmtree(environment.resolve())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (edit_record, "lib 9.9"),
+        (delete_record, "conda package lib 1.0 0 file://"),
+        (break_record, "cannot be read"),
+        (install_by_hand, "conda package single 1.0 0 file://"),
+        (delete_history, "changed by hand"),
+        (delete_everything, "was never finished"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_change_by_hand_is_noticed_and_undone(conda: Conda, change: t.Callable[[Conda, Path], None], reason: str) -> None:
+    conda.make("touched", "lib=1.0")
+    change(conda, conda.environment("touched"))
+    foreseen = conda.make("touched", "lib=1.0", check=True)
+    assert foreseen["changed"]
+    assert any(reason in line for line in foreseen["plan"]["reasons"]), foreseen["plan"]
+    done = conda.make("touched", "lib=1.0")
+    assert done["plan"] == foreseen["plan"]
+    assert conda.packages("touched") == {"lib": "1.0=0"}
+    assert not conda.make("touched", "lib=1.0")["changed"]
+
+
+def test_new_times_of_the_same_files_are_no_change(conda: Conda) -> None:
+    conda.make("restored", "lib=1.0")
+    for path in (conda.environment("restored") / "conda-meta").iterdir():
+        os.utime(path, (1, 1))
+    assert not conda.make("restored", "lib=1.0")["changed"]
+
+
+@pytest.fixture(scope="module")
+def python_environment(conda: Conda) -> dict[str, t.Any]:
+    pip = [f"--find-links={conda.wheels}", "--no-index", "needy"]
+    definition = {"channels": ["conda-forge"], "dependencies": ["python=3.11", "alpha=1", "pip", {"pip": pip}]}
+    arguments = {"name": "pipped", "definition": definition, "smoke": ["needy", "alpha"]}
+    made = conda.run(**arguments)
+    assert made.get("changed"), made
+    return arguments
+
+
+def pip(conda: Conda, *arguments: str) -> None:
+    python = conda.environment("pipped") / "bin/python"
+    subprocess.run([python, "-I", "-m", "pip", "--isolated", *arguments], check=True, capture_output=True)
+
+
+def test_the_pip_section_is_installed_and_stays(conda: Conda, python_environment: dict[str, t.Any]) -> None:
+    assert conda.packages("pipped")["tiny"] == "2.0=pypi_0"
+    assert not conda.run(**python_environment)["changed"]
+
+
+def test_what_a_person_does_with_pip_is_noticed(conda: Conda, python_environment: dict[str, t.Any]) -> None:
+    wheels = ["--no-index", f"--find-links={conda.wheels}"]
+    pip(conda, "install", *wheels, "--no-deps", "greedy")
+    assert "pip package greedy 1.0 pypi_0 pypi was added" in conda.run(check=True, **python_environment)["plan"]["reasons"]
+    pip(conda, "uninstall", "-y", "greedy")
+    assert not conda.run(check=True, **python_environment)["changed"]
+    pip(conda, "install", *wheels, "tiny==1.0")
+    assert "pip package tiny 2.0 pypi_0 pypi is missing" in conda.run(check=True, **python_environment)["plan"]["reasons"]
+    pip(conda, "uninstall", "-y", "needy")
+    foreseen = conda.run(check=True, **python_environment)
+    done = conda.run(**python_environment)
+    assert done["plan"] == foreseen["plan"]
+    assert conda.packages("pipped")["needy"] == "1.0=pypi_0"
+    assert conda.packages("pipped")["tiny"] == "2.0=pypi_0"
+
+
+@pytest.mark.parametrize(
+    ("pip_section", "smoke", "expected"),
+    [
+        (["nonexistent-thing"], [], "nonexistent-thing"),
+        (["greedy"], [], "alpha"),  # wants another alpha than the one that conda installed
+        (["--index-url=https://user:hunter2@pypi.invalid/simple", "nothing"], [], "pip section"),
+        (["tiny"], ["not_there"], "import not_there"),
+    ],
+    ids=["unknown", "would-replace-conda", "secret", "smoke"],
+)
+def test_a_failing_pip_section_changes_nothing(
+    conda: Conda, python_environment: dict[str, t.Any], pip_section: list[str], smoke: list[str], expected: str
+) -> None:
+    before = os.readlink(conda.environment("pipped"))
+    pip_section = [f"--find-links={conda.wheels}", *([] if "--index" in pip_section[0] else ["--no-index"]), *pip_section]
+    definition = {"channels": ["conda-forge"], "dependencies": ["python=3.11", "alpha=1", {"pip": pip_section}]}
+    failed = conda.run(name="pipped", definition=definition, smoke=smoke)
+    assert failed["failed"]
+    assert failed["msg"].startswith("conda environment 'pipped': ")
+    assert expected in failed["msg"]
+    assert "hunter2" not in json.dumps(failed)
+    assert os.readlink(conda.environment("pipped")) == before
+    assert not conda.run(**python_environment)["changed"]
+    assert len(conda.generations("pipped")) <= 2
+
+
+def test_absent_removes_everything_once(conda: Conda) -> None:
+    conda.make("leaving", "lib=1.0")
+    conda.make("leaving", "lib=1.1")
+    foreseen = conda.run(name="leaving", state="absent", check=True)
+    assert conda.environment("leaving").exists()
+    done = conda.run(name="leaving", state="absent")
+    assert done["changed"]
+    assert done["plan"] == foreseen["plan"]
+    assert conda.generations("leaving") == []
+    assert not os.path.lexists(conda.environment("leaving"))
+    assert not conda.run(name="leaving", state="absent")["changed"]
+
+
+SPECIFICATIONS = [
+    "lib",
+    "lib=1.0",
+    "lib>=1.1,<2",
+    "app",
+    "app=1",
+    "app=2",
+    "addon",
+    "old",
+    "single",
+    "other::rare",
+    "lib=1.1=other",
+]
+
+
+def test_check_mode_foretells_what_the_run_does(conda: Conda) -> None:
+    """Over generated states and specifications; those that contradict themselves must fail the same way."""
+    pick = random.Random(RANDOM_SEED)
+    done = failed = 0
+    while done < 6:
+        wanted = pick.sample(SPECIFICATIONS, pick.randint(1, 3))
+        definition = {"channels": ["lab", "other"], "dependencies": wanted}
+        before = os.path.realpath(conda.environment("foretold"))
+        foreseen = conda.run(name="foretold", definition=definition, check=True)
+        assert os.path.realpath(conda.environment("foretold")) == before
+        real = conda.run(name="foretold", definition=definition)
+        assert foreseen.get("failed", False) == real.get("failed", False), (wanted, foreseen, real)
+        if real.get("failed"):
+            failed += 1
+            assert foreseen["msg"] == real["msg"]
+            assert failed < 20
+            continue
+        assert (foreseen["changed"], foreseen["plan"], foreseen.get("diff")) == (real["changed"], real["plan"], real.get("diff"))
+        in_plan = {line.split()[0] for line in real["diff"]["after"].splitlines()} if real["changed"] else None
+        assert in_plan in (None, set(conda.packages("foretold")))
+        assert not conda.run(name="foretold", definition=definition)["changed"]
+        done += 1
+
+
+def test_check_mode_writes_nothing(conda: Conda) -> None:
+    def everything() -> set[tuple[str, int]]:
+        return {(str(path), path.lstat().st_mtime_ns) for path in conda.root.rglob("*")}
+
+    conda.make("quiet", "lib=1.0")
+    before = everything()
+    assert conda.make("quiet", "app=2", check=True)["changed"]
+    assert conda.make("unborn", "app=2", check=True)["changed"]
+    assert everything() == before
+
+
+def test_check_mode_on_a_host_without_conda(conda: Conda, tmp_path: Path) -> None:
+    definition = {"channels": ["lab"], "dependencies": ["app=1", {"pip": ["tiny"]}]}
+    arguments = {"name": "early", "definition": definition, "conda_root": str(tmp_path / "none")}
+    found = conda.run(check=True, **arguments)
+    assert found["changed"]
+    assert found["plan"]["install"] == ["app=1", "pip", "pip: tiny"]
+    assert any("no conda" in note for note in found["notes"])
+    failed = conda.run(**arguments)
+    assert "no conda installation" in failed["msg"]
+    assert not conda.run(name="early", state="absent", conda_root=str(tmp_path / "none"))["changed"]
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "arguments", "expected"),
+    [
+        (["nunpy"], {}, "not in the declared channels"),
+        (["app=1", "lib=2"], {}, "cannot be installed together"),
+        (["lib=1.0", "old=7"], {}, "old=7"),
+        (["lib=[x"], {}, "cannot be understood"),
+        (["lib"], {"channels": ["nowhere"]}, "nowhere"),
+        (["lib"], {"channel_alias": "http://127.0.0.1:9/conda"}, "127.0.0.1:9"),
+        (["lib"], {"channel_alias": "http://user:hunter2@127.0.0.1:9/t/to-ken/conda"}, "127.0.0.1:9"),
+    ],
+    ids=["unknown", "unsatisfiable", "unknown-version", "syntax", "no-channel", "unreachable", "secret"],
+)
+def test_errors_name_environment_and_cause(
+    conda: Conda, dependencies: list[str], arguments: dict[str, t.Any], expected: str
+) -> None:
+    channels = arguments.pop("channels", ["lab"])
+    failed = conda.run(name="wrong", definition={"channels": channels, "dependencies": dependencies}, **arguments)
+    assert failed["failed"]
+    assert failed["msg"].startswith("conda environment 'wrong': ")
+    assert expected in failed["msg"]
+    assert "hunter2" not in json.dumps(failed)
+    assert "to-ken" not in json.dumps(failed)
+    assert not os.path.lexists(conda.environment("wrong"))
+    assert conda.generations("wrong-") == []
+
+
+@pytest.mark.parametrize("place", [{"name": "base"}, {"name": "root"}, {"prefix": "{root}"}, {"prefix": "{root}/envs/../"}])
+def test_the_installation_itself_is_refused(conda: Conda, place: dict[str, str]) -> None:
+    before = conda.conda("list", "-n", "base")
+    for state in ("present", "absent"):
+        values = {key: value.format(root=conda.root) for key, value in place.items()}
+        failed = conda.run(state=state, definition={"channels": ["lab"], "dependencies": ["lib"]}, **values)
+        assert "the conda installation itself" in failed["msg"]
+    assert conda.conda("list", "-n", "base") == before
+
+
+def test_an_environment_made_by_hand_is_moved_aside_and_kept(conda: Conda) -> None:
+    channel = f"file://{conda.channels}/lab"
+    conda.conda("create", "-y", "-q", "-n", "manual", "--override-channels", "-c", channel, "single")
+    refused = conda.run(name="manual", definition={"channels": ["lab"], "dependencies": ["lib"]}, adopt=False)
+    assert "not managed" in refused["msg"]
+    foreseen = conda.make("manual", "lib=1.0", check=True)
+    assert any("single" in line for line in foreseen["plan"]["remove"])
+    made = conda.make("manual", "lib=1.0")
+    assert made["plan"] == foreseen["plan"]
+    kept = Path(made["kept"])
+    for version in ("1.1", "2.0"):
+        conda.make("manual", f"lib={version}", keep_generations=0)
+    assert list((kept / "conda-meta").glob("single-*.json"))
+
+
+def test_a_folder_that_is_no_environment_is_refused(conda: Conda) -> None:
+    folder = conda.environment("thesis")
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    for state in ("present", "absent"):
+        failed = conda.run(name="thesis", state=state, definition={"channels": ["lab"], "dependencies": ["lib"]})
+        assert "neither a conda environment nor empty" in failed["msg"]
+    assert (folder / "thesis.tex").read_text() == "years of work"
+
+
+def test_remains_of_a_killed_conda_are_replaced(conda: Conda) -> None:
+    (conda.environment("remains") / "conda-meta").mkdir(parents=True)
+    conda.make("remains", "lib=1.0")
+    assert conda.packages("remains") == {"lib": "1.0=0"}
+
+
+@pytest.mark.parametrize("whole_group", [False, True], ids=["module-alone", "with-its-children"])
+def test_a_killed_run_leaves_the_old_environment_and_the_next_completes(conda: Conda, whole_group: bool) -> None:
+    pick = random.Random(RANDOM_SEED + whole_group)
+    conda.make("killed", "lib=1.0")
+    wanted = {"lib=1.1": "1.1=0", "lib=1.0": "1.0=0"}
+    for round_number in range(4):
+        before = os.readlink(conda.environment("killed"))
+        specification = list(wanted)[round_number % 2]
+        definition = {"channels": ["lab"], "dependencies": [specification, "all-parts"]}
+        process = conda.start(name="killed", definition=definition)
+        time.sleep(pick.uniform(0.3, 1.6))
+        if whole_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.communicate()
+        version = conda.packages("killed")["lib"].split("=")[0]
+        assert os.readlink(conda.environment("killed")) == before or version == specification.split("=")[1]
+        assert (conda.environment("killed") / "share/lib").read_text().startswith(f"lib {version}")
+        finished = conda.make("killed", specification, "all-parts", channels=["lab"])
+        assert conda.packages("killed")["lib"] == wanted[specification]
+        assert len(conda.packages("killed")) == 10
+        assert len(conda.generations("killed")) <= 2, finished
+        assert not conda.make("killed", specification, "all-parts", channels=["lab"])["changed"]
+
+
+def test_concurrent_runs_wait_for_each_other(conda: Conda) -> None:
+    definition = {"channels": ["lab"], "dependencies": ["all-parts", "app"]}
+    names = ["together", "together", "together", "apart"]
+    processes = [conda.start(name=name, definition=definition) for name in names]
+    results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert [result.get("msg") for result in results] == [None] * 4
+    assert sorted(result["changed"] for result in results[:3]) == [False, False, True]
+    assert results[3]["changed"]
+    assert conda.packages("together") == conda.packages("apart")
+
+
+def test_waiting_ends_with_a_message(conda: Conda) -> None:
+    lock = conda.root.parent / f".{conda.root.name}.lock"
+    with lock.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write("process 1, environment 'somebody'\n")
+        file.flush()
+        failed = conda.run(name="waiting", definition={"channels": ["lab"], "dependencies": ["lib"]}, lock_timeout=1)
+    assert "environment 'somebody'" in failed["msg"]
+    assert "waited 1 s" in failed["msg"]
+
+
+def test_nothing_is_writable_for_others(conda: Conda) -> None:
+    conda.make("modest", "app")
+    found = [
+        path for path in conda.environment("modest").resolve().rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o002
+    ]
+    assert found == []
+
+
+def test_through_ansible_with_a_file_that_names_a_requirements_file(conda: Conda, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "env.yml").write_text(
+        "name: ignored\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip:\n      - -r more/all.txt\n"
+    )
+    (tmp_path / "more/all.txt").write_text(f"--no-index\n--find-links={conda.wheels}\n-r nested.txt\n")
+    (tmp_path / "more/nested.txt").write_text("tiny==1.0  # an older one\n")
+    arguments = conda.arguments(name="whole", src=str(tmp_path / "env.yml"))
+    command = [
+        "ansible",
+        "localhost",
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-m",
+        "openlab.research_server.conda_env",
+        "-a",
+        json.dumps(arguments),
+    ]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    env = {**os.environ, "HOME": str(conda.home), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
+    seen = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert "CHANGED" in seen.stdout, seen.stdout + seen.stderr
+    assert conda.packages("whole")["tiny"] == "1.0=pypi_0"
+    seen = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert "SUCCESS" in seen.stdout, seen.stdout + seen.stderr
+    (tmp_path / "more/nested.txt").write_text("tiny==2.0\n")
+    seen = subprocess.run([*command, "--check"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert "CHANGED" in seen.stdout, seen.stdout + seen.stderr
