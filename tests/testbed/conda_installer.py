@@ -15,7 +15,6 @@ import io
 import json
 import os
 import re
-import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -83,9 +82,8 @@ def file_name(version: str) -> str:
 def build(packages: list[Package], work: Path, build_number: int, target: Path) -> str:
     """Write the installer into the folder ``target`` and return its version, ``py311_<conda version>-<build number>``.
 
-    ``packages`` are all that the base environment holds. ``work`` is a folder for what comes in between.
+    ``packages`` are all that the base environment holds. ``work`` is an empty folder for what comes in between.
     """
-    shutil.rmtree(work, ignore_errors=True)
     channel, stage = work / "base", work / "prefix"
     for package in packages:
         write_package(channel, package)

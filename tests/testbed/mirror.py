@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -60,7 +61,7 @@ def ensure() -> None:
     _describe(new, versions, built, digest)
     _replace(new)
     with stage("tidying up"):
-        for folder in ("installer-0", "installer-1", "old", "mirror"):
+        for folder in ("old", "mirror"):
             shutil.rmtree(WORK / folder, ignore_errors=True)
 
 
@@ -122,7 +123,9 @@ def _build_installers(wheels: list[Wheel], older: list[Wheel], others: list[Pack
         packages = [*others, *_convert(base.values())]
         needed = tuple(sorted(package.name for package in packages if package.name not in ("python", "wheel")))
         packages.append(conda_installer.conda_package(carrier, needed))
-        return conda_installer.build(packages, WORK / f"installer-{build_number}", build_number, target)
+        # a short path: conda rewrites the first line of scripts whose interpreter's path is too long for the kernel
+        with tempfile.TemporaryDirectory(prefix="conda-") as work:
+            return conda_installer.build(packages, Path(work), build_number, target)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         return list(pool.map(build_one, (0, 1), (older, [])))
