@@ -34,6 +34,9 @@ _SECRETS = (
     re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(?=-----END|\Z)"),
     # crypt(5) hashes: $6$salt$hash, $y$parameters$salt$hash, $2b$cost$hash.
     re.compile(r"(\$(?:1|2[abxy]|5|6|7|y|gy)\$)[./0-9A-Za-z$=,]{8,}"),
+    # https://user:password@host/, and conda's https://host/t/token/channel.
+    re.compile(r"(://[^/\s:@]+:)[^/\s@]+(?=@)"),
+    re.compile(r"(://\S+?/t/)[^/\s]+(?=/)"),
     # password=x, "token": "x", DB_PASSWORD: x. Not sudo's NOPASSWD, nor sshd's PasswordAuthentication.
     re.compile(r"((?:\b|_)(?:password|token|secret|api_key|access_key|private_key)[\"']?[ \t]*[:=][ \t]*)\S.*", re.IGNORECASE),
 )

@@ -233,6 +233,8 @@ def test_a_huge_diff_is_cut() -> None:
         ('  "db_password": "s3cret",', "s3cret"),
         ("c.IdentityProvider.token = 's3cret'", "s3cret"),
         ("JUPYTER_TOKEN=s3cret", "s3cret"),
+        ("channel_alias: https://ada:s3cret@conda.example/", "s3cret"),
+        ("- https://conda.example/t/s3cret/lab", "s3cret"),
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str, secret: str) -> None:
