@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import testinfra
 
 ROOT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
@@ -53,3 +54,9 @@ def whole(drift: Callable[..., Run]) -> Run:
 def name(host: t.Any) -> str:
     """The host's name in the inventory, which is also the name of its container."""
     return str(host.backend.get_hostname())
+
+
+@pytest.fixture
+def server(name: str) -> t.Any:
+    """The host as root on its console, whatever has happened to the way in over SSH."""
+    return testinfra.get_host(f"docker://{name}")

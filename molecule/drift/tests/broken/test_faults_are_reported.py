@@ -59,7 +59,7 @@ def test_the_summary_names_each_host_and_each_role(whole: t.Any, name: str) -> N
     assert all(f"  {role}: " in whole.output for role in ROLES)
 
 
-def test_looking_changes_nothing(host: t.Any, name: str, drift: t.Any) -> None:
-    before = host.check_output(STATE)
+def test_looking_changes_nothing(server: t.Any, name: str, drift: t.Any) -> None:
+    before = server.check_output(STATE)
     assert drift("--limit", name).exit_code == 2
-    assert host.check_output(STATE) == before
+    assert server.check_output(STATE) == before

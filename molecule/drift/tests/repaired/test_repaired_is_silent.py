@@ -31,24 +31,24 @@ def test_after_the_repair_there_is_silence(drift: t.Any) -> None:
     assert all(host["compared"] > 10 for host in run.report["hosts"].values())
 
 
-def test_a_fault_that_comes_later_is_new(host: t.Any, name: str, drift: t.Any) -> None:
-    host.check_output("chmod 0666 /etc/profile.d/conda.sh")
+def test_a_fault_that_comes_later_is_new(server: t.Any, name: str, drift: t.Any) -> None:
+    server.check_output("chmod 0666 /etc/profile.d/conda.sh")
     try:
         runs = [drift("--limit", name) for _night in range(2)]
     finally:
-        host.check_output("chmod 0644 /etc/profile.d/conda.sh")
+        server.check_output("chmod 0644 /etc/profile.d/conda.sh")
     assert [[entry["new"] for entry in run.report["hosts"][name]["drift"]] for run in runs] == [[True], [False]]
     assert "[since " in runs[1].output
 
 
-def test_a_failing_role_is_told_from_drift(host: t.Any, name: str, drift: t.Any) -> None:
-    host.check_output("mv /opt/miniconda3/bin/python /opt/miniconda3/bin/python.away")
-    host.check_output("printf 'Include /nowhere\\nNonsense yes\\n' > /etc/ssh/sshd_config.d/99-nonsense.conf")
+def test_a_failing_role_is_told_from_drift(server: t.Any, name: str, drift: t.Any) -> None:
+    server.check_output("mv /opt/miniconda3/bin/python /opt/miniconda3/bin/python.away")
+    server.check_output("printf 'Include /nowhere\\nNonsense yes\\n' > /etc/ssh/sshd_config.d/99-nonsense.conf")
     try:
         run = drift("--limit", name)
     finally:
-        host.check_output("mv /opt/miniconda3/bin/python.away /opt/miniconda3/bin/python")
-        host.check_output("rm /etc/ssh/sshd_config.d/99-nonsense.conf")
+        server.check_output("mv /opt/miniconda3/bin/python.away /opt/miniconda3/bin/python")
+        server.check_output("rm /etc/ssh/sshd_config.d/99-nonsense.conf")
     assert run.exit_code == 3, run.output
     assert run.verdicts == {name: "failed"}
     assert run.report["hosts"][name]["errors"][0]["message"]
@@ -61,32 +61,32 @@ def test_a_wrong_variable_is_a_failure_too(drift: t.Any) -> None:
 
 
 @pytest.fixture
-def timer(host: t.Any, name: str) -> Iterator[str]:
+def timer(server: t.Any, name: str) -> Iterator[str]:
     folder = "/etc/systemd/system"
     for unit in (SERVICE, TIMER):
         subprocess.run(["docker", "cp", UNITS / unit, f"{name}:{folder}/{unit}"], check=True, timeout=60, capture_output=True)
-    host.check_output("mkdir -p %s/%s.d && printf '%%s' %s > %s/%s.d/here.conf", folder, SERVICE, ADAPTED, folder, SERVICE)
-    host.check_output("systemctl daemon-reload")
+    server.check_output("mkdir -p %s/%s.d && printf '%%s' %s > %s/%s.d/here.conf", folder, SERVICE, ADAPTED, folder, SERVICE)
+    server.check_output("systemctl daemon-reload")
     yield TIMER
-    host.check_output("systemctl disable --now %s", TIMER)
-    host.check_output("rm -r %s/%s %s/%s %s/%s.d && systemctl daemon-reload", folder, TIMER, folder, SERVICE, folder, SERVICE)
-    host.run("systemctl reset-failed %s", SERVICE)
+    server.check_output("systemctl disable --now %s", TIMER)
+    server.check_output("rm -r %s/%s %s/%s %s/%s.d && systemctl daemon-reload", folder, TIMER, folder, SERVICE, folder, SERVICE)
+    server.run("systemctl reset-failed %s", SERVICE)
 
 
-def test_the_example_units_are_valid_and_the_timer_waits_for_the_night(host: t.Any, timer: str) -> None:
-    verified = host.run("systemd-analyze verify %s", timer)
+def test_the_example_units_are_valid_and_the_timer_waits_for_the_night(server: t.Any, timer: str) -> None:
+    verified = server.run("systemd-analyze verify %s", timer)
     assert verified.rc == 0
     assert verified.stderr.strip() == ""
-    host.check_output("systemctl enable --now %s", timer)
-    assert "research-server-drift.service" in host.check_output("systemctl list-timers --all --no-pager")
+    server.check_output("systemctl enable --now %s", timer)
+    assert "research-server-drift.service" in server.check_output("systemctl list-timers --all --no-pager")
 
 
-def test_the_example_service_is_sandboxed_and_keeps_the_exit_code(host: t.Any, timer: str) -> None:
-    assert host.run("systemctl start %s", SERVICE).rc != 0
-    assert host.check_output("systemctl show --property ExecMainStatus --value %s", SERVICE) == "2"
-    assert host.file("/var/lib/research-server/seen").mode == 0o600
-    assert host.file("/var/lib/research-server").mode == 0o700
-    assert not host.file("/home/alice/seen").exists
+def test_the_example_service_is_sandboxed_and_keeps_the_exit_code(server: t.Any, timer: str) -> None:
+    assert server.run("systemctl start %s", SERVICE).rc != 0
+    assert server.check_output("systemctl show --property ExecMainStatus --value %s", SERVICE) == "2"
+    assert server.file("/var/lib/research-server/seen").mode == 0o600
+    assert server.file("/var/lib/research-server").mode == 0o700
+    assert not server.file("/home/alice/seen").exists
 
 
 def test_a_stopped_host_is_unreachable_and_the_other_one_is_still_compared(drift: t.Any, whole: t.Any) -> None:
