@@ -19,7 +19,7 @@ from pathlib import Path
 
 from conda_channel import EPOCH, File, Package
 from images import need
-from shell import TestbedError, run
+from shell import TestbedError, is_root, run
 from wheels import BINARY_BUILD, PYTHON, SITE_PACKAGES
 
 SUITE = "bookworm"
@@ -44,10 +44,9 @@ def extract(folder: Path) -> None:
     """Unpack Debian's packages of Python and pycosat, and what they need, into a folder."""
     need("mmdebstrap", "mmdebstrap")
     shutil.rmtree(folder, ignore_errors=True)
-    run(
-        ["mmdebstrap", "--quiet", "--variant=extract", f"--include=python{PYTHON},python3-pycosat", SUITE, folder],
-        timeout=600,
-    )
+    mode = "root" if is_root() else "chrootless"  # nothing of it is run here: unpacking needs no rights
+    include = f"--include=python{PYTHON},python3-pycosat"
+    run(["mmdebstrap", "--quiet", f"--mode={mode}", "--variant=extract", include, SUITE, folder], timeout=600)
 
 
 def python_package(tree: Path) -> Package:
@@ -63,10 +62,12 @@ def python_package(tree: Path) -> Package:
     files[f"{STDLIB}/sysconfig.py"] = _upstream_layout(files[f"{STDLIB}/sysconfig.py"])
     files[f"{STDLIB}/sitecustomize.py"] = File.text(SITECUSTOMIZE)
     files[f"{SITE_PACKAGES}/README.txt"] = File.text("Packages of this environment.\n")
-    version = run([tree / f"usr/bin/python{PYTHON}", "--version"], timeout=20).stdout.split()[1]
+    version = re.search(rb"\0(%b\.\d+)\0" % re.escape(PYTHON.encode()), files[f"bin/python{PYTHON}"].data)
+    if version is None:
+        raise TestbedError("Debian's Python does not name its version")
     return Package(
         name="python",
-        version=version,
+        version=version[1].decode(),
         files=_relocatable(tree, files),
         build="h1d0_0_cpython",
         depends=("__glibc >=2.36",),

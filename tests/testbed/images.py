@@ -109,6 +109,12 @@ def _bootstrap(suite: str, name: str) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="testbed-base-", dir=CACHE) as folder:
         archive = Path(folder) / f"{suite}.tar"
+        if not is_root() and run(["unshare", "--user", "--map-auto", "true"], timeout=20, check=False).returncode != 0:
+            raise TestbedError(
+                "this user has no user namespaces to bootstrap Debian in. Run: sudo apt-get install -y uidmap && "
+                'sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"',
+                status=2,
+            )
         run(["mmdebstrap", "--quiet", "--variant=minbase", suite, archive], timeout=900)
         docker("import", "--change", f"LABEL {OWNER_LABEL}", archive, name, timeout=300)
 
