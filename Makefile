@@ -69,6 +69,13 @@ molecule-%: venv testbed  ## One scenario: make molecule-sshd
 testbed: venv  ## Docker Engine, host images, mirror, network
 	@$(ENV) python tests/testbed/testbed.py up
 
+.PHONY: engine images mirror
+engine: venv  ## Docker Engine runs
+images: venv  ## Images of bare Debian 12 and 13 servers
+mirror: venv  ## An installer with a real conda, and two channels
+engine images mirror:
+	@$(ENV) python tests/testbed/testbed.py $@
+
 .PHONY: testbed-down
 testbed-down: venv  ## Remove the test bed's containers and network, keep its caches
 	@$(ENV) python tests/testbed/testbed.py down
