@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-FAULTS: list[dict[str, str]] = yaml.safe_load((SCENARIO / "faults.yml").read_text(encoding="utf-8"))["__faults"]
+FAULTS: list[dict[str, str]] = yaml.safe_load((SCENARIO / "vars" / "faults.yml").read_text(encoding="utf-8"))["__faults"]
 ROLES = {path.name for path in (Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "roles").iterdir()}
 # All that a run which only looks must leave alone.
 STATE = """
