@@ -99,9 +99,7 @@ def test_check_mode_on_a_fresh_host_tells_what_would_be_done(host: Host, name: s
     ("machine", "problem"),
     [
         ("b200", "needs driver branch 570 or newer"),
-        ("k40", "is driven by branch 470 at most"),
         ("v100-b200", "not driven by the proprietary kernel modules"),
-        ("future", "generation that this collection does not know"),
     ],
 )
 def test_a_gpu_that_the_driver_cannot_drive_stops_the_role_before_any_change(
@@ -125,7 +123,8 @@ def test_headers_that_the_archive_does_not_have_stop_the_role_before_anything_is
     if host.run(f"apt-cache show linux-headers-{kernel}").succeeded:
         pytest.skip("the machine that runs the tests runs a kernel of this distribution")
     try:
-        problem = failures(apply("t4")[name])
+        # One host only: this case gets as far as enabling the package sources.
+        problem = failures(apply("t4", "--limit", name)[name])
         assert f"Without its headers no module can be built for the running kernel {kernel}" in problem
         assert "nvidia_kernel_headers: distribution" in problem
         assert not host.package("nvidia-smi").is_installed
