@@ -59,6 +59,8 @@ def package_of(record: t.Mapping[str, t.Any]) -> Package:
         return Package(str(record["name"]), str(record["version"]), str(record["build"]), channel_of(record))
     except KeyError as missing:
         raise ValueError(f"no {missing} in the record") from None
+    except TypeError:
+        raise ValueError("the record is no mapping") from None
 
 
 def conda_packages(prefix: str) -> list[Package]:

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils import _conda_solver
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_solver import explain
+
+
+# Type names as conda 24.7 and 26.7 raise them (conda/exceptions.py, conda-libmamba-solver, conda-anaconda-tos).
+@pytest.mark.parametrize(
+    ("types", "text", "cause", "way_out"),
+    [
+        (["UnsatisfiableError"], "a conflicts with b", "cannot be installed together: a conflicts with b", "Loosen"),
+        (["LibMambaUnsatisfiableError", "UnsatisfiableError"], "a", "cannot be installed together", "Loosen"),
+        (["ResolvePackageNotFound"], "- nunpy", "not in the declared channels: - nunpy", "spelling"),
+        (["PackagesNotFoundError"], "nunpy", "not in the declared channels", "spelling"),
+        (["UnavailableInvalidChannel", "ChannelError"], "404", "no conda channel", "channel_alias"),
+        (["CondaHTTPError"], "000", "cannot be reached", "network"),
+        (["CondaMultiError", "ChecksumMismatchError"], "sha256", "not what the channel announced", "cache"),
+        (["CondaToSNonInteractiveError"], "terms", "terms of service", "Accept"),
+        (["NoSpaceLeftError"], "disk", "no space left", "Free"),
+        (["OSError"], "[Errno 28] No space left on device", "no space left", "Free"),
+        (["SomethingNew"], "what\n\n  happened", "conda failed: what happened", ""),
+    ],
+)
+def test_an_exception_of_conda_becomes_cause_and_way_out(types: list[str], text: str, cause: str, way_out: str) -> None:
+    error = explain({"types": types, "text": text})
+    assert cause in error.cause
+    assert way_out in error.way_out
+    assert text.split("\n", maxsplit=1)[0] in error.raw + error.cause
+
+
+def test_a_long_explanation_is_cut_in_the_message_only() -> None:
+    error = explain({"types": ["UnsatisfiableError"], "text": "x" * 5000})
+    assert len(error.cause) < 2000
+    assert "x" * 5000 in error.raw
+
+
+def test_the_helper_is_found_as_text() -> None:
+    text = _conda_solver._source()
+    compile(text, "helper", "exec")
+    assert "ansible" not in [line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))]
