@@ -30,8 +30,8 @@ def build(
     run: Runner,
     environment: Mapping[str, str],
     scratch: str,
-) -> tuple[Solution, list[str]]:
-    """Fill an unused prefix. Returns conda's answer and warnings. On any error the prefix stays unfinished."""
+) -> tuple[Solution, _conda_state.State, list[str]]:
+    """Fill an unused prefix. Returns conda's answer, the state and warnings. On any error the prefix stays unfinished."""
     os.makedirs(os.path.dirname(prefix), mode=0o755, exist_ok=True)
     solution = ask(conda, specification, prefix, run=run, environment=environment, scratch=scratch, install=True)
     inside = {**environment, "PATH": f"{prefix}/bin:{environment.get('PATH', os.defpath)}", "CONDA_PREFIX": prefix}
@@ -46,8 +46,9 @@ def build(
     tidy_permissions(prefix)
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
     os.sync()
-    _conda_state.write(_conda_state.take(prefix, digest, solution.packages, map(mask, specification.pip)))
-    return solution, warnings
+    state = _conda_state.take(prefix, digest, solution.packages, map(mask, specification.pip))
+    _conda_state.write(state)
+    return solution, state, warnings
 
 
 def check_modules(smoke: Sequence[str]) -> None:

@@ -74,17 +74,16 @@ def reasons(actual: Actual, digest: str, drift: bool) -> tuple[str, ...]:
     if actual.state.digest != digest:
         found.append("the specification has changed")
     if drift:
-        found.extend(changes(actual) or ["records of conda or pip were changed by hand"])
+        found.extend(changes(actual, actual.state) or ["records of conda or pip were changed by hand"])
     return tuple(found)
 
 
-def changes(actual: Actual) -> list[str]:
+def changes(actual: Actual, state: State) -> list[str]:
     """Name what was changed by hand since the environment was built."""
-    assert actual.state is not None
     if actual.unreadable:
         return [actual.unreadable]
     found = []
-    for installer, then, now in (("conda", actual.state.conda, actual.conda), ("pip", actual.state.pip, actual.pip)):
+    for installer, then, now in (("conda", state.conda, actual.conda), ("pip", state.pip, actual.pip)):
         found += [f"{installer} package {item.line()} is missing" for item in then if item not in now]
         found += [f"{installer} package {item.line()} was added" for item in now if item not in then]
     return found

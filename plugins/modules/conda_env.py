@@ -408,7 +408,7 @@ class Task:
         swept = self.sweep()
         prefix = self.layout.next(facts["digest"])
         try:
-            solution, warnings = _conda_build.build(
+            solution, state, warnings = _conda_build.build(
                 self.conda,
                 specification,
                 prefix,
@@ -423,8 +423,6 @@ class Task:
                 _conda_generations.remove(self.layout, [prefix])
             raise
         kept = _conda_generations.switch(self.layout, prefix)
-        state = _conda_state.load(prefix)
-        assert state is not None
         facts["notes"] += [f"pip check: {line}" for line in warnings]
         return self.report(
             self.plan(actual, why, as_lines(solution.packages, specification.pip)),
