@@ -44,7 +44,7 @@ options:
   timeout:
     description: Seconds until a server that was started must listen.
     type: int
-    default: 60
+    default: 120
 attributes:
   check_mode:
     description:
@@ -271,7 +271,7 @@ def main() -> None:
             "ports": {"type": "dict", "required": True},
             "stale_after": {"type": "list", "elements": "path", "default": []},
             "restart": {"type": "str", "choices": ["idle", "always", "never"], "default": "idle"},
-            "timeout": {"type": "int", "default": 60},
+            "timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
