@@ -52,16 +52,16 @@ class Client:
         self.machine.check_output("mkdir -p /root/keys && umask 077 && printf %%s %s > /root/keys/%s", text, name)
         return f"/root/keys/{name}"
 
-    def options(self, key=None, password=None, port=2222):
+    def options(self, key=None, password=None, port=2222, agent="none"):
         options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
-        options += f" -o BindAddress={self.address} -o Port={port} -o IdentitiesOnly=yes -o IdentityAgent=none"
+        options += f" -o BindAddress={self.address} -o Port={port} -o IdentitiesOnly=yes -o IdentityAgent={agent}"
         if key:
             options += f" -i {self._key(key)}"
         if password is None:
             return f"{options} -o BatchMode=yes"
         return f"{options} -o PreferredAuthentications=password,keyboard-interactive -o NumberOfPasswordPrompts=1"
 
-    def ssh(self, user, command="true", key=None, password=None, port=2222, more=""):
+    def ssh(self, user, command="true", *, key=None, password=None, port=2222, more=""):
         """Log in and run the command; a password is typed if given."""
         ask = ""
         if password is not None:

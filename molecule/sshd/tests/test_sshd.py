@@ -117,7 +117,7 @@ class TestInside:
         key = client._key("alice")
         script = f"""
             eval $(ssh-agent) >/dev/null; ssh-add -q {key}
-            timeout 30 ssh {client.options("alice")} -o IdentityAgent=$SSH_AUTH_SOCK -A alice@{client.server} 'echo "<$SSH_AUTH_SOCK>"'
+            timeout 30 ssh -A {client.options("alice", agent="$SSH_AUTH_SOCK")} alice@{client.server} 'echo "<$SSH_AUTH_SOCK>"'
             kill $SSH_AGENT_PID"""
         assert client.machine.check_output("sh -c %s", script) == "<>"
 

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.action.ssh_endpoint import read_banner, read_client
+from ansible_collections.openlab.research_server.plugins.module_utils import _ssh_endpoint as endpoint
+
+
+@contextlib.contextmanager
+def server(answer: bytes | None) -> Iterator[int]:
+    """A server that says one thing to one client; None: it keeps silent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                client, _address = listener.accept()
+                with client:
+                    if answer is None:
+                        done.wait(10)
+                    else:
+                        client.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"Welcome\r\nto the lab\r\nSSH-2.0-x\r\n"])
+def test_an_ssh_server_is_recognised(answer: bytes) -> None:
+    with server(answer) as port:
+        read_banner("127.0.0.1", port, 5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 400\r\n\r\n", "closed without"),
+        (b"", "closed without"),
+        (b"x\r\n" * 4000, "not an SSH server"),
+        (None, "no SSH banner within"),
+    ],
+)
+def test_anything_else_is_not(answer: bytes | None, says: str) -> None:
+    with server(answer) as port, pytest.raises(OSError, match=says):
+        read_banner("127.0.0.1", port, 0.3)
+
+
+def test_a_closed_port_is_an_os_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        read_banner("127.0.0.1", port, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-F", "/dev/null"], endpoint.Client("gpu-01", 22, "gpu-01", False)),
+        (["-F", "/dev/null", "-p", "2200", "-o", "HostName=10.0.0.5"], endpoint.Client("10.0.0.5", 2200, "10.0.0.5", False)),
+        (["-F", "/dev/null", "-o", "HostKeyAlias=x"], endpoint.Client("gpu-01", 22, "x", False)),
+        (["-F", "/dev/null", "-J", "bastion"], endpoint.Client("gpu-01", 22, "gpu-01", True)),
+        (["-F", "/dev/null", "-o", "ProxyCommand=nc %h %p"], endpoint.Client("gpu-01", 22, "gpu-01", True)),
+    ],
+)
+def test_the_clients_own_configuration_counts(arguments: list[str], expected: endpoint.Client) -> None:
+    assert read_client("gpu-01", arguments) == expected
+
+
+def test_candidates_are_tried_once_in_order() -> None:
+    assert endpoint.candidates([2222, 22, 22, 2222], 2200) == [2222, 22, 2200]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [("", "-o HostKeyAlias=a"), ("-o X=y", "-o X=y -o HostKeyAlias=a"), ("-o hostkeyalias=b", "-o hostkeyalias=b")],
+)
+def test_the_identity_is_bound_to_the_name(arguments: str, expected: str) -> None:
+    assert endpoint.with_alias(arguments, "a") == expected
+
+
+def test_the_message_names_every_port() -> None:
+    message = endpoint.no_answer("h", {2222: "Connection refused", 22: "timed out"})
+    assert "port 2222: Connection refused; port 22: timed out" in message
+    assert "sshd_previous_ports" in message

@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._preflight_sshd import check
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, ""),
+        ({"sshd_port": 22, "sshd_settings": {"Banner": "/etc/issue"}}, ""),
+        ({"sshd_port": 0}, "sshd_port: found 0"),
+        ({"sshd_port": 65536}, "sshd_port: found 65536"),
+        ({"sshd_previous_ports": [22, 70000]}, "sshd_previous_ports: found 70000"),
+        ({"sshd_allow_groups": []}, "sshd_allow_groups: found an empty list"),
+        ({"sshd_settings": {"port": 22}}, "'sshd_port'"),
+        ({"sshd_settings": {"AllowGroups": ["x"]}}, "'sshd_allow_groups'"),
+        ({"sshd_undo_after": 5}, "expected at least 30 s"),
+    ],
+)
+def test_problems_are_named(variables: dict[str, t.Any], says: str) -> None:
+    found = check(variables)
+    assert (says in found[0]) if says else found == []
