@@ -27,7 +27,9 @@ def build(folder: Path, name: str, version: str) -> str:
         tree = Path(work)
         tree.chmod(0o755)
         (tree / "DEBIAN").mkdir()
-        control = f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@localhost>\nDescription: stand-in\n"
+        control = (
+            f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@localhost>\nDescription: stand-in\n"
+        )
         (tree / "DEBIAN/control").write_text(control)
         if name == "nvidia-persistenced":
             unit = tree / "usr/lib/systemd/system/nvidia-persistenced.service"
@@ -45,14 +47,15 @@ def main(folder: Path) -> None:
     (folder / "Packages").write_bytes(packages)
     digest = hashlib.sha256(packages).hexdigest()
     (folder / "Release").write_text(
-        "Origin: NVIDIA\nLabel: NVIDIA CUDA\nDate: Fri, 20 Nov 2026 00:00:00 UTC\n"
-        f"SHA256:\n {digest} {len(packages)} Packages\n"
+        f"Origin: NVIDIA\nLabel: NVIDIA CUDA\nDate: Fri, 20 Nov 2026 00:00:00 UTC\nSHA256:\n {digest} {len(packages)} Packages\n"
     )
     with tempfile.TemporaryDirectory() as home:
         gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
         environment = {**os.environ, "GNUPGHOME": home}
         subprocess.run([*gpg, "--quick-generate-key", "test@localhost", "rsa3072", "sign", "1d"], check=True, env=environment)
-        subprocess.run([*gpg, "--clearsign", "-o", str(folder / "InRelease"), str(folder / "Release")], check=True, env=environment)
+        subprocess.run(
+            [*gpg, "--clearsign", "-o", str(folder / "InRelease"), str(folder / "Release")], check=True, env=environment
+        )
         subprocess.run([*gpg, "--export", "-o", str(folder / "key.gpg")], check=True, env=environment)
 
 

@@ -31,7 +31,7 @@ options:
     default: /proc
   available:
     description:
-      - Also tell what apt's package lists offer. Off by default: the lists are tens of megabytes.
+      - Also tell what apt's package lists offer. Off by default, as the lists are tens of megabytes.
       - Lists that apt keeps compressed are not read.
     type: bool
     default: false
@@ -89,7 +89,7 @@ info:
       description: The driver.
       type: dict
       contains:
-        loaded: {description: C(version) and C(flavour) (V(open) or V(proprietary)) of the loaded module, or null., type: dict}
+        loaded: {description: "C(version) and C(flavour) (V(open) or V(proprietary)) of the loaded module, or null.", type: dict}
         userland: {description: Versions of the installed C(libcuda) and C(libnvidia-ml)., type: list, elements: str}
     nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
     kernels:
@@ -100,8 +100,8 @@ info:
         release: {description: Release., type: str, sample: 6.1.0-50-amd64}
         running: {description: Whether it is the running one., type: bool}
         headers: {description: Whether its headers are installed., type: bool}
-        module: {description: Version of its installed NVIDIA module that DKMS built, or null., type: str}
-        state: {description: What DKMS did for it, V(installed), V(built) or null., type: str}
+        module: {description: "Version of its installed NVIDIA module that DKMS built, or null.", type: str}
+        state: {description: "What DKMS did for it: V(installed), V(built) or null.", type: str}
     health:
       description: Whether the parts agree.
       type: dict

@@ -47,7 +47,10 @@ def apply(machine: str, *arguments: str) -> dict[str, list[Task]]:
             for host, result in task["hosts"].items():
                 if not result.get("skipped"):
                     found = Task(
-                        task["task"]["name"], result.get("changed", False), result.get("failed", False), str(result.get("msg", ""))
+                        task["task"]["name"],
+                        result.get("changed", False),
+                        result.get("failed", False),
+                        str(result.get("msg", "")),
                     )
                     tasks.setdefault(host, []).append(found)
     return tasks
