@@ -112,7 +112,7 @@ def rivals(lines: Iterable[Line], ours: str, managed: Iterable[str]) -> tuple[li
             continue
         elif line.in_match:
             conditional.append(line)
-        elif not reached:
+        elif line.keyword in ADDITIVE or not reached:
             general.append(line)
     return general, conditional
 
