@@ -53,9 +53,13 @@ def read(prefix: str) -> Installed:
     """Read a prefix; starts nothing."""
     return Installed(
         exists=os.path.lexists(prefix),
-        complete=all(os.path.exists(os.path.join(prefix, path)) for path in ESSENTIAL),
+        complete=_has_essentials(prefix) and not os.path.exists(_journal(prefix)),
         installer=_marker(prefix),
     )
+
+
+def _has_essentials(prefix: str) -> bool:
+    return all(os.path.exists(os.path.join(prefix, path)) for path in ESSENTIAL)
 
 
 def reason(found: Installed, wanted: Installer) -> str:
@@ -96,7 +100,7 @@ def verify(path: str, wanted: Installer) -> None:
 
 def interrupted(prefix: str) -> bool:
     """True if a run was killed while it replaced the installation."""
-    return os.path.lexists(_beside(prefix))
+    return os.path.lexists(_beside(prefix)) or os.path.lexists(_journal(prefix))
 
 
 def repair_interrupted(prefix: str) -> None:
@@ -118,7 +122,8 @@ def install(file: str, prefix: str, wanted: Installer, run: Runner, environment:
     """
     found = read(prefix)
     if not found.exists:
-        _finish(run(["sh", file, "-b", "-p", prefix], environment), prefix, wanted, unwanted=prefix)
+        with _noted(_journal(prefix)):
+            _finish(run(["sh", file, "-b", "-p", prefix], environment), prefix, wanted, unwanted=prefix)
         return ""
     beside = _beside(prefix)
     os.mkdir(beside, 0o755)
@@ -145,12 +150,14 @@ def install(file: str, prefix: str, wanted: Installer, run: Runner, environment:
         os.rename(beside, kept)
         return kept
     shutil.rmtree(beside)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_journal(prefix))
     return ""
 
 
 def _finish(done: Completed, result: str, wanted: Installer, unwanted: str = "") -> None:
     """Look at what the installer made in `result`, and mark it as complete; `unwanted` is removed if it is not."""
-    if done.code != 0 or not read(result).complete:
+    if done.code != 0 or not _has_essentials(result):
         if unwanted:
             shutil.rmtree(unwanted, ignore_errors=True)
         last = (done.output.splitlines() or ["no output"])[-1]
@@ -188,6 +195,21 @@ def _swap(first: str, second: str) -> None:
 
 def _beside(prefix: str) -> str:
     return f"{prefix}.next"
+
+
+def _journal(prefix: str) -> str:
+    """Stands beside a prefix while its first installation runs: what a killed one leaves is nobody's work."""
+    return f"{prefix}.installing"
+
+
+@contextlib.contextmanager
+def _noted(path: str) -> Iterator[None]:
+    with open(path, "w", encoding="utf-8"):
+        pass
+    try:
+        yield
+    finally:
+        os.unlink(path)
 
 
 def _unused(stem: str) -> str:

@@ -113,7 +113,7 @@ from ..module_utils._conda_lock import exclusive, lock_file
 from ..module_utils._conda_process import clean_environment, runner
 
 _ATTEMPTS = 3
-_PAUSE_SECONDS = 2
+_PAUSE_SECONDS = 1
 _CHECKSUM = re.compile(r"^sha256:([0-9a-fA-F]{64})$")
 
 
