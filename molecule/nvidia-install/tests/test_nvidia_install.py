@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian's driver is really installed: the module is built for Debian's kernel (not loaded: no GPU), nouveau is off, versions stay."""
+"""Debian's driver is really installed: module built for Debian's kernel (not loaded: no GPU), nouveau off, versions held."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The driver comes from a signed repository like NVIDIA's, is the last that drives the GPU, and stays; nothing else comes from there."""
+"""A signed repository like NVIDIA's supplies the last driver for the GPU, which stays, and nothing else."""
 
 from __future__ import annotations
 

@@ -83,6 +83,10 @@ def test_nothing_is_planned_where_all_is_enabled() -> None:
     assert plan(_apt_sources.parse_list(f"{line}\n{other}"), "bookworm") == []
 
 
+def test_a_source_without_main_is_left_as_it_is() -> None:
+    assert plan(_apt_sources.parse_list("deb http://mirror.example/debian bookworm contrib"), "bookworm") == []
+
+
 @pytest.mark.parametrize(("origin", "count"), [("Debian", 1), ("Docker", 0)])
 def test_the_index_that_apt_holds_decides_what_the_distribution_is(origin: str, count: int) -> None:
     sources = _apt_sources.parse_list("deb https://user:secret@lab.example:8443/some_mirror/debian bookworm main")

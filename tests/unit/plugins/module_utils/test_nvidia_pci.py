@@ -54,3 +54,17 @@ def test_each_generation_has_modules_and_branches_that_make_sense() -> None:
     for name, needs in _nvidia_pci.ARCHITECTURES.items():
         assert needs.open or needs.proprietary, name
         assert needs.last_branch is None or needs.first_branch <= needs.last_branch, name
+
+
+@pytest.mark.parametrize(
+    ("vendor", "kind", "expected"),
+    [
+        ("0x10de", "0x030000", True),
+        ("0x10de", "0x030200", True),
+        ("0x10de", "0x040300", False),
+        ("0x10de", "0x068000", False),
+        ("0x1002", "0x030000", False),
+    ],
+)
+def test_a_gpu_is_a_display_controller_by_nvidia(vendor: str, kind: str, expected: bool) -> None:
+    assert _nvidia_pci.is_gpu({"vendor": vendor, "class": kind}) is expected

@@ -156,6 +156,7 @@ def test_old_gpus_get_the_last_branch_that_drives_them_from_nvidia() -> None:
     assert decided["missing"][-2:] == ["nvidia-kernel-dkms=580*", "nvidia-driver-cuda=580*"]
     assert decided["held"] == "580.95.05"
     assert plan(host("20b2", debian="13"), source="nvidia")["missing"][-1] == "nvidia-driver-cuda"
+    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == 470
 
 
 def test_a_fresh_host_gets_driver_headers_and_components() -> None:

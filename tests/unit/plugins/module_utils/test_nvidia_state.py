@@ -154,7 +154,11 @@ def kernel(release: str, *, running: bool = False, module: str | None = None) ->
             {"consistent": False, "loadable": True},
             id="module older than the libraries",
         ),
-        pytest.param({"userland": ["535.1.1", "550.1.1"]}, {"consistent": False}, id="libraries of two versions"),
+        pytest.param(
+            {"userland": ["535.1.1", "550.1.1"], "kernels": [kernel("a", running=True, module="550.1.1")]},
+            {"consistent": False, "loadable": True},
+            id="libraries of two versions",
+        ),
     ],
 )
 def test_assess(given: dict[str, t.Any], expected: dict[str, t.Any]) -> None:

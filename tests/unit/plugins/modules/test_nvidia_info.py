@@ -82,6 +82,13 @@ def test_a_driver_for_another_kernel_needs_a_reboot(tmp_path: Path) -> None:
     assert read(tmp_path)["health"]["reboot_required"]
 
 
+def test_headers_are_also_those_that_the_folder_of_modules_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "lib/modules/6.1.0-50-amd64/build").mkdir(parents=True)
+    (tmp_path / "lib/modules/6.1.0-51-amd64").mkdir()
+    found = {kernel["release"]: kernel["headers"] for kernel in read(tmp_path)["kernels"]}
+    assert found == {"6.1.0-50-amd64": True, "6.1.0-51-amd64": False}
+
+
 def test_a_module_that_was_built_but_not_installed_does_not_count(tmp_path: Path) -> None:
     debian(tmp_path, RUNNING)
     (tmp_path / f"var/lib/dkms/nvidia-current/kernel-{RUNNING}-x86_64").unlink()
