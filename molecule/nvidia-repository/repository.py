@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from email.utils import formatdate
 from pathlib import Path
 
 VERSIONS = ("580.95.05-1", "590.44.01-1")
@@ -47,7 +48,7 @@ def main(folder: Path) -> None:
     (folder / "Packages").write_bytes(packages)
     digest = hashlib.sha256(packages).hexdigest()
     (folder / "Release").write_text(
-        f"Origin: NVIDIA\nLabel: NVIDIA CUDA\nDate: Fri, 20 Nov 2026 00:00:00 UTC\nSHA256:\n {digest} {len(packages)} Packages\n"
+        f"Origin: NVIDIA\nLabel: NVIDIA CUDA\nDate: {formatdate(usegmt=True)}\nSHA256:\n {digest} {len(packages)} Packages\n"
     )
     with tempfile.TemporaryDirectory() as home:
         gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]

@@ -89,3 +89,9 @@ def test_a_reboot_is_reported_and_not_done(host: Host, kernel: str, converge) ->
     assert outcome.changed == 0
     assert f"reboot required: the module is built for kernel {kernel}" in outcome.text
     assert host.run("lsmod | grep -q '^nvidia '").failed
+
+
+def test_a_reboot_is_planned_when_it_is_allowed(converge) -> None:  # type: ignore[no-untyped-def]
+    outcome = converge("--check", nvidia_reboot=True)
+    assert outcome.ok
+    assert outcome.changed == 1

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host without a GPU is left alone; for the GPUs of other machines, check mode tells what would be done, and changes nothing."""
+"""A host without a GPU is left alone; for the GPUs of other machines, check mode tells what would be done."""
 
 from __future__ import annotations
 
