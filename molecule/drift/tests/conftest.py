@@ -45,18 +45,7 @@ def drift() -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
-def whole(drift: Callable[..., Run]) -> Run:
-    """One run over all hosts, before a test has touched them."""
-    return drift()
-
-
-@pytest.fixture
-def name(host: t.Any) -> str:
-    """The host's name in the inventory, which is also the name of its container."""
-    return str(host.backend.get_hostname())
-
-
-@pytest.fixture
-def server(name: str) -> t.Any:
-    """The host as root on its console, whatever has happened to the way in over SSH."""
-    return testinfra.get_host(f"docker://{name}")
+def servers() -> dict[str, t.Any]:
+    """The hosts by name, as root on their consoles, whatever has happened to the way in over SSH."""
+    names = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text(encoding="utf-8"))
+    return {name: testinfra.get_host(f"docker://{name}") for name in sorted(names)}

@@ -22,8 +22,26 @@ true
 """
 
 
-def reported(whole: t.Any, name: str, role: str) -> list[dict[str, t.Any]]:
-    return [entry for entry in whole.report["hosts"][name]["drift"] if entry["role"] == role]
+@pytest.fixture(scope="module")
+def looked(drift: t.Any, servers: dict[str, t.Any]) -> t.Any:
+    """One run over all hosts, and their state before and after it."""
+    before = {name: server.check_output(STATE) for name, server in servers.items()}
+    run = drift()
+    return run, before, {name: server.check_output(STATE) for name, server in servers.items()}
+
+
+@pytest.fixture(scope="module")
+def run(looked: t.Any) -> t.Any:
+    return looked[0]
+
+
+@pytest.fixture
+def name(host: t.Any) -> str:
+    return str(host.backend.get_hostname())
+
+
+def reported(run: t.Any, name: str, role: str) -> list[dict[str, t.Any]]:
+    return [entry for entry in run.report["hosts"][name]["drift"] if entry["role"] == role]
 
 
 def test_there_are_faults_in_every_role_and_ten_at_the_least() -> None:
@@ -31,35 +49,34 @@ def test_there_are_faults_in_every_role_and_ten_at_the_least() -> None:
     assert {fault["role"] for fault in FAULTS} == ROLES
 
 
-def test_the_exit_code_says_drift(whole: t.Any) -> None:
-    assert whole.exit_code == 2, whole.output
-    assert list(whole.verdicts.values()) == ["drift", "drift"]
+def test_the_exit_code_says_drift(run: t.Any) -> None:
+    assert run.exit_code == 2, run.output
+    assert list(run.verdicts.values()) == ["drift", "drift"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault["name"] for fault in FAULTS])
-def test_the_fault_is_reported(whole: t.Any, name: str, fault: dict[str, str]) -> None:
-    told = ["\n".join([entry["task"], *entry["items"], entry["diff"] or ""]) for entry in reported(whole, name, fault["role"])]
+def test_the_fault_is_reported(run: t.Any, name: str, fault: dict[str, str]) -> None:
+    told = ["\n".join([entry["task"], *entry["items"], entry["diff"] or ""]) for entry in reported(run, name, fault["role"])]
     assert fault["says"] in "\n".join(told)
 
 
-def test_each_difference_names_the_line_of_its_task(whole: t.Any, name: str) -> None:
-    for entry in whole.report["hosts"][name]["drift"]:
+def test_each_difference_names_the_line_of_its_task(run: t.Any, name: str) -> None:
+    for entry in run.report["hosts"][name]["drift"]:
         line = Path(entry["file"]).read_text(encoding="utf-8").splitlines()[entry["line"] - 1]
         assert line.strip() == f"- name: {entry['task']}"
 
 
 @pytest.mark.parametrize("role", sorted(ROLES - {"nvidia"}))
-def test_no_role_reports_more_tasks_than_it_has_faults(whole: t.Any, name: str, role: str) -> None:
-    tasks = [entry["task"] for entry in reported(whole, name, role)]
+def test_no_role_reports_more_tasks_than_it_has_faults(run: t.Any, name: str, role: str) -> None:
+    tasks = [entry["task"] for entry in reported(run, name, role)]
     assert len(tasks) <= sum(fault["role"] == role for fault in FAULTS), tasks
 
 
-def test_the_summary_names_each_host_and_each_role(whole: t.Any, name: str) -> None:
-    assert f"drift        {name}" in whole.output
-    assert all(f"  {role}: " in whole.output for role in ROLES)
+def test_the_summary_names_each_host_and_each_role(run: t.Any, name: str) -> None:
+    assert f"drift        {name}" in run.output
+    assert all(f"  {role}: " in run.output for role in ROLES)
 
 
-def test_looking_changes_nothing(server: t.Any, name: str, drift: t.Any) -> None:
-    before = server.check_output(STATE)
-    assert drift("--limit", name).exit_code == 2
-    assert server.check_output(STATE) == before
+def test_looking_changes_nothing(looked: t.Any) -> None:
+    _run, before, after = looked
+    assert after == before
