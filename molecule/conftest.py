@@ -53,7 +53,7 @@ class Client:
         return f"/root/keys/{name}"
 
     def options(self, key=None, password=None, port=2222, agent="none"):
-        options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5"
+        options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 -o ServerAliveInterval=3"
         options += f" -o BindAddress={self.address} -o Port={port} -o IdentitiesOnly=yes -o IdentityAgent={agent}"
         if key:
             options += f" -i {self._key(key)}"

@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 
 import pytest
 
 MAXIMUM_TRIES = 5
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_banned(host):
+    host.check_output("fail2ban-client unban --all")
 
 
 def banned(host):
@@ -24,12 +30,13 @@ def wait_until(condition, seconds=20):
         time.sleep(0.2)
 
 
-def attack(host, client, **options):
+def attack(client, **options):
     """Try until the door is shut; returns how often it was open."""
-    for attempt in range(MAXIMUM_TRIES + 1):
-        if not client.reaches():
-            return attempt
-        assert client.ssh(**options).rc == 255
+    for tries in range(MAXIMUM_TRIES + 1):
+        done = client.ssh(**options)
+        assert done.rc != 0
+        if re.search("Connection refused|timed out", done.stderr):
+            return tries
         # The server writes, fail2ban reads: give a ban that is due the time to come.
         time.sleep(1)
     return MAXIMUM_TRIES + 1
@@ -47,7 +54,7 @@ def attack(host, client, **options):
     ids=lambda attempt: f"{attempt['user']}-{'key' if 'key' in attempt else 'password'}",
 )
 def test_who_tries_and_fails_is_banned_within_the_tries_allowed(host, client, attempt):
-    tries = attack(host, client, **attempt)
+    tries = attack(client, **attempt)
     wait_until(lambda: client.address in banned(host))
     assert 1 <= tries <= MAXIMUM_TRIES + 1
     assert not client.reaches()
@@ -56,7 +63,7 @@ def test_who_tries_and_fails_is_banned_within_the_tries_allowed(host, client, at
 
 def test_a_ban_concerns_one_address_and_ends(host, new_client):
     stranger, researcher = new_client(), new_client()
-    attack(host, stranger, user="admin", password="1234")
+    attack(stranger, user="admin", password="1234")
     wait_until(lambda: stranger.address in banned(host))
     assert not stranger.reaches()
     assert researcher.ssh("alice", key="alice").rc == 0
@@ -99,10 +106,10 @@ def test_the_machine_that_ansible_runs_on_is_not_banned(host, client):
 
 def test_a_user_cannot_have_others_banned(host, client):
     """Anyone may write to the journal under the name of sshd."""
-    host.check_output("cp /usr/bin/logger /tmp/sshd && chmod 755 /tmp/sshd")
+    host.check_output("cp /usr/bin/logger /home/alice/sshd && chmod 755 /home/alice/sshd")
     line = f"Failed password for invalid user admin from {client.address} port 4242 ssh2"
     for _attempt in range(MAXIMUM_TRIES + 1):
-        host.check_output("runuser -u alice -- /tmp/sshd -t sshd %s", line)
+        host.check_output("runuser -u alice -- /home/alice/sshd -t sshd %s", line)
     time.sleep(2)
     assert client.address not in banned(host)
 
