@@ -21,12 +21,13 @@ from ._conda_build import tidy_permissions
 from ._conda_errors import CondaEnvError
 from ._conda_generations import exchange, sync_folder
 from ._conda_process import Completed, Runner
+from ._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE
 
 MARKER = ".conda_installation.json"
 # What conda cannot work without. A prefix that lacks one of them was never finished, or was damaged.
 ESSENTIAL = ("bin/python", "bin/conda", "conda-meta/history", "etc/profile.d/conda.sh")
 # What belongs to the host and not to the installer.
-CARRIED = ("envs", "pkgs")
+CARRIED = ("envs", PACKAGE_CACHE, PRIVATE_CACHE)
 # unshare(1): changes of the mount table are seen by the installer alone.
 _PRIVATE_MOUNT = ("unshare", "--mount", "--propagation", "private", "sh", "-euc")
 _MOUNT_AND_RUN = 'mount --bind "$1" "$2"; shift 2; exec "$@"'
@@ -132,7 +133,8 @@ def install(file: str, prefix: str, wanted: Installer, run: Runner, environment:
         done = run([*_PRIVATE_MOUNT, _MOUNT_AND_RUN, "sh", beside, prefix, *command], environment)
         _finish(done, beside, wanted, unwanted=beside)
         for name in CARRIED:
-            _swap(os.path.join(prefix, name), os.path.join(beside, name))
+            if os.path.isdir(os.path.join(prefix, name)):
+                _swap(os.path.join(prefix, name), os.path.join(beside, name))
         _swap(prefix, beside)
     else:
         # Not allowed to mount: the installer works at the final path, and environments are out of sight until it has finished.
@@ -162,7 +164,7 @@ def _finish(done: Completed, result: str, wanted: Installer, unwanted: str = "")
             shutil.rmtree(unwanted, ignore_errors=True)
         last = (done.output.splitlines() or ["no output"])[-1]
         raise CondaEnvError(f"the installer {wanted.name} failed with exit code {done.code}: {last}", "", done.output)
-    for name in CARRIED:
+    for name in ("envs", PACKAGE_CACHE):
         os.makedirs(os.path.join(result, name), exist_ok=True)
     tidy_permissions(result)
     os.sync()
@@ -176,7 +178,7 @@ def _bring_back(source: str, prefix: str) -> None:
         if os.path.isdir(theirs) and os.listdir(theirs) and not (os.path.isdir(ours) and os.listdir(ours)):
             _swap(ours, theirs)
     # The package cache is never empty after an installation; the larger one is the one that was in use.
-    ours, theirs = (os.path.join(folder, "pkgs") for folder in (prefix, source))
+    ours, theirs = (os.path.join(folder, PACKAGE_CACHE) for folder in (prefix, source))
     if os.path.isdir(theirs) and os.path.isdir(ours) and len(os.listdir(theirs)) > len(os.listdir(ours)):
         _swap(ours, theirs)
 

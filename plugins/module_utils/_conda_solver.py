@@ -68,6 +68,9 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
 )
 _LONGEST = 1500
+# Folders of an installation with downloaded packages.
+PACKAGE_CACHE = "pkgs"
+PRIVATE_CACHE = "pkgs-private"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -265,7 +265,7 @@ from ..module_utils._conda_lock import exclusive, lock_file
 from ..module_utils._conda_plan import Actual, Plan, as_lines, reasons
 from ..module_utils._conda_process import clean_environment, runner
 from ..module_utils._conda_records import conda_packages, pip_packages
-from ..module_utils._conda_solver import Conda, ask
+from ..module_utils._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE, Conda, ask
 from ..module_utils._conda_spec import Settings, Specification, check_name, parse
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -310,7 +310,7 @@ class Task:
         home = root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
         self.conda = Conda(
             root=root,
-            pkgs_dir=os.path.join(home, "pkgs"),
+            pkgs_dir=os.path.join(home, self.package_cache()),
             settings=Settings(
                 channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
                 custom_channels=tuple(sorted(arguments["custom_channels"].items())),
@@ -320,6 +320,13 @@ class Task:
             offline=arguments["offline"],
         )
         self.environment = clean_environment(os.environ, scratch)
+
+    def package_cache(self) -> str:
+        """conda writes the URLs of packages into its cache: one that others cannot enter, if they carry credentials."""
+        definition = self.arguments["definition"]
+        channels = definition.get("channels") if isinstance(definition, dict) else None
+        places = [self.arguments[key] for key in ("channels", "channel_alias", "custom_channels", "default_channels")]
+        return PRIVATE_CACHE if secrets([channels, *places]) else PACKAGE_CACHE
 
     def run(self) -> dict[str, t.Any]:
         """Do what the task says; returns the module's result."""
@@ -404,6 +411,7 @@ class Task:
         handle: int,
     ) -> dict[str, t.Any]:
         """Build a generation and switch to it. The lock is held."""
+        os.makedirs(self.conda.pkgs_dir, mode=0o700 if self.conda.pkgs_dir.endswith(PRIVATE_CACHE) else 0o755, exist_ok=True)
         # What a killed run left goes first: it may be what fills the disk.
         swept = self.sweep()
         prefix = self.layout.next(facts["digest"])

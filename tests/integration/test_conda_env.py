@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import fcntl
+import functools
+import http.server
 import json
 import os
 import random
@@ -13,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -319,6 +322,40 @@ def test_errors_name_environment_and_cause(
     assert "to-ken" not in json.dumps(failed)
     assert not os.path.lexists(conda.environment("wrong"))
     assert conda.generations("wrong-") == []
+
+
+class Guarded(http.server.SimpleHTTPRequestHandler):
+    """Channels for those who know a password or a token."""
+
+    def translate_path(self, path: str) -> str:
+        return super().translate_path(path.replace("/t/to-ken", ""))
+
+    def do_GET(self) -> None:
+        if "Authorization" in self.headers or "/t/to-ken/" in self.path:
+            super().do_GET()
+        else:
+            self.send_error(401)
+
+    def log_message(self, format: str, *args: t.Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("place", ["ada:hunter2@127.0.0.1:{port}", "127.0.0.1:{port}/t/to-ken"], ids=["password", "token"])
+def test_credentials_of_a_channel_stay_hidden(conda: Conda, place: str) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Guarded, directory=conda.channels))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        alias = "http://" + place.format(port=server.server_port)
+        made = conda.make("guarded", "app=1", channel_alias=alias)
+        assert not conda.make("guarded", "app=1", channel_alias=alias)["changed"]
+    finally:
+        server.shutdown()
+    assert conda.packages("guarded")["app"] == "1.0=0"
+    assert "hunter2" not in json.dumps(made)
+    assert "to-ken" not in json.dumps(made)
+    search = ["grep", "-rlE", "hunter2|to-ken", conda.root, "--exclude-dir=pkgs-private"]
+    assert subprocess.run(search, capture_output=True, text=True, check=False).stdout == ""
+    assert (conda.root / "pkgs-private").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("place", [{"name": "base"}, {"name": "root"}, {"prefix": "{root}"}, {"prefix": "{root}/envs/../"}])
