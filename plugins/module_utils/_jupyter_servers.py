@@ -33,6 +33,7 @@ class Server:
     processes: int | None = None
     listeners: tuple[Listener, ...] = ()
     leftovers: bool = False
+    overridden: float = 0.0  # when the newest of the unit's drop-ins was written
 
     @property
     def runs(self) -> bool:
@@ -99,7 +100,7 @@ def make_plan(ports: Mapping[str, int], seen: Mapping[str, Server], changed_at: 
             plan.start.append(name)
         elif server.exposed:
             plan.restart.append(name)
-        elif server.started < changed_at or not server.serves(port):
+        elif server.started < max(changed_at, server.overridden) or not server.serves(port):
             may = restart == "always" or (restart == "idle" and server.idle)
             (plan.restart if may else plan.pending).append(name)
     return plan

@@ -113,7 +113,7 @@ from ..module_utils._jupyter_servers import (
 
 UNITS = "/etc/systemd/system"
 STATE = "/var/lib/jupyter"
-PROPERTIES = "Id,LoadState,ActiveState,SubState,NeedDaemonReload,MainPID,ControlGroup,ExecMainStartTimestampMonotonic"
+PROPERTIES = "Id,LoadState,ActiveState,SubState,NeedDaemonReload,DropInPaths,MainPID,ControlGroup,ExecMainStartTimestampMonotonic"
 POLL_SECONDS = 0.2
 
 
@@ -127,6 +127,11 @@ def read_text(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def newest(paths: t.Iterable[str]) -> float:
+    """When the last of the files or links was written; what does not exist does not count."""
+    return max((os.lstat(path).st_mtime for path in paths if os.path.lexists(path)), default=0.0)
 
 
 class Host:
@@ -167,6 +172,7 @@ class Host:
                 processes=self.processes(block.get("ControlGroup", "")),
                 listeners=self.listeners(pid, sockets),
                 leftovers=name in leftovers,
+                overridden=newest(block.get("DropInPaths", "").split()),
             )
             if name in self.ports or server.enabled or server.leftovers or server.active != "inactive":
                 servers[name] = server
@@ -245,7 +251,9 @@ class Host:
                 )
             elif not server.serves(self.ports[name]):
                 program = self.module.get_bin_path("journalctl", required=True)
-                lines = self.module.run_command([program, "--no-pager", "-o", "cat", "-n", "8", "-u", unit(name)])[1]
+                # What the service itself wrote, without systemd's account of each attempt (systemd.journal-fields(7)).
+                own = [f"_SYSTEMD_UNIT={unit(name)}", "-n", "8", "-o", "cat", "--no-pager"]
+                lines = self.module.run_command([program, *own])[1]
                 found.append(
                     f"{name}: found {server.describe()}; expected JupyterLab on 127.0.0.1:{self.ports[name]} within "
                     f"{self.module.params['timeout']} s; the end of its journal:\n{lines.rstrip()}"
@@ -286,8 +294,7 @@ def main() -> None:
         )
 
     seen = host.settle()
-    written = [os.lstat(path).st_mtime for path in module.params["stale_after"] if os.path.lexists(path)]
-    plan = make_plan(host.ports, seen, max(written, default=0.0), module.params["restart"])
+    plan = make_plan(host.ports, seen, newest(module.params["stale_after"]), module.params["restart"])
     result: dict[str, t.Any] = {
         "changed": plan.changed,
         "started": plan.start,

@@ -63,7 +63,9 @@ def test_what_is_broken_is_repaired_whatever_the_policy(changes: dict[str, objec
     assert plan == expected and plan.changed
 
 
-@pytest.mark.parametrize("changes", [{"started": 998.0}, {"listeners": (("127.0.0.1", 20208),)}])
+@pytest.mark.parametrize(
+    "changes", [{"started": 998.0}, {"started": 1000.0, "overridden": 1001.0}, {"listeners": (("127.0.0.1", 20208),)}]
+)
 @pytest.mark.parametrize(
     ("restart", "processes", "restarted"),
     [
