@@ -86,11 +86,18 @@ def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.I
     )
 
 
-def drifted(state: State) -> bool:
-    """True if conda, pip or a person changed something since the state was taken."""
-    if quick_fingerprint(state.prefix, state.site_packages) == state.quick:
-        return False
-    return thorough_fingerprint(state.prefix, state.site_packages) != state.thorough
+def confirm(state: State) -> State | None:
+    """The state as it is still true, or None if conda, pip or a person changed something since it was taken.
+
+    After a restored backup the content is the same but the metadata is not: then the answer has a new quick fingerprint, which is
+    worth writing down.
+    """
+    quick = quick_fingerprint(state.prefix, state.site_packages)
+    if quick == state.quick:
+        return state
+    if thorough_fingerprint(state.prefix, state.site_packages) == state.thorough:
+        return dataclasses.replace(state, quick=quick)
+    return None
 
 
 def write(state: State) -> None:

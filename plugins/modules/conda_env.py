@@ -344,9 +344,12 @@ class Task:
         _conda_generations.require_room(self.layout, found, self.arguments["adopt"])
         generation = self.layout.current() if found is Found.GENERATION else None
         state = _conda_state.load(generation) if generation else None
-        drift = state is not None and _conda_state.drifted(state)
-        if state is not None and state.digest == digest and not drift:
-            return Actual(exists=True, state=state), ()
+        confirmed = _conda_state.confirm(state) if state else None
+        if confirmed is not None and confirmed.digest == digest:
+            if confirmed is not state and not self.check_mode:
+                _conda_state.write(confirmed)
+            return Actual(exists=True, state=confirmed), ()
+        drift = state is not None and confirmed is None
         prefix = generation or self.layout.link
         unreadable = ""
         try:

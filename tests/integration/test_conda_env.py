@@ -425,6 +425,30 @@ def test_a_killed_run_leaves_the_old_environment_and_the_next_completes(conda: C
         assert not conda.make("killed", specification, "all-parts", channels=["lab"])["changed"]
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> t.Iterator[Path]:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_full_disk_leaves_the_old_environment(conda: Conda, small_disk: Path) -> None:
+    prefix = small_disk / "env"
+
+    def run(*dependencies: str) -> dict[str, t.Any]:
+        return conda.run(prefix=str(prefix), definition={"channels": ["lab"], "dependencies": list(dependencies)})
+
+    assert run("lib=1.0")["changed"]
+    failed = run("all-parts", "lib=1.1")
+    assert failed["failed"]
+    assert "space" in failed["msg"]
+    assert (prefix / "share/lib").read_text().startswith("lib 1.0")
+    assert len(list((small_disk / ".generations").iterdir())) == 1
+    assert run("lib=1.1")["changed"]
+    assert (prefix / "share/lib").read_text().startswith("lib 1.1")
+
+
 def test_concurrent_runs_wait_for_each_other(conda: Conda) -> None:
     definition = {"channels": ["lab"], "dependencies": ["all-parts", "app"]}
     names = ["together", "together", "together", "apart"]

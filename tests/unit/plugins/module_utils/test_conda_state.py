@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing as t
 from pathlib import Path
@@ -34,7 +33,7 @@ def test_a_state_survives_its_file(prefix: Path) -> None:
     taken = take(prefix)
     state.write(taken)
     assert state.load(str(prefix)) == taken
-    assert not state.drifted(taken)
+    assert state.confirm(taken) is taken
     assert taken.pip == (Package("x", "1", "pypi_0", "pypi"),)
 
 
@@ -76,7 +75,7 @@ CHANGES: dict[str, t.Callable[[Path], object]] = {
 def test_every_change_is_noticed(prefix: Path, change: t.Callable[[Path], object]) -> None:
     taken = take(prefix)
     change(prefix)
-    assert state.drifted(taken)
+    assert state.confirm(taken) is None
 
 
 def test_what_does_not_belong_to_conda_or_pip_is_no_change(prefix: Path) -> None:
@@ -85,11 +84,13 @@ def test_what_does_not_belong_to_conda_or_pip_is_no_change(prefix: Path) -> None
     (prefix / "share").mkdir()
     for path in prefix.rglob("*"):
         os.utime(path, (1, 1))
-    assert not state.drifted(taken)
+    confirmed = state.confirm(taken)
+    assert confirmed is not None
+    assert confirmed.quick != taken.quick
+    assert state.confirm(confirmed) is confirmed
 
 
 def test_nothing_but_metadata_is_read_when_nothing_changed(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = take(prefix)
     monkeypatch.setattr(state, "thorough_fingerprint", lambda *_: pytest.fail("read the content"))
-    assert not state.drifted(taken)
-    assert not state.drifted(dataclasses.replace(taken))
+    assert state.confirm(taken) is taken
