@@ -17,6 +17,9 @@ from ..module_utils._jupyter_kernels import kernel_name
 from ..module_utils._preflight_miniconda import anaconda_channels
 from ._conda_file import collect_pip_files, read_definition
 
+# Environments that other roles build in the same installation: two owners would undo each other's work for ever.
+RESERVED = {"jupyter": "jupyter"}
+
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
     """Say what is wrong with the role's variables; nothing if they can be applied."""
@@ -38,6 +41,8 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
 def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> list[str]:
     name = str(item["name"])
     check_name(name)
+    if name in RESERVED:
+        raise CondaEnvError(f"the name belongs to the role '{RESERVED[name]}'", "Choose another name.")
     if item.get("state", "present") == "absent":
         return []
     if (item.get("src") is None) == (item.get("definition") is None):

@@ -24,6 +24,7 @@ DEFINITION = {"channels": ["conda-forge"], "dependencies": ["a"]}
         ([{"name": "a"}], "neither"),
         ([{"name": "a", "src": "good.yml", "definition": DEFINITION}], "both"),
         ([{"name": "base", "definition": DEFINITION}], "installation itself"),
+        ([{"name": "jupyter", "definition": DEFINITION}], "belongs to the role"),
         ([{"name": "a b", "definition": DEFINITION}], "a b"),
         ([{"name": "A", "definition": DEFINITION}, {"name": "a", "state": "absent"}], "found 2 environments"),
         ([{"name": "a", "definition": {**DEFINITION, "channels": ["defaults"]}}], "terms of service"),
