@@ -249,7 +249,13 @@ def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wi
             for source in info["apt_sources"]
             if url in [uri.rstrip("/") for uri in source["uris"]]
         ]
-    if info["secure_boot"]["state"] == "enabled" and not info["secure_boot"]["key_enrolled"]:
+    if info["driver"]["unpackaged"]:
+        problems.append(
+            "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host"
+        )
+    # A module that is loaded has proven that its signature is accepted.
+    refused = info["secure_boot"]["state"] == "enabled" and not info["secure_boot"]["key_enrolled"]
+    if refused and not info["driver"]["loaded"]:
         problems.append(SECURE_BOOT_STEPS.format(key=info["secure_boot"]["key"] or "none exists yet"))
     return problems
 

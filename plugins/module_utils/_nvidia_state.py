@@ -87,11 +87,15 @@ def branch(version: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def secure_boot(variable: bytes | None) -> str:
-    """State of Secure Boot from the efivarfs file of the variable ``SecureBoot`` (four bytes of attributes, then 0 or 1)."""
+def secure_boot(variable: bytes | None, unchecked: bytes | None = None) -> str:
+    """State of Secure Boot from efivarfs files: four bytes of attributes, then 0 or 1.
+
+    C(variable) is ``SecureBoot``, C(unchecked) shim's ``MokSBStateRT``, with which an owner switches validation off.
+    """
     if variable is None:
         return "unsupported"
-    return "enabled" if len(variable) >= 5 and variable[4] == 1 else "disabled"
+    enforced = variable[4:5] == b"\x01" and (unchecked or b"")[4:5] != b"\x01"
+    return "enabled" if enforced else "disabled"
 
 
 def key_enrolled(certificate: bytes | None, enrolled: Sequence[bytes]) -> bool:

@@ -91,6 +91,7 @@ info:
       contains:
         loaded: {description: "C(version) and C(flavour) (V(open) or V(proprietary)) of the loaded module, or null.", type: dict}
         userland: {description: Versions of the installed C(libcuda) and C(libnvidia-ml)., type: list, elements: str}
+        unpackaged: {description: "Whether it came with NVIDIA's own installer, not with packages.", type: bool}
     nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
     kernels:
       description: Kernels that have a folder in C(/lib/modules).
@@ -144,6 +145,8 @@ from ..module_utils import _apt_sources, _nvidia_pci, _nvidia_state
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
 IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
+# What NVIDIA's own installer (a .run file) leaves behind.
+UNINSTALLER = "usr/bin/nvidia-uninstall"
 LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
 LIBRARY_FOLDERS = ("usr/lib64", "usr/lib/*", "usr/lib/*/nvidia/current")
 # Certificate that DKMS signs with: its own on Debian and RHEL, the one of shim-signed on Ubuntu.
@@ -228,7 +231,7 @@ def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
     key = next((root / name for name in CERTIFICATES if (root / name).is_file()), None)
     lists = [content for content in map(raw, files) if content]
     return {
-        "state": _nvidia_state.secure_boot(raw(variables / f"SecureBoot-{EFI_GLOBAL}")),
+        "state": _nvidia_state.secure_boot(raw(variables / f"SecureBoot-{EFI_GLOBAL}"), raw(variables / f"MokSBStateRT-{SHIM}")),
         "key": str(key) if key else None,
         "key_enrolled": _nvidia_state.key_enrolled(raw(key) if key else None, lists),
     }
@@ -280,7 +283,7 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     lists = root / "var/lib/apt/lists"
     return {
         "gpus": gpus,
-        "driver": {"loaded": loaded, "userland": userland},
+        "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists()},
         "nouveau": nouveau,
         "kernels": kernels,
         "health": _nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),

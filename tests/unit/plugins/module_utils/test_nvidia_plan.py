@@ -38,7 +38,7 @@ def gpus(*devices: str, driver: str | None = None) -> list[dict[str, t.Any]]:
 def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any]:
     info: dict[str, t.Any] = {
         "gpus": gpus(*devices),
-        "driver": {"loaded": None, "userland": []},
+        "driver": {"loaded": None, "userland": [], "unpackaged": False},
         "nouveau": False,
         "kernels": [{"release": "6.1.0-50-amd64", "running": True, "headers": False, "module": None, "state": None}],
         "health": {
@@ -232,6 +232,17 @@ def test_secure_boot_stops_unless_the_key_is_enrolled(state: str, enrolled: bool
         assert "Enroll MOK" in problems[0]
 
 
+def test_secure_boot_does_not_stop_a_host_whose_driver_is_loaded() -> None:
+    secure_boot = {"state": "enabled", "key": None, "key_enrolled": False}
+    driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["535.1.1"], "unpackaged": False}
+    assert plan(host("20b2", secure_boot=secure_boot, driver=driver))["problems"] == []
+
+
+def test_a_driver_of_nvidias_own_installer_is_not_overwritten() -> None:
+    driver = {"loaded": None, "userland": ["535.1.1"], "unpackaged": True}
+    assert "nvidia-uninstall" in plan(host("20b2", driver=driver))["problems"][0]
+
+
 def test_secure_boot_does_not_matter_without_a_gpu() -> None:
     secure_boot = {"state": "enabled", "key": None, "key_enrolled": False}
     assert plan(host(secure_boot=secure_boot))["problems"] == []
@@ -270,7 +281,7 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot_reasons": ["module 535.1.1 is loaded, 550.1.1 is installed"],
         "loadable": False,
     }
-    driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"]}
+    driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"], "unpackaged": False}
     decided = plan(host("20b2", health=health, driver=driver))
     assert decided["summary"] == (
         "1 NVIDIA GPU(s), ampere: driver 535.1.1 (open) is loaded; the loaded module is 535.1.1, the libraries are 550.1.1; "

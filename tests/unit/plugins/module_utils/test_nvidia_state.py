@@ -86,16 +86,18 @@ def test_branch(version: str, expected: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "expected"),
+    ("variable", "unchecked", "expected"),
     [
-        (None, "unsupported"),
-        (b"\x06\x00\x00\x00\x01", "enabled"),
-        (b"\x06\x00\x00\x00\x00", "disabled"),
-        (b"", "disabled"),
+        (None, None, "unsupported"),
+        (b"\x06\x00\x00\x00\x01", None, "enabled"),
+        (b"\x06\x00\x00\x00\x01", b"\x06\x00\x00\x00\x00", "enabled"),
+        (b"\x06\x00\x00\x00\x01", b"\x06\x00\x00\x00\x01", "disabled"),
+        (b"\x06\x00\x00\x00\x00", None, "disabled"),
+        (b"", None, "disabled"),
     ],
 )
-def test_secure_boot(variable: bytes | None, expected: str) -> None:
-    assert state.secure_boot(variable) == expected
+def test_secure_boot(variable: bytes | None, unchecked: bytes | None, expected: str) -> None:
+    assert state.secure_boot(variable, unchecked) == expected
 
 
 def test_a_key_is_enrolled_when_a_list_holds_the_certificate() -> None:

@@ -45,7 +45,7 @@ def test_the_bound_kernel_driver_is_told(tmp_path: Path) -> None:
 def test_an_empty_host_is_read_without_errors(tmp_path: Path) -> None:
     info = read(tmp_path, available=True)
     assert info["gpus"] == []
-    assert info["driver"] == {"loaded": None, "userland": []}
+    assert info["driver"] == {"loaded": None, "userland": [], "unpackaged": False}
     assert info["secure_boot"] == {"state": "unsupported", "key": None, "key_enrolled": False}
     assert info["health"]["consistent"]
 
@@ -106,6 +106,11 @@ def test_the_loaded_module_is_compared_with_the_installed_one(tmp_path: Path) ->
     assert info["health"]["reboot_reasons"] == ["module 535.183.01 is loaded, 535.261.03 is installed"]
 
 
+def test_a_driver_of_nvidias_own_installer_is_told(tmp_path: Path) -> None:
+    put(tmp_path / "usr/bin/nvidia-uninstall", "")
+    assert read(tmp_path)["driver"]["unpackaged"]
+
+
 def test_nouveau_needs_a_reboot(tmp_path: Path) -> None:
     debian(tmp_path, RUNNING)
     put(tmp_path / "sys/module/nouveau/refcnt", "1\n")
@@ -121,6 +126,10 @@ def test_secure_boot_and_its_keys(place: str, tmp_path: Path) -> None:
     put(tmp_path / "var/lib/dkms/mok.pub", b"0\x82\x03\x01 a certificate")
     key = str(tmp_path / "var/lib/dkms/mok.pub")
     assert read(tmp_path)["secure_boot"] == {"state": "enabled", "key": key, "key_enrolled": False}
+    switch = tmp_path / f"sys/firmware/efi/efivars/MokSBStateRT-{nvidia_info.SHIM}"
+    put(switch, b"\x06\0\0\0\x01")
+    assert read(tmp_path)["secure_boot"]["state"] == "disabled"
+    switch.unlink()
     put(tmp_path / "sys" / place, b"list head" + b"0\x82\x03\x01 a certificate" + b"next")
     assert read(tmp_path)["secure_boot"]["key_enrolled"]
 
