@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import typing as t
 
@@ -80,6 +81,14 @@ def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[
     return specs, list(link)
 
 
+def forget_extracted(pkgs_dirs: list[str], records: list[t.Any]) -> None:
+    """Remove extracted packages from the cache; they are extracted again from archives whose checksum is compared."""
+    for record in records:
+        stem = record.fn[: -len(".conda")] if record.fn.endswith(".conda") else record.fn[: -len(".tar.bz2")]
+        for folder in pkgs_dirs:
+            shutil.rmtree(os.path.join(folder, stem), ignore_errors=True)
+
+
 def install(prefix: str, specs: list[t.Any], records: list[t.Any]) -> None:
     """Download, verify and link records into a prefix."""
     from conda.core.link import PrefixSetup, UnlinkLinkTransaction
@@ -111,6 +120,8 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     context = configure(request)
     specs, records = solve(request, context)
     if request["install"]:
+        if request["extract_again"]:
+            forget_extracted(request["pkgs_dirs"], records)
         install(request["prefix"], specs, records)
         if request["variables"]:
             set_variables(request["prefix"], request["variables"])

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
 import json
 import os
+import shutil
 import typing as t
 from collections.abc import Mapping
 
@@ -68,6 +70,8 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
 )
 _LONGEST = 1500
+# A file in the package cache is not what its package says.
+_ALTERED = {"SafetyError", "CondaVerificationError"}
 # Folders of an installation with downloaded packages.
 PACKAGE_CACHE = "pkgs"
 PRIVATE_CACHE = "pkgs-private"
@@ -110,7 +114,7 @@ def ask(
     install: bool,
 ) -> Solution:
     """Solve for an empty prefix and, if told so, install into it. Without `install` nothing outside `scratch` is written."""
-    request = {
+    request: dict[str, t.Any] = {
         "specs": list(specification.conda),
         "channels": list(specification.channels),
         "variables": dict(specification.variables),
@@ -123,15 +127,32 @@ def ask(
         "envs_dir": os.path.dirname(prefix),
         "pkgs_dirs": [conda.pkgs_dir if install else os.path.join(scratch, "pkgs")],
         "install": install,
+        "extract_again": False,
         "scratch": scratch,
     }
-    program = private_file(scratch, "conda_helper.py", _source())
-    asked = private_file(scratch, "request.json", json.dumps(request))
-    answer = os.path.join(scratch, "result.json")
     # conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
     netrc = environment.get("NETRC") or os.path.expanduser("~/.netrc")
     variables = {**environment, "HOME": scratch, "NETRC": netrc}
-    done = run([conda.python, "-I", program, asked, answer], variables)
+    result, output = _run_helper(conda, request, run, variables, scratch)
+    if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
+        # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.
+        shutil.rmtree(prefix, ignore_errors=True)
+        result, output = _run_helper(conda, {**request, "extract_again": True}, run, variables, scratch)
+    if "error" in result:
+        raise explain(result["error"], output)
+    return Solution(tuple(sorted(package_of(item) for item in result["packages"])), str(result["conda_version"]))
+
+
+def _run_helper(
+    conda: Conda, request: Mapping[str, t.Any], run: Runner, environment: Mapping[str, str], scratch: str
+) -> tuple[dict[str, t.Any], str]:
+    """Answer of the helper, and what conda printed meanwhile."""
+    program = private_file(scratch, "conda_helper.py", _source())
+    asked = private_file(scratch, "request.json", json.dumps(request))
+    answer = os.path.join(scratch, "result.json")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(answer)
+    done = run([conda.python, "-I", program, asked, answer], environment)
     result = _read(answer)
     if result is None or done.code != 0:
         raise CondaEnvError(
@@ -139,9 +160,7 @@ def ask(
             "Repair it, for example with the role 'miniconda'.",
             done.output,
         )
-    if "error" in result:
-        raise explain(result["error"], done.output)
-    return Solution(tuple(sorted(package_of(item) for item in result["packages"])), str(result["conda_version"]))
+    return result, done.output
 
 
 def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:

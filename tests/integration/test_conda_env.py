@@ -160,6 +160,18 @@ def test_new_times_of_the_same_files_are_no_change(conda: Conda) -> None:
     assert not conda.make("restored", "lib=1.0")["changed"]
 
 
+@pytest.mark.parametrize("altered", ["bigger\n", "same"], ids=["size", "content"])
+def test_a_file_edited_in_place_does_not_live_on_through_the_package_cache(conda: Conda, altered: str) -> None:
+    conda.make("edited", "lib=1.0")
+    file = conda.environment("edited") / "share/lib"
+    original = file.read_text()
+    assert file.stat().st_nlink > 1  # the same file as in the package cache
+    with file.open("r+") as handle:
+        handle.write(altered if altered == "same" else original + altered)
+    assert conda.make("edited", "lib=1.0", "single")["changed"]
+    assert (conda.environment("edited") / "share/lib").read_text() == original
+
+
 @pytest.fixture(scope="module")
 def python_environment(conda: Conda) -> dict[str, t.Any]:
     pip = [f"--find-links={conda.wheels}", "--no-index", "needy"]
