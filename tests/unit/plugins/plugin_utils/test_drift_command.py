@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.openlab.research_server.plugins.plugin_utils import _drift_command
 
 ROOT = Path(__file__).parents[4]
 COMMAND = "bin/research-server-drift"
@@ -159,6 +160,14 @@ def test_verbose_shows_what_ansible_says_and_still_reports(lab: Lab) -> None:
 def test_options_of_ansible_are_passed_on(lab: Lab) -> None:
     lab.in_order()
     assert lab.drift("--extra-vars", "broken=true", "--forks", "2").returncode == 3
+
+
+def test_a_failure_that_only_ansible_knows_of_is_not_called_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    playbook = tmp_path / "ansible-playbook"
+    playbook.write_text('#!/bin/sh\necho \'{"exit_code": 0}\' > "$RESEARCH_SERVER_DRIFT_REPORT"\nexit 2\n')
+    playbook.chmod(0o755)
+    monkeypatch.setattr(_drift_command, "find_ansible", lambda: str(playbook))
+    assert _drift_command.main(["--report", str(tmp_path / "report.json")]) == 3
 
 
 def test_a_link_to_the_command_works(lab: Lab) -> None:
