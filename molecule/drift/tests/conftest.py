@@ -33,7 +33,7 @@ class Run:
 
 def run_drift(*arguments: str) -> Run:
     report = EPHEMERAL / "drift.json"
-    command = [ROOT / "bin" / "research-server-drift", "--inventory", EPHEMERAL / "inventory", "--report", report]
+    command = [ROOT / "scripts" / "research-server-drift", "--inventory", EPHEMERAL / "inventory", "--report", report]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode != 1, done.stderr
     return Run(done.returncode, done.stdout + done.stderr, json.loads(report.read_text(encoding="utf-8")))
