@@ -155,4 +155,4 @@ def main(arguments: list[str]) -> int:
 
 # The guard is needed: conda finds CUDA in a spawned process, which imports this file again.
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

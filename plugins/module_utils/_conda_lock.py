@@ -21,10 +21,14 @@ def lock_file(root: str) -> str:
     folder, name = os.path.split(os.path.abspath(root))
     if os.access(folder, os.W_OK):
         return os.path.join(folder, f".{name}.lock")
-    # Not the owner of the installation: environments and package cache are in the home directory, and so is the lock.
-    home = root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
+    home = writable_home(root)
     os.makedirs(home, exist_ok=True)
     return os.path.join(home, ".conda_env.lock")
+
+
+def writable_home(root: str) -> str:
+    """Folder for package cache and lock: the installation, or `~/.conda` of somebody who does not own it."""
+    return root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
 
 
 @contextlib.contextmanager

@@ -261,7 +261,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _conda_build, _conda_generations, _conda_pip, _conda_state
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_generations import Found, Layout
-from ..module_utils._conda_lock import exclusive, lock_file
+from ..module_utils._conda_lock import exclusive, lock_file, writable_home
 from ..module_utils._conda_plan import Actual, Plan, as_lines, reasons
 from ..module_utils._conda_process import clean_environment, runner
 from ..module_utils._conda_records import conda_packages, pip_packages
@@ -307,10 +307,9 @@ class Task:
                 "Give the environment another name: packages for people do not belong into the base environment.",
             )
         check_name(self.layout.name)
-        home = root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
         self.conda = Conda(
             root=root,
-            pkgs_dir=os.path.join(home, self.package_cache()),
+            pkgs_dir=os.path.join(writable_home(root), self.package_cache()),
             settings=Settings(
                 channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
                 custom_channels=tuple(sorted(arguments["custom_channels"].items())),
