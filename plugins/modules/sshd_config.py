@@ -67,6 +67,13 @@ options:
         description: As O(settings).
         type: dict
         required: true
+  penalty_exempt:
+    description:
+      - Addresses and networks that C(PerSourcePenalties) never counts, where OpenSSH has it (9.8 and newer). The address of the
+        SSH session that the module is started from is added, so that Ansible does not shut itself out.
+    type: list
+    elements: str
+    default: []
   path:
     description: The drop-in file. Its name has to sort before all others.
     type: path
@@ -151,11 +158,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _sshd_config
 from ..module_utils._lockout import Account, obstacles
+from ..module_utils._networks import with_address
 from ..module_utils._session import Session
 from ..module_utils._ssh_keys import RSA_MINIMUM_BITS, KeyFormatError, parse
 from ..module_utils._sshd_host import MAIN, RUNTIME, current_session, describe, expand, read_file, runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
+PENALTIES_SINCE = "9.8"
 MODULI = "/etc/ssh/moduli"
 STATE = "/var/lib/research-server/sshd"
 UNIT = "research-server-sshd-undo"
@@ -352,9 +361,11 @@ class Plan(t.NamedTuple):
     missing_keys: list[str]
 
 
-def make_plan(host: Host, params: dict[str, t.Any]) -> Plan:
+def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> Plan:
     path = params["path"]
-    settings = _sshd_config.settings_for(host.version(), params["settings"], params["since"], host.supported)
+    exempt = with_address(params["penalty_exempt"], session.client_address if session else None)
+    since = [*params["since"], {"version": PENALTIES_SINCE, "settings": {"PerSourcePenaltyExemptList": exempt}}]
+    settings = _sshd_config.settings_for(host.version(), params["settings"], since, host.supported)
     ports = [int(port) for port in _as_list(settings.get("Port"))]
     if not ports:
         raise RefusedError("found no Port in the settings; expected at least one")
@@ -481,7 +492,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     if interrupted and not module.check_mode:
         # Left behind by a run that ended half-way. Start again from what was there before it.
         transaction.undo()
-    plan = make_plan(host, params)
+    plan = make_plan(host, params, session)
     asleep = bool(set(plan.ports) - host.listening())
     changed = bool(plan.final or plan.missing_keys or asleep or interrupted)
     result: dict[str, t.Any] = {
@@ -593,6 +604,7 @@ def main() -> None:
                 **block,
                 "options": {"criteria": {"type": "str", "required": True}, "settings": {"type": "dict", "required": True}},
             },
+            "penalty_exempt": {"type": "list", "elements": "str", "default": []},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
             "moduli_minimum": {"type": "int", "default": 3071},
