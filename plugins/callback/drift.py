@@ -5,27 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import json
-import os
-import shutil
-import tempfile
-import typing as t
-from pathlib import Path
-
-import yaml
-from ansible import context
-from ansible.playbook.handler import Handler
-from ansible.plugins.callback import CallbackBase
-from ansible.utils.color import ANSIBLE_COLOR
-
-from ..plugin_utils._drift_report import DriftReport, Outcome, TaskRef, label
-from ..plugin_utils._drift_summary import render
-
 DOCUMENTATION = r"""
 name: drift
 type: aggregate
+version_added: 0.1.0
 short_description: report what a run in check mode would change
 description:
   - Listens to a run with C(--check --diff) and writes what it would change, per host, as a JSON report.
@@ -34,7 +17,7 @@ description:
   - Tasks with C(no_log) are named and nothing else of them is told. A task with C(diff=false) shows no difference.
   - Besides being enabled, it can be the stdout callback. Then the summary is all that is printed.
   - The report is described in C(docs/drift-report.schema.json) of the collection.
-author: openlab.research_server maintainers
+author: openlab.research_server maintainers (@openlab)
 options:
   report:
     description:
@@ -78,8 +61,26 @@ options:
       - section: callback_drift
         key: progress
 requirements:
-  - enable in C(callbacks_enabled) of C(ansible.cfg), or run C(bin/research-server-drift) of the collection
+  - enable in C(callbacks_enabled) of C(ansible.cfg), or run C(scripts/research-server-drift) of the collection
 """
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import tempfile
+import typing as t
+from pathlib import Path
+
+import yaml
+from ansible import context
+from ansible.playbook.handler import Handler
+from ansible.plugins.callback import CallbackBase
+from ansible.utils.color import ANSIBLE_COLOR
+
+from ..plugin_utils._drift_report import DriftReport, Outcome, TaskRef, label
+from ..plugin_utils._drift_summary import render
 
 EXAMPLES = r"""
 ansible.cfg: |
@@ -160,7 +161,7 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
     # The values of this host and this run, where `task` may still hold templates.
     fields, data = result._task_fields, result._result
     role = task._role.get_name(include_role_fqcn=True) if task._role else None
-    file, _, line = (task.get_path() or "").rpartition(":")
+    file, _colon, line = (task.get_path() or "").rpartition(":")
     reference = TaskRef(
         name=str(fields.get("name") or task.action),
         role=role.removeprefix(COLLECTION) if role else None,

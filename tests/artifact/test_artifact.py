@@ -71,13 +71,13 @@ def test_the_artifact_holds_what_is_shipped_and_nothing_else(artifact):
         names = archive.getnames()
     assert not [name for name in names if name.startswith(UNWANTED)]
     tracked = run(
-        "git", "ls-files", "roles", "plugins", "playbooks", "inventories/lab", "docs", "meta", "bin", cwd=ROOT
+        "git", "ls-files", "roles", "plugins", "playbooks", "inventories/lab", "docs", "meta", "scripts", cwd=ROOT
     ).stdout.split("\n")
     assert not [name for name in tracked if name and name not in names and (ROOT / name).exists()]
 
 
 def test_the_drift_command_is_executable(installed, tmp_path):
-    command = installed / "ansible_collections" / "openlab" / "research_server" / "bin" / "research-server-drift"
+    command = installed / "ansible_collections" / "openlab" / "research_server" / "scripts" / "research-server-drift"
     assert "exit codes" in run(command, "--help", cwd=tmp_path).stdout
 
 

@@ -105,7 +105,7 @@ def summary(hosts: list[lab.Host], seconds: float) -> None:
     print(f"  JupyterLab  {ssh} {there} lab-jupyter")
     print("              prints PORT and the address with the token; then open the tunnel, and the address in a browser:")
     print(f"              {ssh} -N -L PORT:127.0.0.1:PORT {there}")
-    print("  drift?      bin/research-server-drift -i inventories/demo   (after: . tests/env.sh)")
+    print("  drift?      scripts/research-server-drift -i inventories/demo   (after: . tests/env.sh)")
     print("  inventory   inventories/demo/")
     print("  stop        make demo-down   (removes servers, network, keys and inventory; `make clean` also images and caches)")
 

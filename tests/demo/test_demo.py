@@ -118,5 +118,7 @@ def test_a_labs_own_repository_finds_the_servers_as_they_should_be(our_lab):
 
 def test_the_drift_command_of_the_artifact_says_clean(our_lab, tmp_path):
     folder, env = our_lab
-    command = tmp_path / "collections" / "ansible_collections" / "openlab" / "research_server" / "bin" / "research-server-drift"
+    command = (
+        tmp_path / "collections" / "ansible_collections" / "openlab" / "research_server" / "scripts" / "research-server-drift"
+    )
     run("sh", command, "-i", "lab", "--report", tmp_path / "report.json", cwd=folder, **env)

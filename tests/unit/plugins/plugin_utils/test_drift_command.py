@@ -16,7 +16,7 @@ import yaml
 from ansible_collections.openlab.research_server.plugins.plugin_utils import _drift_command
 
 ROOT = Path(__file__).parents[4]
-COMMAND = "bin/research-server-drift"
+COMMAND = "scripts/research-server-drift"
 SITE = """
 - name: The site
   hosts: accounts:sshd:fail2ban:miniconda:conda_envs:jupyter:nvidia
@@ -39,7 +39,7 @@ class Lab:
         self.report_file = folder / "report.json"
         collection = folder / "collections" / "ansible_collections" / "openlab" / "research_server"
         (collection / "playbooks").mkdir(parents=True)
-        for name in ("bin", "plugins", "meta", "galaxy.yml"):
+        for name in ("scripts", "plugins", "meta", "galaxy.yml"):
             (collection / name).symlink_to(ROOT / name)
         (collection / "playbooks" / "drift.yml").write_text((ROOT / "playbooks" / "drift.yml").read_text())
         (collection / "playbooks" / "site.yml").write_text(SITE)
