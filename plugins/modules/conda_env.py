@@ -508,6 +508,8 @@ def main() -> None:
         failure = error if isinstance(error, CondaEnvError) else from_system(error)
         shown = {"msg": failure.message(arguments["name"] or arguments["prefix"]), "stderr": failure.raw}
         module.fail_json(**mask_all(shown, known))
+    if result.get("kept"):
+        module.warn(f"{result['prefix']} was not made by this module; what stood there is kept at {result['kept']}")
     module.exit_json(**mask_all(result, known))
 
 

@@ -127,7 +127,8 @@ def wanted_installer(url: str, checksum: str) -> installation.Installer:
 
 def fetch(url: str, timeout: int, target: str | None) -> None:
     """Download to a file that only its owner can read; without a target only ask for it."""
-    for attempt in range(1, _ATTEMPTS + 1):
+    attempts = 1 if url.startswith("file:") else _ATTEMPTS
+    for attempt in range(1, attempts + 1):
         try:
             with open_url(url, method="GET" if target else "HEAD", timeout=timeout) as answer:
                 if target:
@@ -136,7 +137,7 @@ def fetch(url: str, timeout: int, target: str | None) -> None:
             return
         except (URLError, OSError, ValueError) as error:
             code = getattr(error, "code", None)
-            if attempt == _ATTEMPTS or (code is not None and code < 500):
+            if attempt == attempts or (code is not None and code < 500):
                 raise CondaEnvError(
                     f"{mask(url)} cannot be downloaded: {error}", "Check the address of the mirror, the network and the proxy."
                 ) from None
@@ -234,6 +235,10 @@ def main() -> None:
         failure = error if isinstance(error, CondaEnvError) else from_system(error)
         shown = {"msg": f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(), "stderr": failure.raw}
         module.fail_json(**mask_all(shown, known))
+    if result.get("kept"):
+        module.warn(
+            f"{prefix} was not made by this module; the former installation is kept at {result['kept']}, without its environments"
+        )
     module.exit_json(**mask_all(result, known))
 
 
