@@ -106,6 +106,13 @@ def make_plan(ports: Mapping[str, int], seen: Mapping[str, Server], changed_at: 
     return plan
 
 
+def taken(ports: Mapping[str, int], plan: Plan, seen: Mapping[str, Server], listening: Iterable[Listener]) -> list[str]:
+    """The users to be started whose port another program has, which would get what their browsers send."""
+    ours = {listener for server in seen.values() for listener in server.listeners}
+    strangers = {port for address, port in set(listening) - ours}
+    return [name for name in sorted({*plan.start, *plan.restart}) if ports[name] in strangers]
+
+
 def describe(names: Iterable[str], servers: Mapping[str, Server]) -> str:
     """One line for each name, for a diff."""
     return "".join(f"{name}: {servers[name].describe() if name in servers else 'absent'}\n" for name in sorted(names))

@@ -109,6 +109,7 @@ from ..module_utils._jupyter_servers import (
     name_of,
     parse_listeners,
     parse_show,
+    taken,
 )
 
 UNITS = "/etc/systemd/system"
@@ -140,6 +141,7 @@ class Host:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.ports: dict[str, int] = {name: int(port) for name, port in module.params["ports"].items()}
+        self.listening: list[Listener] = []
 
     def systemctl(self, *arguments: str) -> str:
         program = self.module.get_bin_path("systemctl", required=True)
@@ -152,6 +154,7 @@ class Host:
         wanted = [unit(name) for name in sorted({*self.ports, *enabled})]
         blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*")))
         sockets = {**parse_listeners(read_text("/proc/net/tcp")), **parse_listeners(read_text("/proc/net/tcp6"))}
+        self.listening = list(sockets.values())
         # Both clocks are read together: systemd gives the start in monotonic time only as a number (systemctl(1), show).
         booted = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
         servers = {}
@@ -312,6 +315,14 @@ def main() -> None:
         module.warn(
             f"The JupyterLab of {name} is out of date and was left alone: something may run in it. "
             f"A run that finds it idle will restart it, and so does: systemctl restart {unit(name)}"
+        )
+    occupied = taken(host.ports, plan, seen, host.listening)
+    if occupied:
+        found = ", ".join(f"port {host.ports[name]} of {name}" for name in occupied)
+        module.fail_json(
+            msg=f"found another program listening on {found}; expected the port to be free; find it with 'ss -ltnp' and stop it, "
+            "or give the user another port in jupyter_ports; no service has been changed",
+            **{**result, "changed": False},
         )
     if plan.changed and not module.check_mode:
         host.apply(plan)

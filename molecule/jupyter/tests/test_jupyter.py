@@ -424,9 +424,10 @@ class TestRuns:
         assert not host.socket(f"tcp://127.0.0.1:{PORTS['bob']}").is_listening
         host.check_output("systemd-run --unit=thief --collect python3 -m http.server 31001 --bind 127.0.0.1")
         try:
-            failed = converge(jupyter_ports={"bob": 31001}, jupyter_start_timeout=15)
-            assert not failed.ok
-            assert "expected JupyterLab on 127.0.0.1:31001" in failed.message and "already in use" in failed.message
+            for arguments in (["--check"], []):
+                failed = converge(*arguments, jupyter_ports={"bob": 31001})
+                assert not failed.ok and "listening on port 31001 of bob" in failed.message
+            assert host.socket("tcp://127.0.0.1:31000").is_listening, "he keeps what he had"
         finally:
             host.run("systemctl stop thief")
         assert main_pid(host, "alice") == alice

@@ -15,6 +15,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._jupyter_s
     name_of,
     parse_listeners,
     parse_show,
+    taken,
 )
 
 PORTS = {"alice": 20207}
@@ -96,6 +97,26 @@ def test_those_who_left_are_removed() -> None:
 def test_ipv6_loopback_is_not_exposed() -> None:
     assert Server("a", listeners=(("::1", 1), ("127.0.0.53", 2))).exposed == []
     assert Server("a", listeners=(("192.0.2.1", 1),)).exposed == ["192.0.2.1:1"]
+
+
+@pytest.mark.parametrize(
+    ("listening", "occupied"),
+    [
+        ([], []),
+        ([("127.0.0.1", 20208)], []),
+        ([("127.0.0.1", 20207)], ["alice"]),
+        ([("0.0.0.0", 20207)], ["alice"]),
+        ([("::", 20207)], ["alice"]),
+        ([("127.0.0.1", 28650)], []),
+    ],
+)
+def test_a_port_that_a_stranger_has_is_noticed(listening: list[tuple[str, int]], occupied: list[str]) -> None:
+    """Ports of other JupyterLabs do not count: two users may swap theirs."""
+    servers = {"bob": dataclasses.replace(GOOD, name="bob", listeners=(("127.0.0.1", 28650),))}
+    ports = {"alice": 20207, "bob": 28650}
+    assert taken(ports, make_plan(ports, servers, 0.0, "idle"), servers, listening) == occupied
+    swapped = {"alice": 28650, "bob": 28650}
+    assert taken(swapped, make_plan(swapped, servers, 0.0, "idle"), servers, [("127.0.0.1", 28650)]) == []
 
 
 def test_only_young_servers_are_waited_for() -> None:
