@@ -10,11 +10,12 @@ import socket
 import subprocess
 import time
 import typing as t
+from pathlib import Path
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._ssh_endpoint import Client, candidates, no_answer, parse_client, with_alias
+from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, parse_client, with_alias
 
 BANNER_LIMIT = 8192
 
@@ -38,11 +39,12 @@ class ActionModule(ActionBase):
         arguments_of_ssh = self._arguments()
         client = read_client(host, arguments_of_ssh)
         ports = candidates(arguments["ports"], client.port)
+        alias = pinned_name(client, ports)
         failures: dict[int, str] = {}
         for port in ports:
             try:
                 if client.proxied:
-                    log_in(host, port, arguments_of_ssh, client.alias, arguments["timeout"])
+                    log_in(host, port, arguments_of_ssh, alias, arguments["timeout"])
                 else:
                     read_banner(client.hostname, port, arguments["timeout"])
             except OSError as error:
@@ -52,7 +54,7 @@ class ActionModule(ActionBase):
                 "changed": False,
                 "found": True,
                 "port": port,
-                "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", client.alias),
+                "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", alias),
             }
         raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
 
@@ -75,6 +77,17 @@ def read_client(host: str, arguments: list[str]) -> Client:
     if done.returncode != 0:
         raise AnsibleConnectionFailure(f"the ssh client refuses its own options for {host}: {done.stderr.strip()}")
     return parse_client(host, done.stdout)
+
+
+def pinned_name(client: Client, ports: list[int]) -> str:
+    """The name under which the host's key is pinned: its plain name, unless it is only pinned for one of the ports."""
+    files = [path for path in (Path(name).expanduser() for name in client.known_hosts) if path.is_file()]
+    for name in aliases(client, ports):
+        for path in files:
+            found = subprocess.run(["ssh-keygen", "-F", name, "-f", str(path)], check=False, capture_output=True, timeout=30)
+            if found.returncode == 0:
+                return name
+    return client.alias
 
 
 def read_banner(hostname: str, port: int, timeout: float) -> None:

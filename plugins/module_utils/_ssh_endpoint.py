@@ -19,6 +19,8 @@ class Client(NamedTuple):
     """Name under which the host's key is known, whatever the port (HostKeyAlias in ssh_config(5))."""
     proxied: bool
     """Whether the host is reached through another one."""
+    known_hosts: tuple[str, ...] = ()
+    """Files with pinned host keys."""
 
 
 def parse_client(host: str, listing: str) -> Client:
@@ -33,12 +35,20 @@ def parse_client(host: str, listing: str) -> Client:
         port=int(values.get("port", "22")),
         alias=values.get("hostkeyalias", "") or hostname,
         proxied=any(values.get(keyword, "none") != "none" for keyword in ("proxyjump", "proxycommand")),
+        known_hosts=tuple(
+            path for keyword in ("userknownhostsfile", "globalknownhostsfile") for path in values.get(keyword, "").split()
+        ),
     )
 
 
 def candidates(wanted: Iterable[int], configured: int) -> list[int]:
     """The ports to try, in order, each once."""
     return list(dict.fromkeys([*wanted, configured]))
+
+
+def aliases(client: Client, ports: Iterable[int]) -> list[str]:
+    """Names under which the host's key may be pinned already, the plain name first (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+    return [client.alias, *(f"[{client.hostname}]:{port}" for port in ports if port != 22)]
 
 
 def with_alias(common_args: str, alias: str) -> str:

@@ -459,6 +459,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if os.geteuid() != 0:
+        module.fail_json(msg="accounts: found no root rights; expected them. Set 'become: true'")
     try:
         module.exit_json(**run(module))
     except RefusedError as error:

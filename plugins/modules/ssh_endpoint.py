@@ -15,6 +15,7 @@ description:
     Ansible's settings or from the client's own configuration). Then only a login can tell, and is tried.
   - The answer binds the identity of the host to its name (C(HostKeyAlias) in C(ssh_config(5\))), so the host key that was
     pinned at the first contact on port 22 holds on every other port, and another machine that answers there is refused by ssh.
+  - A key that is only pinned for one of the ports, as V([host]:port), is found as well.
   - With a connection plugin other than P(ansible.builtin.ssh#connection) it returns at once.
   - If no port answers, the host is unreachable, and the message names each port with its reason.
 author:

@@ -612,6 +612,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if os.geteuid() != 0:
+        module.fail_json(msg="sshd: found no root rights; expected them. Set 'become: true'")
     try:
         host = Host(module)
         module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.action.ssh_endpoint import read_banner, read_client
+from ansible_collections.openlab.research_server.plugins.action.ssh_endpoint import pinned_name, read_banner, read_client
 from ansible_collections.openlab.research_server.plugins.module_utils import _ssh_endpoint as endpoint
 
 
@@ -75,7 +77,32 @@ def test_a_closed_port_is_an_os_error() -> None:
     ],
 )
 def test_the_clients_own_configuration_counts(arguments: list[str], expected: endpoint.Client) -> None:
-    assert read_client("gpu-01", arguments) == expected
+    assert read_client("gpu-01", arguments)._replace(known_hosts=()) == expected
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tr"
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+@pytest.mark.parametrize(
+    ("pinned", "expected"),
+    [
+        ([], "gpu-01"),
+        (["gpu-01"], "gpu-01"),
+        (["other", "[gpu-01]:2222"], "[gpu-01]:2222"),
+        (["[gpu-01]:2222", "gpu-01"], "gpu-01"),
+        (["[gpu-01]:9999"], "gpu-01"),
+    ],
+)
+def test_the_identity_is_found_under_the_name_it_was_pinned_with(
+    tmp_path: Path, pinned: list[str], expected: str, hashed: bool
+) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text("".join(f"{name} {KEY}\n" for name in pinned))
+    if hashed and pinned:
+        subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(path)], check=True, capture_output=True)
+    options = ["-F", "/dev/null", "-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null"]
+    assert pinned_name(read_client("gpu-01", options), [2222, 22]) == expected
 
 
 def test_candidates_are_tried_once_in_order() -> None:
