@@ -70,7 +70,7 @@ _value:
     C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(flavour), C(branch), C(missing)
     (packages to install), C(unavailable) (those that apt does not offer), C(held) (version to hold), C(sources) (deb822
     stanzas to add), C(load) and C(reboot) (what the installed driver waits for) and C(initramfs) (command that rebuilds
-    the initial RAM file systems).
+    the initial RAM file systems) and C(rebuild) (whether one is out of date).
   type: dict
 """
 

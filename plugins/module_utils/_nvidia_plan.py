@@ -209,6 +209,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         load=info["health"]["loadable"],
         reboot=info["health"]["reboot_required"],
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
+        rebuild=info["system"]["initramfs_outdated"],
     )
     if offer.components:
         result["sources"] = extend(

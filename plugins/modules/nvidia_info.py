@@ -127,8 +127,9 @@ info:
     apt_origins: {description: Origin of each index in apt's lists., type: dict}
     system:
       description: >-
-        C(id), C(version), C(codename) (of os-release), C(machine), C(kernel) (of uname), and C(initramfs), the tool that
-        builds initial RAM file systems (V(update-initramfs), V(dracut) or none).
+        C(id), C(version), C(codename) (of os-release), C(machine), C(kernel) (of uname), C(initramfs), the tool that
+        builds initial RAM file systems (V(update-initramfs), V(dracut) or none), and C(initramfs_outdated), whether one is
+        older than C(/etc/modprobe.d/openlab-nvidia.conf).
       type: dict
 """
 
@@ -152,6 +153,9 @@ LIBRARY_FOLDERS = ("usr/lib64", "usr/lib/*", "usr/lib/*/nvidia/current")
 # Certificate that DKMS signs with: its own on Debian and RHEL, the one of shim-signed on Ubuntu.
 CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
+# What the role writes for the kernel to read early, and the files that have to hold it.
+EARLY_SETTINGS = "etc/modprobe.d/openlab-nvidia.conf"
+INITRAMFS = ("boot/initrd.img-*", "boot/initramfs-*.img")
 INITRAMFS_TOOLS = ("update-initramfs", "dracut")
 
 
@@ -258,6 +262,15 @@ def read_origins(lists: Path) -> dict[str, str]:
     return origins
 
 
+def is_outdated(root: Path) -> bool:
+    """Whether an initial RAM file system is older than the settings that it has to hold: an interrupted run leaves it so."""
+    settings = root / EARLY_SETTINGS
+    if not settings.is_file():
+        return False
+    images = (image for pattern in INITRAMFS for image in root.glob(pattern))
+    return any(image.stat().st_mtime < settings.stat().st_mtime for image in images)
+
+
 def read_system(root: Path) -> dict[str, str]:
     release = text(root / "etc/os-release") or text(root / "usr/lib/os-release")
     fields = dict(re.findall(r"^([A-Z_]+)=[\"']?(.*?)[\"']?$", release, re.MULTILINE))
@@ -269,6 +282,7 @@ def read_system(root: Path) -> dict[str, str]:
         "machine": uname.machine,
         "kernel": uname.release,
         "initramfs": next((name for name in INITRAMFS_TOOLS if (root / "usr/sbin" / name).exists()), ""),
+        "initramfs_outdated": is_outdated(root),
     }
 
 

@@ -60,6 +60,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
             "machine": "x86_64",
             "kernel": "6.1.0-50-amd64",
             "initramfs": "update-initramfs",
+            "initramfs_outdated": False,
         },
     }
     return info | changes

@@ -157,4 +157,17 @@ def test_sources_lists_and_system(tmp_path: Path) -> None:
         "machine": os.uname().machine,
         "kernel": RUNNING,
         "initramfs": "",
+        "initramfs_outdated": False,
     }
+
+
+def test_an_initial_ram_file_system_older_than_the_settings_is_outdated(tmp_path: Path) -> None:
+    image, settings = tmp_path / "boot/initrd.img-6.1.0-50-amd64", tmp_path / "etc/modprobe.d/openlab-nvidia.conf"
+    put(image, "")
+    assert not read(tmp_path)["system"]["initramfs_outdated"]
+    put(settings, "blacklist nouveau\n")
+    os.utime(image, (1000, 1000))
+    os.utime(settings, (2000, 2000))
+    assert read(tmp_path)["system"]["initramfs_outdated"]
+    os.utime(image, (3000, 3000))
+    assert not read(tmp_path)["system"]["initramfs_outdated"]
