@@ -182,7 +182,7 @@ def test_a_browser_shows_the_launcher(alice, tmp_path):
         [*browser, f"{alice.url}/lab?token={alice.token}"], capture_output=True, text=True, timeout=120, check=False
     )
     assert 'class="jp-LauncherCard' in page.stdout and 'title="lab"' in page.stdout, page.stderr
-    assert "official Jupyter news" not in page.stdout, "JupyterLab asks whether to fetch news from the internet"
+    assert '"news": {"disabled": true}' in page.stdout, "JupyterLab would fetch news from the internet"
 
 
 class TestNotebooks:
