@@ -34,6 +34,10 @@ new-lab: venv  ## A lab's own repository: make new-lab DIR=../our-lab
 build: venv  ## The installable artifact, in .cache/artifact/
 	@$(ENV) ansible-galaxy collection build --force --output-path .cache/artifact .
 
+.PHONY: release
+release: venv  ## Turn the changelog fragments into the notes of a version: make release VERSION=0.2.0
+	@$(ENV) tests/setup/release $(VERSION)
+
 ## Tests
 
 .PHONY: test

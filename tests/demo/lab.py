@@ -28,6 +28,7 @@ PEOPLE = ("ops", "ada", "grace")
 PORT = 2222
 RESEARCHER = "ada"
 ENVIRONMENT = "demo"
+EMPTY_SYSFS = "/var/lib/demo-sysfs"
 # What a container needs so that systemd runs in it as it does on a machine; see the images' own notes.
 PRIVILEGES = (
     *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
@@ -70,6 +71,8 @@ def start(administrator_key: str) -> list[Host]:
             *("run", "--detach", "--name", container(release), "--hostname", container(release), "--label", OWNER_LABEL),
             *("--network", NETWORK, *PRIVILEGES, image(release)),
         )
+        # A container sees the machine's PCI bus, and is not the one to drive a GPU that it may find there.
+        docker("exec", container(release), "mkdir", "-p", f"{EMPTY_SYSFS}/bus/pci/devices")
     hosts = []
     for release in RELEASES:
         told = docker("exec", "--env", f"KEY={administrator_key}", container(release), "sh", "-c", setup, timeout=90).splitlines()
@@ -113,6 +116,7 @@ def write_inventory(hosts: list[Host], keys: dict[str, str], mirror: str) -> Non
         "ansible_ssh_private_key_file": str(key("ops")),
         "ansible_ssh_common_args": f"-F /dev/null -o UserKnownHostsFile={KNOWN_HOSTS} -o IdentitiesOnly=yes",
         "demo_keys": keys,
+        "nvidia_sysfs_root": EMPTY_SYSFS,
     }
     GENERATED.write_text(note + yaml.safe_dump({**connection, **conda_source(mirror)}), encoding="utf-8")
 
