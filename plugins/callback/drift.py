@@ -69,6 +69,7 @@ import datetime
 import json
 import os
 import shutil
+import sys
 import tempfile
 import typing as t
 from pathlib import Path
@@ -149,7 +150,7 @@ class CallbackModule(CallbackBase):
             self._display.warning(f"drift: no report written: {error}")
         if self.get_option("summary") == "always" or (self.get_option("summary") == "drift" and report["exit_code"]):
             # Only a terminal has a width; a pipe gets whole lines.
-            width = shutil.get_terminal_size().columns if ANSIBLE_COLOR else 0
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
             self._display.display(render(report, color=ANSIBLE_COLOR, width=width))
 
 

@@ -53,8 +53,8 @@ def _details(host: Mapping[str, t.Any], previous: t.Any) -> Iterator[tuple[str, 
         yield f"  {_title(error)}: {error['kind']}", error["kind"]
         yield from ((f"      {line}", "") for line in error["message"].splitlines())
     for finding in host["drift"]:
-        since = "" if not previous else "  [new]" if finding["new"] else f"  [since {finding['first_seen'][:10]}]"
-        yield f"  {_title(finding)}{since}", "drift"
+        since = "" if not previous else "[new] " if finding["new"] else f"[since {finding['first_seen'][:10]}] "
+        yield f"  {since}{_title(finding)}", "drift"
         if finding["items"]:
             yield f"      {', '.join(finding['items'])}", ""
         if finding["hidden"]:

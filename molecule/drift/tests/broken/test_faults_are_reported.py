@@ -74,7 +74,7 @@ def test_no_role_reports_more_tasks_than_it_has_faults(run: t.Any, name: str, ro
 
 def test_the_summary_names_each_host_and_each_role(run: t.Any, name: str) -> None:
     assert f"drift        {name}" in run.output
-    assert all(f"  {role}: " in run.output for role in ROLES)
+    assert all(f" {role}: " in run.output for role in ROLES)
 
 
 def test_looking_changes_nothing(looked: t.Any) -> None:

@@ -263,6 +263,13 @@ def test_the_summary_is_all_that_is_printed_and_has_no_colors_in_a_pipe(everythi
     assert "\033" not in stdout
 
 
+def test_forced_colors_do_not_cut_the_lines_of_a_pipe(tmp_path: Path) -> None:
+    run = Run(tmp_path, EDIT.replace("- ansible", f"- name: {'long ' * 40}\n      ansible"), {"server": {}})
+    stdout = run.play("--check", "--diff", ANSIBLE_FORCE_COLOR="true").stdout
+    assert "\033[33m" in stdout
+    assert "long " * 39 in stdout
+
+
 def test_only_its_owner_can_read_the_report(everything: Run) -> None:
     assert stat.S_IMODE(everything.report_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(everything.report_file.parent.stat().st_mode) == 0o700
