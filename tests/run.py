@@ -25,9 +25,9 @@ LOGS = ROOT / ".cache" / "logs"
 WORKERS = int(os.environ.get("TEST_WORKERS", "2"))
 # A hanging stage must end as a failure, with its log, before CI's own limit.
 STAGE_LIMIT_SECONDS = 1800
-PYTEST_SUMMARY = re.compile(
-    r"^=*\s*((?:\d+ (?:passed|failed|errors?|skipped|warnings?|deselected|xfailed|xpassed)(?:, )?)+) in [\d.]+s", re.MULTILINE
-)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# pytest's last line, also inside the frame that molecule draws around it.
+PYTEST_SUMMARY = re.compile(r"^[=│\s]*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ DEMO = stage("demo", "pytest -q -s tests/demo", "demo")
 def scenarios() -> list[Stage]:
     """One stage per molecule scenario; those that need a machine of their own are opt-in by their name's ending."""
     found = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    return [stage(f"molecule {name}", f"molecule test -s {name}", "molecule") for name in found if not opt_in(name)]
+    return [stage(f"molecule {name}", f"COLUMNS=160 molecule test -s {name}", "molecule") for name in found if not opt_in(name)]
 
 
 def opt_in(scenario: str) -> bool:
@@ -82,7 +82,7 @@ def opt_in(scenario: str) -> bool:
 def count(text: str) -> tuple[int, int, int]:
     """Add up pytest's summary lines: passed, failed (with errors), skipped."""
     passed = failed = skipped = 0
-    for summary in PYTEST_SUMMARY.findall(text):
+    for summary in PYTEST_SUMMARY.findall(COLOUR.sub("", text)):
         for number, word in re.findall(r"(\d+) (\w+)", summary):
             passed += int(number) * (word in {"passed", "xfailed"})
             failed += int(number) * (word in {"failed", "error", "errors", "xpassed"})

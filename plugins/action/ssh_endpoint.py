@@ -12,10 +12,10 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, parse_client, with_alias
+from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
 
 BANNER_LIMIT = 8192
 
@@ -29,16 +29,20 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars or {})
         _unused, arguments = self.validate_argument_spec(
             argument_spec={
-                "ports": {"type": "list", "elements": "int", "required": True},
+                "ports": {"type": "list", "elements": "raw", "required": True},
                 "timeout": {"type": "int", "default": 5},
             }
         )
+        try:
+            wanted = port_numbers(arguments["ports"])
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from None
         if self._connection.transport != "ssh":
             return {"changed": False, "found": False}
         host = self._connection.get_option("host")
         arguments_of_ssh = self._arguments()
         client = read_client(host, arguments_of_ssh)
-        ports = candidates(arguments["ports"], client.port)
+        ports = candidates(wanted, client.port)
         alias = pinned_name(client, ports)
         failures: dict[int, str] = {}
         for port in ports:

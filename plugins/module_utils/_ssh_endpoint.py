@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -39,6 +39,17 @@ def parse_client(host: str, listing: str) -> Client:
             path for keyword in ("userknownhostsfile", "globalknownhostsfile") for path in values.get(keyword, "").split()
         ),
     )
+
+
+def port_numbers(values: Sequence[object]) -> list[int]:
+    """The values as TCP ports; ValueError with one sentence for a person if one is not."""
+    for value in values:
+        if not str(value).isdecimal() or not 1 <= int(str(value)) <= 65535:
+            raise ValueError(
+                f"found '{value}' among the ports; expected numbers from 1 to 65535; "
+                "correct sshd_port, sshd_previous_ports or ansible_port in the inventory; nothing has been changed"
+            )
+    return [int(str(value)) for value in values]
 
 
 def candidates(wanted: Iterable[int], configured: int) -> list[int]:

@@ -121,3 +121,13 @@ def test_the_message_names_every_port() -> None:
     message = endpoint.no_answer("h", {2222: "Connection refused", 22: "timed out"})
     assert "port 2222: Connection refused; port 22: timed out" in message
     assert "sshd_previous_ports" in message
+
+
+@pytest.mark.parametrize("wrong", ["a-word", "", 0, 65536, -22, 22.5, None, True])
+def test_what_is_no_port_is_named(wrong: object) -> None:
+    with pytest.raises(ValueError, match=f"found '{wrong}'"):
+        endpoint.port_numbers([2222, wrong])
+
+
+def test_ports_may_be_written_as_text() -> None:
+    assert endpoint.port_numbers([2222, "22"]) == [2222, 22]

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runner's count is what CI reports: it has to be right."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("run", ROOT / "tests" / "run.py")
+run = importlib.util.module_from_spec(spec)
+sys.modules["run"] = run
+spec.loader.exec_module(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("940 passed in 88.95s (0:01:28)\n", (940, 0, 0)),
+        ("==== 1 failed, 41 passed, 2 warnings in 9.10s ====\n", (41, 1, 0)),
+        ("==== 3 skipped, 2 errors in 0.12s ====\n", (0, 2, 3)),
+        ("  \x1b[2m│\x1b[0m ======== 22 passed in 7.34s\n  \x1b[2m│\x1b[0m ====\n", (22, 0, 0)),
+        ("\x1b[32m\x1b[1m5 passed\x1b[0m\x1b[32m in 0.5s\x1b[0m\n1 passed in 0.1s\n", (6, 0, 0)),
+        ("a text that says 5 passed, or so, in 3 days\n", (0, 0, 0)),
+    ],
+)
+def test_summaries_of_pytest_are_added_up(text, expected):
+    assert run.count(text) == expected
+
+
+def job(command: str) -> object:
+    return run.Stage("a stage", ("sh", "-c", command))
+
+
+@pytest.mark.parametrize(
+    ("command", "passed", "failed"),
+    [
+        ("true", 1, 0),
+        ("false", 0, 1),
+        ("echo '3 passed in 1.0s'", 3, 0),
+        ("echo '3 passed in 1.0s'; exit 1", 3, 1),
+        ("echo '1 failed, 3 passed in 1.0s'; exit 1", 3, 1),
+    ],
+)
+def test_a_stage_that_fails_is_a_failure_whatever_it_counted(monkeypatch, tmp_path, command, passed, failed):
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    outcome = run.run(job(command))
+    assert (outcome.passed, outcome.failed) == (passed, failed)
+
+
+def test_every_scenario_runs_unless_it_says_why_not():
+    found = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    named = {stage.name.removeprefix("molecule ") for stage in run.scenarios()}
+    assert found - named == {path.parent.name for path in ROOT.glob("molecule/*/OPT_IN.md")}
