@@ -73,7 +73,7 @@ def place_of(link: str) -> Place | None:
     """The environment at a path; None if there is none."""
     layout = Layout(link)
     found = layout.found()
-    if found is Found.MISSING and not layout.generations() or found is Found.OTHER:
+    if (found is Found.MISSING and not layout.generations()) or found is Found.OTHER:
         return None
     prefix = os.path.realpath(link) if os.path.isdir(link) else ""
     if found is Found.FOREIGN_LINK and prefix and not os.path.isdir(os.path.join(prefix, "conda-meta")):
@@ -128,9 +128,11 @@ def frozen(prefix: str) -> dict[str, t.Any]:
 def created(prefix: str) -> datetime.datetime | None:
     """When an environment was created (UTC): conda's own note, else the first entry of its history, else that file's time."""
     meta = os.path.join(prefix, "conda-meta")
-    with contextlib.suppress(OSError, ValueError, OverflowError):
-        with open(os.path.join(meta, "created_at"), encoding="utf-8") as file:
-            return _moment(file.read().strip())
+    with (
+        contextlib.suppress(OSError, ValueError, OverflowError),
+        open(os.path.join(meta, "created_at"), encoding="utf-8") as file,
+    ):
+        return _moment(file.read().strip())
     history = os.path.join(meta, "history")
     with contextlib.suppress(OSError, ValueError):
         with open(history, encoding="utf-8", errors="replace") as file:

@@ -144,7 +144,9 @@ environments:
       type: int
       sample: 5368709120
     unshared_bytes:
-      description: Those of them that would become free with the environment. The rest is also linked from elsewhere, such as the package cache.
+      description:
+        - Those of them that would become free with the environment. The rest is also linked from elsewhere,
+          such as the package cache.
       type: int
       sample: 104857600
     signs:
@@ -377,7 +379,7 @@ def compare(prefix: str) -> dict[str, t.Any]:
     files, unusable = _conda_inventory.expected_files(prefix) if prefix else ([], [])
     verdict = verify(prefix, files)
     return {
-        "intact": not verdict.problems and not unusable,
+        "intact": bool(prefix) and not verdict.problems and not unusable,
         "hashed_files": verdict.hashed,
         "hashed_bytes": verdict.size,
         "present_files": verdict.seen,
