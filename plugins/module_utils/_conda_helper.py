@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The part that runs under the conda installation's own interpreter and asks conda itself.
 
-Usage: PREFIX/bin/python -I helper.py REQUEST.json RESULT.json
+Usage: PREFIX/bin/python -s helper.py REQUEST.json RESULT.json
 
 It imports nothing of this collection, and conda only when it runs. What it uses of conda exists from 24.7 to 26.x:
 `conda.api.Solver.solve_for_diff`, `PrefixSetup` and `UnlinkLinkTransaction` (as conda-build and others use them), and

@@ -152,7 +152,9 @@ def _run_helper(
     answer = os.path.join(scratch, "result.json")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(answer)
-    done = run([conda.python, "-I", program, asked, answer], environment)
+    # conda walks sets. With one seed its choice among equals and its explanations are the same in each run, in check mode and on
+    # each host. -I would ignore the seed; the environment is clean already, and -s leaves the user's own packages out.
+    done = run([conda.python, "-s", program, asked, answer], {**environment, "PYTHONHASHSEED": "0"})
     result = _read(answer)
     if result is None or done.code != 0:
         raise CondaEnvError(
