@@ -58,7 +58,8 @@ def down() -> None:
     containers = docker("ps", "--all", "--quiet", "--filter", f"label={images.OWNER_LABEL}").split()
     if containers:
         docker("rm", "--force", "--volumes", *containers, timeout=120)
-    networks = docker("network", "ls", "--quiet", "--filter", f"label={images.OWNER_LABEL}").split()
+    # By its name: Molecule makes the network, without our label, when a scenario is run before the test bed is up.
+    networks = docker("network", "ls", "--quiet", "--filter", f"name=^{NETWORK}$").split()
     if networks:
         docker("network", "rm", *networks)
     say(f"removed {len(containers)} container(s) and {len(networks)} network(s); images and .cache/ are kept")
