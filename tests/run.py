@@ -26,6 +26,8 @@ WORKERS = int(os.environ.get("TEST_WORKERS", "2"))
 # A hanging stage must end as a failure, with its log, before CI's own limit.
 STAGE_LIMIT_SECONDS = 1800
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# How ansible, molecule and pytest begin a line that says what failed.
+CAUSE = re.compile(r"\[ERROR\]|CRITICAL|fatal: |\bmsg: |^[│\s]*(?:E  |FAILED |ERROR )")
 # pytest's last line, also inside the frame that molecule draws around it.
 PYTEST_SUMMARY = re.compile(r"^[=│\s]*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 
@@ -122,8 +124,10 @@ def show(outcome: Outcome) -> None:
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     print(f"  {word:<6} {outcome.stage.name:<28} {outcome.seconds:7.1f} s  {outcome.passed:4d} passed{skipped}", flush=True)
     if outcome.failed:
-        lines = outcome.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        print(f"--- the end of {outcome.log.relative_to(ROOT)}", *lines[-80:], "---", sep="\n", flush=True)
+        lines = COLOUR.sub("", outcome.log.read_text(encoding="utf-8", errors="replace")).splitlines()
+        # What ends a log is often the cleaning up; what went wrong stands where the word is.
+        causes = [line for line in lines if CAUSE.search(line)]
+        print(f"--- from {outcome.log.relative_to(ROOT)}", *causes[-20:], "--- its end", *lines[-60:], "---", sep="\n", flush=True)
 
 
 def run_all(jobs: Iterable[Stage], workers: int) -> list[Outcome]:
