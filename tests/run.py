@@ -127,7 +127,9 @@ def show(outcome: Outcome) -> None:
         lines = COLOUR.sub("", outcome.log.read_text(encoding="utf-8", errors="replace")).splitlines()
         # What ends a log is often the cleaning up; what went wrong stands where the word is.
         causes = [line for line in lines if CAUSE.search(line)]
-        print(f"--- from {outcome.log.relative_to(ROOT)}", *causes[-20:], "--- its end", *lines[-60:], "---", sep="\n", flush=True)
+        print(
+            f"--- from {outcome.log.relative_to(ROOT)}", *causes[-20:], "--- its end", *lines[-60:], "---", sep="\n", flush=True
+        )
 
 
 def run_all(jobs: Iterable[Stage], workers: int) -> list[Outcome]:
