@@ -261,7 +261,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _conda_build, _conda_generations, _conda_pip, _conda_state
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_generations import Found, Layout
-from ..module_utils._conda_lock import exclusive, lock_file, writable_home
+from ..module_utils._conda_mutex import exclusive, lock_file, writable_home
 from ..module_utils._conda_plan import Actual, Plan, as_lines, reasons
 from ..module_utils._conda_process import clean_environment, runner
 from ..module_utils._conda_records import conda_packages, pip_packages

@@ -109,7 +109,7 @@ from ansible.module_utils.urls import open_url
 
 from ..module_utils import _conda_installation as installation
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
-from ..module_utils._conda_lock import exclusive, lock_file
+from ..module_utils._conda_mutex import exclusive, lock_file
 from ..module_utils._conda_process import clean_environment, runner
 
 _ATTEMPTS = 3
