@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         name = str(arguments.get("name") or arguments.get("prefix") or "?")
         try:
-            if arguments.get("src") and arguments.get("definition") is None and arguments.get("state") != "absent":
+            if arguments.get("src") and arguments.get("definition") is None and arguments.get("state", "present") == "present":
                 found = Path(self._find_needle("files", str(arguments.pop("src"))))
                 arguments["definition"] = read_definition(found)
                 folder = found.parent

@@ -44,7 +44,7 @@ _value:
 
 
 def conda_kernels(results: list[Mapping[str, t.Any]], kernels: bool = True) -> list[dict[str, t.Any]]:
-    """Environments that are present and wanted as kernels, with what is planned for them."""
+    """Environments that are there and wanted as kernels, with what is planned for them."""
     return [
         {
             "name": result["item"]["name"],
@@ -53,7 +53,7 @@ def conda_kernels(results: list[Mapping[str, t.Any]], kernels: bool = True) -> l
             "plan": {key: result["plan"][key] for key in ("install", "remove")},
         }
         for result in results
-        if result["item"].get("state", "present") == "present" and result["item"].get("kernel", kernels)
+        if result["item"].get("state", "present") != "absent" and result["item"].get("kernel", kernels)
     ]
 
 

@@ -19,6 +19,7 @@ import enum
 import os
 import re
 import shutil
+import time
 import typing as t
 
 from ._conda_errors import CondaEnvError
@@ -115,6 +116,8 @@ def switch(layout: Layout, generation: str) -> str | None:
     """Point the link at a generation, atomically. Returns where a directory went that stood there; it is never removed."""
     target = os.path.join(FOLDER, os.path.basename(generation))
     temporary = os.path.join(layout.folder, f".link-{layout.name}")
+    for path in (layout.current(), generation):
+        _note_use(path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     os.symlink(target, temporary)
@@ -130,6 +133,19 @@ def switch(layout: Layout, generation: str) -> str | None:
         os.replace(temporary, layout.link)
     sync_folder(os.path.dirname(layout.link))
     return kept
+
+
+def _note_use(generation: str | None) -> None:
+    """The time of the state file says when people last had a generation: that decides which former ones are kept."""
+    if generation is not None:
+        now = time.time_ns()  # finer than the time that the kernel would write
+        with contextlib.suppress(OSError):
+            os.utime(os.path.join(generation, STATE_FILE), ns=(now, now), follow_symlinks=False)
+
+
+def left(generation: str) -> int:
+    """When people last had a finished generation (ns). Raises OSError for one that was never finished."""
+    return os.lstat(os.path.join(generation, STATE_FILE)).st_mtime_ns
 
 
 def exchange(first: str, second: str) -> bool:
@@ -152,14 +168,14 @@ def sync_folder(path: str) -> None:
 
 
 def superseded(layout: Layout, keep: int) -> list[str]:
-    """Generations to remove: those never finished, and finished ones but the newest `keep` beside the current one."""
+    """Generations to remove: those never finished, and finished ones but the `keep` that people had last."""
     current = layout.current()
     finished, unfinished = [], []
     for path in layout.generations():
         if path == current or ".adopted." in os.path.basename(path):
             continue
         try:
-            finished.append((os.stat(os.path.join(path, STATE_FILE)).st_mtime_ns, path))
+            finished.append((left(path), path))
         except OSError:
             unfinished.append(path)
     return unfinished + [path for _time, path in sorted(finished, reverse=True)[keep:]]

@@ -111,20 +111,6 @@ def drift(prefix: str, state: _conda_state.State) -> list[str]:
     return [mask(line) for line in changes(actual, state)] or ["records of conda or pip were changed by hand"]
 
 
-def frozen(prefix: str) -> dict[str, t.Any]:
-    """conda's marker that makes it refuse changes (conda 25.5 and later), and the message it shows."""
-    path = os.path.join(prefix, "conda-meta", "frozen")
-    if not os.path.lexists(path):
-        return {"frozen": False, "message": ""}
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        content = None
-    message = content.get("message") if isinstance(content, dict) else None
-    return {"frozen": True, "message": mask(str(message or ""))}
-
-
 def created(prefix: str) -> datetime.datetime | None:
     """When an environment was created (UTC): conda's own note, else the first entry of its history, else that file's time."""
     meta = os.path.join(prefix, "conda-meta")

@@ -16,13 +16,17 @@ from ._conda_state import State
 
 @dataclasses.dataclass(frozen=True)
 class Actual:
-    """What was read from the host. `state` is None where this module did not build what it found."""
+    """What was read from the host. `state` is None where this module did not build what it found.
+
+    `frozen` is the message of conda's marker, None without one.
+    """
 
     exists: bool = False
     state: State | None = None
     conda: tuple[Package, ...] = ()
     pip: tuple[Package, ...] = ()
     unreadable: str = ""
+    frozen: str | None = None
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""
@@ -33,12 +37,17 @@ class Actual:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """`action` is none, create, replace or remove; `reasons` say why, the other fields what."""
+    """`action` is none, create, replace, adjust, roll back or remove; `reasons` say why, `before` and `after` what.
+
+    The settings are lines for the diff that are no packages.
+    """
 
     action: str = "none"
     reasons: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    settings_before: tuple[str, ...] = ()
+    settings_after: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -55,7 +64,8 @@ class Plan:
 
     def diff(self, header: str) -> dict[str, str]:
         """For `--diff`."""
-        before, after = ("".join(f"{line}\n" for line in lines) for lines in (self.before, self.after))
+        sides = ((*self.settings_before, *self.before), (*self.settings_after, *self.after))
+        before, after = ("".join(f"{line}\n" for line in lines) for lines in sides)
         return {"before": before, "after": after, "before_header": header, "after_header": header}
 
 

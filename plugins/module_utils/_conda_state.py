@@ -16,17 +16,21 @@ import json
 import os
 import typing as t
 
+from ._conda_files import put_file
 from ._conda_records import Package, distribution_files, pip_packages, record_files, site_packages
 
 STATE_FILE = ".conda_env.json"
 FORMAT = 1
-# Beside the records: what was done (history), variables, pins, and the marker of a frozen environment.
-_META_FILES = ("history", "state", "pinned", "frozen")
+# Beside the records: what was done (history), variables and pins. The marker of a frozen environment is compared by itself.
+_META_FILES = ("history", "state", "pinned")
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip."""
+    """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip.
+
+    `rolled_back_from` is the generation that people had before they were sent back to this one.
+    """
 
     prefix: str
     digest: str
@@ -36,6 +40,7 @@ class State:
     site_packages: tuple[str, ...]
     quick: str
     thorough: str
+    rolled_back_from: str = ""
 
 
 def watched(prefix: str, places: t.Iterable[str]) -> list[str]:
@@ -102,13 +107,7 @@ def confirm(state: State) -> State | None:
 
 def write(state: State) -> None:
     """Write the state file: from now on the generation counts as complete."""
-    path = os.path.join(state.prefix, STATE_FILE)
-    content = json.dumps({"format": FORMAT, **dataclasses.asdict(state)})
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)
+    put_file(state.prefix, STATE_FILE, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
 
 
 def load(prefix: str) -> State | None:

@@ -67,8 +67,12 @@ options:
     description:
       - V(present) makes the environment what the specification says.
       - V(absent) removes the environment with all its generations, also one that this module did not make.
+      - V(rolled_back) switches the link back to the generation that people had before the present one, in one step and without
+        conda; O(generation) names another one. It needs one that was kept, see O(keep_generations). A second run changes nothing.
+        The next run with V(present) builds what its specification says, also if that is the one that people were sent back from.
+      - Without a former generation V(rolled_back) goes back to an environment that stood at the path before this module came.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, rolled_back]
     default: present
   conda_root:
     description: Prefix of the conda installation that solves and installs.
@@ -125,6 +129,28 @@ options:
       - Number of former generations to keep. One that a process still runs from is kept in any case, and removed by a later run.
     type: int
     default: 1
+  generation:
+    description:
+      - Name of the generation to go back to, with O(state=rolled_back), as RV(generation) and RV(notes) tell it.
+      - With it an environment that was rolled back can go further back, or forward again.
+    type: str
+    version_added: 0.2.0
+  frozen:
+    description:
+      - Whether people are to be stopped from changing the environment. Writes conda's own marker C(conda-meta/frozen).
+      - conda 25.5 and newer refuse to install, update and remove there and show O(frozen_message). Older ones do not know the
+        marker, and neither pip nor C(conda env create) asks for it; what somebody changed is noticed by the next run in any case.
+      - This module works through it. Only to write or to remove the marker, nothing is built again.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  frozen_message:
+    description: What conda shows to a person who wants to change a frozen environment; say how to request a change.
+    type: str
+    default: >-
+      This environment is managed with Ansible, which undoes changes by hand.
+      To request a change, ask the administrators of this server.
+    version_added: 0.2.0
   lock_timeout:
     description:
       - Seconds to wait for another run that uses the same conda installation.
@@ -166,6 +192,18 @@ EXAMPLES = r"""
         - pip:
             - "lifelines==0.30.0"
 
+- name: Stop people from changing an environment, and tell them what to do instead
+  openlab.research_server.conda_env:
+    name: nlp
+    src: "{{ inventory_dir }}/envs/nlp.yml"
+    frozen: true
+    frozen_message: Edit envs/nlp.yml in the repository 'server' and open a merge request.
+
+- name: Give people the environment back that they had before the last change
+  openlab.research_server.conda_env:
+    name: nlp
+    state: rolled_back
+
 - name: Remove an environment
   openlab.research_server.conda_env:
     name: old-project
@@ -179,7 +217,8 @@ plan:
   type: dict
   contains:
     action:
-      description: V(none), V(create), V(replace) or V(remove).
+      description: >-
+        V(none), V(create), V(replace), V(adjust) (settings of the environment, no packages), V(roll_back) or V(remove).
       type: str
     reasons:
       description: Why the environment was not as it should be.
@@ -236,7 +275,7 @@ kept:
   type: str
   sample: /opt/miniconda3/envs/.generations/nlp.adopted.1
 notes:
-  description: Parts of the specification that have no effect, and defaults that were used.
+  description: Parts of the specification that have no effect, defaults that were used, and generations to go back to.
   returned: success
   type: list
   elements: str
@@ -258,7 +297,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _conda_build, _conda_generations, _conda_pip, _conda_state
+from ..module_utils import _conda_build, _conda_frozen, _conda_generations, _conda_pip, _conda_rollback, _conda_state
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_generations import Found, Layout
 from ..module_utils._conda_mutex import exclusive, lock_file, writable_home
@@ -268,13 +307,18 @@ from ..module_utils._conda_records import conda_packages, pip_packages
 from ..module_utils._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE, Conda, ask
 from ..module_utils._conda_spec import Settings, Specification, check_name, parse
 
+FROZEN_MESSAGE = (
+    "This environment is managed with Ansible, which undoes changes by hand. "
+    "To request a change, ask the administrators of this server."
+)
+
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
     "prefix": {"type": "path"},
     "src": {"type": "path"},
     "definition": {"type": "raw"},
     "pip_files": {"type": "dict"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
     "channels": {"type": "list", "elements": "str", "default": []},
     "channel_alias": {"type": "str"},
@@ -284,6 +328,9 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "smoke": {"type": "list", "elements": "str", "default": []},
     "adopt": {"type": "bool", "default": True},
     "keep_generations": {"type": "int", "default": 1},
+    "generation": {"type": "str"},
+    "frozen": {"type": "bool", "default": False},
+    "frozen_message": {"type": "str", "default": FROZEN_MESSAGE},
     "lock_timeout": {"type": "int", "default": 1800},
     "offline": {"type": "bool", "default": False},
 }
@@ -319,6 +366,7 @@ class Task:
             offline=arguments["offline"],
         )
         self.environment = clean_environment(os.environ, scratch)
+        self.frozen: str | None = mask(arguments["frozen_message"]) if arguments["frozen"] else None
 
     def package_cache(self) -> str:
         """conda writes the URLs of packages into its cache: one that others cannot enter, if they carry credentials."""
@@ -329,8 +377,8 @@ class Task:
 
     def run(self) -> dict[str, t.Any]:
         """Do what the task says; returns the module's result."""
-        wanted = self.absent if self.arguments["state"] == "absent" else self.present
-        return wanted()
+        steps = {"present": self.present, "absent": self.absent, "rolled_back": self.rolled_back}
+        return steps[self.arguments["state"]]()
 
     def lock(self) -> t.Any:
         return exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"])
@@ -344,10 +392,11 @@ class Task:
         generation = self.layout.current() if found is Found.GENERATION else None
         state = _conda_state.load(generation) if generation else None
         confirmed = _conda_state.confirm(state) if state else None
+        frozen = _conda_frozen.read(generation or self.layout.link)
         if confirmed is not None and confirmed.digest == digest:
             if confirmed is not state and not self.check_mode:
                 _conda_state.write(confirmed)
-            return Actual(exists=True, state=confirmed), ()
+            return Actual(exists=True, state=confirmed, frozen=frozen), ()
         drift = state is not None and confirmed is None
         prefix = generation or self.layout.link
         unreadable = ""
@@ -355,7 +404,7 @@ class Task:
             conda = tuple(conda_packages(prefix))
         except CondaEnvError as error:
             unreadable, conda = error.cause, state.conda if state else ()
-        actual = Actual(True, state, conda, tuple(pip_packages(prefix)), unreadable)
+        actual = Actual(True, state, conda, tuple(pip_packages(prefix)), unreadable, frozen)
         return actual, reasons(actual, digest, drift)
 
     def present(self) -> dict[str, t.Any]:
@@ -366,10 +415,11 @@ class Task:
         digest = specification.digest(self.conda.settings)
         actual, why = self.read(digest)
         facts = {"digest": digest, "notes": list(specification.notes)}
-        if not why and not _conda_generations.superseded(self.layout, arguments["keep_generations"]):
-            return self.report(Plan(), **facts)
+        adjusted = Plan() if why else self.adjusted(actual)
+        if not why and not adjusted.changed and not _conda_generations.superseded(self.layout, arguments["keep_generations"]):
+            return self.report(adjusted, **facts)
         if self.check_mode:
-            return self.foresee(specification, actual, why, facts)
+            return self.foresee(specification, actual, why, facts) if why else self.report(adjusted, **facts)
         if why and not self.conda.exists():
             raise CondaEnvError(
                 f"there is no conda installation at {self.conda.root}",
@@ -379,15 +429,13 @@ class Task:
             # Another run may have done it while this one waited.
             actual, why = self.read(digest)
             if not why:
-                return self.report(Plan(), swept=self.sweep(), **facts)
+                return self.report(self.adjust(actual), swept=self.sweep(), **facts)
             return self.replace(specification, actual, why, facts, handle)
 
     def foresee(
         self, specification: Specification, actual: Actual, why: tuple[str, ...], facts: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         """The plan of `replace`, from the same solve, without writing anything."""
-        if not why:
-            return self.report(Plan(), **facts)
         if not self.conda.exists():
             facts["notes"].append(f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution")
             after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
@@ -432,6 +480,7 @@ class Task:
             if os.path.lexists(prefix):
                 _conda_generations.remove(self.layout, [prefix])
             raise
+        _conda_frozen.write(prefix, self.frozen)
         kept = _conda_generations.switch(self.layout, prefix)
         facts["notes"] += [f"pip check: {line}" for line in warnings]
         return self.report(
@@ -443,6 +492,41 @@ class Task:
             **facts,
         )
 
+    def adjusted(self, actual: Actual) -> Plan:
+        """What is to be done to an environment whose packages are right."""
+        reason = _conda_frozen.reason(actual.frozen, self.frozen)
+        before, after = _conda_frozen.line(actual.frozen), _conda_frozen.line(self.frozen)
+        return Plan("adjust", (reason,), settings_before=before, settings_after=after) if reason else Plan()
+
+    def adjust(self, actual: Actual) -> Plan:
+        """Do it. The mutex is held."""
+        plan = self.adjusted(actual)
+        generation = self.layout.current()
+        if plan.changed and generation is not None:
+            _conda_frozen.write(generation, self.frozen)
+        return plan
+
+    def rolled_back(self) -> dict[str, t.Any]:
+        wanted = self.arguments["generation"] or ""
+        step = _conda_rollback.choose(self.layout, wanted)
+        if not step.target or self.check_mode:
+            return self.report(self.back(step), notes=list(step.notes))
+        with self.lock():
+            step = _conda_rollback.choose(self.layout, wanted)
+            plan = self.back(step)
+            if step.target:
+                _conda_rollback.mark(step.target, self.layout.current())
+                _conda_generations.switch(self.layout, step.target)
+        return self.report(plan, notes=list(step.notes))
+
+    def back(self, step: _conda_rollback.Step) -> Plan:
+        """A switch to another generation as a plan."""
+        if not step.target:
+            return Plan()
+        current = self.layout.current()
+        reason = f"the environment is to be {os.path.basename(step.target)} again"
+        return Plan("roll_back", (reason,), contents(current), contents(step.target))
+
     def absent(self) -> dict[str, t.Any]:
         found = self.layout.found()
         if found is Found.OTHER:
@@ -451,12 +535,7 @@ class Task:
         generations = self.layout.generations()
         if found is Found.MISSING and not generations:
             return self.report(Plan())
-        before: tuple[str, ...] = ()
-        if found in (Found.GENERATION, Found.ENVIRONMENT):
-            try:
-                before = tuple(as_lines([*conda_packages(prefix), *pip_packages(prefix)], ()))
-            except CondaEnvError as error:
-                before = (error.cause,)
+        before = contents(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
         plan = Plan("remove", ("the environment is to be absent",), before)
         if not self.check_mode:
             with self.lock():
@@ -464,7 +543,8 @@ class Task:
         return self.report(plan)
 
     def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:
-        return Plan("replace" if actual.exists else "create", why, tuple(actual.lines()), tuple(after))
+        settings = _conda_frozen.line(actual.frozen), _conda_frozen.line(self.frozen)
+        return Plan("replace" if actual.exists else "create", why, tuple(actual.lines()), tuple(after), *settings)
 
     def sweep(self) -> list[str]:
         """Remove generations that nobody needs or uses any more."""
@@ -486,6 +566,16 @@ class Task:
         if plan.changed:
             result["diff"] = plan.diff(self.layout.link)
         return result
+
+
+def contents(prefix: str | None) -> tuple[str, ...]:
+    """Packages in a prefix as lines of a diff."""
+    if prefix is None or not os.path.isdir(prefix):
+        return ()
+    try:
+        return tuple(as_lines([*conda_packages(prefix), *pip_packages(prefix)], ()))
+    except CondaEnvError as error:
+        return (error.cause,)
 
 
 def main() -> None:

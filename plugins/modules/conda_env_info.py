@@ -295,7 +295,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _conda_inventory, _conda_state
+from ..module_utils import _conda_frozen, _conda_inventory, _conda_state
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all
 from ..module_utils._conda_inventory import Place
 from ..module_utils._conda_records import site_packages
@@ -334,7 +334,7 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
     changed = _conda_inventory.drift(prefix, state) if state else []
     created = _conda_inventory.created(prefix) if prefix else None
     used = _conda_inventory.usage(prefix, place.kind == "base") if prefix else _conda_inventory.Usage(0, 0, ())
-    marker = _conda_inventory.frozen(prefix) if prefix else {"frozen": False, "message": ""}
+    frozen = _conda_frozen.read(prefix) if prefix else None
     result: dict[str, t.Any] = {
         "name": place.name,
         "path": place.path,
@@ -344,8 +344,8 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
         "digest": state.digest if state else "",
         "drifted": bool(changed),
         "drift": changed,
-        "frozen": marker["frozen"],
-        "frozen_message": marker["message"],
+        "frozen": frozen is not None,
+        "frozen_message": frozen or "",
         "created": created.strftime("%Y-%m-%dT%H:%M:%SZ") if created else "",
         "age_seconds": max(0, int((now - created).total_seconds())) if created else 0,
         "size_bytes": used.size,

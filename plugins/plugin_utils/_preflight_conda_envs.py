@@ -43,7 +43,7 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
     check_name(name)
     if name in RESERVED:
         raise CondaEnvError(f"the name belongs to the role '{RESERVED[name]}'", "Choose another name.")
-    if item.get("state", "present") == "absent":
+    if item.get("state", "present") != "present":
         return []
     if (item.get("src") is None) == (item.get("definition") is None):
         found = "neither" if item.get("src") is None else "both"
