@@ -14,9 +14,12 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "testbed"))
-from images import OWNER_LABEL, RELEASES, image
-from network import MIRROR_ROOT, MIRROR_URL, NETWORK
-from shell import CACHE, ROOT, TestbedError, docker, run
+from images import RELEASES
+from network import MIRROR_ROOT, MIRROR_URL
+from servers import EMPTY_SYSFS, Server
+from servers import remove as remove_servers
+from servers import start as start_servers
+from shell import CACHE, ROOT, TestbedError, run
 from ssh_tunnel import Login
 
 WORK = CACHE / "demo"
@@ -28,21 +31,10 @@ PEOPLE = ("ops", "ada", "grace")
 PORT = 2222
 RESEARCHER = "ada"
 ENVIRONMENT = "demo"
-EMPTY_SYSFS = "/var/lib/demo-sysfs"
-# What a container needs so that systemd runs in it as it does on a machine; see the images' own notes.
-PRIVILEGES = (
-    *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
-    *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
-    *("--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
-)
 
 
 @dataclass(frozen=True)
-class Host:
-    name: str
-    address: str
-    identity: str
-
+class Host(Server):
     def login(self, user: str, port: int = PORT) -> Login:
         """A login with the person's key that trusts only this host's pinned identity."""
         return Login(self.address, user, key(user), KNOWN_HOSTS, port)
@@ -64,21 +56,9 @@ def make_keys() -> dict[str, str]:
 
 def start(administrator_key: str) -> list[Host]:
     """Two fresh servers; a demo that was there before is replaced."""
-    setup = (ROOT / "tests" / "testbed" / "administrator.sh").read_text(encoding="utf-8")
-    for release in RELEASES:
-        docker("rm", "--force", "--volumes", container(release), check=False)
-        docker(
-            *("run", "--detach", "--name", container(release), "--hostname", container(release), "--label", OWNER_LABEL),
-            *("--network", NETWORK, *PRIVILEGES, image(release)),
-        )
-        # A container sees the machine's PCI bus, and is not the one to drive a GPU that it may find there.
-        docker("exec", container(release), "mkdir", "-p", f"{EMPTY_SYSFS}/bus/pci/devices")
-    hosts = []
-    for release in RELEASES:
-        told = docker("exec", "--env", f"KEY={administrator_key}", container(release), "sh", "-c", setup, timeout=90).splitlines()
-        hosts.append(Host(container(release), told[0], told[1]))
-    KNOWN_HOSTS.write_text("".join(f"{host.address} {host.identity}\n" for host in hosts), encoding="utf-8")
-    return hosts
+    servers = start_servers({container(release): release for release in RELEASES}, administrator_key)
+    KNOWN_HOSTS.write_text("".join(server.known_hosts_line() for server in servers), encoding="utf-8")
+    return [Host(server.name, server.address, server.identity) for server in servers]
 
 
 def container(release: str) -> str:
@@ -132,8 +112,7 @@ def known_hosts() -> list[Host]:
 
 def remove() -> None:
     """Remove the servers and all that `make demo` wrote."""
-    for release in RELEASES:
-        docker("rm", "--force", "--volumes", container(release), check=False)
+    remove_servers([container(release) for release in RELEASES])
     HOSTS_FILE.unlink(missing_ok=True)
     GENERATED.unlink(missing_ok=True)
     shutil.rmtree(WORK, ignore_errors=True)
