@@ -67,6 +67,12 @@ integration: venv  ## Modules against a real conda, without containers
 molecule-%: venv testbed  ## One scenario: make molecule-sshd
 	@$(ENV) molecule test --scenario-name $*
 
+## Benchmarks, each beside its peer
+
+.PHONY: bench-hardening
+bench-hardening: venv testbed  ## ssh-audit, Lynis, and the time of a second run beside 46 tasks that do nothing
+	@$(ENV) python bench/hardening.py
+
 ## Test bed
 
 .PHONY: testbed

@@ -79,7 +79,7 @@ options:
     type: path
     default: /etc/ssh/sshd_config.d/00-research-server.conf
   rsa_bits:
-    description: Size of an RSA host key that is made because there is none or it is shorter than 3072 bits.
+    description: Bits of the RSA host key. One that is shorter, or missing, is made anew.
     type: int
     default: 4096
   moduli_minimum:
@@ -160,7 +160,7 @@ from ..module_utils import _sshd_config
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._networks import with_address
 from ..module_utils._session import Session
-from ..module_utils._ssh_keys import RSA_MINIMUM_BITS, KeyFormatError, parse
+from ..module_utils._ssh_keys import KeyFormatError, parse
 from ..module_utils._sshd_host import MAIN, RUNTIME, current_session, describe, expand, read_file, runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
@@ -424,7 +424,7 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
         managed=sorted(settings),
         allow_groups=[str(group) for group in _as_list(settings.get("AllowGroups"))],
         root_login=str(settings.get("PermitRootLogin", "no")) not in ("no", "False"),
-        missing_keys=[str(name) for name in _as_list(settings.get("HostKey")) if _weak_host_key(str(name))],
+        missing_keys=[str(name) for name in _as_list(settings.get("HostKey")) if _weak_host_key(str(name), params["rsa_bits"])],
     )
 
 
@@ -572,7 +572,7 @@ def _setting(line: _sshd_config.Line) -> str:
     return f"{line.keyword} {line.value}"
 
 
-def _weak_host_key(path: str) -> bool:
+def _weak_host_key(path: str, rsa_bits: int) -> bool:
     public = read_file(f"{path}.pub")
     if public is None or not os.path.exists(path):
         return True
@@ -580,7 +580,7 @@ def _weak_host_key(path: str) -> bool:
         key = parse(public)
     except KeyFormatError:
         return False
-    return key.type == "ssh-rsa" and key.bits < RSA_MINIMUM_BITS
+    return key.type == "ssh-rsa" and key.bits < rsa_bits
 
 
 STATES: dict[str, t.Callable[[AnsibleModule, Host, Transaction], dict[str, t.Any]]] = {

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+# Accounts in sshd_allow_groups.
+MEMBERS = ("alice", "ops")
 DROPIN = "/etc/ssh/sshd_config.d/00-research-server.conf"
 
 
@@ -137,8 +139,8 @@ class TestEffect:
             "kbdinteractiveauthentication": ["no"],
             "authenticationmethods": ["publickey"],
             "allowgroups": ["ssh-users"],
-            "allowtcpforwarding": ["local"],
-            "permitopen": ["localhost:* 127.0.0.1:* [::1]:*"],
+            "allowtcpforwarding": ["local" if user in MEMBERS else "no"],
+            "permitopen": ["localhost:* 127.0.0.1:* [::1]:*" if user in MEMBERS else "none"],
             "hostkey": ["/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_rsa_key"],
             "loglevel": ["VERBOSE"],
             "requiredrsasize": ["3072"],
