@@ -191,9 +191,7 @@ def measure(rounds: int, roles: tuple[str, ...]) -> str:
         tasks = max(tasks, *(max(result.tasks.values()) for result in ours))
         mine, other = (statistics.median(result.seconds for result in runs) for runs in (ours, theirs))
         ratios[release] = mine / other
-        print(
-            f"{release:10} second run {mine:.2f} s, {PEER_TASKS} no-op tasks {other:.2f} s, ratio {mine / other:.2f}, medians of {rounds}"
-        )
+        print(f"{release:10} {mine:.2f} s, {PEER_TASKS} no-op tasks {other:.2f} s: {mine / other:.2f} (medians of {rounds})")
     oldest = next(iter(hosts))
     play(
         "required", "playbooks/site.yml", "-i", str(hosts_file), "--limit", hosts[oldest].name, "-e", "sshd_post_quantum=required"
