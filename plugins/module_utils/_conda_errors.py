@@ -8,7 +8,11 @@ from __future__ import annotations
 import errno
 import re
 import typing as t
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
+
+# Keys and indexes that lead to an item of nested data.
+Path = tuple[t.Union[str, int], ...]
 
 # user:password@ in a URL, conda's /t/<token>/ path, and query parameters that carry credentials. The colon before the slashes
 # is not asked for: some messages of conda lose it.
@@ -71,6 +75,24 @@ class CondaEnvError(Exception):
         if self.way_out:
             lines.append(self.way_out)
         return "\n".join(lines)
+
+
+class SpecificationError(CondaEnvError):
+    """A specification that cannot be used; `path` leads to the item, so that the reader of a file can name its line."""
+
+    def __init__(self, cause: str, way_out: str = "", path: Path = ()) -> None:
+        super().__init__(cause, way_out)
+        self.path = path
+
+
+def kind(value: t.Any) -> str:
+    """What a value of plain data is, in words for people."""
+    if value is None:
+        return "nothing"
+    for found, noun in ((bool, "truth value"), (str, "text"), ((int, float), "number"), (Mapping, "mapping"), (Sequence, "list")):
+        if isinstance(value, found):
+            return noun
+    return type(value).__name__
 
 
 def from_system(error: OSError) -> CondaEnvError:

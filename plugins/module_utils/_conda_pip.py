@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from ._conda_errors import CondaEnvError
 from ._conda_process import Completed, Runner, private_file
 from ._conda_records import Package, distributions
-from ._conda_spec import Specification, nested_file
+from ._conda_requirements import nested_file
+from ._conda_spec import Specification
 
 # pip may replace these for itself: they build packages, nothing that people use depends on the version.
 _TOOLS = ("pip", "setuptools", "wheel")

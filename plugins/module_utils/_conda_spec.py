@@ -13,28 +13,43 @@ import re
 import typing as t
 from collections.abc import Mapping, Sequence
 
-from ._conda_errors import CondaEnvError
-
-Path = tuple[t.Union[str, int], ...]
+from ._conda_errors import CondaEnvError, Path, SpecificationError, kind
+from ._conda_requirements import requirements
 
 KEYS = ("name", "prefix", "channels", "dependencies", "variables")
 # Written to the digest: raise it when the way an environment is built changes, and every environment is built again.
 FORMAT = 1
 
 _WHERE_INSTEAD = "Give an environment.yml: 'channels' and 'dependencies', as conda documents them"
-_NAME = re.compile(r"^(?:[^\s\[]*::)?(?P<name>[A-Za-z0-9_.\-*]+)")
+# Keys that tell a lock file, by the tool that wrote it.
+_LOCK_FILES = {
+    "conda-lock": {"metadata", "package"},
+    "pixi": {"environments", "packages"},
+    "pipenv": {"_meta", "default"},
+}
+# Keys that other tools know, and what to do instead.
+_FOREIGN_KEYS = {
+    "pip": "Write '- pip:' as an item of 'dependencies'.",
+    "package": "The file is a recipe: give an environment.yml.",
+    "packages": "Write conda packages under 'dependencies'.",
+    "platforms": "It is conda-lock's: which platforms there are is decided by the inventory.",
+    "category": "It is conda-lock's: give each category an environment file of its own.",
+    "env_specs": "The file is a project of anaconda-project: give the environment.yml that it was made from.",
+    "includes": "It is conda-devenv's: write what it renders.",
+    "environment": "Write environment variables under 'variables'.",
+}
+# A package in a match spec, after its channel (a name or URL) and conda's old `channel:namespace:`.
+_NAME = re.compile(r"^(?:(?:[^\s\[]*::)|(?:[^\s\[:/]+:[^\s\[:/]*:))?(?P<name>[A-Za-z0-9_.\-*+]+)")
+_ARCHIVE = re.compile(r"(?P<name>[^/\\]+)-[^-/]+-[^-/]+\.(?:conda|tar\.bz2)(?:#[0-9A-Za-z:]+)?$")
+# What a person wrote for pip, or for a program that fills in templates, and conda would take for something else.
+_PIP_SYNTAX = re.compile(r"^-|^[a-z]+\+[a-z]+://|\s@\s|;\s*\w+\s*(?:[<>=!~]=?|in\b)")
+_EXTRAS = re.compile(r"^[^\[=]*\[\s*[A-Za-z0-9_.,\s-]*\]")
+_TEMPLATE = re.compile(r"\{\{|\{%|\$\{|\$[A-Za-z_]")
+# micromamba's selectors; managed hosts are Linux.
+_SELECTOR = re.compile(r"^sel\((?P<platform>[a-z]+)\)$")
+_OURS, _OTHERS = ("linux", "unix"), ("win", "osx")
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-_FILE_OPTION = re.compile(r"^(?P<flag>-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>.+)$")
-_EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s+|=)(?P<target>.+)$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-
-
-class SpecificationError(CondaEnvError):
-    """A specification that cannot be used; `path` leads to the item, so that the reader of a file can name its line."""
-
-    def __init__(self, cause: str, way_out: str = "", path: Path = ()) -> None:
-        super().__init__(cause, way_out)
-        self.path = path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +87,9 @@ class Specification:
 
 
 def package_name(spec: str) -> str:
-    """Name in a match spec such as `conda-forge::numpy>=1.26,<2`; empty for a URL or a pattern."""
-    if "://" in spec:
-        return ""
-    found = _NAME.match(spec.strip())
+    """Name in a match spec such as `conda-forge::numpy>=1.26,<2`, or of a package's URL; empty for a pattern."""
+    spec = re.sub(r"\s#.*", "", spec).strip()
+    found = _ARCHIVE.search(spec) or _NAME.match(spec)
     return found.group("name").lower() if found and "*" not in found.group("name") else ""
 
 
@@ -92,17 +106,6 @@ def check_name(name: str) -> None:
         )
 
 
-def nested_file(line: str) -> tuple[str, str] | None:
-    """(flag, file) of a requirement line such as `-r extra.txt`; None for any other line."""
-    found = _FILE_OPTION.match(line.strip())
-    return (found.group("flag"), _unquote(found.group("file"))) if found else None
-
-
-def _unquote(text: str) -> str:
-    text = re.split(r"\s+#", text, maxsplit=1)[0].strip()
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
-
-
 def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channels: Sequence[str] = ()) -> Specification:
     """Check a specification and bring it into its normal form.
 
@@ -111,16 +114,18 @@ def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channel
     _refuse_other_formats(definition)
     for key in definition:
         if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, n=1)
+            near = difflib.get_close_matches(str(key).lower(), KEYS, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(KEYS)}."
+            hint = _FOREIGN_KEYS.get(str(key), hint)
             raise SpecificationError(f"unknown key '{key}'", hint, (key,))
     notes = tuple(
         f"'{key}: {definition[key]}' in the specification is ignored: the task names the environment"
         for key in ("name", "prefix")
         if definition.get(key) is not None
     )
-    conda, pip = _dependencies(definition.get("dependencies"))
-    own = _strings(definition.get("channels"), "channels")
+    conda, pip, remarks = _dependencies(definition.get("dependencies"))
+    notes += remarks
+    own = _channels(definition.get("channels"))
     declared = tuple(dict.fromkeys(channel for channel in own or tuple(channels) if channel != "nodefaults"))
     if not declared:
         raise SpecificationError(
@@ -145,93 +150,104 @@ def _refuse_other_formats(definition: t.Any) -> None:
     if isinstance(definition, str) and "@EXPLICIT" in definition:
         raise SpecificationError("is an explicit list of packages (@EXPLICIT), not a specification", _WHERE_INSTEAD + ".")
     if not isinstance(definition, Mapping):
-        found = "nothing" if definition is None else f"a {_kind(definition)}"
+        found = "nothing" if definition is None else f"a {kind(definition)}"
         raise SpecificationError(f"found {found}; expected a mapping", _WHERE_INSTEAD + ".")
-    if "package" in definition or ("metadata" in definition and "version" in definition):
-        raise SpecificationError("is a lock file of conda-lock, not a specification", _WHERE_INSTEAD + ".")
-    if "environments" in definition and "packages" in definition:
-        raise SpecificationError("is a lock file of pixi, not a specification", _WHERE_INSTEAD + ".")
+    for tool, keys in _LOCK_FILES.items():
+        if keys <= set(map(str, definition)):
+            raise SpecificationError(f"is a lock file of {tool}, not a specification", _WHERE_INSTEAD + ".")
 
 
-def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Conda's part, pip's part, and notes."""
     if items is None or items == []:
         raise SpecificationError(
             "has no dependencies", "List at least one package under 'dependencies:', for example 'python=3.11'."
         )
     if not isinstance(items, Sequence) or isinstance(items, str):
-        raise SpecificationError(f"found a {_kind(items)}; expected a list", path=("dependencies",))
+        raise SpecificationError(f"found a {kind(items)}; expected a list", path=("dependencies",))
     conda: list[str] = []
     pip: list[str] = []
+    notes: list[str] = []
     for index, item in enumerate(items):
         path: Path = ("dependencies", index)
-        if isinstance(item, str) and item.strip():
-            if item.strip().startswith("@EXPLICIT"):
-                raise SpecificationError("is an explicit list of packages (@EXPLICIT)", _WHERE_INSTEAD + ".", path)
-            conda.append(" ".join(item.split()))
-        elif isinstance(item, Mapping) and list(item) == ["pip"]:
-            pip.extend(_requirements(item["pip"], (*path, "pip")))
-        elif isinstance(item, Mapping):
-            keys = ", ".join(f"'{key}'" for key in item)
-            raise SpecificationError(
-                f"found a mapping with {keys}; expected a package, or 'pip:' with a list of requirements",
-                "Write a package as 'name=version'; a colon followed by a space makes it a mapping.",
-                path,
-            )
+        if isinstance(item, Mapping) and list(item) == ["pip"]:
+            pip.extend(requirements(item["pip"], (*path, "pip")))
+            continue
+        spec = _selected(item, path) if isinstance(item, Mapping) else item
+        if spec is None and isinstance(item, Mapping):
+            notes.append(f"'{next(iter(item))}' in the specification is left out: managed hosts are Linux")
+        elif isinstance(spec, str) and spec.strip():
+            conda.append(" ".join(spec.split()))
+            notes.extend(_check_spec(conda[-1], path))
         else:
-            raise SpecificationError(
-                f"found {item!r} ({_kind(item)}); expected a package such as 'numpy=1.26'", "Quote it.", path
-            )
+            raise SpecificationError(f"found {spec!r} ({kind(spec)}); expected a package such as 'numpy=1.26'", "Quote it.", path)
     if not conda and not pip:
         raise SpecificationError("has no dependencies", "List at least one package under 'dependencies:'.")
-    return tuple(dict.fromkeys(conda)), tuple(pip)
+    return tuple(dict.fromkeys(conda)), tuple(pip), tuple(notes)
 
 
-def _requirements(items: t.Any, path: Path) -> list[str]:
-    if items is None:
-        return []
-    if isinstance(items, str) or not isinstance(items, Sequence):
-        raise SpecificationError(f"found a {_kind(items)}; expected a list of requirements", path=path)
-    lines = []
-    for index, item in enumerate(items):
-        if not isinstance(item, str) or not item.strip():
-            raise SpecificationError(
-                f"found {item!r} ({_kind(item)}); expected a requirement such as 'requests==2.32.3'",
-                "Quote it.",
-                (*path, index),
-            )
-        line = item.strip()
-        if "\n" in line:
-            raise SpecificationError("found several lines; expected one requirement", path=(*path, index))
-        check_local(line, (*path, index))
-        lines.append(line)
-    return lines
+def _selected(item: Mapping[t.Any, t.Any], path: Path) -> t.Any:
+    """What stands under a selector of this platform, None under one of another."""
+    found = _SELECTOR.match(str(next(iter(item)))) if len(item) == 1 else None
+    if found and found.group("platform") in _OURS:
+        return next(iter(item.values())) or ""
+    if found and found.group("platform") in _OTHERS:
+        return None
+    keys = ", ".join(f"'{key}'" for key in item)
+    raise SpecificationError(
+        f"found a mapping with {keys}; expected a package, or 'pip:' with a list of requirements",
+        "Write a package as 'name=version'; a colon followed by a space makes it a mapping.",
+        path,
+    )
 
 
-def check_local(line: str, path: Path = ()) -> None:
-    """Refuse what only exists on the controller: a relative path means nothing on a managed host."""
-    editable = _EDITABLE.match(line)
-    target = _unquote(editable.group("target") if editable else line)
-    if target.startswith("file:") and not target.startswith(("file:///", "file://localhost/")):
-        relative = True
-    else:
-        relative = target.startswith(("./", "../", "~")) or target in (".", "..")
-        relative = relative or (editable is not None and "://" not in target and not target.startswith("/"))
-    if relative:
+def _check_spec(spec: str, path: Path) -> tuple[str, ...]:
+    """Refuse what conda would silently take for something else; notes about what it ignores."""
+    if spec.startswith("@EXPLICIT"):
+        raise SpecificationError("is an explicit list of packages (@EXPLICIT)", _WHERE_INSTEAD + ".", path)
+    if _TEMPLATE.search(spec):
         raise SpecificationError(
-            f"found the local path '{target}'; expected a requirement that exists on the managed host",
-            "Use an absolute path on the managed host, a URL, or a package index.",
+            f"found the template '{spec}'; expected a package such as 'numpy=1.26'",
+            "Fill it in before: conda and this module take the text as it is. 'definition' may hold Ansible's templates.",
             path,
         )
+    if _PIP_SYNTAX.search(re.sub(r"\[.*\]", "", spec)):
+        raise SpecificationError(
+            f"found '{spec}', which is written for pip; expected a package such as 'numpy=1.26'",
+            "Put it under '- pip:' in the dependencies.",
+            path,
+        )
+    if spec.endswith((".conda", ".tar.bz2")) and "://" not in spec and not spec.startswith("/"):
+        raise SpecificationError(
+            f"found the local path '{spec}'; expected a package that exists for the managed host",
+            "Use an absolute path on the managed host, a URL, or a channel.",
+            path,
+        )
+    if _EXTRAS.search(spec):
+        return (f"conda has no extras and ignores the brackets in '{spec}'",)
+    return ()
+
+
+def _channels(items: t.Any) -> tuple[str, ...]:
+    channels = _strings(items, "channels")
+    for index, channel in enumerate(channels):
+        if channel.startswith((".", "~")) or (channel.startswith("file:") and not channel.startswith("file:///")):
+            raise SpecificationError(
+                f"found the local path '{channel}'; expected a channel that the managed host can reach",
+                "Use a name, a URL, or 'file:///' with an absolute path on the managed host.",
+                ("channels", index),
+            )
+    return channels
 
 
 def _strings(items: t.Any, key: str) -> tuple[str, ...]:
     if items is None:
         return ()
     if isinstance(items, str) or not isinstance(items, Sequence):
-        raise SpecificationError(f"found a {_kind(items)}; expected a list of {key}", path=(key,))
+        raise SpecificationError(f"found a {kind(items)}; expected a list of {key}", path=(key,))
     for index, item in enumerate(items):
         if not isinstance(item, str) or not item.strip():
-            raise SpecificationError(f"found {item!r} ({_kind(item)}); expected a string", "Quote it.", (key, index))
+            raise SpecificationError(f"found {item!r} ({kind(item)}); expected a string", "Quote it.", (key, index))
     return tuple(item.strip() for item in items)
 
 
@@ -239,20 +255,11 @@ def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
     if items is None:
         return ()
     if not isinstance(items, Mapping):
-        raise SpecificationError(f"found a {_kind(items)}; expected a mapping of names to values", path=("variables",))
+        raise SpecificationError(f"found a {kind(items)}; expected a mapping of names to values", path=("variables",))
     for name, value in items.items():
         path: Path = ("variables", name)
         if not isinstance(name, str) or not _VARIABLE.match(name):
             raise SpecificationError(f"found the variable name {name!r}; expected letters, digits and '_'", path=path)
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-            raise SpecificationError(f"found {value!r} ({_kind(value)}); expected text", "Quote it.", path)
+            raise SpecificationError(f"found {value!r} ({kind(value)}); expected text", "Quote it.", path)
     return tuple(sorted((name, str(value)) for name, value in items.items()))
-
-
-def _kind(value: t.Any) -> str:
-    if value is None:
-        return "nothing"
-    for kind, noun in ((bool, "truth value"), (str, "text"), ((int, float), "number"), (Mapping, "mapping"), (Sequence, "list")):
-        if isinstance(value, kind):
-            return noun
-    return type(value).__name__

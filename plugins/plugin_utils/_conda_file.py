@@ -5,17 +5,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from ..module_utils._conda_errors import CondaEnvError
-from ..module_utils._conda_spec import Path as ItemPath
-from ..module_utils._conda_spec import SpecificationError, check_local, nested_file, parse
+from ..module_utils._conda_errors import CondaEnvError, SpecificationError
+from ..module_utils._conda_errors import Path as ItemPath
+from ..module_utils._conda_requirements import check_local, nested_file
+from ..module_utils._conda_spec import parse
 
 # Only a depth that no sane set of files has: the loop over files that name each other must end.
 _MOST_FILES = 100
+_TABLE = re.compile(r"\[{1,2}[\w.\"'-]+\]{1,2}\s*(?:#.*)?$")
+_VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
+_NOT_A_TEMPLATE = (
+    "The file is not a template. Fill it in before, or give it as 'definition', for example with"
+    " \"{{ lookup('ansible.builtin.template', 'environment.yml.j2') | from_yaml }}\"."
+)
 
 
 def read_definition(path: Path) -> dict[str, t.Any]:
@@ -24,24 +34,27 @@ def read_definition(path: Path) -> dict[str, t.Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CondaEnvError(f"{path} cannot be read: {error}", "Give a text file in UTF-8.") from None
-    if text.lstrip().startswith("@EXPLICIT") or "\n@EXPLICIT" in text:
-        raise CondaEnvError(
-            f"{path} is an explicit list of packages (@EXPLICIT), not a specification",
-            "Give an environment.yml: 'channels' and 'dependencies', as conda documents them.",
-        )
+    _refuse_other_formats(text, path)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_duplicates(node, path)
+        _refuse_duplicates(node, path, set())
         definition = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
+        found = text.splitlines()[line - 1] if line <= len(text.splitlines()) else ""
         raise CondaEnvError(
             f"{path}, line {line}: invalid YAML: {error.problem}",
-            "Correct the file; a value with ': ', '#' or a leading '*', '&', '@', '%' needs quotes.",
+            _NOT_A_TEMPLATE
+            if "{{" in found or "{%" in found
+            else "Correct the file; a value with ': ', '#' or a leading '*', '&', '@', '%' needs quotes.",
         ) from None
+    except RecursionError:
+        raise CondaEnvError(f"{path}: invalid YAML: nested too deeply", "Correct the file.") from None
     except (yaml.YAMLError, ValueError) as error:
         raise CondaEnvError(f"{path}: invalid YAML: {error}", "Correct the file.") from None
     try:
+        definition = _with_variables(definition)
+        _refuse_lost_digits(node)
         # Channels may come from the task; the module asks for them again.
         parse(definition, channels=("declared-by-the-task",))
     except SpecificationError as error:
@@ -50,8 +63,57 @@ def read_definition(path: Path) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", definition)
 
 
-def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:
-    """YAML forbids a key twice; the parser would silently take the last."""
+def _refuse_other_formats(text: str, path: Path) -> None:
+    """Name what is often given in place of an environment file, and is no YAML."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if "@EXPLICIT" in (line.strip() for line in lines):
+        kind = "an explicit list of packages (@EXPLICIT)"
+    elif path.suffix == ".toml" or (lines and _TABLE.match(lines[0])):
+        kind = "a TOML file, such as those of pixi, poetry and uv"
+    else:
+        return
+    raise CondaEnvError(
+        f"{path} is {kind}, not a specification",
+        "Give an environment.yml: 'channels' and 'dependencies', as conda documents them.",
+    )
+
+
+def _with_variables(definition: t.Any) -> t.Any:
+    """Fill in environment variables in channels, as conda does: it is how tokens stay out of files."""
+    channels = definition.get("channels") if isinstance(definition, Mapping) else None
+    if not isinstance(channels, list):
+        return definition
+    for index, item in enumerate(channels):
+        names = _VARIABLE.findall(item) if isinstance(item, str) else ()
+        for name in (name for name in names if name.strip("${}") not in os.environ):
+            raise SpecificationError(
+                f"found the variable {name} in a channel; it is not set where Ansible runs",
+                "Set it there. A dollar sign that belongs to a password is written '%24'.",
+                ("channels", index),
+            )
+    return {**definition, "channels": [os.path.expandvars(item) if isinstance(item, str) else item for item in channels]}
+
+
+def _refuse_lost_digits(node: yaml.Node | None) -> None:
+    """YAML takes 1.10 for the number 1.1; what a variable is set to must be what the file says."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if key.value != "variables" or not isinstance(value, yaml.MappingNode):
+            continue
+        for name, item in value.value:
+            number = yaml.safe_load(yaml.serialize(item)) if item.tag.endswith((":float", ":int")) else None
+            if number is not None and str(number) != item.value:
+                raise SpecificationError(
+                    f"found {item.value}, which YAML takes for the number {number}", "Quote it.", ("variables", name.value)
+                )
+
+
+def _refuse_duplicates(node: yaml.Node | None, path: Path, done: set[int]) -> None:
+    """YAML forbids a key twice; the parser would silently take the last. Aliases lead to the same node, even into itself."""
+    if id(node) in done:
+        return
+    done.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
@@ -62,10 +124,10 @@ def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:
                     "Join the two.",
                 )
             seen[str(key.value)] = line
-            _refuse_duplicates(value, path)
+            _refuse_duplicates(value, path, done)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_duplicates(item, path)
+            _refuse_duplicates(item, path, done)
 
 
 def _line(node: yaml.Node | None, path: ItemPath) -> str:
@@ -113,7 +175,7 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
         if len(files) >= _MOST_FILES:
             raise CondaEnvError(f"the pip section names more than {_MOST_FILES} files", "Join them.")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise CondaEnvError(
                 f"the pip section names '{nested[1]}', which cannot be read: {error}", f"Expected the file {path}."
