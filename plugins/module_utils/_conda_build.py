@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import stat
@@ -12,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 from . import _conda_pip, _conda_state
 from ._conda_errors import CondaEnvError, mask
+from ._conda_extras import NO_EXTRAS, Extras
 from ._conda_process import Runner
-from ._conda_records import conda_packages
+from ._conda_records import conda_packages, pip_packages
 from ._conda_solver import Conda, Solution, ask
 from ._conda_spec import Specification
 
@@ -30,14 +32,21 @@ def build(
     run: Runner,
     environment: Mapping[str, str],
     scratch: str,
+    extras: Extras = NO_EXTRAS,
 ) -> tuple[Solution, _conda_state.State, list[str]]:
     """Fill an unused prefix. Returns conda's answer, the state and warnings. On any error the prefix stays unfinished."""
     os.makedirs(os.path.dirname(prefix), mode=0o755, exist_ok=True)
-    solution = ask(conda, specification, prefix, run=run, environment=environment, scratch=scratch, install=True)
+    solution = ask(
+        conda, specification, prefix, run=run, environment=environment, scratch=scratch, install=True, keep=extras.conda
+    )
     inside = {**environment, "PATH": f"{prefix}/bin:{environment.get('PATH', os.defpath)}", "CONDA_PREFIX": prefix}
     warnings = _conda_pip.problems(prefix, run, inside)
     if specification.pip:
         _conda_pip.install(specification, prefix, run=run, environment=inside, scratch=scratch, offline=conda.offline)
+    by_specification = set(pip_packages(prefix))
+    if extras.pip:
+        _conda_pip.keep(specification, extras, prefix, run=run, environment=inside, scratch=scratch, offline=conda.offline)
+    if specification.pip or extras.pip:
         broken = [line for line in _conda_pip.problems(prefix, run, inside) if line not in warnings]
         if broken:
             raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
@@ -46,7 +55,10 @@ def build(
     tidy_permissions(prefix)
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
     os.sync()
-    state = _conda_state.take(prefix, digest, solution.packages, map(mask, specification.pip))
+    requirements = [mask(line) for line in (*specification.pip, *extras.pip)]
+    state = _conda_state.take(prefix, digest, solution.packages, requirements)
+    kept = {*solution.kept, *(item.name for item in state.pip if item not in by_specification)}
+    state = dataclasses.replace(state, kept=tuple(sorted(kept)))
     _conda_state.write(state)
     return solution, state, warnings
 

@@ -69,16 +69,56 @@ def configure(request: dict[str, t.Any]) -> t.Any:
     return context
 
 
-def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any]]:
-    """(match specs, records to link in order) for a prefix that is empty."""
+class CannotKeepError(Exception):
+    """What should be kept does not go with the specification. `errors` is what conda says."""
+
+    def __init__(self, names: list[str], error: BaseException) -> None:
+        super().__init__(str(error))
+        self.names = names
+        self.errors = [error]
+
+
+def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[str]]:
+    """(match specs, records to link in order, names of those beyond the specification) for a prefix that is empty."""
     from conda.api import Solver
     from conda.models.channel import Channel
     from conda.models.match_spec import MatchSpec
 
+    def ask(specs: list[t.Any], channels: list[t.Any]) -> list[t.Any]:
+        solver = Solver(request["prefix"], channels, context.subdirs, specs_to_add=specs)
+        _unlink, link = solver.solve_for_diff()
+        return list(link)
+
     specs = [MatchSpec(spec) for spec in request["specs"]]
-    solver = Solver(request["prefix"], [Channel(channel) for channel in request["channels"]], context.subdirs, specs_to_add=specs)
-    _unlink, link = solver.solve_for_diff()
-    return specs, list(link)
+    channels = [Channel(channel) for channel in request["channels"]]
+    records = ask(specs, channels)
+    needed = {record.name for record in records}
+    keep = [item for item in request["keep"] if item["name"] not in needed]
+    if not keep:
+        return specs, records, []
+    declared = {url for channel in channels for url in channel.base_urls}
+    # A package that came from elsewhere can only be kept from there; what the specification asks for is looked up here first.
+    beyond = [Channel(url) for url in dict.fromkeys(item["channel"] for item in keep) if url not in declared]
+    wanted = [
+        MatchSpec(name=item["name"], version=f"=={item['version']}", build=item["build"], channel=item["channel"])
+        for item in keep
+    ]
+    try:
+        records = ask([*specs, *wanted], [*channels, *beyond])
+    except Exception as error:
+        raise CannotKeepError(blame(keep, wanted, lambda spec: ask([*specs, spec], [*channels, *beyond])), error) from error
+    return [*specs, *wanted], records, sorted({record.name for record in records} - needed)
+
+
+def blame(keep: list[t.Any], wanted: list[t.Any], ask: t.Callable[[t.Any], t.Any]) -> list[str]:
+    """Those that cannot be kept even alone; all, if each of them could be."""
+    found = []
+    for item, spec in zip(keep, wanted):
+        try:
+            ask(spec)
+        except Exception:
+            found.append(f"{item['name']} {item['version']} {item['build']}")
+    return found or [f"{item['name']} {item['version']} {item['build']}" for item in keep]
 
 
 def forget_extracted(pkgs_dirs: list[str], records: list[t.Any]) -> None:
@@ -118,7 +158,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     import conda
 
     context = configure(request)
-    specs, records = solve(request, context)
+    specs, records, kept = solve(request, context)
     if request["install"]:
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)
@@ -128,7 +168,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     plain = [
         {**{field: str(record.get(field) or "") for field in RECORD_FIELDS}, "channel": str(record.channel)} for record in records
     ]
-    return {"conda_version": conda.__version__, "packages": plain}
+    return {"conda_version": conda.__version__, "packages": plain, "kept": kept}
 
 
 def describe(error: BaseException) -> dict[str, t.Any]:
@@ -136,7 +176,7 @@ def describe(error: BaseException) -> dict[str, t.Any]:
     parts = list(getattr(error, "errors", ()) or ())
     text = "\n".join(str(part) for part in parts) if parts else str(error)
     types = [cls.__name__ for item in (error, *parts) for cls in type(item).__mro__]
-    return {"types": list(dict.fromkeys(types)), "text": text or repr(error)}
+    return {"types": list(dict.fromkeys(types)), "text": text or repr(error), "names": getattr(error, "names", [])}
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from . import _conda_state
 from ._conda_errors import CondaEnvError, mask
+from ._conda_extras import shadows
 from ._conda_generations import FOLDER, Found, Layout
 from ._conda_plan import Actual, changes
 from ._conda_records import (
@@ -105,7 +106,8 @@ def drift(prefix: str, state: _conda_state.State) -> list[str]:
     if _conda_state.confirm(state) is not None:
         return []
     try:
-        actual = Actual(True, state, tuple(conda_packages(prefix)), tuple(pip_packages(prefix)))
+        pip = tuple(pip_packages(prefix))
+        actual = Actual(True, state, tuple(conda_packages(prefix)), pip, shadows=shadows(prefix, pip))
     except CondaEnvError as error:
         actual = Actual(True, state, unreadable=error.cause)
     return [mask(line) for line in changes(actual, state)] or ["records of conda or pip were changed by hand"]

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
 
 from ._conda_errors import CondaEnvError
+from ._conda_extras import Extras, index_options
 from ._conda_process import Completed, Runner, private_file
 from ._conda_records import Package, distributions
 from ._conda_requirements import nested_file
@@ -83,6 +85,29 @@ def install(
             "Ask conda for the version that pip needs, or take the package out of the conda dependencies.",
             done.output,
         )
+
+
+def keep(
+    specification: Specification,
+    extras: Extras,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    offline: bool,
+) -> None:
+    """Install what people had added with pip, with everything that is there already held in place."""
+    lines = (*index_options(specification), *extras.pip)
+    asked = dataclasses.replace(specification, pip=lines, pip_files=())
+    try:
+        install(asked, prefix, run=run, environment=environment, scratch=scratch, offline=offline)
+    except CondaEnvError as error:
+        raise CondaEnvError(
+            f"what 'prune: false' keeps cannot be installed ({', '.join(extras.pip)}): {error.cause}",
+            "Remove it from the environment ('pip uninstall'), or set 'prune: true'. The environment has not been touched.",
+            error.raw,
+        ) from None
 
 
 def problems(prefix: str, run: Runner, environment: Mapping[str, str]) -> list[str]:

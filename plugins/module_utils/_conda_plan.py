@@ -15,6 +15,17 @@ from ._conda_state import State
 
 
 @dataclasses.dataclass(frozen=True)
+class Shadow:
+    """A distribution that pip installed over the same one of conda."""
+
+    pip: Package
+    conda: Package
+
+    def line(self) -> str:
+        return f"pip package {self.pip.name} {self.pip.version} shadows conda package {self.conda.name} {self.conda.version}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Actual:
     """What was read from the host. `state` is None where this module did not build what it found.
 
@@ -27,6 +38,7 @@ class Actual:
     pip: tuple[Package, ...] = ()
     unreadable: str = ""
     frozen: str | None = None
+    shadows: tuple[Shadow, ...] = ()
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""
@@ -74,15 +86,17 @@ def as_lines(packages: t.Iterable[Package], requirements: Sequence[str]) -> list
     return [package.line() for package in sorted(set(packages))] + [f"pip: {mask(line)}" for line in requirements]
 
 
-def reasons(actual: Actual, digest: str, drift: bool) -> tuple[str, ...]:
+def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tuple[str, ...]:
     """Why the environment is not what its specification says; empty if it is."""
     if not actual.exists:
         return ("the environment does not exist",)
     if actual.state is None:
-        return ("it was not built by this module, or was never finished",)
+        return ("it was not built by this module, or was never finished", *(shadow.line() for shadow in actual.shadows))
     found: list[str] = []
     if actual.state.digest != digest:
         found.append("the specification has changed")
+    if prune and actual.state.kept:
+        found.append("packages beyond the specification were kept: " + ", ".join(actual.state.kept))
     if drift:
         found.extend(changes(actual, actual.state) or ["records of conda or pip were changed by hand"])
     return tuple(found)
@@ -92,8 +106,9 @@ def changes(actual: Actual, state: State) -> list[str]:
     """Name what was changed by hand since the environment was built."""
     if actual.unreadable:
         return [actual.unreadable]
-    found = []
+    found = [shadow.line() for shadow in actual.shadows if shadow.pip not in state.pip]
+    told = {shadow.pip for shadow in actual.shadows}
     for installer, then, now in (("conda", state.conda, actual.conda), ("pip", state.pip, actual.pip)):
         found += [f"{installer} package {item.line()} is missing" for item in then if item not in now]
-        found += [f"{installer} package {item.line()} was added" for item in now if item not in then]
+        found += [f"{installer} package {item.line()} was added" for item in now if item not in (*then, *told)]
     return found

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from . import _conda_helper
 from ._conda_errors import CondaEnvError
@@ -69,6 +69,7 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Run as the owner of the conda installation ('become: true').",
     ),
 )
+_KEEPING = "CannotKeepError"
 _LONGEST = 1500
 # A file in the package cache is not what its package says.
 _ALTERED = {"SafetyError", "CondaVerificationError"}
@@ -101,6 +102,7 @@ class Solution:
 
     packages: tuple[Package, ...]
     conda_version: str
+    kept: tuple[str, ...] = ()
 
 
 def ask(
@@ -112,8 +114,12 @@ def ask(
     environment: Mapping[str, str],
     scratch: str,
     install: bool,
+    keep: Sequence[Package] = (),
 ) -> Solution:
-    """Solve for an empty prefix and, if told so, install into it. Without `install` nothing outside `scratch` is written."""
+    """Solve for an empty prefix and, if told so, install into it. Without `install` nothing outside `scratch` is written.
+
+    `keep` are packages that stay if the specification does not decide about them.
+    """
     request: dict[str, t.Any] = {
         "specs": list(specification.conda),
         "channels": list(specification.channels),
@@ -127,6 +133,7 @@ def ask(
         "envs_dir": os.path.dirname(prefix),
         "pkgs_dirs": [conda.pkgs_dir if install else os.path.join(scratch, "pkgs")],
         "install": install,
+        "keep": [dataclasses.asdict(package) for package in keep],
         "extract_again": False,
         "scratch": scratch,
     }
@@ -140,7 +147,8 @@ def ask(
         result, output = _run_helper(conda, {**request, "extract_again": True}, run, variables, scratch)
     if "error" in result:
         raise explain(result["error"], output)
-    return Solution(tuple(sorted(package_of(item) for item in result["packages"])), str(result["conda_version"]))
+    packages = tuple(sorted(package_of(item) for item in result["packages"]))
+    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]))
 
 
 def _run_helper(
@@ -170,6 +178,13 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
     types, text = set(error["types"]), " ".join(str(error["text"]).split("\n")).strip()
     short = text if len(text) <= _LONGEST else text[:_LONGEST] + " [...]"
     short = " ".join(short.split())
+    if _KEEPING in types:
+        kept = ", ".join(error["names"])
+        return CondaEnvError(
+            f"what 'prune: false' keeps does not go with the specification ({kept}): {short}",
+            "Remove it from the environment, or set 'prune: true'. The environment has not been touched.",
+            f"{error['text']}\n{raw}",
+        )
     for names, cause, way_out in _EXPLANATIONS:
         if types.intersection(names):
             return CondaEnvError(cause.format(text=short), way_out, f"{error['text']}\n{raw}")

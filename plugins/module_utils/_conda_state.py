@@ -29,6 +29,7 @@ _META_FILES = ("history", "state", "pinned")
 class State:
     """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip.
 
+    `settings` is a fingerprint of variables and pins alone, `kept` names packages that are there beyond the specification, and
     `rolled_back_from` is the generation that people had before they were sent back to this one.
     """
 
@@ -40,6 +41,8 @@ class State:
     site_packages: tuple[str, ...]
     quick: str
     thorough: str
+    settings: str = ""
+    kept: tuple[str, ...] = ()
     rolled_back_from: str = ""
 
 
@@ -76,6 +79,18 @@ def thorough_fingerprint(prefix: str, places: t.Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def settings(prefix: str) -> str:
+    """Digest of the variables and pins of an environment."""
+    digest = hashlib.sha256()
+    for name in ("state", "pinned"):
+        try:
+            with open(os.path.join(prefix, "conda-meta", name), "rb") as file:
+                digest.update(hashlib.sha256(file.read()).digest())
+        except OSError:
+            digest.update(b"-")
+    return digest.hexdigest()
+
+
 def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.Iterable[str]) -> State:
     """State of a prefix as it is now."""
     places = site_packages(prefix)
@@ -88,6 +103,7 @@ def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.I
         site_packages=tuple(places),
         quick=quick_fingerprint(prefix, places),
         thorough=thorough_fingerprint(prefix, places),
+        settings=settings(prefix),
     )
 
 
@@ -119,8 +135,8 @@ def load(prefix: str) -> State | None:
             return None
         for key in ("conda", "pip"):
             content[key] = tuple(Package(**item) for item in content[key])
-        for key in ("requirements", "site_packages"):
-            content[key] = tuple(content[key])
+        for key in ("requirements", "site_packages", "kept"):
+            content[key] = tuple(content.get(key, ()))
         return State(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

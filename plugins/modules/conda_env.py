@@ -124,6 +124,16 @@ options:
       - A directory that is not a conda environment is always refused.
     type: bool
     default: true
+  prune:
+    description:
+      - Whether packages go that nothing in the specification needs.
+      - V(false) keeps what people added with conda or pip to what the specification says. A new generation is built from both,
+        with precisely the version and build that people have; what does not go with the specification is an error that names it.
+      - What people add or remove beside the specification is no change then. Packages of a former specification stay, too.
+      - A package of pip over the same one of conda is never kept.
+    type: bool
+    default: true
+    version_added: 0.2.0
   keep_generations:
     description:
       - Number of former generations to keep. One that a process still runs from is kept in any case, and removed by a later run.
@@ -292,12 +302,21 @@ stderr:
   sample: ""
 """
 
+import dataclasses
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _conda_build, _conda_frozen, _conda_generations, _conda_pip, _conda_rollback, _conda_state
+from ..module_utils import (
+    _conda_build,
+    _conda_extras,
+    _conda_frozen,
+    _conda_generations,
+    _conda_pip,
+    _conda_rollback,
+    _conda_state,
+)
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_generations import Found, Layout
 from ..module_utils._conda_mutex import exclusive, lock_file, writable_home
@@ -327,6 +346,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
     "smoke": {"type": "list", "elements": "str", "default": []},
     "adopt": {"type": "bool", "default": True},
+    "prune": {"type": "bool", "default": True},
     "keep_generations": {"type": "int", "default": 1},
     "generation": {"type": "str"},
     "frozen": {"type": "bool", "default": False},
@@ -393,7 +413,8 @@ class Task:
         state = _conda_state.load(generation) if generation else None
         confirmed = _conda_state.confirm(state) if state else None
         frozen = _conda_frozen.read(generation or self.layout.link)
-        if confirmed is not None and confirmed.digest == digest:
+        prune = self.arguments["prune"]
+        if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept):
             if confirmed is not state and not self.check_mode:
                 _conda_state.write(confirmed)
             return Actual(exists=True, state=confirmed, frozen=frozen), ()
@@ -404,8 +425,14 @@ class Task:
             conda = tuple(conda_packages(prefix))
         except CondaEnvError as error:
             unreadable, conda = error.cause, state.conda if state else ()
-        actual = Actual(True, state, conda, tuple(pip_packages(prefix)), unreadable, frozen)
-        return actual, reasons(actual, digest, drift)
+        pip = tuple(pip_packages(prefix))
+        actual = Actual(True, state, conda, pip, unreadable, frozen, _conda_extras.shadows(prefix, pip))
+        accepted = None if prune else _conda_extras.tolerated(actual)
+        if accepted is not None:
+            if not self.check_mode:
+                _conda_state.write(accepted)
+            actual, drift = dataclasses.replace(actual, state=accepted), False
+        return actual, reasons(actual, digest, drift, prune)
 
     def present(self) -> dict[str, t.Any]:
         arguments = self.arguments
@@ -440,6 +467,7 @@ class Task:
             facts["notes"].append(f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution")
             after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
             return self.report(self.plan(actual, why, after), **facts)
+        extras = self.extras(specification)
         solution = ask(
             self.conda,
             specification,
@@ -448,8 +476,9 @@ class Task:
             environment=self.environment,
             scratch=self.scratch,
             install=False,
+            keep=extras.conda,
         )
-        plan = self.plan(actual, why, as_lines(solution.packages, specification.pip))
+        plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip)))
         return self.report(plan, conda_version=solution.conda_version, **facts)
 
     def replace(
@@ -465,6 +494,7 @@ class Task:
         # What a killed run left goes first: it may be what fills the disk.
         swept = self.sweep()
         prefix = self.layout.next(facts["digest"])
+        extras = self.extras(specification)
         try:
             solution, state, warnings = _conda_build.build(
                 self.conda,
@@ -475,6 +505,7 @@ class Task:
                 run=runner(handle),
                 environment=self.environment,
                 scratch=self.scratch,
+                extras=extras,
             )
         except (CondaEnvError, OSError):
             if os.path.lexists(prefix):
@@ -484,13 +515,19 @@ class Task:
         kept = _conda_generations.switch(self.layout, prefix)
         facts["notes"] += [f"pip check: {line}" for line in warnings]
         return self.report(
-            self.plan(actual, why, as_lines(solution.packages, specification.pip)),
+            self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip))),
             conda_version=solution.conda_version,
             packages=[vars(package) for package in (*state.conda, *state.pip)],
             swept=swept + self.sweep(),
             **({"kept": kept} if kept else {}),
             **facts,
         )
+
+    def extras(self, specification: Specification) -> _conda_extras.Extras:
+        """What of the present environment is to stay beside the specification."""
+        if self.arguments["prune"]:
+            return _conda_extras.NO_EXTRAS
+        return _conda_extras.extras(self.layout.current() or self.layout.link, specification)
 
     def adjusted(self, actual: Actual) -> Plan:
         """What is to be done to an environment whose packages are right."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import typing as t
 
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
@@ -117,3 +118,58 @@ def test_what_stood_there_before_comes_back(conda: Conda) -> None:
     assert done["plan"]["install"] == [f"single 1.0 0 {channel}"]
     assert conda.packages("own-again") == {"single": "1.0=0"}
     assert conda.make("own-again", "lib=1.0")["changed"]
+
+
+def by_hand(conda: Conda, name: str, *specs: str, channel: str = "lab") -> None:
+    place = f"file://{conda.channels}/{channel}"
+    conda.conda("install", "-y", "-q", "-n", name, "--no-pin", "--override-channels", "-c", place, *specs)
+
+
+def test_what_people_added_stays_if_the_task_says_so(conda: Conda) -> None:
+    wanted = {"name": "open", "definition": lab("lib=1.0", channels=["lab"]), "prune": False}
+    made = conda.run(**wanted)
+    by_hand(conda, "open", "single")
+    assert not foretold(conda, **wanted)["changed"]  # an addition is no reason to build
+    by_hand(conda, "open", "rare", channel="other")
+    changed = foretold(conda, **{**wanted, "definition": lab("lib=1.1", channels=["lab"])})
+    assert changed["plan"]["reasons"] == ["the specification has changed"]
+    assert conda.packages("open") == {"lib": "1.1=0", "single": "1.0=0", "rare": "1.0=0"}
+    assert changed["generation"] != made["generation"]
+    conda.conda("remove", "-y", "-q", "-n", "open", "single")
+    assert not foretold(conda, **{**wanted, "definition": lab("lib=1.1", channels=["lab"])})["changed"]
+    pruned = foretold(conda, name="open", definition=lab("lib=1.1", channels=["lab"]))
+    assert pruned["plan"]["reasons"] == ["packages beyond the specification were kept: rare"]
+    assert conda.packages("open") == {"lib": "1.1=0"}
+
+
+def test_what_cannot_stay_is_named(conda: Conda) -> None:
+    conda.make("stuck", "lib=1.0", prune=False)
+    by_hand(conda, "stuck", "old", "single")
+    for check in (True, False):
+        failed = conda.run(name="stuck", definition=lab("lib=2.0"), prune=False, check=check)
+        assert "what 'prune: false' keeps does not go with the specification (old 1.0 0)" in failed["msg"], failed["msg"]
+        assert "prune: true" in failed["msg"]
+    assert conda.packages("stuck") == {"lib": "1.0=0", "old": "1.0=0", "single": "1.0=0"}
+
+
+def pip(conda: Conda, name: str, *arguments: str) -> None:
+    python = conda.environment(name) / "bin/python"
+    wheels = ["--no-index", f"--find-links={conda.wheels}"]
+    subprocess.run([python, "-I", "-m", "pip", "--isolated", "install", *wheels, *arguments], check=True, capture_output=True)
+
+
+def test_pip_packages_stay_and_shadows_do_not(conda: Conda) -> None:
+    source = {"pip": ["--no-index", f"--find-links={conda.wheels}"]}
+    definition = {"channels": ["conda-forge"], "dependencies": ["python=3.11", "alpha=1", source]}
+    wanted = {"name": "mixed", "definition": definition, "prune": False}
+    conda.run(**wanted)
+    pip(conda, "mixed", "tiny==1.0")
+    assert not foretold(conda, **wanted)["changed"]
+    pip(conda, "mixed", "alpha==2.0.0")
+    mended = foretold(conda, **wanted)
+    reasons = mended["plan"]["reasons"]
+    assert "pip package alpha 2.0.0 shadows conda package alpha 1.1.0" in reasons, reasons
+    assert conda.packages("mixed")["alpha"].startswith("1.1.0=py")
+    assert conda.packages("mixed")["tiny"] == "1.0=pypi_0"
+    foretold(conda, **{**wanted, "prune": True})
+    assert "tiny" not in conda.packages("mixed")
