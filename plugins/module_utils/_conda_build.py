@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import stat
 from collections.abc import Mapping, Sequence
 
@@ -18,8 +17,6 @@ from ._conda_process import Runner
 from ._conda_records import conda_packages, pip_packages
 from ._conda_solver import Conda, Solution, ask
 from ._conda_spec import Specification
-
-_MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 
 
 def build(
@@ -61,13 +58,6 @@ def build(
     state = dataclasses.replace(state, kept=tuple(sorted(kept)))
     _conda_state.write(state)
     return solution, state, warnings
-
-
-def check_modules(smoke: Sequence[str]) -> None:
-    """Refuse what is not the name of a module."""
-    for name in smoke:
-        if not _MODULE.match(name):
-            raise CondaEnvError(f"smoke: found '{name}'; expected the name of a Python module, such as 'numpy'")
 
 
 def _check_records(prefix: str, solution: Solution) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import re
@@ -49,6 +48,7 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\$\{|\$[A-Za-z_]")
 _SELECTOR = re.compile(r"^sel\((?P<platform>[a-z]+)\)$")
 _OURS, _OTHERS = ("linux", "unix"), ("win", "osx")
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+_MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -106,6 +106,13 @@ def check_name(name: str) -> None:
         )
 
 
+def check_modules(smoke: Sequence[str]) -> None:
+    """Refuse what is not the name of a module."""
+    for name in smoke:
+        if not _MODULE.match(name):
+            raise CondaEnvError(f"smoke: found '{name}'; expected the name of a Python module, such as 'numpy'")
+
+
 def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channels: Sequence[str] = ()) -> Specification:
     """Check a specification and bring it into its normal form.
 
@@ -114,6 +121,8 @@ def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channel
     _refuse_other_formats(definition)
     for key in definition:
         if key not in KEYS:
+            import difflib  # noqa: PLC0415 - only a mistake needs it
+
             near = difflib.get_close_matches(str(key).lower(), KEYS, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(KEYS)}."
             hint = _FOREIGN_KEYS.get(str(key), hint)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a generation is known to contain, and whether it still does: one file of our own, and two fingerprints.
 
-The quick fingerprint is made of size, time and inode of every file that conda and pip write when they change something;
+The quick fingerprint is made of size, times and inode of every file that conda and pip write when they change something;
 the thorough one of what these files say. As long as the quick one fits, nothing else is read. When it does not (a restored
-backup, a `touch`), the thorough one decides. Standard library only. Private to this collection.
+backup, a `touch`, one more hard link), the thorough one decides. Standard library only. Private to this collection.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def watched(prefix: str, places: t.Iterable[str]) -> list[str]:
 
 
 def quick_fingerprint(prefix: str, places: t.Iterable[str]) -> str:
-    """Digest of path, size, modification time (ns) and inode of the watched files."""
+    """Digest of path, size, times and inode of the watched files. Nobody can set back the time of the last change of an inode."""
     digest = hashlib.sha256()
     for path in watched(prefix, places):
         try:
@@ -61,7 +61,7 @@ def quick_fingerprint(prefix: str, places: t.Iterable[str]) -> str:
         except OSError:
             seen = "-"
         else:
-            seen = f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+            seen = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
         digest.update(f"{path[len(prefix) :]}\0{seen}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
@@ -105,6 +105,11 @@ def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.I
         thorough=thorough_fingerprint(prefix, places),
         settings=settings(prefix),
     )
+
+
+def untouched(state: State) -> bool:
+    """True if the metadata alone says that nothing has changed since the state was taken."""
+    return quick_fingerprint(state.prefix, state.site_packages) == state.quick
 
 
 def confirm(state: State) -> State | None:

@@ -10,9 +10,8 @@ import typing as t
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..module_utils._conda_build import check_modules
 from ..module_utils._conda_errors import CondaEnvError
-from ..module_utils._conda_spec import check_name, parse
+from ..module_utils._conda_spec import check_modules, check_name, parse
 from ..module_utils._jupyter_kernels import kernel_name
 from ..module_utils._preflight_miniconda import anaconda_channels
 from ._conda_file import collect_pip_files, read_definition

@@ -52,10 +52,20 @@ def test_the_state_of_another_prefix_is_no_state(prefix: Path) -> None:
 
 
 PACKAGES = "lib/python3.11/site-packages"
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Edit in place, and leave no trace in what `ls -l` shows."""
+    before = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 CHANGES: dict[str, t.Callable[[Path], object]] = {
     "record added": lambda p: (p / "conda-meta/new-1-0.json").write_text("{}"),
     "record removed": lambda p: (p / "conda-meta/python-3.11-0.json").unlink(),
     "record edited": lambda p: (p / "conda-meta/python-3.11-0.json").write_text("{ }"),
+    "record edited, with its size and times": lambda p: rewrite(p / "conda-meta/python-3.11-0.json", "[]"),
     "history": lambda p: (p / "conda-meta/history").write_text("==> later <==\n"),
     "variables": lambda p: (p / "conda-meta/state").write_text("{}"),
     "pins": lambda p: (p / "conda-meta/pinned").write_text("x\n"),
@@ -75,6 +85,7 @@ CHANGES: dict[str, t.Callable[[Path], object]] = {
 def test_every_change_is_noticed(prefix: Path, change: t.Callable[[Path], object]) -> None:
     taken = take(prefix)
     change(prefix)
+    assert not state.untouched(taken)
     assert state.confirm(taken) is None
 
 
@@ -93,4 +104,5 @@ def test_what_does_not_belong_to_conda_or_pip_is_no_change(prefix: Path) -> None
 def test_nothing_but_metadata_is_read_when_nothing_changed(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = take(prefix)
     monkeypatch.setattr(state, "thorough_fingerprint", lambda *_: pytest.fail("read the content"))
+    assert state.untouched(taken)
     assert state.confirm(taken) is taken

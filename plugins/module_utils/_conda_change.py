@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make an environment what a task asks for, or say what that would change. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from . import _conda_build, _conda_extras, _conda_frozen, _conda_generations, _conda_pip, _conda_rollback, _conda_state
+from ._conda_errors import CondaEnvError, mask, secrets
+from ._conda_generations import Found
+from ._conda_mutex import exclusive, lock_file, writable_home
+from ._conda_plan import Actual, Plan, as_lines, reasons
+from ._conda_process import clean_environment, runner
+from ._conda_records import conda_packages, pip_packages
+from ._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE, Conda, ask
+from ._conda_spec import Specification
+from ._conda_task import Task
+
+
+class Change:
+    """The steps from what is there to what the task asks for."""
+
+    def __init__(self, task: Task, check_mode: bool, scratch: str) -> None:
+        self.task = task
+        self.arguments = task.arguments
+        self.layout = task.layout
+        self.check_mode = check_mode
+        self.scratch = scratch
+        self.conda = Conda(
+            root=task.root,
+            pkgs_dir=os.path.join(writable_home(task.root), self.package_cache()),
+            settings=task.settings,
+            offline=self.arguments["offline"],
+        )
+        self.environment = clean_environment(os.environ, scratch)
+
+    def package_cache(self) -> str:
+        """conda writes the URLs of packages into its cache: one that others cannot enter, if they carry credentials."""
+        definition = self.arguments["definition"]
+        channels = definition.get("channels") if isinstance(definition, dict) else None
+        places = [self.arguments[key] for key in ("channels", "channel_alias", "custom_channels", "default_channels")]
+        return PRIVATE_CACHE if secrets([channels, *places]) else PACKAGE_CACHE
+
+    def run(self) -> dict[str, t.Any]:
+        """Do what the task says; returns the module's result."""
+        if self.task.specification:
+            return self.present(self.task.specification)
+        return self.absent() if self.arguments["state"] == "absent" else self.rolled_back()
+
+    def lock(self) -> t.Any:
+        return exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"])
+
+    def read(self) -> tuple[Actual, tuple[str, ...]]:
+        """What is there, and why that is not what should be."""
+        digest = self.task.digest
+        found = self.layout.found()
+        if found is Found.MISSING:
+            return Actual(), reasons(Actual(), digest, False)
+        _conda_generations.require_room(self.layout, found, self.arguments["adopt"])
+        generation = self.layout.current() if found is Found.GENERATION else None
+        state = _conda_state.load(generation) if generation else None
+        confirmed = _conda_state.confirm(state) if state else None
+        frozen = _conda_frozen.read(generation or self.layout.link)
+        prune = self.arguments["prune"]
+        if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept):
+            if confirmed is not state and not self.check_mode:
+                _conda_state.write(confirmed)
+            return Actual(exists=True, state=confirmed, frozen=frozen), ()
+        drift = state is not None and confirmed is None
+        prefix = generation or self.layout.link
+        unreadable = ""
+        try:
+            conda = tuple(conda_packages(prefix))
+        except CondaEnvError as error:
+            unreadable, conda = error.cause, state.conda if state else ()
+        pip = tuple(pip_packages(prefix))
+        actual = Actual(True, state, conda, pip, unreadable, frozen, _conda_extras.shadows(prefix, pip))
+        accepted = None if prune else _conda_extras.tolerated(actual)
+        if accepted is not None:
+            if not self.check_mode:
+                _conda_state.write(accepted)
+            actual, drift = dataclasses.replace(actual, state=accepted), False
+        return actual, reasons(actual, digest, drift, prune)
+
+    def present(self, specification: Specification) -> dict[str, t.Any]:
+        _conda_pip.check_files(specification)
+        actual, why = self.read()
+        adjusted = Plan() if why else self.adjusted(actual)
+        if not why and not adjusted.changed and not self.task.superseded():
+            return self.task.report(adjusted)
+        if self.check_mode:
+            return self.foresee(specification, actual, why) if why else self.task.report(adjusted)
+        if why and not self.conda.exists():
+            raise CondaEnvError(
+                f"there is no conda installation at {self.conda.root}",
+                "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
+            )
+        with self.lock() as handle:
+            # Another run may have done it while this one waited.
+            actual, why = self.read()
+            if not why:
+                return self.task.report(self.adjust(actual), swept=self.sweep())
+            return self.replace(specification, actual, why, handle)
+
+    def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
+        """The plan of `replace`, from the same solve, without writing anything."""
+        if not self.conda.exists():
+            note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
+            after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
+            return self.task.report(self.plan(actual, why, after), [note])
+        extras = self.extras(specification)
+        solution = ask(
+            self.conda,
+            specification,
+            self.layout.next(self.task.digest),
+            run=runner(),
+            environment=self.environment,
+            scratch=self.scratch,
+            install=False,
+            keep=extras.conda,
+        )
+        plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip)))
+        return self.task.report(plan, conda_version=solution.conda_version)
+
+    def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
+        """Build a generation and switch to it. The lock is held."""
+        os.makedirs(self.conda.pkgs_dir, mode=0o700 if self.conda.pkgs_dir.endswith(PRIVATE_CACHE) else 0o755, exist_ok=True)
+        # What a killed run left goes first: it may be what fills the disk.
+        swept = self.sweep()
+        prefix = self.layout.next(self.task.digest)
+        extras = self.extras(specification)
+        try:
+            solution, state, warnings = _conda_build.build(
+                self.conda,
+                specification,
+                prefix,
+                digest=self.task.digest,
+                smoke=self.arguments["smoke"],
+                run=runner(handle),
+                environment=self.environment,
+                scratch=self.scratch,
+                extras=extras,
+            )
+        except (CondaEnvError, OSError):
+            if os.path.lexists(prefix):
+                _conda_generations.remove(self.layout, [prefix])
+            raise
+        _conda_frozen.write(prefix, self.task.frozen)
+        kept = _conda_generations.switch(self.layout, prefix)
+        return self.task.report(
+            self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip))),
+            [f"pip check: {line}" for line in warnings],
+            conda_version=solution.conda_version,
+            packages=[vars(package) for package in (*state.conda, *state.pip)],
+            swept=swept + self.sweep(),
+            **({"kept": kept} if kept else {}),
+        )
+
+    def extras(self, specification: Specification) -> _conda_extras.Extras:
+        """What of the present environment is to stay beside the specification."""
+        if self.arguments["prune"]:
+            return _conda_extras.NO_EXTRAS
+        return _conda_extras.extras(self.layout.current() or self.layout.link, specification)
+
+    def adjusted(self, actual: Actual) -> Plan:
+        """What is to be done to an environment whose packages are right."""
+        reason = _conda_frozen.reason(actual.frozen, self.task.frozen)
+        before, after = _conda_frozen.line(actual.frozen), _conda_frozen.line(self.task.frozen)
+        return Plan("adjust", (reason,), settings_before=before, settings_after=after) if reason else Plan()
+
+    def adjust(self, actual: Actual) -> Plan:
+        """Do it. The mutex is held."""
+        plan = self.adjusted(actual)
+        generation = self.layout.current()
+        if plan.changed and generation is not None:
+            _conda_frozen.write(generation, self.task.frozen)
+        return plan
+
+    def rolled_back(self) -> dict[str, t.Any]:
+        wanted = self.arguments["generation"] or ""
+        step = _conda_rollback.choose(self.layout, wanted)
+        if not step.target or self.check_mode:
+            return self.task.report(self.back(step), step.notes)
+        with self.lock():
+            step = _conda_rollback.choose(self.layout, wanted)
+            plan = self.back(step)
+            if step.target:
+                _conda_rollback.mark(step.target, self.layout.current())
+                _conda_generations.switch(self.layout, step.target)
+        return self.task.report(plan, step.notes)
+
+    def back(self, step: _conda_rollback.Step) -> Plan:
+        """A switch to another generation as a plan."""
+        if not step.target:
+            return Plan()
+        current = self.layout.current()
+        reason = f"the environment is to be {os.path.basename(step.target)} again"
+        return Plan("roll_back", (reason,), contents(current), contents(step.target))
+
+    def absent(self) -> dict[str, t.Any]:
+        found = self.layout.found()
+        if found is Found.OTHER:
+            _conda_generations.require_room(self.layout, found, True)
+        prefix = self.layout.current() or self.layout.link
+        generations = self.layout.generations()
+        if found is Found.MISSING and not generations:
+            return self.task.report(Plan())
+        before = contents(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
+        plan = Plan("remove", ("the environment is to be absent",), before)
+        if not self.check_mode:
+            with self.lock():
+                _conda_generations.remove(self.layout, _conda_generations.take_away(self.layout))
+        return self.task.report(plan)
+
+    def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:
+        settings = _conda_frozen.line(actual.frozen), _conda_frozen.line(self.task.frozen)
+        return Plan("replace" if actual.exists else "create", why, tuple(actual.lines()), tuple(after), *settings)
+
+    def sweep(self) -> list[str]:
+        """Remove generations that nobody needs or uses any more."""
+        paths = self.task.superseded()
+        used = _conda_generations.in_use(paths)
+        free = [path for path in paths if path not in used]
+        _conda_generations.remove(self.layout, free)
+        return free
+
+
+def contents(prefix: str | None) -> tuple[str, ...]:
+    """Packages in a prefix as lines of a diff."""
+    if prefix is None or not os.path.isdir(prefix):
+        return ()
+    try:
+        return tuple(as_lines([*conda_packages(prefix), *pip_packages(prefix)], ()))
+    except CondaEnvError as error:
+        return (error.cause,)

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a conda_env task asks for, and whether the host has it already.
+
+Every run comes here, and most end here. So this reads metadata of files only, starts no process, and imports little: Ansible
+brings modules to a host without byte code. What a change needs is in _conda_change. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from . import _conda_frozen, _conda_generations, _conda_state
+from ._conda_errors import CondaEnvError, mask
+from ._conda_generations import Layout
+from ._conda_plan import Plan
+from ._conda_spec import Settings, Specification, check_modules, check_name, parse
+
+
+class Task:
+    """The arguments of a task, checked.
+
+    `specification` is None unless the environment is to be present; `frozen` is the message of the marker, None for no marker.
+    """
+
+    def __init__(self, arguments: dict[str, t.Any]) -> None:
+        self.arguments = arguments
+        self.root: str = arguments["conda_root"]
+        if arguments["name"]:
+            check_name(arguments["name"])
+        link = os.path.abspath(arguments["prefix"] or os.path.join(self.root, "envs", arguments["name"]))
+        self.layout = Layout(link)
+        if os.path.realpath(link) == os.path.realpath(self.root) or os.path.exists(os.path.join(link, "condabin", "conda")):
+            raise CondaEnvError(
+                f"{link} is the conda installation itself",
+                "Give the environment another name: packages for people do not belong into the base environment.",
+            )
+        check_name(self.layout.name)
+        self.settings = Settings(
+            channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
+            custom_channels=tuple(sorted(arguments["custom_channels"].items())),
+            default_channels=tuple(arguments["default_channels"]),
+            channel_priority=arguments["channel_priority"],
+        )
+        self.frozen: str | None = mask(arguments["frozen_message"]) if arguments["frozen"] else None
+        self.specification: Specification | None = None
+        self.digest = ""
+        if arguments["state"] == "present":
+            self.specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
+            check_modules(arguments["smoke"])
+            self.digest = self.specification.digest(self.settings)
+
+    def settled(self) -> dict[str, t.Any] | None:
+        """The result if the host has what is asked for; None if a closer look is needed."""
+        generation = self.layout.current()
+        state = _conda_state.load(generation) if generation and self.digest else None
+        if state is None or state.digest != self.digest or not _conda_state.untouched(state):
+            return None
+        if self.arguments["prune"] and state.kept:
+            return None
+        if _conda_frozen.read(state.prefix) != self.frozen or self.superseded():
+            return None
+        return self.report(Plan())
+
+    def superseded(self) -> list[str]:
+        """Generations that this task does not keep."""
+        return _conda_generations.superseded(self.layout, self.arguments["keep_generations"])
+
+    def report(self, plan: Plan, notes: t.Sequence[str] = (), **more: t.Any) -> dict[str, t.Any]:
+        """The module's result."""
+        own = self.specification.notes if self.specification else ()
+        result: dict[str, t.Any] = {
+            "changed": plan.changed,
+            "plan": plan.to_dict(),
+            "prefix": self.layout.link,
+            "generation": self.layout.current() or "",
+            "swept": [],
+            "notes": [*own, *notes],
+            **more,
+        }
+        if self.specification:
+            result["digest"] = self.digest
+        if plan.changed:
+            result["diff"] = plan.diff(self.layout.link)
+        return result
