@@ -50,6 +50,7 @@ CHANNELS = {
         *(plain(f"part{number}", "1.0", size=200_000) for number in range(8)),
         plain("all-parts", "1.0", *(f"part{number}" for number in range(8))),
     ],
+    "lab/label/dev": [plain("lib", "2.1rc1", channel="dev")],
     "other": [plain("lib", "1.1", build="other", channel="other"), plain("lib", "3.0", channel="other"), plain("rare", "1.0")],
 }
 
@@ -156,7 +157,8 @@ def install(base: Path) -> Conda:
         for package in packages:
             write_package(channels / name, package)
         write_repodata(channels / name)
-    (channels / "conda-forge").symlink_to(MIRROR / "conda/conda-forge")
+    for name in ("conda-forge", "pytorch"):
+        (channels / name).symlink_to(MIRROR / "conda" / name)
     wheel(wheels, "tiny", "1.0")
     wheel(wheels, "tiny", "2.0")
     wheel(wheels, "needy", "1.0", requires="tiny>=2")

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environment files as labs have them: what a real conda makes of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import SpecificationError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_spec import package_name, parse
+from ansible_collections.openlab.research_server.tests.data.corpus import Case, arguments, cases, understand
+from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
+
+CREATED = [case.name for case in cases() if "creates" in case.expected]
+# Where conda itself understands nothing, or something that nobody meant.
+REFUSED_BY_CONDA = ["lib=[x", "lib==", "=1.0", "lib=1.2,", "lib<1>", "lib[colour=red]", "lab::", "lib=1=2=3", "lib>=1 <2"]
+MATCH_SPEC = """
+import json, sys
+from conda.models.match_spec import MatchSpec
+found = []
+for text in json.load(sys.stdin):
+    try:
+        found.append(MatchSpec(text).name)
+    except Exception as error:
+        found.append({"error": str(error)})
+print(json.dumps(found))
+"""
+
+
+def names(conda: Conda, specs: list[str]) -> list[t.Any]:
+    """Name of each match specification as the installation's own conda reads it."""
+    command = [conda.root / "bin/python", "-I", "-c", MATCH_SPEC]
+    done = subprocess.run(command, input=json.dumps(specs), capture_output=True, text=True, check=True)
+    found: list[t.Any] = json.loads(done.stdout)
+    return found
+
+
+def test_conda_reads_the_same_names(conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    specs: list[str] = []
+    for case in cases(channels=conda.channels, wheels=conda.wheels):
+        if case.valid:
+            for name, value in case.expected.get("environment", {}).items():
+                monkeypatch.setenv(name, value)
+            specs += understand(case, case.write(tmp_path / case.name)).conda
+    # A package's path names no package until conda looks into the file.
+    specs = [spec for spec in dict.fromkeys(specs) if not spec.startswith("/")]
+    assert len(specs) > 100
+    assert dict(zip(specs, names(conda, specs), strict=True)) == {spec: package_name(spec) for spec in specs}
+
+
+def test_what_conda_does_not_understand_is_refused(conda: Conda) -> None:
+    for spec, found in zip(REFUSED_BY_CONDA, names(conda, REFUSED_BY_CONDA), strict=True):
+        assert isinstance(found, dict), spec
+    for spec in REFUSED_BY_CONDA:
+        definition = {"channels": ["lab"], "dependencies": [spec]}
+        failed = conda.run(name="misread", definition=definition, check=True)
+        assert "a dependency cannot be understood" in failed["msg"], (spec, failed)
+        assert failed["msg"].startswith("conda environment 'misread': ")
+
+
+def test_what_conda_misunderstands_is_refused_before(conda: Conda) -> None:
+    """conda takes each of these for a package."""
+    misread = ["lib{{ version }}", "$LIB", "lib @ https://h.example/lib.whl", "git+https://h.example/lib", "lib.conda"]
+    assert all(isinstance(found, str) for found in names(conda, misread))
+    for spec in misread:
+        with pytest.raises(SpecificationError):
+            parse({"channels": ["lab"], "dependencies": [spec]})
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, conda: Conda) -> Case:
+    return next(case for case in cases(channels=conda.channels, wheels=conda.wheels) if case.name == request.param)
+
+
+@pytest.fixture
+def nobodys_settings(conda: Conda) -> t.Iterator[None]:
+    places = [conda.root / ".condarc", conda.home / ".condarc"]
+    kept = [place.read_text() for place in places]
+    for place in places:
+        place.write_text(f"channels: []\ndefault_channels: []\nchannel_alias: file://{conda.channels}\n")
+    yield
+    for place, text in zip(places, kept, strict=True):
+        place.write_text(text)
+
+
+# What `conda env create` does not understand or loses: channels of a task, selectors, `pip:` without lines, the place in a URL.
+OURS_ALONE = {"no-channels-of-its-own", "selectors", "pip-empty", "package-url-created"}
+
+
+@pytest.mark.usefixtures("nobodys_settings")
+@pytest.mark.parametrize("case", CREATED, indirect=True)
+def test_a_file_is_created_as_it_says_and_as_conda_does(conda: Conda, case: Case, tmp_path: Path) -> None:
+    path = case.write(tmp_path)
+    task = {"name": "corpus", "keep_generations": 0, "channels": case.expected.get("task_channels", []), **arguments(path)}
+    made = conda.run(**task)
+    assert not made.get("failed"), made["msg"]
+    assert made["changed"]
+    expected = case.expected["creates"]
+    listed = {item["name"]: f"{item['version']}={item['build']}" for item in made["packages"]}
+    if "python" in listed:
+        assert {name: found for name, found in listed.items() if name in expected} == expected
+    else:
+        assert listed == expected
+    again = conda.run(**task)
+    assert (again.get("msg"), again["changed"]) == (None, False)
+    if case.name not in OURS_ALONE:
+        solved = conda.conda("env", "create", "--dry-run", "--json", "-n", "none", "-f", str(path))
+        wanted = json.loads(solved[solved.index("{") :])["dependencies"]
+        theirs = {item.partition("::")[2].replace("==", "=", 1) for item in wanted if isinstance(item, str)}
+        assert {f"{name}={found}" for name, found in listed.items() if not found.endswith("=pypi_0")} == theirs
