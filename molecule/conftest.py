@@ -104,6 +104,30 @@ def client(new_client):
 
 
 @pytest.fixture
+def reboot(host):
+    """Restart the host: files stay, and everything under /run and in the kernel's tables of this host is gone."""
+
+    def run():
+        name = name_of(host)
+        docker("restart", name)
+        before = address_of(name)
+        now = docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name)
+        if now != before:
+            # Another container has taken the address in between. Write the new one down, as a lab would.
+            addresses, known_hosts = folder() / "addresses.json", folder() / "known_hosts"
+            addresses.write_text(json.dumps({**json.loads(addresses.read_text()), name: now}))
+            line = next(line for line in known_hosts.read_text().splitlines() if line.split()[0] == before)
+            known_hosts.write_text(f"{known_hosts.read_text()}{line.replace(before, now)}\n")
+        host.run("timeout 60 systemctl is-system-running --wait")
+
+    return run
+
+
+def docker(*arguments):
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=120).stdout.strip()
+
+
+@pytest.fixture
 def converge(host):
     """Apply the role again, over SSH, with other variables. Returns a function that returns the outcome."""
 

@@ -20,6 +20,7 @@ class Session(NamedTuple):
     """Who logged in, before any change of user."""
     client_address: str
     server_port: int
+    client_port: int = 0
 
 
 def find(pid: int, read: Callable[[str], bytes]) -> Session | None:
@@ -39,7 +40,7 @@ def find(pid: int, read: Callable[[str], bytes]) -> Session | None:
         fields = connection.split()
         if len(fields) == 4:
             # The topmost process that has it is the one that sshd started.
-            found = Session(int(status["Uid"].split()[0]), fields[0], int(fields[3]))
+            found = Session(int(status["Uid"].split()[0]), fields[0], int(fields[3]), int(fields[1]))
         pid = int(status["PPid"])
     return found
 

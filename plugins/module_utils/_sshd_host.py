@@ -12,10 +12,36 @@ import pwd
 import typing as t
 from fnmatch import fnmatch
 
+from ansible.module_utils.basic import AnsibleModule
+
+from . import _sshd_config
+from ._runner import Runner
 from ._session import Session, find
 
 MAIN = "/etc/ssh/sshd_config"
 RUNTIME = "/run/sshd"
+
+
+class Sshd(Runner):
+    """The SSH server of a host, and how systemd runs it."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        super().__init__(module)
+        self.sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
+        self.service = _unit("ssh.service", "sshd.service")
+        socket = _unit("ssh.socket", "sshd.socket")
+        self.socket = socket if socket and self.attempt("systemctl", "is-active", "--quiet", socket)[0] == 0 else ""
+
+    def effective(self, *options: str) -> str:
+        with runtime_directory():
+            return self.run(self.sshd, "-T", *options)
+
+    def ports(self) -> list[int]:
+        """The ports on which sshd, or systemd for it, is told to listen."""
+        if not self.socket:
+            return _sshd_config.effective_ports(self.effective())
+        listening = self.run("systemctl", "show", "--property=Listen", "--value", self.socket)
+        return list(dict.fromkeys(int(word.rpartition(":")[2]) for word in listening.split() if word[-1:].isdigit()))
 
 
 def read_file(path: str) -> str | None:
@@ -60,6 +86,11 @@ def describe(session: Session | None) -> dict[str, t.Any]:
         "client_address": session.client_address,
         "server_port": session.server_port,
     }
+
+
+def _unit(*names: str) -> str:
+    folders = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+    return next((name for name in names if any(os.path.exists(f"{folder}/{name}") for folder in folders)), "")
 
 
 def _read_bytes(path: str) -> bytes:

@@ -145,11 +145,8 @@ session:
 """
 
 import grp
-import json
 import os
 import pwd
-import shlex
-import shutil
 import tempfile
 import time
 import typing as t
@@ -159,61 +156,28 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _sshd_config
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._networks import with_address
+from ..module_utils._runner import RefusedError
 from ..module_utils._session import Session
 from ..module_utils._ssh_keys import KeyFormatError, parse
-from ..module_utils._sshd_host import MAIN, RUNTIME, current_session, describe, expand, read_file, runtime_directory
+from ..module_utils._sshd_host import MAIN, RUNTIME, Sshd, current_session, describe, expand, read_file, runtime_directory
+from ..module_utils._undo import File, Files, Transaction, difference
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
 PENALTIES_SINCE = "9.8"
 MODULI = "/etc/ssh/moduli"
-STATE = "/var/lib/research-server/sshd"
-UNIT = "research-server-sshd-undo"
 LISTEN_SECONDS = 10.0
 
 
-class RefusedError(Exception):
-    """Nothing has been changed, or all has been restored."""
-
-
-class File(t.NamedTuple):
-    """A file as it shall be."""
-
-    text: str
-    mode: int = 0o644
-    shown: bool = True
-
-
-Files = dict[str, File]
-
-
-class Host:
+class Host(Sshd):
     """The questions that the module asks the host; none of them changes anything."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
+        super().__init__(module)
         self.answers: dict[str, list[str]] = {}
-        self.sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
-        self.service = self._unit("ssh.service", "sshd.service")
-        socket = self._unit("ssh.socket", "sshd.socket")
-        self.socket = socket if socket and self._run(["systemctl", "is-active", "--quiet", socket], check=False)[0] == 0 else ""
-
-    def _run(self, argv: list[str], *, check: bool = True) -> tuple[int, str, str]:
-        rc, out, err = self.module.run_command(argv, environ_update={"LC_ALL": "C"})
-        if check and rc != 0:
-            raise RefusedError(f"'{shlex.join(argv)}' ended with {rc}: {(err or out).strip()}")
-        return rc, out, err
-
-    def run(self, *argv: str) -> str:
-        return self._run(list(argv))[1]
-
-    @staticmethod
-    def _unit(*names: str) -> str:
-        folders = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-        return next((name for name in names if any(os.path.exists(f"{folder}/{name}") for folder in folders)), "")
 
     def version(self) -> tuple[int, int]:
         # Before 9.2 `sshd -V` is an error that prints the version all the same.
-        _unused, out, err = self._run([self.sshd, "-V"], check=False)
+        _unused, out, err = self.attempt(self.sshd, "-V")
         return _sshd_config.parse_version(out + err)
 
     def supported(self, query: str) -> list[str]:
@@ -221,12 +185,19 @@ class Host:
             self.answers[query] = self.run("ssh", "-Q", query).split()
         return self.answers[query]
 
-    def effective(self, *options: str) -> str:
-        with runtime_directory():
-            return self.run(self.sshd, "-T", *options)
-
     def listening(self) -> frozenset[int]:
         return _sshd_config.listening_ports(*(read_file(f"/proc/net/{table}") or "" for table in ("tcp", "tcp6")))
+
+    def activation(self) -> list[str]:
+        """How sshd takes up its files. Open sessions go on in all cases (ssh.service has KillMode=process)."""
+        check = f"mkdir -p {RUNTIME} && {self.sshd} -t"
+        if self.socket:
+            return [check, "systemctl daemon-reload", f"systemctl stop {self.service}", f"systemctl restart {self.socket}"]
+        return [f"{check} && systemctl reload-or-restart {self.service}"]
+
+    def activate(self) -> None:
+        for command in self.activation():
+            self.run("/bin/sh", "-ec", command)
 
     def account(self, uid: int, effective: t.Mapping[str, list[str]]) -> Account:
         entry = pwd.getpwuid(uid)
@@ -255,96 +226,6 @@ class Host:
             if fields[0] == name and len(fields) > 7 and fields[7]:
                 return int(fields[7]) <= time.time() // 86400
         return False
-
-
-class Transaction:
-    """Files that are replaced together, and come back together."""
-
-    manifest = f"{STATE}/manifest.json"
-    script = f"{STATE}/undo"
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    @property
-    def pending(self) -> bool:
-        return os.path.exists(self.manifest)
-
-    def stage(self, staged: Files, final: Files, ports: list[int], undo_after: int) -> None:
-        shutil.rmtree(STATE, ignore_errors=True)
-        os.makedirs(STATE, mode=0o700)
-        restore = []
-        for index, path in enumerate(sorted(staged)):
-            if os.path.exists(path):
-                shutil.copy2(path, f"{STATE}/{index}")
-                # Beside the target and then renamed, so that sshd never reads half a file.
-                restore.append(
-                    f"cp -p -- {STATE}/{index} {shlex.quote(path)}.undo && mv -f -- {shlex.quote(path)}.undo {shlex.quote(path)}"
-                )
-            else:
-                restore.append(f"rm -f -- {shlex.quote(path)}")
-        record = {"ports": ports, "final": {path: list(file) for path, file in final.items()}}
-        self._write(self.script, File("\n".join(["#!/bin/sh", *restore, *self._activation(), f"rm -rf -- {STATE}", ""]), 0o700))
-        self._write(self.manifest, File(json.dumps(record), 0o600))
-        self.host.run(
-            *("systemd-run", "--quiet", "--collect", f"--unit={UNIT}", f"--on-active={undo_after}"),
-            *("--timer-property=AccuracySec=1s", "/bin/sh", self.script),
-        )
-        try:
-            self._put(staged)
-        except BaseException:
-            self.undo()
-            raise
-
-    def confirm(self) -> list[int]:
-        with open(self.manifest, encoding="utf-8") as stream:
-            record = json.load(stream)
-        final = {path: File(*values) for path, values in record["final"].items()}
-        self._disarm()
-        changed = {path: file for path, file in final.items() if read_file(path) != file.text}
-        if changed:
-            self._put(changed)
-            self.activate()
-        shutil.rmtree(STATE)
-        return list(record["ports"])
-
-    def undo(self) -> None:
-        self._disarm()
-        self.host.run("/bin/sh", self.script)
-
-    def activate(self) -> None:
-        for command in self._activation():
-            self.host.run("/bin/sh", "-ec", command)
-
-    def _activation(self) -> list[str]:
-        """How sshd takes up its files. Open sessions go on in all cases (ssh.service has KillMode=process)."""
-        check = f"mkdir -p {RUNTIME} && {self.host.sshd} -t"
-        if self.host.socket:
-            return [
-                check,
-                "systemctl daemon-reload",
-                f"systemctl stop {self.host.service}",
-                f"systemctl restart {self.host.socket}",
-            ]
-        return [f"{check} && systemctl reload-or-restart {self.host.service}"]
-
-    def _disarm(self) -> None:
-        self.host._run(["systemctl", "stop", f"{UNIT}.timer"], check=False)
-
-    def _put(self, files: Files) -> None:
-        for path, file in sorted(files.items()):
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            self._write(path, file)
-
-    def _write(self, path: str, file: File) -> None:
-        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            os.fchmod(stream.fileno(), file.mode)
-            stream.write(file.text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self.host.module.atomic_move(temporary, path)
-        os.chmod(path, file.mode)
 
 
 class Plan(t.NamedTuple):
@@ -395,12 +276,10 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
         future[MODULI] = File(_sshd_config.strong_moduli(moduli, params["moduli_minimum"]), _mode(MODULI), shown=False)
 
     # The old way stays open until the new one has been used: listen where sshd listens now as well.
-    before = _sshd_config.effective_ports(host.effective())
+    before = host.ports()
     both = list(dict.fromkeys([*ports, *before]))
     override = f"/etc/systemd/system/{host.socket}.d/zz-research-server.conf"
     if host.socket:
-        listening = host.run("systemctl", "show", "--property=Listen", "--value", host.socket)
-        both = list(dict.fromkeys([*ports, *(int(word.rpartition(":")[2]) for word in listening.split() if word[-1:].isdigit())]))
         future[override] = File(_sshd_config.socket_override(ports))
     elif ports_taken := sorted((set(ports) - set(before)) & host.listening()):
         raise RefusedError(
@@ -515,10 +394,16 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     if module.check_mode:
         return result
     keys = make_host_keys(host, plan.missing_keys, params["rsa_bits"])
-    transaction.stage({**plan.staged, **keys}, {**plan.final, **keys}, plan.ports, params["undo_after"])
+    transaction.stage(
+        {**plan.staged, **keys},
+        {**plan.final, **keys},
+        plan.ports,
+        back=host.activation(),
+        undo_after=params["undo_after"],
+    )
     try:
         verify(host, plan, params["path"])
-        transaction.activate()
+        host.activate()
         wait_for_ports(host, plan.ports)
     except RefusedError as error:
         transaction.undo()
@@ -527,20 +412,16 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
 
 
 def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
-    if not transaction.pending:
-        raise RefusedError(
-            "found no change that waits for confirmation; it came too late, and the change was undone. Run the play again"
-        )
+    ports = transaction.note()
     session = current_session()
-    with open(Transaction.manifest, encoding="utf-8") as stream:
-        ports = json.load(stream)["ports"]
     if session is not None and session.server_port not in ports:
         raise RefusedError(
             f"this login came over port {session.server_port}; expected one over the new port {ports[0]}, which it has to prove"
         )
     if module.check_mode:
         return {"changed": True, "pending": True}
-    wait_for_ports(host, transaction.confirm())
+    transaction.confirm(host.activate)
+    wait_for_ports(host, ports)
     return {"changed": True, "pending": False}
 
 
@@ -549,10 +430,6 @@ def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[st
     if pending and not module.check_mode:
         transaction.undo()
     return {"changed": pending, "pending": pending and module.check_mode}
-
-
-def difference(path: str, file: File) -> dict[str, str]:
-    return {"before_header": path, "after_header": path, "before": read_file(path) or "", "after": file.text}
 
 
 def _as_list(value: t.Any) -> list[t.Any]:
@@ -616,7 +493,7 @@ def main() -> None:
         module.fail_json(msg="sshd: found no root rights; expected them. Set 'become: true'")
     try:
         host = Host(module)
-        module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host)))
+        module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host, "sshd")))
     except (RefusedError, _sshd_config.ConfigError) as error:
         module.fail_json(msg=f"sshd: {error}")
 

@@ -40,6 +40,19 @@ def wait_until(condition, seconds=30):
         time.sleep(0.2)
 
 
+def stage(host, settings, undo_after):
+    """Begin a change that nobody is going to confirm, as a controller does that disappears."""
+    text = f"settings='{json.dumps(settings)}' undo_after={undo_after}"
+    staged = host.ansible("openlab.research_server.sshd_config", text, check=False, become=True)
+    assert staged["pending"], staged
+
+
+def nothing_waits(host):
+    """Whether no change waits for a confirmation, neither now nor after the next boot."""
+    left = host.check_output("find /etc/systemd/system /run/systemd /var/lib/research-server -name 'research-server-*undo*'")
+    return not left and not host.file("/var/lib/research-server/sshd").exists
+
+
 class TestDoor:
     def test_a_key_opens_it(self, client):
         assert client.ssh("alice", "id -un", key="alice").stdout.strip() == "alice"
@@ -156,8 +169,7 @@ class TestEffect:
             assert all(name.startswith(("mlkem768", "sntrup761")) for name in algorithms)
 
     def test_nothing_of_the_change_is_left(self, host):
-        assert not host.file("/var/lib/research-server/sshd").exists
-        assert "research-server-sshd-undo" not in host.check_output("systemctl list-timers --all --no-legend")
+        assert nothing_waits(host)
 
 
 class TestChanges:
@@ -220,25 +232,33 @@ class TestChanges:
         assert client.ssh("alice", key="alice").rc == 0
         assert converge().changed == 0
 
-    def test_a_controller_that_disappears_is_undone(self, host, client, converge):
-        arguments = {"settings": {"Port": [2301], "AllowGroups": ["ssh-users"], "LogLevel": "DEBUG"}, "undo_after": 4}
-        text = " ".join(f"{key}='{json.dumps(value)}'" for key, value in arguments.items())
-        staged = host.ansible("openlab.research_server.sshd_config", text, check=False, become=True)
-        assert staged["pending"], staged
+    def test_a_controller_that_disappears_is_undone(self, host, converge):
+        stage(host, {"Port": [2301], "AllowGroups": ["ssh-users"], "LogLevel": "DEBUG"}, undo_after=4)
         assert listening(host) == {2222, 2301}
         wait_until(lambda: listening(host) == {2222})
         late = host.ansible("openlab.research_server.sshd_config", "state=confirmed", check=False, become=True)
         assert "came too late" in late["msg"]
+        assert nothing_waits(host)
+        assert converge().changed == 0
+
+    def test_a_reboot_in_the_middle_is_undone(self, host, new_client, converge, reboot):
+        before = host.check_output(f"cat {DROPIN}")
+        stage(host, {"Port": [2301], "AllowGroups": ["ssh-users"], "AuthenticationMethods": "password"}, undo_after=600)
+        assert new_client().ssh("alice", key="alice").rc == 255
+        assert host.check_output(f"cat {DROPIN}") != before
+        reboot()
+        wait_until(lambda: listening(host) == {2222})
+        assert host.check_output(f"cat {DROPIN}") == before
+        assert new_client().ssh("alice", key="alice").rc == 0
+        assert nothing_waits(host)
         assert converge().changed == 0
 
     def test_an_interrupted_change_is_finished_by_the_next_run(self, host, converge):
-        arguments = {"settings": {"Port": [2301], "AllowGroups": ["ssh-users"]}, "undo_after": 600}
-        text = " ".join(f"{key}='{json.dumps(value)}'" for key, value in arguments.items())
-        assert host.ansible("openlab.research_server.sshd_config", text, check=False, become=True)["pending"]
+        stage(host, {"Port": [2301], "AllowGroups": ["ssh-users"]}, undo_after=600)
         repaired = converge()
         assert repaired.ok, repaired.text
         assert listening(host) == {2222}
-        assert "research-server-sshd-undo" not in host.check_output("systemctl list-timers --all --no-legend")
+        assert nothing_waits(host)
 
     def test_another_machine_on_the_old_address_is_an_error(self, host, converge, tmp_path):
         host.check_output("rm -f /root/other && ssh-keygen -q -t ed25519 -N '' -f /root/other")

@@ -30,7 +30,7 @@ def processes(**environments: bytes) -> Callable[[str], bytes]:
 
 
 def test_the_session_is_found_below_sudo() -> None:
-    assert _session.find(32, processes(p30=HERE)) == _session.Session(1000, "192.0.2.7", 2222)
+    assert _session.find(32, processes(p30=HERE)) == _session.Session(1000, "192.0.2.7", 2222, 50000)
 
 
 def test_without_ssh_there_is_none() -> None:
@@ -39,7 +39,7 @@ def test_without_ssh_there_is_none() -> None:
 
 
 def test_who_logged_in_counts_and_not_whose_rights_are_used() -> None:
-    assert _session.find(32, processes(p32=HERE, p31=HERE, p30=HERE)) == _session.Session(1000, "192.0.2.7", 2222)
+    assert _session.find(32, processes(p32=HERE, p31=HERE, p30=HERE)) == _session.Session(1000, "192.0.2.7", 2222, 50000)
 
 
 def account(**values: object) -> Account:
