@@ -90,7 +90,7 @@ class Change:
         _conda_pip.check_files(specification)
         actual, why = self.read()
         adjusted = Plan() if why else self.adjusted(actual)
-        if not why and not adjusted.changed and not self.task.superseded():
+        if not why and not adjusted.changed and not self.task.untidy():
             return self.task.report(adjusted)
         if self.check_mode:
             return self.foresee(specification, actual, why) if why else self.task.report(adjusted)
@@ -208,6 +208,9 @@ class Change:
         prefix = self.layout.current() or self.layout.link
         generations = self.layout.generations()
         if found is Found.MISSING and not generations:
+            if _conda_generations.leftovers(self.layout) and not self.check_mode:
+                with self.lock():
+                    _conda_generations.remove(self.layout, ())
             return self.task.report(Plan())
         before = contents(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
         plan = Plan("remove", ("the environment is to be absent",), before)

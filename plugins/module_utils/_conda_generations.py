@@ -27,6 +27,7 @@ from ._conda_state import STATE_FILE
 
 FOLDER = ".generations"
 _REMOVING = ".removing-"
+_NEW_LINK = ".link-"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 
@@ -99,13 +100,14 @@ class Layout:
 
     def next(self, digest: str) -> str:
         """Path for a new generation; no run of the past has used it for anything that still exists."""
-        return self._unused(f"{self.name}-{digest[:12]}.")
+        return self.unused(f"{self.name}-{digest[:12]}.")
 
     def adopted(self) -> str:
         """Path for a directory that makes room."""
-        return self._unused(f"{self.name}.adopted.")
+        return self.unused(f"{self.name}.adopted.")
 
-    def _unused(self, stem: str) -> str:
+    def unused(self, stem: str) -> str:
+        """Path of a new entry beside the generations, numbered."""
         number = 1
         while os.path.lexists(os.path.join(self.folder, f"{stem}{number}")):
             number += 1
@@ -115,11 +117,10 @@ class Layout:
 def switch(layout: Layout, generation: str) -> str | None:
     """Point the link at a generation, atomically. Returns where a directory went that stood there; it is never removed."""
     target = os.path.join(FOLDER, os.path.basename(generation))
-    temporary = os.path.join(layout.folder, f".link-{layout.name}")
+    temporary = os.path.join(layout.folder, f"{_NEW_LINK}{layout.name}")
     for path in (layout.current(), generation):
         _note_use(path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
+    _clear_new_link(layout)
     os.symlink(target, temporary)
     if os.path.islink(layout.link) or not os.path.lexists(layout.link):
         os.replace(temporary, layout.link)
@@ -197,14 +198,33 @@ def in_use(paths: t.Sequence[str]) -> set[str]:
     return used
 
 
+def leftovers(layout: Layout) -> bool:
+    """True if a killed run of this environment left something beside its generations."""
+    try:
+        names = os.listdir(layout.folder)
+    except FileNotFoundError:
+        return False
+    return any(name == _NEW_LINK + layout.name or name.startswith(_REMOVING + layout.name) for name in names)
+
+
 def remove(layout: Layout, paths: t.Sequence[str]) -> None:
     """Remove generations: first out of sight by a rename, then file by file; a later run finishes what was interrupted."""
     for path in paths:
-        os.rename(path, os.path.join(layout.folder, f"{_REMOVING}{os.path.basename(path)}-{os.getpid()}"))
+        os.rename(path, layout.unused(f"{_REMOVING}{os.path.basename(path)}."))
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(layout.folder):
             if name.startswith(_REMOVING):
                 shutil.rmtree(os.path.join(layout.folder, name))
+        _clear_new_link(layout)
+
+
+def _clear_new_link(layout: Layout) -> None:
+    """Make room for a new link. After a run that was killed between two renames an adopted directory stands there."""
+    temporary = os.path.join(layout.folder, f"{_NEW_LINK}{layout.name}")
+    if os.path.islink(temporary):
+        os.unlink(temporary)
+    elif os.path.lexists(temporary):
+        os.rename(temporary, layout.adopted())
 
 
 def take_away(layout: Layout) -> list[str]:
@@ -213,7 +233,7 @@ def take_away(layout: Layout) -> list[str]:
         os.unlink(layout.link)
     elif os.path.lexists(layout.link):
         os.makedirs(layout.folder, mode=0o755, exist_ok=True)
-        os.rename(layout.link, os.path.join(layout.folder, f"{_REMOVING}{layout.name}-{os.getpid()}"))
+        os.rename(layout.link, layout.unused(f"{_REMOVING}{layout.name}."))
     return layout.generations()
 
 

@@ -60,9 +60,13 @@ class Task:
             return None
         if self.arguments["prune"] and state.kept:
             return None
-        if _conda_frozen.read(state.prefix) != self.frozen or self.superseded():
+        if _conda_frozen.read(state.prefix) != self.frozen or self.untidy():
             return None
         return self.report(Plan())
+
+    def untidy(self) -> bool:
+        """True if there is something to sweep."""
+        return bool(self.superseded()) or _conda_generations.leftovers(self.layout)
 
     def superseded(self) -> list[str]:
         """Generations that this task does not keep."""

@@ -85,12 +85,14 @@ class Conda:
     def arguments(self, **arguments: t.Any) -> dict[str, t.Any]:
         return {"conda_root": str(self.root), "channel_alias": f"file://{self.channels}", **arguments}
 
-    def start(self, module: str = "conda_env", check: bool = False, **arguments: t.Any) -> subprocess.Popen[str]:
+    def start(
+        self, module: str = "conda_env", check: bool = False, program: str = RUN, **arguments: t.Any
+    ) -> subprocess.Popen[str]:
         """Start a module in a process group of its own."""
         values = {**(self.arguments(**arguments) if module == "conda_env" else arguments), "_ansible_check_mode": check}
         values |= {"_ansible_remote_tmp": str(self.home / "tmp"), "_ansible_keep_remote_files": False}
         process = subprocess.Popen(
-            [sys.executable, "-c", RUN, f"{MODULES}.{module}"],
+            [sys.executable, "-c", program, f"{MODULES}.{module}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -146,3 +146,31 @@ def test_a_process_keeps_its_generation(layout: Layout) -> None:
 def test_a_number_is_not_used_twice(layout: Layout) -> None:
     assert finished(layout).endswith(".1")
     assert finished(layout).endswith(".2")
+
+
+def test_what_a_killed_sweep_left_is_noticed_and_removed(layout: Layout) -> None:
+    assert not generations.leftovers(layout)
+    left = Path(layout.folder, ".removing-nlp-0123456789ab.1.1")
+    (left / "share").mkdir(parents=True)
+    assert generations.leftovers(layout)
+    generations.remove(layout, [finished(layout)])
+    assert not generations.leftovers(layout)
+    assert os.listdir(layout.folder) == []
+
+
+def test_a_directory_that_a_killed_switch_left_is_kept(layout: Layout) -> None:
+    """Killed after the exchange of link and directory, before the directory got its name."""
+    between = Path(layout.folder, ".link-nlp")
+    (between / "conda-meta").mkdir(parents=True)
+    (between / "conda-meta/history").write_text("of a person")
+    assert generations.leftovers(layout)
+    generations.switch(layout, finished(layout))
+    assert Path(layout.folder, "nlp.adopted.1/conda-meta/history").read_text() == "of a person"
+    assert not generations.leftovers(layout)
+
+
+def test_a_link_that_a_killed_switch_left_is_removed(layout: Layout) -> None:
+    Path(layout.folder, ".link-nlp").symlink_to("nowhere")
+    assert generations.leftovers(layout)
+    generations.remove(layout, [])
+    assert os.listdir(layout.folder) == []
