@@ -42,7 +42,7 @@ options:
       - section: callback_drift
         key: previous
   summary:
-    description: Print the summary. V(drift) prints it only if a host is not clean.
+    description: Print the summary. V(drift) prints it only if a host is not clean, or if there is a notice about it.
     type: str
     choices: [always, drift, never]
     default: always
@@ -148,7 +148,8 @@ class CallbackModule(CallbackBase):
             write_private(path, json.dumps(report, indent=2) + "\n")
         except OSError as error:
             self._display.warning(f"drift: no report written: {error}")
-        if self.get_option("summary") == "always" or (self.get_option("summary") == "drift" and report["exit_code"]):
+        worth_reading = report["exit_code"] or any(host["notices"] for host in report["hosts"].values())
+        if self.get_option("summary") == "always" or (self.get_option("summary") == "drift" and worth_reading):
             # Only a terminal has a width; a pipe gets whole lines.
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
             self._display.display(render(report, color=ANSIBLE_COLOR, width=width))
@@ -158,7 +159,7 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
     """All that this plugin knows about Ansible's objects; ansible-core 2.18 has only the names with an underscore."""
     host, task = result._host.get_name(), result._task
     if kind == "ok":
-        return host, TaskRef(""), Outcome(kind)
+        return host, TaskRef(""), Outcome(kind, notices=notices([result._result]))
     # The values of this host and this run, where `task` may still hold templates.
     fields, data = result._task_fields, result._result
     role = task._role.get_name(include_role_fqcn=True) if task._role else None
@@ -186,8 +187,15 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
             # A module may return a difference although its task says `diff: false`.
             diffs=[part for entry in results for part in located(entry, fields)] if fields.get("diff") is not False else (),
             message="\n".join(message for entry in results or [data] for message in messages(entry)),
+            notices=notices(results),
         ),
     )
+
+
+def notices(results: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
+    """What modules want people to know although nothing differs."""
+    told = [entry.get("notices") for entry in results if not entry.get("_ansible_no_log")]
+    return tuple(str(sentence) for sentences in told if isinstance(sentences, list) for sentence in sentences)
 
 
 def is_kind(item: t.Mapping[str, t.Any], kind: str) -> bool:

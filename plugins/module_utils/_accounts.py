@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from . import _ssh_keys
+from . import _ssh_key_options, _ssh_keys
 
 HEADER = "# Managed by Ansible, role openlab.research_server.accounts. The next run undoes what is changed here."
 # No password will ever match, and nothing calls the account locked (shadow(5), crypt(5)).
@@ -35,6 +36,14 @@ class Desired(NamedTuple):
     shell: str = "/bin/bash"
     groups: tuple[str, ...] = ()
     password: str | None = None
+    expires: str | None = None
+    """First day on which nobody gets in, as YYYY-MM-DD."""
+    linger: bool | None = None
+    """Whether services of the person run without a login; None leaves that alone."""
+    archived: bool = False
+    """Whether a leaver's home becomes an archive."""
+    mistakes: tuple[str, ...] = ()
+    """What could not be read in the entry."""
 
 
 class Actual(NamedTuple):
@@ -57,6 +66,26 @@ class Actual(NamedTuple):
     """Whether only the account itself can read and write the file and its folder."""
     busy: bool = False
     """Whether processes of this account run."""
+    linger: bool = False
+    jobs: tuple[str, ...] = ()
+    """Files with this account's jobs for cron and at."""
+    archive_obstacle: str = ""
+    """Why the home cannot be archived."""
+    archive_rest: bool = False
+    """Whether an archived home waits for its removal."""
+
+
+class Notice(NamedTuple):
+    """Something that stops to open the door: a key or an account."""
+
+    name: str
+    what: str
+    expires: datetime.datetime
+    expired: bool
+
+    @property
+    def sentence(self) -> str:
+        return f"account '{self.name}': {self.what} {'expired' if self.expired else 'expires'} on {self.expires:%Y-%m-%d}"
 
 
 class Change(NamedTuple):
@@ -69,8 +98,11 @@ class Change(NamedTuple):
     after: str
 
 
-def problems(accounts: Sequence[Desired], login_group: str) -> list[str]:
-    """One sentence for each thing that is wrong with the data: found, expected, what to do."""
+def problems(accounts: Sequence[Desired], login_group: str, *, now: float, address: str | None = None) -> list[str]:
+    """One sentence for each thing that is wrong with the data: found, expected, what to do.
+
+    ``now`` is in seconds since 1970. ``address`` is where the operator comes from, if that is known.
+    """
     found: list[str] = []
     seen: set[str] = set()
     if not GROUP.fullmatch(login_group):
@@ -89,12 +121,32 @@ def problems(accounts: Sequence[Desired], login_group: str) -> list[str]:
         if account.present:
             found += [f"{where}: {sentence}" for sentence in _problems_of(account)]
     administrators = [account for account in accounts if account.present and account.administrator]
-    if not any(account.keys for account in administrators):
+    closed = [f"'{account.name}': {reason}" for account in administrators if (reason := _closed(account, now, address))]
+    if len(closed) == len(administrators):
+        why = f" that opens a shell ({'; '.join(closed)})" if any(account.keys for account in administrators) else ""
         found.append(
-            "accounts_administrators: found no administrator who is present and has a key; expected at least one, "
+            f"accounts_administrators: found no administrator who is present and has a key{why}; expected at least one, "
             "or nobody could administer the host any more. Add the line of a .pub file to 'keys'"
         )
     return found
+
+
+def notices(accounts: Iterable[Desired], *, now: float, days: int) -> list[Notice]:
+    """Keys and accounts that expire within so many days, or have expired, the first one first."""
+    found = []
+    for account in accounts:
+        times = [("the account", _day(account.expires))] if account.present and account.expires else []
+        for line in account.keys if account.present else ():
+            key = _ssh_keys.parse(line)
+            until = _ssh_key_options.expiry(key.restrictions)
+            if until is not None:
+                times.append((f"key {key.fingerprint}{f' ({key.comment})' if key.comment else ''}", until))
+        found += [
+            Notice(account.name, what, until, expired=until.timestamp() <= now)
+            for what, until in times
+            if until.timestamp() <= now + days * 86400
+        ]
+    return sorted(found, key=lambda notice: (notice.expires.timestamp(), notice.name))
 
 
 def plan(desired: Iterable[Desired], actual: Mapping[str, Actual], *, login_group: str, exclusive: bool) -> list[Change]:
@@ -107,7 +159,7 @@ def plan(desired: Iterable[Desired], actual: Mapping[str, Actual], *, login_grou
     for account in people:
         existing = actual.get(account.name)
         if not account.present and existing is not None:
-            changes += _plan_absent(account.name, existing, login_group)
+            changes += _plan_absent(account, existing, login_group)
     return changes
 
 
@@ -131,6 +183,8 @@ def conflicts(desired: Iterable[Desired], actual: Mapping[str, Actual], operator
             found.append(
                 f"account '{account.name}': found it logged in right now, to remove itself; connect as another administrator"
             )
+        if not account.present and account.archived and existing.archive_obstacle:
+            found.append(f"account '{account.name}': the home cannot be archived: {existing.archive_obstacle}")
     return found
 
 
@@ -155,12 +209,47 @@ def key_file(keys: Iterable[str], existing: str | None, *, exclusive: bool) -> s
     if exclusive or existing is None:
         return "\n".join([HEADER, *(key.line for key in wanted)]) + "\n"
     lines = existing.splitlines()
-    there = {_blob(line) for line in lines}
-    return "\n".join([*lines, *(key.line for key in wanted if key.blob not in there)]) + "\n"
+    # The same key with other options would still open the door as before.
+    rivals = {key.blob: key.line for key in wanted}
+    kept = [line for line in lines if rivals.get(_blob(line), line) == line]
+    return "\n".join([*kept, *(key.line for key in wanted if key.line not in kept)]) + "\n"
+
+
+def days_since_1970(date: str) -> str:
+    """A day as shadow(5) writes it."""
+    return str((datetime.date.fromisoformat(date) - datetime.date(1970, 1, 1)).days)
+
+
+def _closed(account: Desired, now: float, address: str | None) -> str:
+    """Why this account's keys do not give a shell; empty if one does."""
+    if account.expires and _valid_day(account.expires) and _day(account.expires).timestamp() <= now:
+        return f"the account expired on {account.expires}"
+    reasons = []
+    for line in account.keys:
+        try:
+            reasons.append(_ssh_key_options.obstacle(_ssh_keys.parse(line).restrictions, now=now, address=address))
+        except _ssh_keys.KeyFormatError as error:
+            reasons.append(str(error))
+    return "no key" if not reasons else "" if "" in reasons else ", ".join(reasons)
+
+
+def _valid_day(text: str) -> bool:
+    try:
+        _day(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _day(text: str) -> datetime.datetime:
+    return datetime.datetime.strptime(text, "%Y-%m-%d")
 
 
 def _problems_of(account: Desired) -> list[str]:
-    found = [f"key {number}: {sentence}" for number, line in enumerate(account.keys, 1) if (sentence := _ssh_keys.problem(line))]
+    found = list(account.mistakes)
+    if account.expires is not None and not _valid_day(account.expires):
+        found.append(f"expires: found '{account.expires}'; expected a day such as 2027-09-30")
+    found += [f"key {number}: {sentence}" for number, line in enumerate(account.keys, 1) if (sentence := _ssh_keys.problem(line))]
     if account.password is not None and not re.fullmatch(r"\$[^:\s]+\$[^:\s]+", account.password):
         found.append(
             "password: expected a hash as in crypt(5), such as $y$...; never the password itself. Make one with 'mkpasswd'"
@@ -181,6 +270,7 @@ def _plan_present(account: Desired, existing: Actual | None, login_group: str, e
     groups = sorted({login_group, *account.groups})
     if existing is None:
         changes.append(Change(name, "create", groups, "", f"account, groups {', '.join(groups)}"))
+        changes += _plan_expiry(account, "")
     else:
         missing = [group for group in groups if group not in existing.groups]
         if missing:
@@ -189,8 +279,7 @@ def _plan_present(account: Desired, existing: Actual | None, login_group: str, e
             changes.append(Change(name, "shell", account.shell, f"shell {existing.shell}", f"shell {account.shell}"))
         if account.comment is not None and existing.comment != account.comment:
             changes.append(Change(name, "comment", account.comment, f"comment {existing.comment}", f"comment {account.comment}"))
-        if existing.expires:
-            changes.append(Change(name, "expires", "", "expires", "does not expire"))
+        changes += _plan_expiry(account, existing.expires)
     changes += _plan_password(account, existing)
     if existing is None or existing.home_mode != 0o700 or not existing.home_owned:
         before = "" if existing is None else _describe_home(existing)
@@ -199,7 +288,22 @@ def _plan_present(account: Desired, existing: Actual | None, login_group: str, e
     text = key_file(account.keys, before_keys, exclusive=exclusive)
     if text != before_keys or (existing is not None and not existing.key_private):
         changes.append(Change(name, "keys", text, before_keys or "", text))
+    if account.linger is not None and account.linger != (existing is not None and existing.linger):
+        before = "" if existing is None else f"lingering {_word(existing.linger)}"
+        changes.append(Change(name, "linger", account.linger, before, f"lingering {_word(account.linger)}"))
     return changes
+
+
+def _plan_expiry(account: Desired, existing: str) -> list[Change]:
+    wanted = days_since_1970(account.expires) if account.expires else ""
+    if existing == wanted:
+        return []
+    after = f"expires on {account.expires}" if account.expires else "does not expire"
+    return [Change(account.name, "expires", wanted, f"expires on day {existing} since 1970" if existing else "", after)]
+
+
+def _word(value: bool) -> str:
+    return "on" if value else "off"
 
 
 def _plan_password(account: Desired, existing: Actual | None) -> list[Change]:
@@ -213,7 +317,8 @@ def _plan_password(account: Desired, existing: Actual | None) -> list[Change]:
     return []
 
 
-def _plan_absent(name: str, existing: Actual, login_group: str) -> list[Change]:
+def _plan_absent(account: Desired, existing: Actual, login_group: str) -> list[Change]:
+    name = account.name
     changes: list[Change] = []
     if existing.key_text is not None:
         changes.append(Change(name, "no_keys", None, existing.key_text, ""))
@@ -221,8 +326,12 @@ def _plan_absent(name: str, existing: Actual, login_group: str) -> list[Change]:
         changes.append(Change(name, "lock", None, "usable", "locked"))
     if login_group in existing.groups:
         changes.append(Change(name, "leave", login_group, f"member of {login_group}", ""))
-    if existing.busy:
-        changes.append(Change(name, "sessions", None, "logged in", "sessions ended"))
+    if existing.jobs:
+        changes.append(Change(name, "no_jobs", existing.jobs, f"jobs of cron and at: {', '.join(existing.jobs)}", ""))
+    if existing.busy or existing.linger:
+        changes.append(Change(name, "sessions", None, "logged in" if existing.busy else "lingering on", "sessions ended"))
+    if account.archived and (existing.home_mode is not None or existing.archive_rest):
+        changes.append(Change(name, "archive", None, f"home {existing.home}", "home archived and removed"))
     return changes
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ._ssh_key_options import obstacle
 from ._ssh_keys import EXPECTED, KeyFormatError, parse, refusal
 
 NO_SHELL = ("nologin", "false")
@@ -26,6 +27,8 @@ class Account(NamedTuple):
     """Lines of all its authorized_keys files."""
     keys_elsewhere: bool = False
     """Whether sshd also asks a program or a certificate authority for keys."""
+    now: float = 0.0
+    """Seconds since 1970."""
 
 
 def obstacles(account: Account, allow_groups: Sequence[str], *, root_login: bool) -> list[str]:
@@ -54,7 +57,8 @@ def _key_obstacles(account: Account) -> list[str]:
         if not text or text.startswith("#"):
             continue
         try:
-            reason = refusal(parse(text))
+            key = parse(text)
+            reason = refusal(key) or obstacle(key.restrictions, now=account.now)
         except KeyFormatError as error:
             reason = str(error)
         if not reason:

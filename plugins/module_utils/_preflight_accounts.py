@@ -5,30 +5,86 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from . import _projects
 from ._accounts import Desired, problems
+from ._projects import Project
+from ._ssh_keys import compose
+
+KEY_FIELDS = frozenset({"key", "options", "expires"})
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    people = [desired(item, administrator=True) for item in variables.get("accounts_administrators", [])]
-    people += [desired(item, administrator=False) for item in variables.get("accounts_researchers", [])]
-    return problems(people, str(variables.get("accounts_login_group", "ssh-users")))
+    login_group = str(variables.get("accounts_login_group", "ssh-users"))
+    projects = [project(item) for item in variables.get("accounts_projects", [])]
+    people = everyone(variables.get("accounts_administrators", []), variables.get("accounts_researchers", []), projects)
+    return problems(people, login_group, now=time.time()) + _projects.problems(projects, people, login_group)
+
+
+def everyone(
+    administrators: Sequence[Mapping[str, t.Any]], researchers: Sequence[Mapping[str, t.Any]], projects: Sequence[Project]
+) -> list[Desired]:
+    """All people of the inventory; who works in a project is in its group."""
+    people = [desired(item, administrator=True) for item in administrators]
+    people += [desired(item, administrator=False) for item in researchers]
+    return [
+        person._replace(
+            groups=tuple(dict.fromkeys([*person.groups, *(entry.group for entry in projects if person.name in entry.members)]))
+        )
+        for person in people
+    ]
+
+
+def project(item: Mapping[str, t.Any]) -> Project:
+    """One entry of the list of projects."""
+    return Project(
+        name=str(item["name"]),
+        path=str(item.get("path") or f"/srv/projects/{item['name']}"),
+        group=str(item.get("group") or item["name"]),
+        members=tuple(str(member) for member in item.get("members") or ()),
+        mode=str(item.get("mode") or _projects.MODE),
+        acl=bool(item.get("acl", True)),
+    )
 
 
 def desired(item: Mapping[str, t.Any], *, administrator: bool) -> Desired:
-    """One entry of the lists in the inventory."""
+    """One entry of the lists of people."""
+    keys = list(item.get("keys") or ())
+    expires = item.get("expires")
     return Desired(
         name=str(item["name"]),
         present=item.get("state", "present") != "absent",
         administrator=administrator,
         sudo_nopasswd=bool(item.get("sudo_nopasswd", False)),
-        keys=tuple(str(key) for key in item.get("keys") or ()),
+        keys=tuple(_line(key) for key in keys),
         uid=item.get("uid"),
         comment=item.get("comment"),
         shell=str(item.get("shell") or "/bin/bash"),
         groups=tuple(str(group) for group in item.get("groups") or ()),
         password=item.get("password"),
+        expires=None if expires is None else str(expires),
+        linger=item.get("linger"),
+        archived=item.get("home") == "archived",
+        mistakes=tuple(
+            f"key {number}: found '{field}'; expected one of {', '.join(sorted(KEY_FIELDS))}"
+            for number, key in enumerate(keys, 1)
+            if isinstance(key, Mapping)
+            for field in sorted(set(key) - KEY_FIELDS)
+        ),
+    )
+
+
+def _line(key: t.Any) -> str:
+    """A key as the line that sshd reads. It is either that line, or its parts."""
+    if not isinstance(key, Mapping):
+        return str(key)
+    options, expires = key.get("options") or (), key.get("expires")
+    return compose(
+        str(key.get("key") or ""),
+        [options] if isinstance(options, str) else [str(option) for option in options],
+        None if expires is None else str(expires),
     )

@@ -12,7 +12,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from . import _ssh_key_options
+from ._ssh_key_options import Option
 
 RSA_MINIMUM_BITS = 3072
 
@@ -54,6 +58,11 @@ class PublicKey(NamedTuple):
         return f"SHA256:{digest}"
 
     @property
+    def restrictions(self) -> tuple[Option, ...]:
+        """The options, taken apart."""
+        return _ssh_key_options.parse(self.options)
+
+    @property
     def line(self) -> str:
         """The normalised line."""
         parts = (self.options, self.type, base64.b64encode(self.blob).decode(), self.comment)
@@ -84,8 +93,24 @@ def parse(line: str) -> PublicKey:
     if named != fields[0].encode():
         raise KeyFormatError(f"the line says {fields[0]}, the key itself says {named.decode('ascii', 'replace')}")
     _check_shape(fields[0], numbers)
+    try:
+        _ssh_key_options.parse(options)
+    except _ssh_key_options.OptionError as error:
+        raise KeyFormatError(str(error)) from error
     bits = int.from_bytes(numbers[1], "big").bit_length() if fields[0] == "ssh-rsa" else 0
     return PublicKey(options, fields[0], blob, fields[2].strip() if len(fields) > 2 else "", bits)
+
+
+def compose(line: str, options: Sequence[str] = (), expires: str | None = None) -> str:
+    """The line with more options, and with the day on which the key stops to open anything (YYYY-MM-DD)."""
+    text = line.strip()
+    own = "" if text.split(None, 1)[:1] and text.split(None, 1)[0] in KNOWN_TYPES else text[: _end_of_options(text)]
+    if not text[len(own) :].strip():
+        # No key after the options: leave it to `parse` to say so.
+        own = ""
+    added = [*options, *([f'expiry-time="{expires.replace("-", "")}"'] if expires is not None else [])]
+    front = ",".join(part for part in (*added, own) if part)
+    return " ".join(part for part in (front, text[len(own) :].strip()) if part)
 
 
 def refusal(key: PublicKey) -> str:

@@ -15,7 +15,10 @@ description:
   - An account is used with keys. Without a password hash its password field is V(*), which fits no password, and which does
     not count as locked.
   - Nothing is changed if the data has no administrator with a key, a key that is not accepted, or a name twice.
-  - Accepted keys are ed25519, security keys (V(sk-*)) and RSA with at least 3072 bits.
+  - Accepted keys are ed25519, security keys (V(sk-*)) and RSA with at least 3072 bits. An option that sshd would not
+    understand is an error, since sshd ignores such keys.
+  - A key that has expired, that runs one command only, or that does not open from where the operator is, is no key of an
+    administrator in that sense.
   - Accounts that the data does not name are left alone. Leavers are named with V(state=absent) until no host knows them.
 author:
   - openlab.research_server maintainers (@openlab)
@@ -33,15 +36,35 @@ options:
       state:
         description:
           - V(present) creates or corrects the account.
-          - V(absent) removes its keys, locks it, takes it out of O(login_group) and ends its sessions. The home stays.
+          - V(absent) removes its keys, locks and expires it, takes it out of O(login_group) and the groups of O(projects),
+            removes its jobs of cron and at, stops its services and ends its sessions. O(researchers[].home) says what becomes
+            of the home.
         type: str
         choices: [present, absent]
         default: present
       keys:
-        description: Public keys, each as the line of a C(.pub) file; options as in C(sshd(8\)) may stand in front.
+        description:
+          - Public keys, each as the line of a C(.pub) file; options as in C(sshd(8\)) may stand in front.
+          - Or each as a dictionary with C(key), that line, C(options), a list such as V([restrict, 'from="192.0.2.0/24"']), and
+            C(expires), the first day on which the key opens nothing, as V(2027-09-30) in the host's time zone.
         type: list
-        elements: str
+        elements: raw
         default: []
+      expires:
+        description: First day on which nobody can log in to the account, as V(2027-09-30). Never if not given.
+        type: str
+      linger:
+        description:
+          - Whether the person's own services (C(systemctl --user)) start with the host and go on after the last logout.
+          - Left as it is if not given.
+        type: bool
+      home:
+        description:
+          - What becomes of the home with O(researchers[].state=absent). V(kept) leaves it where it is.
+          - V(archived) packs it into a file in O(archive_dir) and removes it when the file is safely on the disk.
+        type: str
+        choices: [kept, archived]
+        default: kept
       uid:
         description: Numeric id. Left to the host if not given. An existing account's id is never changed.
         type: int
@@ -72,6 +95,38 @@ options:
     elements: dict
     default: []
     suboptions: *person
+  projects:
+    description:
+      - Folders that people share. Each belongs to root and to the group of the project, with the set-group-ID bit and a default
+        ACL, so that what one member makes all others can read and write whatever the umask is.
+      - The group has exactly those members that the data names. What is in the folder already is left alone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the project.
+        type: str
+        required: true
+      path:
+        description: The folder. By default V(/srv/projects/NAME).
+        type: path
+      group:
+        description: The group, by default named as the project. It is created if it does not exist.
+        type: str
+      members:
+        description: Names of people who are present. Whose O(researchers[].groups) name the group are members too.
+        type: list
+        elements: str
+        default: []
+      mode:
+        description: Mode of the folder. V('2775') lets everyone on the host read.
+        type: str
+        default: "2770"
+      acl:
+        description: Whether the folder has a default ACL. Not all network file systems know them.
+        type: bool
+        default: true
   login_group:
     description: Group of all people who may log in over SSH.
     type: str
@@ -80,6 +135,14 @@ options:
     description: Whether keys that the data does not name are removed from the accounts that it names.
     type: bool
     default: true
+  archive_dir:
+    description: Folder of the archived homes. Only root can look into it.
+    type: path
+    default: /var/backups/research-server
+  expiry_notice_days:
+    description: Days before a key or an account expires from which on that is reported.
+    type: int
+    default: 30
   sudoers_path:
     description: File with the rules of all administrators.
     type: path
@@ -92,7 +155,7 @@ attributes:
     description: Shows everything but password hashes.
     support: full
 requirements:
-  - C(useradd), C(usermod), C(groupadd), C(chpasswd), C(visudo) and systemd on the managed host; root.
+  - C(useradd), C(usermod), C(groupadd), C(chpasswd), C(visudo), systemd, and GNU tar for archives, on the managed host; root.
 """
 
 EXAMPLES = r"""
@@ -105,8 +168,19 @@ EXAMPLES = r"""
     researchers:
       - name: alice
         keys: ["sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAI... alice@token"]
+        linger: true
+      - name: carol
+        expires: 2027-03-31
+        keys:
+          - key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... carol@guest
+            options: [restrict, pty, 'from="192.0.2.0/24"']
+            expires: 2027-01-31
       - name: bob
         state: absent
+        home: archived
+    projects:
+      - name: imaging
+        members: [alice, carol]
 """
 
 RETURN = r"""
@@ -116,6 +190,14 @@ changes:
   type: list
   elements: str
   sample: ["alice: create", "alice: keys"]
+notices:
+  description:
+    - One sentence for each key and account that expires within O(expiry_notice_days), or has expired. They are warnings of the
+      task too, and nothing that changes.
+  returned: success
+  type: list
+  elements: str
+  sample: ["account 'carol': key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (carol@guest) expires on 2027-01-31"]
 """
 
 import contextlib
@@ -123,6 +205,7 @@ import errno
 import grp
 import os
 import pwd
+import shutil
 import signal
 import stat
 import tempfile
@@ -131,9 +214,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _accounts
+from ..module_utils import _accounts, _leavers, _projects
 from ..module_utils._accounts import Actual, Change, Desired
-from ..module_utils._preflight_accounts import desired
+from ..module_utils._preflight_accounts import everyone, project
+from ..module_utils._projects import Folder, Project
 from ..module_utils._sshd_host import current_session, read_file
 
 KEY_FILE = "authorized_keys"
@@ -156,7 +240,7 @@ def read_accounts(people: t.Sequence[Desired]) -> dict[str, Actual]:
     for group in grp.getgrall():
         for member in group.gr_mem:
             memberships.setdefault(member, set()).add(group.gr_name)
-    leavers = [account.name for account in people if not account.present]
+    mounts = _leavers.mount_points(read_file("/proc/self/mountinfo") or "")
     found = {}
     for account in people:
         try:
@@ -178,8 +262,15 @@ def read_accounts(people: t.Sequence[Desired]) -> dict[str, Actual]:
             home_owned=home is not None and home.st_uid == entry.pw_uid,
             key_text=key_text,
             key_private=key_private,
-            busy=account.name in leavers and bool(processes_of(entry.pw_uid)),
+            linger=os.path.exists(f"{_leavers.LINGER}/{account.name}"),
         )
+        if not account.present:
+            found[account.name] = found[account.name]._replace(
+                busy=bool(processes_of(entry.pw_uid)),
+                jobs=tuple(jobs_of(account.name, entry.pw_uid)),
+                archive_obstacle=_leavers.archive_obstacle(home_of(entry), mounts) if home is not None else "",
+                archive_rest=os.path.isdir(_leavers.rest(entry.pw_dir)),
+            )
     return found
 
 
@@ -191,6 +282,76 @@ def processes_of(uid: int) -> list[int]:
                 if os.stat(f"/proc/{name}").st_uid == uid:
                     found.append(int(name))
     return found
+
+
+def jobs_of(name: str, uid: int) -> t.Iterator[str]:
+    """Files of cron and at that would still run programs as this account."""
+    for folder in _leavers.CRON:
+        if os.path.isfile(f"{folder}/{name}"):
+            yield f"{folder}/{name}"
+    for folder in _leavers.AT:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == uid:
+                    yield entry.path
+
+
+def home_of(entry: pwd.struct_passwd) -> _leavers.Home:
+    home, parent = os.lstat(entry.pw_dir), os.stat(os.path.dirname(entry.pw_dir))
+    return _leavers.Home(
+        path=entry.pw_dir,
+        is_folder=stat.S_ISDIR(home.st_mode),
+        owned=home.st_uid == entry.pw_uid,
+        parent_is_safe=parent.st_uid == 0 and not parent.st_mode & 0o022,
+        others=frozenset(
+            other.pw_name
+            for other in pwd.getpwall()
+            if other.pw_name != entry.pw_name and f"{other.pw_dir}/".startswith(f"{entry.pw_dir}/")
+        ),
+    )
+
+
+def read_projects(projects: t.Sequence[Project]) -> dict[str, Folder]:
+    found = {}
+    for entry in projects:
+        try:
+            group = grp.getgrnam(entry.group)
+            folder = Folder(gid=group.gr_gid, members=frozenset(group.gr_mem))
+        except KeyError:
+            folder = Folder()
+        folder = folder._replace(obstacle=path_obstacle(entry.path))
+        if not folder.obstacle and os.path.isdir(entry.path):
+            status = os.stat(entry.path)
+            folder = folder._replace(
+                exists=True,
+                mode=stat.S_IMODE(status.st_mode),
+                owner=f"{status.st_uid}:{status.st_gid}",
+                acl=read_acl(entry.path),
+            )
+        found[entry.name] = folder
+    return found
+
+
+def path_obstacle(path: str) -> str:
+    """Root makes no folder where somebody else could put a link in its way."""
+    part = path
+    while part != "/":
+        status = os.lstat(part) if os.path.lexists(part) else None
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            return f"found a link or a file at {part}; expected a folder or nothing"
+        if status is not None and part != path and (status.st_uid != 0 or status.st_mode & 0o022):
+            return f"found {part} to be writable by others than root; expected a folder of root above {path}"
+        part = os.path.dirname(part)
+    return ""
+
+
+def read_acl(path: str | int) -> bytes | None:
+    try:
+        return os.getxattr(path, _projects.ACL_ATTRIBUTE)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return None
+        raise
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -243,6 +404,7 @@ class Applier:
 
     def __init__(self, module: AnsibleModule, people: t.Sequence[Desired]) -> None:
         self.module = module
+        self.archive_dir: str = module.params["archive_dir"]
         self.people = {account.name: account for account in people}
 
     def run(self, *argv: str, data: str | None = None, check: bool = True) -> int:
@@ -336,9 +498,26 @@ class Applier:
     def do_lock(self, name: str, unused: None) -> None:
         self.run("usermod", "--lock", "--expiredate", _accounts.EXPIRED, "--shell", _accounts.NO_LOGIN, name)
 
+    def do_linger(self, name: str, wanted: bool) -> None:
+        self.run("loginctl", "enable-linger" if wanted else "disable-linger", name)
+
+    def do_no_jobs(self, name: str, paths: tuple[str, ...]) -> None:
+        for path in paths:
+            os.unlink(path)
+            # cron looks at the folder to see that something has changed (cron(8)).
+            os.utime(os.path.dirname(path))
+
     def do_sessions(self, name: str, unused: None) -> None:
         uid = pwd.getpwnam(name).pw_uid
         self.run("loginctl", "disable-linger", name, check=False)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{_leavers.LINGER}/{name}")
+        # A service that restarts its processes has to be stopped itself, also for the next boot.
+        for unit in sorted({_leavers.service(read_file(f"/proc/{pid}/cgroup") or "") for pid in processes_of(uid)} - {""}):
+            _rc, user, _err = self.module.run_command(["systemctl", "show", "--property=User", "--value", unit])
+            if user.strip() in (name, str(uid)):
+                self.run("systemctl", "stop", unit, check=False)
+                self.run("systemctl", "disable", unit, check=False)
         self.run("loginctl", "terminate-user", name, check=False)
         deadline = time.monotonic() + END_SECONDS
         while running := processes_of(uid):
@@ -348,6 +527,69 @@ class Applier:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
+
+    def do_archive(self, name: str, unused: None) -> None:
+        entry = pwd.getpwnam(name)
+        rest = _leavers.rest(entry.pw_dir)
+        if os.path.isdir(rest):
+            shutil.rmtree(rest)
+        if not os.path.lexists(entry.pw_dir):
+            return
+        os.makedirs(self.archive_dir, mode=0o700, exist_ok=True)
+        os.chmod(self.archive_dir, 0o700)
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=self.archive_dir)  # mode 0600
+        try:
+            parent, folder = os.path.split(entry.pw_dir)
+            tar = ["tar", "--create", f"--file={temporary}", f"--directory={parent}", "--one-file-system", "--numeric-owner"]
+            self.run(*tar, "--sparse", "--acls", "--xattrs", "--", folder)
+            os.fsync(handle)
+            # A link, not a move: it never replaces the archive of somebody who had the name before.
+            self._link_to_free_name(temporary, f"{self.archive_dir}/{name}-{entry.pw_uid}")
+        finally:
+            os.close(handle)
+            os.unlink(temporary)
+        # Gone in one step: half a home must not be taken for a home and archived again.
+        os.rename(entry.pw_dir, rest)
+        shutil.rmtree(rest)
+
+    @staticmethod
+    def _link_to_free_name(temporary: str, stem: str) -> None:
+        number = 1
+        while True:
+            try:
+                os.link(temporary, f"{stem}.tar" if number == 1 else f"{stem}.{number}.tar")
+            except FileExistsError:
+                number += 1
+                continue
+            folder = os.open(os.path.dirname(stem), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+            return
+
+    def do_folder(self, name: str, entry: Project) -> None:
+        os.umask(0o022)
+        os.makedirs(os.path.dirname(entry.path), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(entry.path, 0o700)
+        handle = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchown(handle, 0, grp.getgrnam(entry.group).gr_gid)
+            os.fchmod(handle, int(entry.mode, 8))
+            if entry.acl:
+                os.setxattr(handle, _projects.ACL_ATTRIBUTE, _projects.acl(int(entry.mode, 8)))
+            elif read_acl(handle) is not None:
+                os.removexattr(handle, _projects.ACL_ATTRIBUTE)
+        except OSError as error:
+            if error.errno == errno.ENOTSUP:
+                raise RefusedError(
+                    f"project '{name}': the file system of {entry.path} has no default ACLs; set 'acl: false', and let the "
+                    "members work with umask 007"
+                ) from error
+            raise
+        finally:
+            os.close(handle)
 
 
 def write_sudoers(module: AnsibleModule, path: str, text: str) -> None:
@@ -363,12 +605,6 @@ def write_sudoers(module: AnsibleModule, path: str, text: str) -> None:
     os.chmod(path, 0o440)
 
 
-def operator() -> str | None:
-    """Who is logged in and runs this module."""
-    session = current_session()
-    return pwd.getpwuid(session.uid).pw_name if session else None
-
-
 def group_exists(name: str) -> bool:
     try:
         grp.getgrnam(name)
@@ -379,16 +615,27 @@ def group_exists(name: str) -> bool:
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    people = [desired(item, administrator=True) for item in params["administrators"]]
-    people += [desired(item, administrator=False) for item in params["researchers"]]
+    projects = [project(item) for item in params["projects"]]
+    people = everyone(params["administrators"], params["researchers"], projects)
     login_group = params["login_group"]
-    actual = read_accounts(people)
-    wrong = _accounts.problems(people, login_group) + _accounts.conflicts(people, actual, operator())
+    session, now = current_session(), time.time()
+    wrong = _accounts.problems(people, login_group, now=now, address=session.client_address if session else None)
+    wrong += _projects.problems(projects, people, login_group)
+    if wrong:
+        raise RefusedError("; ".join(wrong) + ". Nothing has been changed.")
+    actual, folders = read_accounts(people), read_projects(projects)
+    wrong = _accounts.conflicts(people, actual, pwd.getpwuid(session.uid).pw_name if session else None)
+    wrong += _projects.conflicts(projects, folders)
     if wrong:
         raise RefusedError("; ".join(wrong) + ". Nothing has been changed.")
 
-    groups = [name for name in _accounts.groups_of(people, login_group) if not group_exists(name)]
+    named = {*_accounts.groups_of(people, login_group), *(entry.group for entry in projects)}
+    groups = [name for name in sorted(named) if not group_exists(name)]
+    leavers = {account.name for account in people if not account.present}
     changes = _accounts.plan(people, actual, login_group=login_group, exclusive=params["exclusive_keys"])
+    # Leavers go when those who stay are in place, and after they have lost sudo.
+    coming = [change for change in changes if change.name not in leavers] + _projects.plan(projects, people, folders)
+    going = [change for change in changes if change.name in leavers]
     path = params["sudoers_path"]
     rules = _accounts.sudoers(people)
     before = read_file(path)
@@ -399,26 +646,23 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         applier = Applier(module, people)
         for name in groups:
             applier.run("groupadd", name)
-        # Leavers come last in the plan: they go when those who stay are in place, and after they have lost sudo.
-        for change in changes:
-            if people_present(people, change.name):
-                applier.apply(change)
+        for change in coming:
+            applier.apply(change)
         if new_rules:
             write_sudoers(module, path, rules)
-        for change in changes:
-            if not people_present(people, change.name):
-                applier.apply(change)
-    done = [f"group {name}: create" for name in groups] + [f"{change.name}: {change.action}" for change in changes]
+        for change in going:
+            applier.apply(change)
+    done = [f"group {name}: create" for name in groups] + [f"{change.name}: {change.action}" for change in coming + going]
+    notices = [notice.sentence for notice in _accounts.notices(people, now=now, days=params["expiry_notice_days"])]
+    for sentence in notices:
+        module.warn(sentence)
     return {
         "changed": bool(done or new_rules),
         "changes": done + ([f"{path}: write"] if new_rules else []),
-        "diff": difference(groups, changes)
+        "notices": notices,
+        "diff": difference(groups, coming + going)
         + ([{"before_header": path, "after_header": path, "before": before or "", "after": rules}] if new_rules else []),
     }
-
-
-def people_present(people: t.Sequence[Desired], name: str) -> bool:
-    return any(account.present for account in people if account.name == name)
 
 
 def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dict[str, str]]:
@@ -441,7 +685,10 @@ def main() -> None:
     person: dict[str, t.Any] = {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        "keys": {"type": "list", "elements": "raw", "default": [], "no_log": False},
+        "expires": {"type": "str"},
+        "linger": {"type": "bool"},
+        "home": {"type": "str", "choices": ["kept", "archived"], "default": "kept"},
         "uid": {"type": "int"},
         "comment": {"type": "str"},
         "shell": {"type": "path", "default": "/bin/bash"},
@@ -449,12 +696,23 @@ def main() -> None:
         "password": {"type": "str", "no_log": True},
         "sudo_nopasswd": {"type": "bool", "default": False},
     }
+    shared: dict[str, t.Any] = {
+        "name": {"type": "str", "required": True},
+        "path": {"type": "path"},
+        "group": {"type": "str"},
+        "members": {"type": "list", "elements": "str", "default": []},
+        "mode": {"type": "str", "default": _projects.MODE},
+        "acl": {"type": "bool", "default": True},
+    }
     module = AnsibleModule(
         argument_spec={
             "administrators": {"type": "list", "elements": "dict", "required": True, "options": person},
             "researchers": {"type": "list", "elements": "dict", "default": [], "options": person},
+            "projects": {"type": "list", "elements": "dict", "default": [], "options": shared},
             "login_group": {"type": "str", "default": "ssh-users"},
             "exclusive_keys": {"type": "bool", "default": True, "no_log": False},
+            "archive_dir": {"type": "path", "default": "/var/backups/research-server"},
+            "expiry_notice_days": {"type": "int", "default": 30},
             "sudoers_path": {"type": "path", "default": "/etc/sudoers.d/research-server"},
         },
         supports_check_mode=True,

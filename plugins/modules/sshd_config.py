@@ -216,6 +216,7 @@ class Host(Sshd):
             key_files=tuple(files),
             keys=tuple(line for path in files for line in (read_file(path) or "").splitlines()),
             keys_elsewhere=any(effective.get(keyword, ["none"]) != ["none"] for keyword in elsewhere),
+            now=time.time(),
         )
 
     @staticmethod

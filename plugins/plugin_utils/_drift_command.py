@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="JSON report, mode 0600; default: %(default)s",
     )
-    made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean")
+    made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean and there is no notice")
     made.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; -vvv for more")
     return made
 

@@ -62,6 +62,7 @@ class Outcome:
     :param diffs: the C(diff) values of the result, as modules return them; empty if the task says C(diff: false).
     :param message: why it failed, or why the host cannot be reached.
     :param hidden: the task says C(no_log): nothing but its name may be told.
+    :param notices: what the module wants people to know although nothing differs, such as a key that is about to expire.
     """
 
     kind: t.Literal["ok", "changed", "failed", "unreachable"]
@@ -69,6 +70,7 @@ class Outcome:
     diffs: Sequence[t.Any] = ()
     message: str = ""
     hidden: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,6 +79,7 @@ class _Host:
     drift: list[dict[str, t.Any]] = field(default_factory=list)
     errors: list[dict[str, t.Any]] = field(default_factory=list)
     handlers: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
 class DriftReport:
@@ -96,6 +99,7 @@ class DriftReport:
             known.errors.append({"kind": outcome.kind, **_place(task, outcome), "message": message})
             return
         known.compared += 1
+        known.notices += [] if outcome.hidden else [mask(sentence) for sentence in outcome.notices]
         if outcome.kind != "changed":
             return
         if task.handler:
@@ -144,6 +148,7 @@ class DriftReport:
                 "drift": _dated(host.drift, self._started, previous, name),
                 "errors": failed + lost,
                 "handlers": host.handlers,
+                "notices": host.notices,
             }
         verdicts = [host["verdict"] for host in hosts.values()]
         verdict = "failed" if problems else most_severe(verdicts)

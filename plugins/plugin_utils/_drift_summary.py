@@ -32,7 +32,7 @@ def render(report: Mapping[str, t.Any], *, color: bool = False, width: int = 0) 
             paint(f"{host['verdict']:<12} {name:<{column}}  {_short(host, report['previous'])}".rstrip(), host["verdict"])
         )
     for name, host in hosts.items():
-        if host["drift"] or host["errors"]:
+        if host["drift"] or host["errors"] or host.get("notices"):
             lines += ["", name]
             lines += [paint(line, kind) for line, kind in _details(host, report["previous"])]
     lines += [""] + [paint(sentence, "failed") for sentence in report["problems"]]
@@ -62,6 +62,7 @@ def _details(host: Mapping[str, t.Any], previous: t.Any) -> Iterator[tuple[str, 
         yield from _trimmed(finding["diff"] or "")
     if host["handlers"]:
         yield f"  a repair would also run: {', '.join(host['handlers'])}", ""
+    yield from ((f"  note: {sentence}", "") for sentence in host.get("notices", ()))
 
 
 def _trimmed(diff: str) -> Iterator[tuple[str, str]]:

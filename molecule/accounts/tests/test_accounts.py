@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+ARCHIVES = "/var/backups/research-server"
 DATABASES = "sha256sum /etc/passwd /etc/shadow /etc/group /etc/sudoers.d/* /home/*/.ssh/authorized_keys"
 
 
@@ -20,13 +21,22 @@ def public_key(tmp_path, *options):
     return Path(f"{path}.pub").read_text().strip()
 
 
-@pytest.mark.parametrize("name", ["alice", "dave", "grace"])
+@pytest.mark.parametrize("name", ["alice", "dave", "erin", "grace"])
 def test_people_get_in_with_their_key(client, name):
     assert client.ssh(name, "id -un", key=name, port=22).stdout.strip() == name
 
 
 def test_a_key_that_the_data_does_not_name_no_longer_opens_the_account(client):
     assert client.ssh("alice", key="stranger", port=22).rc == 255
+
+
+@pytest.mark.parametrize("key", ["erin_expired", "erin_away"])
+def test_sshd_understands_the_day_and_the_place_of_a_key(client, key):
+    assert client.refused("erin", key=key, port=22) or client.ssh("erin", key=key, port=22).rc == 255
+
+
+def test_sshd_understands_the_command_of_a_key(client):
+    assert client.ssh("erin", "id -un", key="erin_backup", port=22).stdout.strip() == "backup, done"
 
 
 def test_nobody_without_a_password_can_use_one(host):
@@ -69,6 +79,72 @@ def test_a_leaver_keeps_the_home_and_no_key(host):
     assert not host.file("/home/bob/.ssh/authorized_keys").exists
 
 
+def test_nothing_of_a_leaver_runs_now_or_later(host):
+    assert host.run("pgrep -u carl").rc == 1
+    assert not host.service("carls-work").is_running
+    assert not host.service("carls-work").is_enabled
+    for path in ("/var/spool/cron/crontabs/carl", "/var/spool/cron/atjobs/a00001", "/var/lib/systemd/linger/carl"):
+        assert not host.file(path).exists
+
+
+def test_an_archived_home_is_whole_and_only_roots(host):
+    assert not host.file("/home/carl").exists
+    assert host.check_output("ls -A /home | grep carl || true") == ""
+    folder, archive = host.file(ARCHIVES), host.file(f"{ARCHIVES}/carl-{host.user('carl').uid}.tar")
+    assert (folder.mode, archive.mode, archive.user) == (0o700, 0o600, "root")
+    assert host.check_output(f"ls -A {ARCHIVES}").split() == [archive.basename]
+    assert host.check_output(f"tar --extract --to-stdout --file={archive.path} carl/results") == "results"
+    listing = host.check_output(f"tar --list --verbose --file={archive.path}")
+    assert "carl/link -> /etc/shadow" in listing
+    assert "authorized_keys" not in listing
+
+
+def test_lingering_is_as_the_data_says(host):
+    assert host.check_output("ls /var/lib/systemd/linger").split() == ["dave"]
+
+
+class TestProjects:
+    @pytest.mark.parametrize(
+        ("path", "mode", "group"), [("/srv/projects/vision", 0o2770, "vision"), ("/srv/shared", 0o2775, "imaging")]
+    )
+    def test_the_folder_is_the_groups(self, host, path, mode, group):
+        folder = host.file(path)
+        assert (folder.mode, folder.user, folder.group) == (mode, "root", group)
+
+    def test_members_are_exactly_those_of_the_data(self, host):
+        assert sorted(host.group("vision").members) == ["alice", "dave"]
+
+    def test_what_one_member_makes_the_other_writes_and_nobody_else_reads(self, host):
+        make = "umask 077; mkdir -p /srv/projects/vision/data; echo one > /srv/projects/vision/data/file"
+        host.check_output("runuser -u alice -- sh -c %s", make)
+        host.check_output("runuser -u dave -- sh -c 'echo two >> /srv/projects/vision/data/file'")
+        assert host.file("/srv/projects/vision/data/file").content_string == "one\ntwo\n"
+        assert host.file("/srv/projects/vision/data/file").group == "vision"
+        for stranger in ("erin", "zoe"):
+            assert host.run(f"runuser -u {stranger} -- ls /srv/projects/vision").rc != 0
+        host.check_output("runuser -u alice -- sh -c 'umask 077; echo > /srv/shared/file'")
+        assert host.run("runuser -u erin -- cat /srv/shared/file").rc == 0
+        assert host.run("runuser -u erin -- touch /srv/shared/other").rc != 0
+
+    def test_a_link_in_the_way_is_refused(self, host, converge):
+        host.check_output("ln -s /root /srv/trap")
+        found = converge(accounts_projects=[{"name": "trap", "path": "/srv/trap"}])
+        host.check_output("rm /srv/trap")
+        assert "found a link or a file at /srv/trap" in found.message
+
+
+def test_a_key_that_expires_soon_is_a_warning_and_no_change(host, converge):
+    soon = host.check_output("date --date='10 days' +%Y-%m-%d")
+    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh", "id_ed25519.pub")
+    key = path.read_text().strip()
+    people = [{"name": "ops", "keys": [key, {"key": key, "expires": soon}], "sudo_nopasswd": True}]
+    assert converge(accounts_administrators=people).ok
+    again = converge(accounts_administrators=people)
+    assert again.changed == 0
+    assert f"expires on {soon}" in str(again.results[-1]["warnings"])
+    assert converge().ok
+
+
 def test_who_never_had_an_account_gets_none(host):
     assert not host.user("never").exists
 
@@ -108,6 +184,24 @@ class TestRefusals:
             {"name": "ops", "state": "absent"},
         ]
         assert "logged in right now" in converge(accounts_administrators=people).message
+
+    def test_an_option_that_sshd_would_not_understand(self, converge, tmp_path):
+        key = {"key": public_key(tmp_path, "-t", "ed25519"), "options": ["no-ptty"]}
+        assert "found 'no-ptty'" in converge(accounts_researchers=[{"name": "alice", "keys": [key]}]).message
+
+    @pytest.mark.parametrize(
+        "more", [{"expires": "2020-01-01"}, {"options": ['from="192.0.2.7"']}, {"options": ['command="true"']}]
+    )
+    def test_no_key_that_lets_the_administrator_back_in(self, converge, tmp_path, more):
+        key = {"key": public_key(tmp_path, "-t", "ed25519"), **more}
+        found = converge(accounts_administrators=[{"name": "ops", "keys": [key], "sudo_nopasswd": True}])
+        assert "no administrator who is present and has a key that opens a shell" in found.message
+
+    def test_a_home_with_something_mounted_in_it(self, host, converge):
+        host.check_output("mkdir -p /home/alice/mount && mount -t tmpfs tmpfs /home/alice/mount")
+        found = converge(accounts_researchers=[{"name": "alice", "state": "absent", "home": "archived"}])
+        host.check_output("umount /home/alice/mount && rmdir /home/alice/mount")
+        assert "found a file system mounted at /home/alice/mount" in found.message
 
     def test_a_system_account(self, converge):
         assert "system account" in converge(accounts_researchers=[{"name": "daemon"}]).message

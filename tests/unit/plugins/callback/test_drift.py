@@ -74,6 +74,8 @@ PLAYBOOK = f"""
       ansible.builtin.command: "false"
       check_mode: false
       ignore_errors: true
+    - name: Notice
+      notice:
     - name: Role included
       ansible.builtin.include_role: {{name: tiny}}
   handlers:
@@ -101,6 +103,11 @@ PLAYBOOK = f"""
       loop: [one, two]
       when: inventory_hostname == 'looping' and item == 'two'
 """
+# A module that changes nothing and has something to say.
+NOTICE = """
+from ansible.module_utils.basic import AnsibleModule
+AnsibleModule({}, supports_check_mode=True).exit_json(notices=["a key expires"])
+"""
 
 
 class Run:
@@ -114,6 +121,8 @@ class Run:
             '- name: Task of the role\n  ansible.builtin.copy: {content: "x", dest: "{{ folder }}/role", mode: "0600"}\n'
         )
         (folder / "play.yml").write_text(playbook)
+        (folder / "library").mkdir()
+        (folder / "library" / "notice.py").write_text(NOTICE)
         (folder / "ansible.cfg").write_text("")
         (folder / "new.j2").write_text("x\n")
         for host, variables in hosts.items():
@@ -203,6 +212,11 @@ def test_a_difference_has_file_line_and_unified_diff(everything: Run) -> None:
 def test_a_difference_is_located_on_the_host(everything: Run, task: str, file: str) -> None:
     path = everything.folder / "hosts" / "quiet" / file
     assert finding(everything, "quiet", task)["diff"].startswith(f"--- {path} (is)\n+++ {path} (should be)\n")
+
+
+def test_a_notice_is_no_difference(everything: Run) -> None:
+    assert everything.report["hosts"]["quiet"]["notices"] == ["a key expires"]
+    assert "note: a key expires" in everything.done.stdout  # type: ignore[attr-defined]
 
 
 def test_a_role_is_named(everything: Run) -> None:

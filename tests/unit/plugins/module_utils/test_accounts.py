@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import typing as t
 
 import pytest
@@ -70,10 +71,55 @@ def test_good_data_has_no_problems() -> None:
         ({"accounts_researchers": [{"name": "alice", "shell": "bash"}]}, "absolute path"),
         ({"accounts_researchers": [{"name": "alice", "groups": ["a,b"]}]}, "group name"),
         ({"accounts_login_group": "a b"}, "accounts_login_group"),
+        ({"accounts_researchers": [{"name": "alice", "expires": "soon"}]}, "expires: found 'soon'"),
+        ({"accounts_researchers": [{"name": "alice", "keys": [{"key": B, "expire": "2027-01-01"}]}]}, "key 1: found 'expire'"),
+        ({"accounts_researchers": [{"name": "alice", "keys": [{"key": B, "options": ["no-ptty"]}]}]}, "found 'no-ptty'"),
+        (
+            {"accounts_researchers": [{"name": "alice", "keys": [{"key": B, "expires": "31.1.2027"}]}]},
+            "expiry-time: found '31.1.2027'",
+        ),
+        ({"accounts_researchers": [{"name": "alice", "keys": [{"options": ["restrict"]}]}]}, "key 1: no known key type"),
+        ({"accounts_administrators": [{**OPS, "keys": [{"key": A, "expires": "2020-01-01"}]}]}, "it expired on 2020-01-01"),
+        ({"accounts_administrators": [{**OPS, "expires": "2020-01-01"}]}, "the account expired on 2020-01-01"),
+        ({"accounts_administrators": [{**OPS, "keys": [{"key": A, "options": ['command="x"']}]}]}, "one command only"),
     ],
 )
 def test_problems_are_named(variables: dict[str, t.Any], says: str) -> None:
     assert says in check(**variables)
+
+
+def test_one_way_in_is_enough() -> None:
+    assert check(accounts_administrators=[{**OPS, "keys": [{"key": A, "expires": "2020-01-01"}, B]}]) == ""
+
+
+def test_the_operator_must_be_able_to_come_back() -> None:
+    people = [Desired("ops", administrator=True, sudo_nopasswd=True, keys=(f'from="10.0.0.0/8" {A}',))]
+    assert _accounts.problems(people, "ssh-users", now=0, address="10.1.1.1") == []
+    assert "does not open from 192.0.2.7" in _accounts.problems(people, "ssh-users", now=0, address="192.0.2.7")[0]
+
+
+def test_a_key_in_parts_becomes_the_line_that_sshd_reads() -> None:
+    item = {"name": "x", "keys": [{"key": f"no-pty {A}", "options": ['from="10.0.0.1"'], "expires": datetime.date(2027, 1, 31)}]}
+    keys = _preflight_accounts.desired(item, administrator=False).keys
+    assert keys == (f'from="10.0.0.1",expiry-time="20270131",no-pty {A}',)
+
+
+def test_what_expires_soon_is_told_and_what_does_not_is_not() -> None:
+    now = datetime.datetime(2026, 11, 20, 12).timestamp()
+    people = [
+        Desired("later", keys=(f'expiry-time="20261221" {A}',), expires="2026-12-21"),
+        Desired("soon", keys=(f'expiry-time="20261220" {B}', C), expires="2026-12-01"),
+        Desired("past", keys=(f'expiry-time="20261120" {C}',)),
+        Desired("gone", present=False, keys=(f'expiry-time="20261120" {C}',)),
+    ]
+    found = [notice.sentence for notice in _accounts.notices(people, now=now, days=30)]
+    assert [sentence.split(" SHA256")[0] for sentence in found] == [
+        "account 'past': key",
+        "account 'soon': the account expires on 2026-12-01",
+        "account 'soon': key",
+    ]
+    assert found[0].endswith("(c@lab) expired on 2026-11-20")
+    assert found[2].endswith("(b@lab) expires on 2026-12-20")
 
 
 def test_a_plain_password_is_refused_and_never_repeated() -> None:
@@ -122,9 +168,32 @@ def test_a_given_password_holds() -> None:
 def test_a_leaver_loses_everything_and_only_once() -> None:
     leaver = Desired("x", present=False)
     assert steps(leaver, actual(busy=True)) == ["no_keys", "lock", "leave", "sessions"]
+    assert steps(leaver, actual(linger=True, jobs=("/var/spool/cron/crontabs/x",)))[3:] == ["no_jobs", "sessions"]
     gone = actual(key_text=None, expires="1", password="!*", shell=_accounts.NO_LOGIN, groups=frozenset())
     assert steps(leaver, gone) == []
     assert steps(leaver, None) == []
+
+
+def test_a_home_is_archived_as_asked_and_once() -> None:
+    gone = actual(key_text=None, expires="1", password="!*", shell=_accounts.NO_LOGIN, groups=frozenset())
+    asked = Desired("x", present=False, archived=True)
+    assert steps(asked, gone) == ["archive"]
+    assert steps(asked, gone._replace(home_mode=None)) == []
+    assert steps(asked, gone._replace(home_mode=None, archive_rest=True)) == ["archive"]
+    assert _accounts.conflicts([asked], {"x": gone._replace(archive_obstacle="a mount")}, "ops") == [
+        "account 'x': the home cannot be archived: a mount"
+    ]
+
+
+def test_the_day_of_an_account_is_that_of_shadow() -> None:
+    assert steps(Desired("x", keys=(A,), expires="2027-01-01"), actual(expires="20819")) == []
+    assert steps(Desired("x", keys=(A,), expires="2027-01-02"), actual(expires="20819")) == ["expires"]
+    assert steps(Desired("x", keys=(A,), expires="2027-01-02"), None) == ["create", "expires", "home", "keys"]
+
+
+@pytest.mark.parametrize(("wanted", "found", "expected"), [(None, True, []), (True, True, []), (True, False, ["linger"])])
+def test_lingering_is_left_alone_unless_the_data_has_it(wanted: bool | None, found: bool, expected: list[str]) -> None:
+    assert steps(Desired("x", keys=(A,), linger=wanted), actual(linger=found)) == expected
 
 
 def test_who_leaves_goes_after_who_comes() -> None:
@@ -136,6 +205,7 @@ def test_who_leaves_goes_after_who_comes() -> None:
 def test_keys_that_are_not_exclusive_join_those_there() -> None:
     assert _accounts.key_file([A, B], f"# mine\n{B}\nrubbish\n", exclusive=False) == f"# mine\n{B}\nrubbish\n{A}\n"
     assert _accounts.key_file([A], f"{A}\n", exclusive=False) == f"{A}\n"
+    assert _accounts.key_file([f"restrict {A}"], f"{B}\n{A}\n", exclusive=False) == f"{B}\nrestrict {A}\n"
     assert _accounts.key_file([A], f"{B}\n", exclusive=True) == f"{_accounts.HEADER}\n{A}\n"
 
 

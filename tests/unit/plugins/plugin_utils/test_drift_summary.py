@@ -93,3 +93,11 @@ def test_no_line_is_wider_than_the_terminal() -> None:
 
 def test_a_run_that_met_no_host_has_a_summary() -> None:
     assert "0 hosts" in render(report({}))
+
+
+def test_a_notice_is_told_of_a_host_that_is_clean() -> None:
+    made = report({"gpu-01": [Outcome("ok", notices=("a key expires",)), Outcome("ok", hidden=True, notices=("a secret",))]})
+    assert made["hosts"]["gpu-01"]["verdict"] == "clean"
+    assert made["hosts"]["gpu-01"]["notices"] == ["a key expires"]
+    assert "gpu-01\n  note: a key expires\n" in render(made)
+    assert "a secret" not in render(made)

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils import _projects
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts import Desired
+from ansible_collections.openlab.research_server.plugins.module_utils._preflight_accounts import everyone, project
+from ansible_collections.openlab.research_server.plugins.module_utils._projects import Folder, Project
+
+PEOPLE = everyone([], [{"name": "ada"}, {"name": "emmy"}, {"name": "gone", "state": "absent"}], [])
+DONE = Folder(
+    gid=1005,
+    members=frozenset({"ada"}),
+    exists=True,
+    mode=0o2770,
+    owner="0:1005",
+    acl=bytes.fromhex("0200000001000700ffffffff04000700ffffffff20000000ffffffff"),
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "entries"),
+    [(0o2770, "01000700ffffffff04000700ffffffff20000000ffffffff"), (0o2775, "01000700ffffffff04000700ffffffff20000500ffffffff")],
+)
+def test_the_acl_is_what_setfacl_writes(mode: int, entries: str) -> None:
+    assert _projects.acl(mode).hex() == "02000000" + entries
+
+
+def test_defaults() -> None:
+    assert project({"name": "imaging"}) == Project("imaging", "/srv/projects/imaging", "imaging", (), "2770", True)
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ({"name": "ok", "members": ["ada"]}, ""),
+        ({"name": "ok", "mode": "2775", "path": "/data/ok"}, ""),
+        ({"name": "No"}, "found group 'No'"),
+        ({"name": "x", "group": "ssh-users"}, "means more than the project"),
+        ({"name": "x", "group": "sudo"}, "means more than the project"),
+        ({"name": "x", "path": "x"}, "found path 'x'"),
+        ({"name": "x", "path": "/x"}, "found path '/x'"),
+        ({"name": "x", "path": "/srv/../etc/x"}, "found path '/srv/../etc/x'"),
+        ({"name": "x", "mode": "0770"}, "found mode '0770'"),
+        ({"name": "x", "mode": "2777"}, "found mode '2777'"),
+        ({"name": "x", "mode": "2750"}, "found mode '2750'"),
+        ({"name": "x", "mode": 1528}, "found mode '1528'"),
+        ({"name": "x", "members": ["gone"]}, "found member 'gone'"),
+        ({"name": "x", "members": ["nobody-here"]}, "found member 'nobody-here'"),
+    ],
+)
+def test_problems_are_named(item: dict[str, t.Any], says: str) -> None:
+    found = "\n".join(_projects.problems([project(item)], PEOPLE, "ssh-users"))
+    assert (says in found) if says else found == ""
+
+
+def test_a_name_or_a_path_twice_is_a_problem() -> None:
+    found = _projects.problems([project({"name": "a"}), project({"name": "a"})], PEOPLE, "ssh-users")
+    assert len(found) == 2
+
+
+def test_members_get_the_group() -> None:
+    people = everyone([], [{"name": "ada", "groups": ["video"]}, {"name": "emmy"}], [Project("p", "/srv/p", "pg", ("ada",))])
+    assert [person.groups for person in people] == [("video", "pg"), ()]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        (DONE, []),
+        (Folder(), ["folder"]),
+        (DONE._replace(exists=False), ["folder"]),
+        (DONE._replace(mode=0o770), ["folder"]),
+        (DONE._replace(owner="1000:1005"), ["folder"]),
+        (DONE._replace(acl=None), ["folder"]),
+        (DONE._replace(members=frozenset({"ada", "emmy", "stranger"})), ["emmy leave", "stranger leave"]),
+    ],
+)
+def test_only_what_differs_is_changed(folder: Folder, expected: list[str]) -> None:
+    entry = Project("p", "/srv/p", "p", ("ada",))
+    people = [Desired("ada", groups=("p",)), Desired("emmy")]
+    found = _projects.plan([entry], people, {"p": folder})
+    assert [change.action if change.name == "p" else f"{change.name} {change.action}" for change in found] == expected
+
+
+def test_two_folders_of_one_group_do_not_take_its_members_twice() -> None:
+    entries = [Project("a", "/srv/a", "g"), Project("b", "/srv/b", "g")]
+    folder = DONE._replace(members=frozenset({"emmy"}))
+    assert [change.action for change in _projects.plan(entries, [], {"a": folder, "b": folder})] == ["leave"]
+
+
+def test_conflicts_with_the_host() -> None:
+    entry = Project("p", "/srv/p", "docker")
+    assert "system group 'docker' (gid 999)" in _projects.conflicts([entry], {"p": Folder(gid=999)})[0]
+    assert "a link" in _projects.conflicts([entry], {"p": Folder(obstacle="found a link")})[0]
+    assert _projects.conflicts([entry], {"p": DONE}) == []
