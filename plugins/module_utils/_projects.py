@@ -56,7 +56,8 @@ def acl(mode: int) -> bytes:
 def problems(projects: Sequence[Project], people: Iterable[Desired], login_group: str) -> list[str]:
     """One sentence for each thing that is wrong with the data: found, expected, what to do."""
     found: list[str] = []
-    present = {person.name for person in people if person.present}
+    # Whoever leaves may still be named: one edit is enough to let somebody go.
+    known = {person.name for person in people}
     for project in projects:
         where = f"project '{project.name}'"
         if not GROUP.fullmatch(project.group):
@@ -74,9 +75,9 @@ def problems(projects: Sequence[Project], people: Iterable[Desired], login_group
                 f"{where}: found mode '{project.mode}'; expected '2770', or '2775' if everyone on the host may read (with quotes)"
             )
         found += [
-            f"{where}: found member '{member}'; expected the name of an administrator or researcher who is present"
+            f"{where}: found member '{member}'; expected the name of an administrator or a researcher"
             for member in project.members
-            if member not in present
+            if member not in known
         ]
     for what, values in (("path", [project.path for project in projects]), ("name", [project.name for project in projects])):
         found += [

@@ -90,9 +90,10 @@ def test_nothing_of_a_leaver_runs_now_or_later(host):
 def test_an_archived_home_is_whole_and_only_roots(host):
     assert not host.file("/home/carl").exists
     assert host.check_output("ls -A /home | grep carl || true") == ""
-    folder, archive = host.file(ARCHIVES), host.file(f"{ARCHIVES}/carl-{host.user('carl').uid}.tar")
+    name = f"carl-{host.user('carl').uid}.tar"
+    folder, archive = host.file(ARCHIVES), host.file(f"{ARCHIVES}/{name}")
     assert (folder.mode, archive.mode, archive.user) == (0o700, 0o600, "root")
-    assert host.check_output(f"ls -A {ARCHIVES}").split() == [archive.basename]
+    assert host.check_output(f"ls -A {ARCHIVES}").split() == [name]
     assert host.check_output(f"tar --extract --to-stdout --file={archive.path} carl/results") == "results"
     listing = host.check_output(f"tar --list --verbose --file={archive.path}")
     assert "carl/link -> /etc/shadow" in listing
@@ -199,15 +200,17 @@ class TestRefusals:
 
     def test_a_home_with_something_mounted_in_it(self, host, converge):
         host.check_output("mkdir -p /home/alice/mount && mount -t tmpfs tmpfs /home/alice/mount")
-        found = converge(accounts_researchers=[{"name": "alice", "state": "absent", "home": "archived"}])
+        leaver = {"name": "alice", "state": "absent", "home": "archived"}
+        found = converge(accounts_researchers=[leaver], accounts_projects=[])
         host.check_output("umount /home/alice/mount && rmdir /home/alice/mount")
         assert "found a file system mounted at /home/alice/mount" in found.message
 
     def test_a_system_account(self, converge):
-        assert "system account" in converge(accounts_researchers=[{"name": "daemon"}]).message
+        assert "system account" in converge(accounts_researchers=[{"name": "daemon"}], accounts_projects=[]).message
 
     def test_another_number_for_somebody_who_owns_files(self, converge):
-        assert "found uid 4242, expected 4243" in converge(accounts_researchers=[{"name": "dave", "uid": 4243}]).message
+        found = converge(accounts_researchers=[{"name": "dave", "uid": 4243}], accounts_projects=[])
+        assert "found uid 4242, expected 4243" in found.message
 
 
 def test_root_follows_no_link_in_a_home(host, converge):
@@ -225,11 +228,11 @@ def test_root_follows_no_link_in_a_home(host, converge):
 
 def test_a_leaver_comes_back_and_leaves_with_open_sessions(host, client, converge):
     key = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh", "bob.pub").read_text().strip()
-    assert converge(accounts_researchers=[{"name": "bob", "keys": [key]}]).ok
+    assert converge(accounts_researchers=[{"name": "bob", "keys": [key]}], accounts_projects=[]).ok
     assert client.ssh("bob", "cat results", key="bob", port=22).stdout == "results\n"
     session = f"timeout 60 ssh {client.options('bob', port=22)} bob@{client.server} sleep 50 </dev/null >/dev/null 2>&1 & sleep 2"
     client.machine.check_output(session)
     assert host.run("pgrep -u bob sleep").rc == 0
-    assert converge(accounts_researchers=[{"name": "bob", "state": "absent"}]).ok
+    assert converge(accounts_researchers=[{"name": "bob", "state": "absent"}], accounts_projects=[]).ok
     assert host.run("pgrep -u bob").rc == 1
     assert client.ssh("bob", key="bob", port=22).rc == 255
