@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._conda_errors import CondaEnvError
-from ..plugin_utils._conda_file import collect_pip_files, read_definition
+from ..module_utils._conda_lockfile import RENEW
+from ..plugin_utils._conda_file import with_definition
+from ..plugin_utils._conda_lock_file import read
 
 
 class ActionModule(ActionBase):
@@ -24,17 +27,29 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         name = str(arguments.get("name") or arguments.get("prefix") or "?")
         try:
-            if arguments.get("src") and arguments.get("definition") is None and arguments.get("state", "present") == "present":
-                found = Path(self._find_needle("files", str(arguments.pop("src"))))
-                arguments["definition"] = read_definition(found)
-                folder = found.parent
-            else:
-                folder = Path(self._loader.get_basedir())
-            if isinstance(arguments.get("definition"), dict) and "pip_files" not in arguments:
-                arguments["definition"], arguments["pip_files"] = collect_pip_files(arguments["definition"], folder)
+            found = None
+            if arguments.get("state", "present") == "present":
+                self.read_lock(arguments)
+                if arguments.get("src") and arguments.get("definition") is None:
+                    found = Path(self._find_needle("files", str(arguments.pop("src"))))
+            arguments = with_definition(arguments, found, Path(self._loader.get_basedir()))
         except CondaEnvError as error:
             return {**result, "failed": True, "msg": error.message(name)}
         except AnsibleError as error:
             return {**result, "failed": True, "msg": f"conda environment '{name}': {error}"}
         module = "openlab.research_server.conda_env"
         return {**result, **self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)}
+
+    def read_lock(self, arguments: dict[str, t.Any]) -> None:
+        """Put the content of a lock file in the place of its path: as one text, which costs least on its way to the host."""
+        path, policy = arguments.get("lock"), arguments.get("lock_policy")
+        if not isinstance(path, str) or policy == "ignore":
+            return
+        try:
+            found = self._find_needle("files", path)
+        except AnsibleFileNotFound:
+            if policy == "prefer":
+                del arguments["lock"]
+                return
+            raise CondaEnvError(f"there is no lock {path}", f"{RENEW}. Nothing has been changed.") from None
+        arguments["lock"] = json.dumps(read(Path(found)).to_dict())

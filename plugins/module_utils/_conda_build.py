@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from . import _conda_pip, _conda_state
 from ._conda_errors import CondaEnvError, mask
 from ._conda_extras import NO_EXTRAS, Extras
+from ._conda_lockfile import Locked
 from ._conda_process import Runner
 from ._conda_records import conda_packages, pip_packages
 from ._conda_solver import Conda, Solution, ask
@@ -30,16 +31,31 @@ def build(
     environment: Mapping[str, str],
     scratch: str,
     extras: Extras = NO_EXTRAS,
+    locked: Locked | None = None,
 ) -> tuple[Solution, _conda_state.State, list[str]]:
-    """Fill an unused prefix. Returns conda's answer, the state and warnings. On any error the prefix stays unfinished."""
+    """Fill an unused prefix. Returns conda's answer, the state and warnings. On any error the prefix stays unfinished.
+
+    With `locked` nothing is chosen any more: it says what to install.
+    """
     os.makedirs(os.path.dirname(prefix), mode=0o755, exist_ok=True)
     solution = ask(
-        conda, specification, prefix, run=run, environment=environment, scratch=scratch, install=True, keep=extras.conda
+        conda,
+        specification,
+        prefix,
+        run=run,
+        environment=environment,
+        scratch=scratch,
+        install=True,
+        keep=extras.conda,
+        records=locked.records if locked else (),
     )
-    inside = {**environment, "PATH": f"{prefix}/bin:{environment.get('PATH', os.defpath)}", "CONDA_PREFIX": prefix}
+    inside = activated(environment, prefix)
     warnings = _conda_pip.problems(prefix, run, inside)
     if specification.pip:
-        _conda_pip.install(specification, prefix, run=run, environment=inside, scratch=scratch, offline=conda.offline)
+        lines = locked.requirements if locked else ""
+        _conda_pip.install(
+            specification, prefix, run=run, environment=inside, scratch=scratch, offline=conda.offline, locked=lines
+        )
     by_specification = set(pip_packages(prefix))
     if extras.pip:
         _conda_pip.keep(specification, extras, prefix, run=run, environment=inside, scratch=scratch, offline=conda.offline)
@@ -58,6 +74,11 @@ def build(
     state = dataclasses.replace(state, kept=tuple(sorted(kept)))
     _conda_state.write(state)
     return solution, state, warnings
+
+
+def activated(environment: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Variables with which programs of a prefix find each other."""
+    return {**environment, "PATH": f"{prefix}/bin:{environment.get('PATH', os.defpath)}", "CONDA_PREFIX": prefix}
 
 
 def _check_records(prefix: str, solution: Solution) -> None:

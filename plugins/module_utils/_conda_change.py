@@ -107,7 +107,9 @@ class Change:
             return self.replace(specification, actual, why, handle)
 
     def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
-        """The plan of `replace`, from the same solve, without writing anything."""
+        """The plan of `replace`, from the same lock or solve, without writing anything."""
+        if self.task.locked:
+            return self.task.report(self.plan(actual, why, as_lines(self.task.locked.packages, specification.pip)))
         if not self.conda.exists():
             note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
             after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
@@ -144,6 +146,7 @@ class Change:
                 environment=self.environment,
                 scratch=self.scratch,
                 extras=extras,
+                locked=self.task.locked,
             )
         except (CondaEnvError, OSError):
             if os.path.lexists(prefix):

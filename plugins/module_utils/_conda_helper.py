@@ -14,6 +14,7 @@ prints is nobody's interface. Private to this collection.
 # ruff: noqa: PLC0415  conda exists only where this runs
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,6 +22,16 @@ import sys
 import typing as t
 
 RECORD_FIELDS = ("name", "version", "build", "url", "sha256", "md5", "subdir")
+# Besides, what a record needs to be linked as if it came from the channel's index.
+LOCK_FIELDS = ("build_number", "size", "noarch", "depends", "constrains")
+
+
+class LockMismatchError(Exception):
+    """A package is not the one that the lock names."""
+
+
+class LockIncompleteError(Exception):
+    """The packages of the lock do not work together, or not on this host."""
 
 
 def condarc(request: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -121,6 +132,135 @@ def blame(keep: list[t.Any], wanted: list[t.Any], ask: t.Callable[[t.Any], t.Any
     return found or [f"{item['name']} {item['version']} {item['build']}" for item in keep]
 
 
+def locked(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[str]]:
+    """The same as `solve`, but from the records of a lock: nothing is chosen, no index is read."""
+    from conda.models.channel import Channel
+    from conda.models.match_spec import MatchSpec
+    from conda.models.prefix_graph import PrefixGraph
+    from conda.models.records import PackageRecord
+
+    records = []
+    for item in request["records"]:
+        fields = {key: value for key, value in item.items() if value not in ("", 0, []) or key == "build_number"}
+        records.append(PackageRecord(**{**fields, "channel": Channel(f"{item['channel']}/{item['subdir']}")}))
+    check_together(records, context)
+    return [MatchSpec(spec) for spec in request["specs"]], list(PrefixGraph(records).graph), []
+
+
+def check_together(records: list[t.Any], context: t.Any) -> None:
+    """A lock may have been edited, or made for hosts with another system: every dependency must be there."""
+    from conda.models.match_spec import MatchSpec
+    from conda.models.records import PackageRecord
+
+    known = {record.name: record for record in records}
+    wanted = [(record, MatchSpec(text)) for record in records for text in record.depends]
+    if any(spec.name.startswith("__") for _record, spec in wanted):
+        manager = context.plugin_manager
+        if hasattr(manager, "get_virtual_package_records"):
+            known.update((item.name, item) for item in manager.get_virtual_package_records())
+        else:
+            for item in manager.get_virtual_packages():
+                fields = {"version": item.version or "0", "build": item.build or "0", "build_number": 0}
+                known[f"__{item.name}"] = PackageRecord(name=f"__{item.name}", **fields)
+    for record, spec in wanted:
+        if spec.name not in known:
+            raise LockIncompleteError(f"{record.name} needs {spec}, which is not there")
+        if not spec.match(known[spec.name]):
+            raise LockIncompleteError(f"{record.name} needs {spec}, but there is {spec.name} {known[spec.name].version}")
+
+
+def archives(pkgs_dirs: list[str], records: list[t.Any]) -> list[tuple[t.Any, str, str]]:
+    """(record, archive, extracted folder) of each record in the package cache."""
+    found = []
+    for record in records:
+        archive = os.path.join(pkgs_dirs[0], record.fn)
+        found.append((record, archive, archive[: -len(".conda")] if archive.endswith(".conda") else archive[: -len(".tar.bz2")]))
+    return found
+
+
+def file_hashes(paths: list[str]) -> dict[str, str]:
+    """SHA-256 of some files; nothing for one that is not there."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def one(path: str) -> str:
+        digest = hashlib.sha256()
+        try:
+            with open(path, "rb") as file:
+                for piece in iter(lambda: file.read(1 << 20), b""):
+                    digest.update(piece)
+        except FileNotFoundError:
+            return ""
+        return digest.hexdigest()
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return dict(zip(paths, pool.map(one, paths)))
+
+
+def missing(pkgs_dirs: list[str], records: list[t.Any]) -> list[t.Any]:
+    """Locked packages that the package cache does not have. What only bears the name of one is removed."""
+    absent = []
+    items = archives(pkgs_dirs, records)
+    hashes = file_hashes([archive for _record, archive, _folder in items])
+    for record, archive, folder in items:
+        try:
+            with open(os.path.join(folder, "info", "repodata_record.json"), encoding="utf-8") as file:
+                extracted = str(json.load(file).get("sha256"))
+        except (OSError, ValueError):
+            extracted = ""
+        if hashes[archive] and hashes[archive] != record.sha256:
+            os.unlink(archive)
+            shutil.rmtree(folder, ignore_errors=True)
+        elif extracted != record.sha256:
+            shutil.rmtree(folder, ignore_errors=True)
+        if hashes[archive] != record.sha256 and (hashes[archive] or extracted != record.sha256):
+            absent.append(record)
+    return absent
+
+
+def relabel(pkgs_dirs: list[str], records: list[t.Any]) -> None:
+    """Tell the package cache where a package comes from by now: a channel that moved to another place keeps its packages.
+
+    conda copies this label into an environment's records.
+    """
+    for record, archive, folder in archives(pkgs_dirs, records):
+        path = os.path.join(folder, "info", "repodata_record.json")
+        try:
+            with open(path, encoding="utf-8") as file:
+                label = json.load(file)
+        except (OSError, ValueError):
+            if os.path.exists(archive):
+                with open(os.path.join(pkgs_dirs[0], "urls.txt"), "a", encoding="utf-8") as file:
+                    file.write(f"{record.url}\n")
+            continue
+        if label.get("url") != record.url and label.get("sha256") and label["sha256"] == record.get("sha256"):
+            with open(f"{path}.new", "w", encoding="utf-8") as file:
+                json.dump({**label, "url": record.url, "channel": record.dump()["channel"]}, file)
+            os.replace(f"{path}.new", path)
+
+
+def check_sources(records: list[t.Any]) -> None:
+    """conda compares no checksum of what it copies from a file:// channel."""
+    from conda.common.path import url_to_path
+
+    local = {url_to_path(record.url): record for record in records if record.url.startswith("file:/")}
+    for path, found in file_hashes(list(local)).items():
+        if not found:
+            raise FileNotFoundError(2, "404: the channel has no such file", path)
+        if found != local[path].sha256:
+            raise LockMismatchError(f"{local[path].url}: expected sha256 {local[path].sha256}, found {found}")
+
+
+def check_archives(pkgs_dirs: list[str], records: list[t.Any]) -> None:
+    """Compare archives that were downloaded with the lock before a file of them is linked."""
+    items = archives(pkgs_dirs, records)
+    hashes = file_hashes([archive for _record, archive, _folder in items])
+    for record, archive, folder in items:
+        if hashes[archive] != record.sha256:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.unlink(archive)
+            raise LockMismatchError(f"{record.url}: expected sha256 {record.sha256}, found {hashes[archive]}")
+
+
 def forget_extracted(pkgs_dirs: list[str], records: list[t.Any]) -> None:
     """Remove extracted packages from the cache; they are extracted again from archives whose checksum is compared."""
     for record in records:
@@ -129,8 +269,8 @@ def forget_extracted(pkgs_dirs: list[str], records: list[t.Any]) -> None:
             shutil.rmtree(os.path.join(folder, stem), ignore_errors=True)
 
 
-def install(prefix: str, specs: list[t.Any], records: list[t.Any]) -> None:
-    """Download, verify and link records into a prefix."""
+def install(prefix: str, specs: list[t.Any], records: list[t.Any], check: t.Callable[[], None]) -> None:
+    """Download, verify and link records into a prefix. `check` is called before the first file is linked."""
     from conda.core.link import PrefixSetup, UnlinkLinkTransaction
 
     transaction = UnlinkLinkTransaction(
@@ -144,6 +284,7 @@ def install(prefix: str, specs: list[t.Any], records: list[t.Any]) -> None:
         )
     )
     transaction.download_and_extract()
+    check()
     transaction.execute()
 
 
@@ -154,19 +295,34 @@ def set_variables(prefix: str, variables: dict[str, str]) -> None:
     PrefixData(prefix).set_environment_env_vars(variables)
 
 
+def details(value: t.Any) -> t.Any:
+    """Plain data of a field whose type conda may have wrapped."""
+    if isinstance(value, (list, tuple)):
+        return [str(item) for item in value]
+    return value if isinstance(value, int) or value is None else str(getattr(value, "value", value))
+
+
 def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     import conda
 
     context = configure(request)
-    specs, records, kept = solve(request, context)
+    specs, records, kept = locked(request, context) if request["records"] else solve(request, context)
     if request["install"]:
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)
-        install(request["prefix"], specs, records)
+        fetched = missing(request["pkgs_dirs"], records) if request["records"] else []
+        check_sources(fetched)
+        relabel(request["pkgs_dirs"], records)
+        install(request["prefix"], specs, records, lambda: check_archives(request["pkgs_dirs"], fetched))
         if request["variables"]:
             set_variables(request["prefix"], request["variables"])
     plain = [
-        {**{field: str(record.get(field) or "") for field in RECORD_FIELDS}, "channel": str(record.channel)} for record in records
+        {
+            **{field: str(record.get(field) or "") for field in RECORD_FIELDS},
+            **{field: details(record.get(field)) for field in LOCK_FIELDS},
+            "channel": str(record.channel),
+        }
+        for record in records
     ]
     return {"conda_version": conda.__version__, "packages": plain, "kept": kept}
 

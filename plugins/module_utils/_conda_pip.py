@@ -40,6 +40,12 @@ def requirement_files(specification: Specification, folder: str) -> str:
     return private_file(folder, "requirements.txt", _with_paths(specification.pip, paths))
 
 
+def requirements(specification: Specification, installed: Sequence[Package], scratch: str) -> list[str]:
+    """Arguments with which pip reads the pip section beside what conda installed."""
+    limits = private_file(scratch, "constraints.txt", constraints(installed))
+    return ["-r", requirement_files(specification, scratch), "-c", limits]
+
+
 def _with_paths(lines: Sequence[str], paths: Mapping[str, str]) -> str:
     out = []
     for line in lines:
@@ -68,15 +74,18 @@ def install(
     environment: Mapping[str, str],
     scratch: str,
     offline: bool,
+    locked: str = "",
 ) -> None:
-    """Install the pip section into a prefix that conda has just built."""
+    """Install the pip section into a prefix that conda has just built; precisely `locked`, a file with hashes, if it is given."""
     before = [package for package, _installer in distributions(prefix)]
-    main = requirement_files(specification, scratch)
-    limits = private_file(scratch, "constraints.txt", constraints(before))
-    argv = [*_pip(prefix), "install", "--progress-bar", "off", "--no-warn-script-location", "-r", main, "-c", limits]
+    if locked:
+        chosen = ["--no-deps", "--require-hashes", "-r", private_file(scratch, "requirements.txt", locked)]
+    else:
+        chosen = requirements(specification, before, scratch)
+    argv = [*pip(prefix), "install", "--progress-bar", "off", "--no-warn-script-location", *chosen]
     done = run([*argv, *(["--no-index"] if offline else [])], environment)
     if done.code != 0:
-        raise _explain(done, before)
+        raise explain(done, before)
     after = [package for package, _installer in distributions(prefix)]
     replaced = [item for item in before if item not in after and item.name not in _TOOLS]
     if replaced:
@@ -114,16 +123,24 @@ def problems(prefix: str, run: Runner, environment: Mapping[str, str]) -> list[s
     """What `pip check` says against the environment; empty if there is no pip."""
     if not os.path.exists(os.path.join(prefix, "bin", "pip")):
         return []
-    done = run([*_pip(prefix), "check"], environment)
+    done = run([*pip(prefix), "check"], environment)
     return [line for line in done.stdout.splitlines() if line.strip()] if done.code != 0 else []
 
 
-def _pip(prefix: str) -> list[str]:
+def pip(prefix: str) -> list[str]:
+    """The environment's own pip, without anyone's configuration."""
     python = os.path.join(prefix, "bin", "python")
     return [python, "-I", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check", "--no-color"]
 
 
-def _explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:
+def explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:
+    if "DO NOT MATCH THE HASHES" in done.stderr:
+        files = ", ".join(re.findall(r"^ {4}(\S.*?)(?: \(from .*)?:$", done.stderr, re.MULTILINE))
+        return CondaEnvError(
+            f"a package for pip is not the one that was locked: {files}",
+            "Compare the file on the index with its origin; if it is right, renew the lock.",
+            done.output,
+        )
     errors = [line.partition(":")[2].strip() for line in done.stderr.splitlines() if line.startswith("ERROR:")]
     cause = "; ".join(errors[-3:]) or f"exit code {done.code}"
     if "ResolutionImpossible" in done.stderr or "conflicting dependencies" in done.stderr:

@@ -50,7 +50,12 @@ def channel_of(record: t.Mapping[str, t.Any]) -> str:
         channel = url.rsplit("/", 2)[0]
     elif subdir and channel.endswith("/" + subdir):
         channel = channel[: -len(subdir) - 1]
-    return _CREDENTIALS.sub(lambda found: found.group(1) or "", channel)
+    return without_credentials(channel)
+
+
+def without_credentials(url: str) -> str:
+    """A URL without user, password and token."""
+    return _CREDENTIALS.sub(lambda found: found.group(1) or "", url)
 
 
 def package_of(record: t.Mapping[str, t.Any]) -> Package:

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import shutil
 import typing as t
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,21 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ("NoSpaceLeftError",),
         "no space left on the device: {text}",
         "Free some space ('conda clean --all', old generations) and run again.",
+    ),
+    (
+        ("LockMismatchError",),
+        "a package is not the one that was locked: {text}",
+        "Compare the file on the channel with its origin; if it is right, renew the lock.",
+    ),
+    (
+        ("LockGoneError",),
+        "a channel does not have a locked package any more: {text}",
+        "Renew the lock, or restore the file on the channel.",
+    ),
+    (
+        ("LockIncompleteError",),
+        "the locked packages cannot be used together on this host: {text}",
+        "Renew the lock on a host like this one.",
     ),
     (
         ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied"),
@@ -103,6 +119,7 @@ class Solution:
     packages: tuple[Package, ...]
     conda_version: str
     kept: tuple[str, ...] = ()
+    records: tuple[dict[str, t.Any], ...] = ()
 
 
 def ask(
@@ -115,13 +132,16 @@ def ask(
     scratch: str,
     install: bool,
     keep: Sequence[Package] = (),
+    records: Sequence[Mapping[str, t.Any]] = (),
 ) -> Solution:
     """Solve for an empty prefix and, if told so, install into it. Without `install` nothing outside `scratch` is written.
 
-    `keep` are packages that stay if the specification does not decide about them.
+    `keep` are packages that stay if the specification does not decide about them. With `records` (of a lock) nothing is solved:
+    they are the solution.
     """
     request: dict[str, t.Any] = {
         "specs": list(specification.conda),
+        "records": list(records),
         "channels": list(specification.channels),
         "variables": dict(specification.variables),
         "channel_alias": conda.settings.channel_alias,
@@ -146,9 +166,19 @@ def ask(
         shutil.rmtree(prefix, ignore_errors=True)
         result, output = _run_helper(conda, {**request, "extract_again": True}, run, variables, scratch)
     if "error" in result:
-        raise explain(result["error"], output)
+        raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
-    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]))
+    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]), tuple(result["packages"]))
+
+
+def _of_a_lock(error: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """conda's own verdict on a download, where it was a lock that announced the package."""
+    types = list(error["types"])
+    if "ChecksumMismatchError" in types:
+        types = ["LockMismatchError"]
+    elif re.search(r"\b404\b", str(error["text"])):
+        types = ["LockGoneError"]
+    return {**error, "types": types}
 
 
 def _run_helper(

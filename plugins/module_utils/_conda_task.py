@@ -18,11 +18,15 @@ from ._conda_generations import Layout
 from ._conda_plan import Plan
 from ._conda_spec import Settings, Specification, check_modules, check_name, parse
 
+if t.TYPE_CHECKING:
+    from ._conda_lockfile import Locked
+
 
 class Task:
     """The arguments of a task, checked.
 
-    `specification` is None unless the environment is to be present; `frozen` is the message of the marker, None for no marker.
+    `specification` is None unless the environment is to be present; `locked` is what to install in place of solving, if anything;
+    `frozen` is the message of the marker, None for no marker.
     """
 
     def __init__(self, arguments: dict[str, t.Any]) -> None:
@@ -46,11 +50,24 @@ class Task:
         )
         self.frozen: str | None = mask(arguments["frozen_message"]) if arguments["frozen"] else None
         self.specification: Specification | None = None
+        self.locked: Locked | None = None
         self.digest = ""
         if arguments["state"] == "present":
-            self.specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
+            self.specification, self.locked, self.digest = self.wanted()
             check_modules(arguments["smoke"])
-            self.digest = self.specification.digest(self.settings)
+
+    def wanted(self) -> tuple[Specification, Locked | None, str]:
+        """What is to be solved, or the lock to follow in its place, and the digest of the generation."""
+        arguments, given = self.arguments, None
+        if arguments["definition"] is not None:
+            given = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
+        if arguments["lock"] is not None or arguments["lock_policy"] in ("require", "prefer"):
+            from ._conda_wanted import follow  # noqa: PLC0415 - only a lock needs it
+
+            return follow(given, arguments, self.settings)
+        if given is None:
+            raise CondaEnvError("found neither 'src' nor 'definition' nor 'lock'", "Say what the environment shall contain.")
+        return given, None, given.digest(self.settings)
 
     def settled(self) -> dict[str, t.Any] | None:
         """The result if the host has what is asked for; None if a closer look is needed."""

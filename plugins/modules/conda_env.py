@@ -58,6 +58,25 @@ options:
       - Keys are C(channels), C(dependencies) (with an optional C(pip:) section) and C(variables).
       - The match specifications, channel names and requirement lines are those of conda and pip.
     type: raw
+  lock:
+    description:
+      - Path on the controller of a lock file that M(openlab.research_server.conda_lock) made, or its content as a mapping.
+      - Nothing is solved then. conda installs precisely the packages of the lock and pip precisely its files; every checksum is
+        compared before the first file is linked.
+      - With O(src) or O(definition) the lock must be one of that specification, see O(lock_policy). Without them it is enough by
+        itself.
+      - Channels are looked up where this task says (O(channel_alias), O(custom_channels)), whatever mirror made the lock.
+    type: raw
+    version_added: 0.2.0
+  lock_policy:
+    description:
+      - V(require) refuses to work without a lock, and with one whose specification has changed since.
+      - V(prefer) uses a lock that fits, and solves otherwise; RV(notes) say so.
+      - V(ignore) always solves.
+      - Without it V(require) if O(lock) is given, else V(ignore).
+    type: str
+    choices: [require, prefer, ignore]
+    version_added: 0.2.0
   pip_files:
     description:
       - Content of the files that C(-r) and C(-c) name in the C(pip:) section, by the name used there.
@@ -214,6 +233,12 @@ EXAMPLES = r"""
     name: nlp
     state: rolled_back
 
+- name: Install on every host precisely what was solved once
+  openlab.research_server.conda_env:
+    name: nlp
+    src: "{{ inventory_dir }}/envs/nlp.yml"
+    lock: "{{ inventory_dir }}/envs/nlp.linux-64.lock.json"
+
 - name: Remove an environment
   openlab.research_server.conda_env:
     name: old-project
@@ -258,7 +283,7 @@ generation:
   type: str
   sample: /opt/miniconda3/envs/.generations/nlp-3f2a90c1d7e4.1
 digest:
-  description: SHA-256 over the specification and the settings that choose packages.
+  description: SHA-256 over the specification and the settings that choose packages, or of the lock that was used.
   returned: state is present
   type: str
   sample: 3f2a90c1d7e4...
@@ -320,6 +345,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "prefix": {"type": "path"},
     "src": {"type": "path"},
     "definition": {"type": "raw"},
+    "lock": {"type": "raw"},
+    "lock_policy": {"type": "str", "choices": ["require", "prefer", "ignore"]},
     "pip_files": {"type": "dict"},
     "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
@@ -360,12 +387,12 @@ def main() -> None:
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
     arguments = module.params
-    known = secrets(arguments)
-    module.params = mask_all(arguments)
+    # A lock has no credentials, and nobody wants to see all of it again in every result.
+    shown = {**arguments, "lock": "(a lock)" if arguments["lock"] else None}
+    known = secrets(shown)
+    module.params = mask_all(shown)
     os.umask(0o022)
     try:
-        if arguments["state"] == "present" and arguments["definition"] is None:
-            raise CondaEnvError("found neither 'src' nor 'definition'", "Say what the environment shall contain.")
         result = run(arguments, module.check_mode, module.tmpdir)
     except (CondaEnvError, OSError) as error:
         failure = error if isinstance(error, CondaEnvError) else from_system(error)

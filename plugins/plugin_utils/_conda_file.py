@@ -190,3 +190,15 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
             lines.append(_follow(entry, path.parent, root, files))
         files[key] = "\n".join(lines) + "\n"
     return f"{nested[0]} {key}"
+
+
+def with_definition(arguments: dict[str, t.Any], file: Path | None, folder: Path) -> dict[str, t.Any]:
+    """Arguments of a module with the content of the environment file and of all files that it names.
+
+    `folder` is where files are looked up that a definition names which comes from no file.
+    """
+    definition = read_definition(file) if file else arguments.get("definition")
+    if not isinstance(definition, dict) or "pip_files" in arguments:
+        return {**arguments, "definition": definition} if file else arguments
+    definition, files = collect_pip_files(definition, file.parent if file else folder)
+    return {**arguments, "definition": definition, "pip_files": files}
