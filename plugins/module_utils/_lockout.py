@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,7 +27,11 @@ class Account(NamedTuple):
     keys: tuple[str, ...]
     """Lines of all its authorized_keys files."""
     keys_elsewhere: bool = False
-    """Whether sshd also asks a program or a certificate authority for keys."""
+    """Whether sshd also asks a program for keys, or trusts certificates that it trusts today."""
+    certificates_lost: bool = False
+    """Whether no certificate that lets people in today will do so tomorrow."""
+    revoked: frozenset[bytes] = frozenset()
+    """Keys that are never accepted."""
     now: float = 0.0
     """Seconds since 1970."""
 
@@ -45,9 +50,21 @@ def obstacles(account: Account, allow_groups: Sequence[str], *, root_login: bool
         found.append(f"its shell is {account.shell}, which lets nobody in; give it a login shell")
     if account.expired:
         found.append("the account has expired; renew it with 'chage -E -1'")
-    if not account.keys_elsewhere:
-        found += _key_obstacles(account)
-    return found
+    return found + (_revoked(account) or ([] if account.keys_elsewhere else _key_obstacles(account)))
+
+
+def _revoked(account: Account) -> list[str]:
+    """Which of the account's keys is in use, sshd does not tell; so none of them may be revoked."""
+    keys = []
+    for line in account.keys:
+        with contextlib.suppress(KeyFormatError):
+            keys.append(parse(line))
+    return [
+        f"its key {key.fingerprint} is among the revoked keys; give the account another key, take this one out of its entry in "
+        "accounts_administrators, and apply the role accounts first"
+        for key in keys
+        if key.blob in account.revoked
+    ]
 
 
 def _key_obstacles(account: Account) -> list[str]:
@@ -64,5 +81,9 @@ def _key_obstacles(account: Account) -> list[str]:
         if not reason:
             return []
         reasons.append(reason)
+    if account.certificates_lost:
+        reasons.append(
+            "certificates of authorities that are not trusted any more (keep the old one in sshd_trusted_user_ca_keys)"
+        )
     what = "; ".join(reasons) if reasons else "no key at all"
     return [f"found {what} in {', '.join(account.key_files)}; expected one key that will be accepted: {EXPECTED}"]

@@ -8,7 +8,17 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ._sshd_trust import Trust
+from ._sshd_trust import problems as trust_problems
+
 OWN_VARIABLE = {"port": "sshd_port", "allowgroups": "sshd_allow_groups"}
+# These may also point to a file of the lab's own, as long as the variable is not in use.
+TRUST_VARIABLE = {
+    "trustedusercakeys": "sshd_trusted_user_ca_keys",
+    "authorizedprincipalsfile": "sshd_authorized_principals",
+    "revokedkeys": "sshd_revoked_keys",
+    "hostcertificate": "sshd_host_certificates",
+}
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
@@ -23,10 +33,20 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         problems.append("sshd_allow_groups: found an empty list; expected at least one group, or nobody could log in")
     for keyword in variables.get("sshd_settings", {}):
         own = OWN_VARIABLE.get(str(keyword).lower())
+        other = TRUST_VARIABLE.get(str(keyword).lower(), "")
+        if variables.get(other):
+            problems.append(f"sshd_settings: found {keyword}, and '{other}' which sets it, too; expected one of them")
         if own:
             problems.append(f"sshd_settings: found {keyword}; set it with the variable '{own}', other roles read that")
     if int(variables.get("sshd_undo_after", 120)) < 30:
         problems.append(
             f"sshd_undo_after: found {variables['sshd_undo_after']} s; expected at least 30 s, a new login takes time"
         )
-    return problems
+    return problems + trust_problems(
+        Trust(
+            authorities=variables.get("sshd_trusted_user_ca_keys", []),
+            principals=variables.get("sshd_authorized_principals", {}),
+            revoked=variables.get("sshd_revoked_keys", []),
+            host_certificates=variables.get("sshd_host_certificates", []),
+        )
+    )

@@ -74,6 +74,31 @@ options:
     type: list
     elements: str
     default: []
+  trusted_user_ca_keys:
+    description:
+      - Public keys whose certificates let people in (C(TrustedUserCAKeys)).
+      - This option and the next three are kept in files below C(/etc/ssh/research-server), staged and undone with the rest.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  authorized_principals:
+    description: Account to the list of names in certificates that may log in to it. Other accounts want their own name there.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  revoked_keys:
+    description: Public keys that never let anybody in, nor do certificates for them or signed by them (C(RevokedKeys)).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  host_certificates:
+    description: Certificates of this host's own keys, each as the line of a C(-cert.pub) file (C(HostCertificate)).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   path:
     description: The drop-in file. Its name has to sort before all others.
     type: path
@@ -144,6 +169,7 @@ session:
   sample: {user: ops, client_address: 192.0.2.7, server_port: 22}
 """
 
+import glob
 import grp
 import os
 import pwd
@@ -153,7 +179,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _sshd_config
+from ..module_utils import _sshd_config, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._networks import with_address
 from ..module_utils._runner import RefusedError
@@ -166,6 +192,7 @@ HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run un
 PENALTIES_SINCE = "9.8"
 MODULI = "/etc/ssh/moduli"
 LISTEN_SECONDS = 10.0
+TRUST = ("trusted_user_ca_keys", "authorized_principals", "revoked_keys", "host_certificates")
 
 
 class Host(Sshd):
@@ -199,14 +226,15 @@ class Host(Sshd):
         for command in self.activation():
             self.run("/bin/sh", "-ec", command)
 
-    def account(self, uid: int, effective: t.Mapping[str, list[str]]) -> Account:
+    def account(self, uid: int, effective: t.Mapping[str, list[str]], plan: Plan) -> Account:
         entry = pwd.getpwuid(uid)
         groups = {grp.getgrgid(gid).gr_name for gid in os.getgrouplist(entry.pw_name, entry.pw_gid)}
         files = []
         for pattern in " ".join(effective.get("authorizedkeysfile", [".ssh/authorized_keys"])).split():
             path = pattern.replace("%h", entry.pw_dir).replace("%u", entry.pw_name).replace("%%", "%")
             files.append(path if path.startswith("/") else f"{entry.pw_dir}/{path}")
-        elsewhere = ("authorizedkeyscommand", "trustedusercakeys")
+        today = _keys_in(effective.get("trustedusercakeys"), read_file)
+        later = _keys_in(plan.settings.get("TrustedUserCAKeys", effective.get("trustedusercakeys")), plan.read)
         return Account(
             name=entry.pw_name,
             uid=uid,
@@ -215,7 +243,10 @@ class Host(Sshd):
             expired=self._expired(entry.pw_name),
             key_files=tuple(files),
             keys=tuple(line for path in files for line in (read_file(path) or "").splitlines()),
-            keys_elsewhere=any(effective.get(keyword, ["none"]) != ["none"] for keyword in elsewhere),
+            revoked=_keys_in(plan.settings.get("RevokedKeys", effective.get("revokedkeys")), plan.read),
+            # Who is logged in by a certificate needs one of today's authorities tomorrow, too. Which, only a new login tells.
+            keys_elsewhere=effective.get("authorizedkeyscommand", ["none"]) != ["none"] or bool(today & later),
+            certificates_lost=bool(today and not today & later),
             now=time.time(),
         )
 
@@ -241,22 +272,37 @@ class Plan(t.NamedTuple):
     allow_groups: list[str]
     root_login: bool
     missing_keys: list[str]
+    settings: dict[str, t.Any]
+    read: t.Callable[[str], str | None]
+    """Reads a file as it will be."""
 
 
 def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> Plan:
     path = params["path"]
     exempt = with_address(params["penalty_exempt"], session.client_address if session else None)
     since = [*params["since"], {"version": PENALTIES_SINCE, "settings": {"PerSourcePenaltyExemptList": exempt}}]
-    settings = _sshd_config.settings_for(host.version(), params["settings"], since, host.supported)
+    trust = _sshd_trust.Trust(*(params[name] for name in TRUST))
+    for problem in _sshd_trust.problems(trust):
+        raise RefusedError(problem)
+    names = [str(name) for name in _as_list(params["settings"].get("HostKey"))]
+    host_keys = {name: read_file(f"{name}.pub") or "" for name in names if not _weak_host_key(name, params["rsa_bits"])}
+    try:
+        certificates = _sshd_trust.host_certificates(trust, host_keys)
+    except KeyFormatError as error:
+        raise RefusedError(str(error)) from error
+    wanted = {**_sshd_trust.settings(trust, certificates), **params["settings"]}
+    settings = _sshd_config.settings_for(host.version(), wanted, since, host.supported)
     ports = [int(port) for port in _as_list(settings.get("Port"))]
     if not ports:
         raise RefusedError("found no Port in the settings; expected at least one")
 
-    def text_for(wanted: list[int]) -> str:
-        return _sshd_config.render(HEADER, {**settings, "Port": wanted}, params["match"])
+    def text_for(listen: list[int]) -> str:
+        return _sshd_config.render(HEADER, {**settings, "Port": listen}, [*params["match"], *_sshd_trust.matches(trust)])
 
     # The files as they will be: our own in its place, and included.
     future: Files = {path: File(text_for(ports), 0o600)}
+    future.update((name, File(None)) for name in glob.glob(f"{_sshd_trust.FOLDER}/*") if os.path.isfile(name))
+    future.update((name, File(text)) for name, text in _sshd_trust.files(trust, HEADER, certificates).items())
 
     def read(name: str) -> str | None:
         return future[name].text if name in future else read_file(name)
@@ -290,7 +336,8 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
     final = {
         name: file for name, file in future.items() if read_file(name) != file.text or (name == path and _mode(name) != file.mode)
     }
-    staged = dict(final)
+    # What the configuration in use still names goes last, when the change is final.
+    staged = {name: file for name, file in final.items() if file.text is not None}
     if path in final:
         staged[path] = File(text_for(both), 0o600)
     if override in final:
@@ -305,6 +352,8 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
         allow_groups=[str(group) for group in _as_list(settings.get("AllowGroups"))],
         root_login=str(settings.get("PermitRootLogin", "no")) not in ("no", "False"),
         missing_keys=[str(name) for name in _as_list(settings.get("HostKey")) if _weak_host_key(str(name), params["rsa_bits"])],
+        settings=settings,
+        read=read,
     )
 
 
@@ -312,7 +361,7 @@ def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     """Why the operator could not come back; empty if he can."""
     effective = _sshd_config.group_listing(host.effective())
     if session is not None:
-        account = host.account(session.uid, effective)
+        account = host.account(session.uid, effective, plan)
         return [
             f"'{account.name}', who is logged in, could not log in again: {reason}"
             for reason in obstacles(account, plan.allow_groups, root_login=plan.root_login)
@@ -322,7 +371,7 @@ def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     for entry in pwd.getpwall():
         if 0 < entry.pw_uid < 1000 or entry.pw_name == "nobody":
             continue
-        reasons = obstacles(host.account(entry.pw_uid, effective), plan.allow_groups, root_login=plan.root_login)
+        reasons = obstacles(host.account(entry.pw_uid, effective, plan), plan.allow_groups, root_login=plan.root_login)
         if not reasons:
             return []
         refused.append(f"'{entry.pw_name}': {reasons[0]}")
@@ -341,7 +390,7 @@ def make_host_keys(host: Host, names: list[str], rsa_bits: int) -> Files:
     return made
 
 
-def verify(host: Host, plan: Plan, path: str) -> None:
+def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
     """The whole configuration must mean what our file says."""
     with runtime_directory():
         host.run(host.sshd, "-t")
@@ -352,6 +401,13 @@ def verify(host: Host, plan: Plan, path: str) -> None:
         raise RefusedError(
             f"{keyword}: found {found} in effect, expected {expected} from {path}; another file or option wins (see 'sshd -T')"
         )
+    if session is not None:
+        # With all Match blocks: a login that only gets another program than its shell is of no use to Ansible.
+        name = pwd.getpwuid(session.uid).pw_name
+        listing = host.effective("-C", f"user={name},host={session.client_address},addr={session.client_address}")
+        command = " ".join(_sshd_config.group_listing(listing).get("forcecommand", ["none"]))
+        if command != "none":
+            raise RefusedError(f"'{name}', who is logged in, would get '{command}' instead of a shell; expected a shell")
 
 
 def wait_for_ports(host: Host, ports: list[int]) -> None:
@@ -403,7 +459,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         undo_after=params["undo_after"],
     )
     try:
-        verify(host, plan, params["path"])
+        verify(host, plan, params["path"], session)
         host.activate()
         wait_for_ports(host, plan.ports)
     except RefusedError as error:
@@ -431,6 +487,12 @@ def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[st
     if pending and not module.check_mode:
         transaction.undo()
     return {"changed": pending, "pending": pending and module.check_mode}
+
+
+def _keys_in(value: t.Any, read: t.Callable[[str], str | None]) -> frozenset[bytes]:
+    """The public keys in the files that a setting names."""
+    paths = " ".join(map(str, _as_list(value))).split()
+    return _sshd_trust.blobs(line for path in paths if path.startswith("/") for line in (read(path) or "").splitlines())
 
 
 def _as_list(value: t.Any) -> list[t.Any]:
@@ -483,6 +545,8 @@ def main() -> None:
                 "options": {"criteria": {"type": "str", "required": True}, "settings": {"type": "dict", "required": True}},
             },
             "penalty_exempt": {"type": "list", "elements": "str", "default": []},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in TRUST},
+            "authorized_principals": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
             "moduli_minimum": {"type": "int", "default": 3071},

@@ -20,6 +20,9 @@ from ansible_collections.openlab.research_server.plugins.module_utils._preflight
         ({"sshd_allow_groups": []}, "sshd_allow_groups: found an empty list"),
         ({"sshd_settings": {"port": 22}}, "'sshd_port'"),
         ({"sshd_settings": {"AllowGroups": ["x"]}}, "'sshd_allow_groups'"),
+        ({"sshd_settings": {"TrustedUserCAKeys": "/etc/ssh/ca.pub"}}, ""),
+        ({"sshd_settings": {"RevokedKeys": "/x"}, "sshd_revoked_keys": ["y"]}, "'sshd_revoked_keys' which sets it, too"),
+        ({"sshd_trusted_user_ca_keys": ["nonsense"]}, "sshd_trusted_user_ca_keys, key 1"),
         ({"sshd_undo_after": 5}, "expected at least 30 s"),
     ],
 )
