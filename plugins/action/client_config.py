@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write an ssh_config and a known_hosts file for every person, on the controller."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._jupyter_port import port_of
+from ..plugin_utils._client_config import Server, known_hosts, problems, reachable, short_names, ssh_config
+from .preflight import ROLES, read_yaml, trusted
+
+READ = ("accounts", "sshd", "jupyter")
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        _unused, arguments = self.validate_argument_spec(
+            argument_spec={
+                "directory": {"type": "path", "required": True},
+                "folder": {"type": "str", "default": "research-servers"},
+                "servers": {"type": "dict", "required": True},
+            }
+        )
+        servers = self._servers(arguments["servers"], variables["hostvars"])
+        wrong = problems(servers)
+        if wrong:
+            raise AnsibleActionFail("\n".join(["client_config: nothing has been written:", *(f"  - {line}" for line in wrong)]))
+        files: dict[Path, str] = {}
+        warnings: list[str] = []
+        for person in sorted({name for server in servers for name in server.people}):
+            own, lost = reachable(person, servers)
+            warnings += lost
+            if own:
+                folder = Path(arguments["directory"]).expanduser() / person
+                files[folder / "ssh_config"] = ssh_config(person, own, arguments["folder"])
+                files[folder / "known_hosts"] = known_hosts(own, time.time())
+        different = {path: text for path, text in files.items() if read(path) != text or not private(path)}
+        for path, text in different.items():
+            if path.name == "ssh_config":
+                check(text, [server.alias for server in servers if path.parent.name in server.people])
+        diff = [
+            {"before_header": str(path), "after_header": str(path), "before": read(path) or "", "after": text}
+            for path, text in different.items()
+        ]
+        if not self._task.check_mode:
+            for path, text in different.items():
+                write(path, text)
+        return {
+            "changed": bool(different),
+            "people": sorted({path.parent.name for path in files}),
+            "files": [str(path) for path in different],
+            "diff": diff,
+            "warnings": warnings,
+        }
+
+    def _servers(self, told: Mapping[str, Mapping[str, t.Any]], hostvars: t.Any) -> list[Server]:
+        alias = short_names(told)
+        return [self._server(name, alias[name], told[name], hostvars) for name in told]
+
+    def _server(self, name: str, alias: str, told: Mapping[str, t.Any], hostvars: t.Any) -> Server:
+        """What a host's variables say, with the defaults of the roles that it has."""
+        value = self._reader(name, hostvars)
+        groups = value("group_names")
+        bastions = value("groups").get("bastion", [])
+        login = value("accounts_login_group")
+        people = [*(value("accounts_administrators") or []), *(value("accounts_researchers") or [])]
+        accounts = {
+            str(item["name"]): frozenset([login, *(item.get("groups") or [])])
+            for item in people
+            if item.get("state", "present") == "present"
+        }
+        door = name in bastions
+        jump = value("client_config_jump_host")
+        served = [person for person in value("jupyter_users") or [] if person in accounts] if "jupyter" in groups else []
+        return Server(
+            name=name,
+            alias=str(value("client_config_alias") or alias),
+            hostname=str(value("client_config_hostname") or value("ansible_host") or name),
+            port=int(value("ansible_port") or told["ports"][0]),
+            host_keys=[str(line) for line in told["host_keys"]],
+            host_certificates=[str(line) for line in told["host_certificates"]],
+            jump=str((bastions[0] if bastions and not door else "") if jump is None else jump),
+            people=accounts,
+            jump_groups=frozenset(value("sshd_jump_groups")) if door else None,
+            shell_accounts=frozenset(value("sshd_shell_accounts")),
+            agent_groups=frozenset(value("sshd_agent_forwarding_groups")),
+            jupyter={person: port_of(person, value("jupyter_ports")) for person in served},
+        )
+
+    def _reader(self, name: str, hostvars: t.Any) -> t.Callable[[str], t.Any]:
+        own = hostvars.raw_get(name)
+        below: dict[str, t.Any] = {}
+        for role in READ:
+            below.update(trusted(read_yaml(ROLES / role / "defaults" / "main.yml")))
+            below.update(trusted(read_yaml(ROLES / role / "vars" / "main.yml")))
+        every = {**below, **own, "hostvars": hostvars}
+        templar = self._templar.copy_with_new_env(available_variables=every)
+        return lambda variable: templar.template(every[variable]) if variable in every else None
+
+
+def check(text: str, aliases: list[str]) -> None:
+    """Let the real client read it."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        for alias in aliases:
+            command = ["ssh", "-F", file.name, "-G", alias]
+            done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30)
+            if done.returncode != 0:
+                raise AnsibleActionFail(
+                    f"client_config: the ssh client does not read the entry of {alias}: {done.stderr.strip()}"
+                )
+
+
+def read(path: Path) -> str | None:
+    """The text; None if there is no file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def private(path: Path) -> bool:
+    """Whether nobody but the owner may read or write the file and its folder, as ssh demands."""
+    return path.stat().st_mode & 0o777 == FILE_MODE and path.parent.stat().st_mode & 0o777 == FOLDER_MODE
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(FOLDER_MODE)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    Path(temporary).replace(path)
