@@ -31,6 +31,8 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         ]
     if not variables.get("sshd_allow_groups", ["ssh-users"]):
         problems.append("sshd_allow_groups: found an empty list; expected at least one group, or nobody could log in")
+    if not variables.get("sshd_jump_groups", ["ssh-users"]):
+        problems.append("sshd_jump_groups: found an empty list; expected at least one group; a bastion is for those who jump")
     for keyword in variables.get("sshd_settings", {}):
         own = OWN_VARIABLE.get(str(keyword).lower())
         other = TRUST_VARIABLE.get(str(keyword).lower(), "")

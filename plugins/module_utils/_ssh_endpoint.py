@@ -52,6 +52,11 @@ def port_numbers(values: Sequence[object]) -> list[int]:
     return [int(str(value)) for value in values]
 
 
+def with_port(name: str, port: int) -> str:
+    """``host:port``, as in sshd_config(5): an IPv6 address stands in brackets."""
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
 def candidates(wanted: Iterable[int], configured: int) -> list[int]:
     """The ports to try, in order, each once."""
     return list(dict.fromkeys([*wanted, configured]))

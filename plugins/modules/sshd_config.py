@@ -407,7 +407,10 @@ def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
         listing = host.effective("-C", f"user={name},host={session.client_address},addr={session.client_address}")
         command = " ".join(_sshd_config.group_listing(listing).get("forcecommand", ["none"]))
         if command != "none":
-            raise RefusedError(f"'{name}', who is logged in, would get '{command}' instead of a shell; expected a shell")
+            raise RefusedError(
+                f"'{name}', who is logged in, would get '{command}' instead of a shell; expected a shell (on a bastion: name the "
+                "account in sshd_shell_accounts)"
+            )
 
 
 def wait_for_ports(host: Host, ports: list[int]) -> None:

@@ -62,6 +62,20 @@ ports:
   type: list
   elements: int
   sample: [2222]
+host_keys:
+  description: The host's public keys that are in use, without comments.
+  returned: success
+  type: list
+  elements: str
+  sample: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI..."]
+  version_added: 0.2.0
+host_certificates:
+  description: The host's certificates that are in use.
+  returned: success
+  type: list
+  elements: str
+  sample: ["ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAI..."]
+  version_added: 0.2.0
 session:
   description: The SSH session that the module was started from; empty without one.
   returned: success
@@ -86,12 +100,21 @@ def read(module: AnsibleModule) -> dict[str, t.Any]:
     for line in _sshd_config.walk(_sshd_host.MAIN, _sshd_host.read_file, _sshd_host.expand):
         if not line.in_match:
             sources.setdefault(line.keyword, f"{line.path}:{line.number}")
+    settings = _sshd_config.group_listing(listing)
     return {
-        "settings": _sshd_config.group_listing(listing),
+        "settings": settings,
         "sources": sources,
         "ports": _sshd_config.effective_ports(listing),
+        "host_keys": public_parts(f"{path}.pub" for path in settings.get("hostkey", [])),
+        "host_certificates": public_parts(settings.get("hostcertificate", [])),
         "session": _sshd_host.describe(_sshd_host.current_session()),
     }
+
+
+def public_parts(paths: t.Iterable[str]) -> list[str]:
+    """Type and key of each file, without the comment."""
+    lines = (_sshd_host.read_file(path) or "" for path in paths)
+    return [" ".join(line.split()[:2]) for line in lines if line.strip()]
 
 
 def main() -> None:
