@@ -11,6 +11,7 @@ import stat
 from collections.abc import Mapping, Sequence
 
 from . import _conda_pip, _conda_state
+from ._conda_damage import damage
 from ._conda_errors import CondaEnvError, mask
 from ._conda_extras import NO_EXTRAS, Extras
 from ._conda_lockfile import Locked
@@ -32,6 +33,7 @@ def build(
     scratch: str,
     extras: Extras = NO_EXTRAS,
     locked: Locked | None = None,
+    verify: bool = False,
 ) -> tuple[Solution, _conda_state.State, list[str]]:
     """Fill an unused prefix. Returns conda's answer, the state and warnings. On any error the prefix stays unfinished.
 
@@ -71,7 +73,8 @@ def build(
     requirements = [mask(line) for line in (*specification.pip, *extras.pip)]
     state = _conda_state.take(prefix, digest, solution.packages, requirements)
     kept = {*solution.kept, *(item.name for item in state.pip if item not in by_specification)}
-    state = dataclasses.replace(state, kept=tuple(sorted(kept)))
+    # Some packages change their own files when they are linked: what differs now is no damage later.
+    state = dataclasses.replace(state, kept=tuple(sorted(kept)), known_damage=damage(prefix) if verify else None)
     _conda_state.write(state)
     return solution, state, warnings
 

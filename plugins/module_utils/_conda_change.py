@@ -9,7 +9,17 @@ import dataclasses
 import os
 import typing as t
 
-from . import _conda_build, _conda_extras, _conda_frozen, _conda_generations, _conda_pip, _conda_rollback, _conda_state
+from . import (
+    _conda_build,
+    _conda_damage,
+    _conda_extras,
+    _conda_frozen,
+    _conda_generations,
+    _conda_pip,
+    _conda_register,
+    _conda_rollback,
+    _conda_state,
+)
 from ._conda_errors import CondaEnvError, mask, secrets
 from ._conda_generations import Found
 from ._conda_mutex import exclusive, lock_file, writable_home
@@ -65,8 +75,9 @@ class Change:
         state = _conda_state.load(generation) if generation else None
         confirmed = _conda_state.confirm(state) if state else None
         frozen = _conda_frozen.read(generation or self.layout.link)
-        prune = self.arguments["prune"]
-        if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept):
+        prune = self.task.prune
+        damage = self.damage(confirmed) if confirmed else ()
+        if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept) and not damage:
             if confirmed is not state and not self.check_mode:
                 _conda_state.write(confirmed)
             return Actual(exists=True, state=confirmed, frozen=frozen), ()
@@ -84,7 +95,13 @@ class Change:
             if not self.check_mode:
                 _conda_state.write(accepted)
             actual, drift = dataclasses.replace(actual, state=accepted), False
-        return actual, reasons(actual, digest, drift, prune)
+        return actual, (*reasons(actual, digest, drift, prune), *damage)
+
+    def damage(self, state: _conda_state.State) -> tuple[str, ...]:
+        """Why the files of an environment are not as they should be, if the task wants them to be read."""
+        if self.arguments["verify"] != "full":
+            return ()
+        return _conda_damage.reasons(_conda_damage.damage(state.prefix), state.known_damage or ())
 
     def present(self, specification: Specification) -> dict[str, t.Any]:
         _conda_pip.check_files(specification)
@@ -147,6 +164,7 @@ class Change:
                 scratch=self.scratch,
                 extras=extras,
                 locked=self.task.locked,
+                verify=self.arguments["verify"] == "full",
             )
         except (CondaEnvError, OSError):
             if os.path.lexists(prefix):
@@ -154,6 +172,8 @@ class Change:
             raise
         _conda_frozen.write(prefix, self.task.frozen)
         kept = _conda_generations.switch(self.layout, prefix)
+        if os.path.dirname(self.layout.link) != os.path.join(self.conda.root, "envs"):
+            _conda_register.add(self.layout.link)
         return self.task.report(
             self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip))),
             [f"pip check: {line}" for line in warnings],
@@ -165,7 +185,7 @@ class Change:
 
     def extras(self, specification: Specification) -> _conda_extras.Extras:
         """What of the present environment is to stay beside the specification."""
-        if self.arguments["prune"]:
+        if self.task.prune:
             return _conda_extras.NO_EXTRAS
         return _conda_extras.extras(self.layout.current() or self.layout.link, specification)
 
@@ -220,6 +240,7 @@ class Change:
         if not self.check_mode:
             with self.lock():
                 _conda_generations.remove(self.layout, _conda_generations.take_away(self.layout))
+                _conda_register.forget(self.layout.contains)
         return self.task.report(plan)
 
     def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
+import traceback
 import typing as t
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
@@ -93,6 +94,16 @@ def kind(value: t.Any) -> str:
         if isinstance(value, found):
             return noun
     return type(value).__name__
+
+
+def unexpected(error: Exception) -> CondaEnvError:
+    """What no one has thought of, in the same words; the trace is the raw output."""
+    text = " ".join(str(error).split())
+    return CondaEnvError(
+        f"the module failed unexpectedly ({type(error).__name__}{': ' if text else ''}{text})",
+        "This is a defect of the module: report it with what the task shows with -vvv.",
+        "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+    )
 
 
 def from_system(error: OSError) -> CondaEnvError:

@@ -20,7 +20,7 @@ def put_file(folder: str, name: str, text: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=handle)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with open(os.open(temporary, flags, 0o644, dir_fd=handle), "w", encoding="utf-8") as file:
+        with open(os.open(temporary, flags, 0o644, dir_fd=handle), "w", encoding="utf-8", errors="surrogateescape") as file:
             status = os.fstat(handle)
             if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()) and os.geteuid() == 0:
                 os.fchown(file.fileno(), status.st_uid, status.st_gid)

@@ -73,6 +73,10 @@ class Layout:
         own = re.escape(self.name)
         return re.fullmatch(rf"{own}(-[0-9a-f]{{12}}\.\d+|\.adopted\.\d+)", name) is not None
 
+    def contains(self, path: str) -> bool:
+        """True for the path that people use, and for that of each generation."""
+        return path == self.link or (os.path.dirname(path) == self.folder and self.owns(os.path.basename(path)))
+
     def found(self) -> Found:
         """Say what stands at the link's path."""
         if os.path.islink(self.link):

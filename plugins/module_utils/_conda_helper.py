@@ -69,12 +69,14 @@ def condarc(request: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def configure(request: dict[str, t.Any]) -> t.Any:
     """Point conda at our configuration file alone, and make sure that it listens."""
-    path = os.path.join(request["scratch"], "condarc.yml")
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(condarc(request), file)  # JSON is YAML
     from conda.base.context import context, reset_context
 
+    path = os.path.join(request["scratch"], "condarc.yml")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump({**condarc(request), **accepted_terms(context)}, file)  # JSON is YAML
     reset_context(search_path=(path,))
+    # conda forgets the settings of plugins here, but not that it has read them.
+    context.__dict__.pop("plugins", None)
     if tuple(context.channels) != tuple(request["channels"]):
         raise RuntimeError("conda does not take the channels from the task's configuration")
     return context
@@ -87,6 +89,38 @@ class CannotKeepError(Exception):
         super().__init__(str(error))
         self.names = names
         self.errors = [error]
+
+
+def accepted_terms(context: t.Any) -> dict[str, t.Any]:
+    """What the host's owner said about terms of service in the installation's own configuration. It chooses no package."""
+    from conda.base.context import reset_context
+
+    if not terms_hooks(context):
+        return {}
+    try:
+        reset_context()
+        accepted = bool(context.plugins.auto_accept_tos)
+    except Exception:
+        return {}
+    return {"plugins": {"auto_accept_tos": True}} if accepted else {}
+
+
+def terms_hooks(context: t.Any) -> list[t.Any]:
+    """The plugin that knows terms of service, as conda-anaconda-tos calls it; nothing if the installation has none."""
+    try:
+        return [hook for hook in context.plugin_manager.get_hook_results("pre_commands") if hook.name == "check_tos"]
+    except Exception:
+        return []
+
+
+def respect_terms(context: t.Any) -> None:
+    """Let that plugin look at the channels: conda asks it in its commands, not in its API."""
+    for hook in terms_hooks(context):
+        try:
+            hook.action("create")
+        except Exception as error:
+            if any(cls.__name__ == "CondaToSError" for cls in type(error).__mro__):
+                raise
 
 
 def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[str]]:
@@ -306,6 +340,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     import conda
 
     context = configure(request)
+    respect_terms(context)
     specs, records, kept = locked(request, context) if request["records"] else solve(request, context)
     if request["install"]:
         if request["extract_again"]:

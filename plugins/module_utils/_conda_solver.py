@@ -55,9 +55,10 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Check 'channels', 'channel_alias' and 'custom_channels'.",
     ),
     (
-        ("CondaToSNonInteractiveError", "CondaToSRejectedError"),
+        ("CondaToSError",),
         "a channel asks for acceptance of its terms of service: {text}",
-        "Accept them on the host as its owner, or use other channels.",
+        "If your organisation accepts them, say so on the host ('conda tos accept --system'), or use another channel, "
+        "such as conda-forge.",
     ),
     (
         ("CondaHTTPError", "ConnectionFailed", "CondaSSLError", "OfflineError", "ProxyError", "RemoteDisconnected"),
@@ -78,6 +79,11 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ("InvalidMatchSpec", "InvalidVersionSpec", "InvalidSpec"),
         "a dependency cannot be understood: {text}",
         "Write it as 'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'.",
+    ),
+    (
+        ("ImportError", "SyntaxError"),
+        "the conda installation does not work: {text}",
+        "Repair it, for example with the role 'miniconda'.",
     ),
     (
         ("OperationNotAllowed", "EnvironmentNotWritableError", "NoWritablePkgsDirError", "PermissionError"),
@@ -159,7 +165,9 @@ def ask(
     }
     # conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
     netrc = environment.get("NETRC") or os.path.expanduser("~/.netrc")
-    variables = {**environment, "HOME": scratch, "NETRC": netrc}
+    # ... and which terms of service were accepted.
+    terms = os.path.expanduser("~/.conda/tos")
+    variables = {**environment, "HOME": scratch, "NETRC": netrc, "CONDATOS": terms}
     result, output = _run_helper(conda, request, run, variables, scratch)
     if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
         # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.

@@ -29,8 +29,9 @@ _META_FILES = ("history", "state", "pinned")
 class State:
     """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip.
 
-    `settings` is a fingerprint of variables and pins alone, `kept` names packages that are there beyond the specification, and
-    `rolled_back_from` is the generation that people had before they were sent back to this one.
+    `settings` is a fingerprint of variables and pins alone, `kept` names packages that are there beyond the specification.
+    `known_damage` are files that differed from their records from the start, None if nobody looked. `rolled_back_from` is the
+    generation that people had before they were sent back to this one.
     """
 
     prefix: str
@@ -43,6 +44,7 @@ class State:
     thorough: str
     settings: str = ""
     kept: tuple[str, ...] = ()
+    known_damage: tuple[str, ...] | None = None
     rolled_back_from: str = ""
 
 
@@ -140,8 +142,9 @@ def load(prefix: str) -> State | None:
             return None
         for key in ("conda", "pip"):
             content[key] = tuple(Package(**item) for item in content[key])
-        for key in ("requirements", "site_packages", "kept"):
-            content[key] = tuple(content.get(key, ()))
+        for key in ("requirements", "site_packages", "kept", "known_damage"):
+            if isinstance(content.get(key), list):
+                content[key] = tuple(content[key])
         return State(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

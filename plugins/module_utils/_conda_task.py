@@ -32,6 +32,10 @@ class Task:
     def __init__(self, arguments: dict[str, t.Any]) -> None:
         self.arguments = arguments
         self.root: str = arguments["conda_root"]
+        if arguments["executable"]:
+            from ._conda_root import root_of  # noqa: PLC0415 - seldom used
+
+            self.root = root_of(arguments["executable"])
         if arguments["name"]:
             check_name(arguments["name"])
         link = os.path.abspath(arguments["prefix"] or os.path.join(self.root, "envs", arguments["name"]))
@@ -55,6 +59,8 @@ class Task:
         if arguments["state"] == "present":
             self.specification, self.locked, self.digest = self.wanted()
             check_modules(arguments["smoke"])
+        # A lock says what there is to be, to the last package.
+        self.prune: bool = arguments["prune"] or self.locked is not None
 
     def wanted(self) -> tuple[Specification, Locked | None, str]:
         """What is to be solved, or the lock to follow in its place, and the digest of the generation."""
@@ -75,7 +81,7 @@ class Task:
         state = _conda_state.load(generation) if generation and self.digest else None
         if state is None or state.digest != self.digest or not _conda_state.untouched(state):
             return None
-        if self.arguments["prune"] and state.kept:
+        if self.arguments["verify"] == "full" or (self.prune and state.kept):
             return None
         if _conda_frozen.read(state.prefix) != self.frozen or self.untidy():
             return None

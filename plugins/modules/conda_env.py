@@ -44,6 +44,8 @@ options:
   prefix:
     description:
       - Absolute path of the environment, in place of a name.
+      - One that is not in C(<conda_root>/envs) is put on conda's list of environments of the user that runs the task, when it is
+        built, so that C(conda env list) shows it as it does after C(conda create --prefix).
     type: path
   src:
     description:
@@ -85,7 +87,8 @@ options:
   state:
     description:
       - V(present) makes the environment what the specification says.
-      - V(absent) removes the environment with all its generations, also one that this module did not make.
+      - V(absent) removes the environment with all its generations, also one that this module did not make, and takes it off
+        conda's list of environments (C(~/.conda/environments.txt)) of the user that runs the task, and of root.
       - V(rolled_back) switches the link back to the generation that people had before the present one, in one step and without
         conda; O(generation) names another one. It needs one that was kept, see O(keep_generations). A second run changes nothing.
         The next run with V(present) builds what its specification says, also if that is the one that people were sent back from.
@@ -97,6 +100,13 @@ options:
     description: Prefix of the conda installation that solves and installs.
     type: path
     default: /opt/miniconda3
+  executable:
+    description:
+      - A C(conda) or C(mamba), in place of O(conda_root). The installation that it belongs to is used, with its Python and its
+        conda.
+      - A program without conda beside it, such as micromamba alone, is refused.
+    type: path
+    version_added: 0.2.0
   channels:
     description:
       - Channels for a specification that declares none. Without them such a specification is an error.
@@ -134,6 +144,18 @@ options:
     type: list
     elements: str
     default: []
+  verify:
+    description:
+      - V(metadata) compares what conda and pip recorded with what was there when the environment was built. That takes
+        milliseconds.
+      - V(full) also reads every file and compares it with the hash in its record, on all cores. What is missing or altered is a
+        reason to build the environment again; a package that was altered in the package cache is extracted again.
+      - Files that some packages change while they are installed are known from the generation's first check and no reason. An
+        environment in which nobody has looked yet and finds such files is built once again.
+    type: str
+    choices: [metadata, full]
+    default: metadata
+    version_added: 0.2.0
   adopt:
     description:
       - What to do with an environment, or an unfinished one, that stands at the path and was not made by this module.
@@ -149,7 +171,7 @@ options:
       - V(false) keeps what people added with conda or pip to what the specification says. A new generation is built from both,
         with precisely the version and build that people have; what does not go with the specification is an error that names it.
       - What people add or remove beside the specification is no change then. Packages of a former specification stay, too.
-      - A package of pip over the same one of conda is never kept.
+      - A package of pip over the same one of conda is never kept. With O(lock) nothing is kept.
     type: bool
     default: true
     version_added: 0.2.0
@@ -332,7 +354,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets, unexpected
 from ..module_utils._conda_task import Task
 
 FROZEN_MESSAGE = (
@@ -350,6 +372,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "pip_files": {"type": "dict"},
     "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
+    "executable": {"type": "path"},
+    "verify": {"type": "str", "choices": ["metadata", "full"], "default": "metadata"},
     "channels": {"type": "list", "elements": "str", "default": []},
     "channel_alias": {"type": "str"},
     "custom_channels": {"type": "dict", "default": {}},
@@ -397,6 +421,11 @@ def main() -> None:
     except (CondaEnvError, OSError) as error:
         failure = error if isinstance(error, CondaEnvError) else from_system(error)
         shown = {"msg": failure.message(arguments["name"] or arguments["prefix"]), "stderr": failure.raw}
+        module.fail_json(**mask_all(shown, known))
+    except Exception as error:
+        # Nobody shall have to read a trace to learn which environment it is about; Ansible shows it with -vvv.
+        failure = unexpected(error)
+        shown = {"msg": failure.message(arguments["name"] or arguments["prefix"]), "exception": failure.raw}
         module.fail_json(**mask_all(shown, known))
     if result.get("kept"):
         module.warn(f"{result['prefix']} was not made by this module; what stood there is kept at {result['kept']}")

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import typing as t
+from pathlib import Path
 
-from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
+import pytest
+from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain
+from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, write_package, write_repodata
 
 
 def foretold(conda: Conda, **arguments: t.Any) -> dict[str, t.Any]:
@@ -173,3 +178,133 @@ def test_pip_packages_stay_and_shadows_do_not(conda: Conda) -> None:
     assert conda.packages("mixed")["tiny"] == "1.0=pypi_0"
     foretold(conda, **{**wanted, "prune": True})
     assert "tiny" not in conda.packages("mixed")
+
+
+@pytest.mark.parametrize("how", ["missing", "replaced", "in place, in the package cache as well"])
+def test_damaged_files_are_found_and_mended(conda: Conda, how: str) -> None:
+    wanted = {"name": "damaged", "definition": lab("lib=1.0", "single"), "verify": "full"}
+    assert not conda.run(**wanted).get("failed")
+    file = conda.environment("damaged") / "share/lib"
+    text = file.read_text()
+    if how == "missing":
+        file.unlink()
+    elif how == "replaced":
+        file.unlink()
+        file.write_text(text.upper())
+    else:
+        assert file.stat().st_nlink > 1
+        with file.open("r+") as handle:
+            handle.write("LIB")
+    assert not conda.run(check=True, **{**wanted, "verify": "metadata"})["changed"]
+    mended = foretold(conda, **wanted)
+    problem = "missing" if how == "missing" else "altered"
+    assert mended["plan"]["reasons"] == [f"1 file is not as installed: share/lib ({problem})"]
+    assert file.read_text() == text
+
+
+def test_what_a_package_changes_itself_is_no_damage(conda: Conda) -> None:
+    script = "bin/.moody-post-link.sh"
+    moody = plain("moody", "1.0")
+    run = File.text('#!/bin/sh\necho changed > "$PREFIX/share/moody"\n', executable=True)
+    write_package(conda.channels / "moods", dataclasses.replace(moody, files={**moody.files, script: run}))
+    write_repodata(conda.channels / "moods")
+    wanted = {"name": "moody", "definition": lab("moody", channels=["moods"])}
+    conda.run(**wanted)
+    assert (conda.environment("moody") / "share/moody").read_text() == "changed\n"
+    assert foretold(conda, **wanted, verify="full")["plan"]["reasons"] == ["1 file is not as installed: share/moody (altered)"]
+
+
+def test_conda_lists_an_environment_elsewhere_until_it_is_absent(conda: Conda, tmp_path: Path) -> None:
+    prefix = tmp_path / "place/elsewhere"
+    prefix.parent.mkdir()
+    foretold(conda, prefix=str(prefix), definition=lab("lib"))
+
+    def listed() -> list[str]:
+        """As a person without root's rights: for root, conda reads the lists of all users, but not of another HOME."""
+        ask = "import conda.core.envs_manager as m; m.is_admin = lambda: False; print(*m.list_all_known_prefixes(), sep='\\n')"
+        command, variables = [conda.root / "bin/python", "-c", ask], {"HOME": str(conda.home)}
+        return subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    assert str(prefix) in listed()
+    own = conda.home / ".conda/environments.txt"
+    own.write_text(own.read_text() + f"{prefix.resolve()}\n/srv/of-somebody-else\n")
+    foretold(conda, prefix=str(prefix), state="absent")
+    assert own.read_text().splitlines()[-1] == "/srv/of-somebody-else"
+    assert "elsewhere" not in own.read_text()
+    assert str(prefix) not in listed()
+
+
+def test_a_program_leads_to_its_installation(conda: Conda, tmp_path: Path) -> None:
+    (tmp_path / "conda").symlink_to(conda.root / "bin/conda")
+    wanted = {"name": "led", "definition": lab("lib"), "executable": str(tmp_path / "conda"), "conda_root": "/nowhere"}
+    made = foretold(conda, **wanted)
+    assert made["prefix"] == str(conda.environment("led"))
+    alone = tmp_path / "micromamba"
+    alone.write_text("")
+    alone.chmod(0o755)
+    failed = conda.run(**{**wanted, "executable": str(alone)})
+    assert "does not belong to a conda installation" in failed["msg"]
+
+
+PLUGIN = """
+from conda.base.context import context
+from conda.common.configuration import PrimitiveParameter
+from conda.exceptions import CondaError
+from conda.plugins import CondaPreCommand, CondaSetting, hookimpl
+
+class CondaToSError(CondaError):
+    pass
+
+class CondaToSNonInteractiveError(CondaToSError):
+    pass
+
+def check(command):
+    if not context.plugins.auto_accept_tos:
+        raise CondaToSNonInteractiveError(f"Terms of Service have not been accepted for {context.channels[0]}")
+
+@hookimpl
+def conda_settings():
+    yield CondaSetting("auto_accept_tos", "", PrimitiveParameter(False, element_type=bool))
+
+@hookimpl
+def conda_pre_commands():
+    yield CondaPreCommand("check_tos", check, {"create"})
+"""
+
+
+@pytest.fixture
+def terms(conda: Conda) -> t.Iterator[None]:
+    """A plugin with the interface of the one that asks for terms of service."""
+    places = next((conda.root / "lib").glob("python3.*/site-packages"))
+    info = places / "some_terms-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-terms\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[conda]\nsome-terms = some_terms\n")
+    (places / "some_terms.py").write_text(PLUGIN)
+    configuration = conda.root / ".condarc"
+    text = configuration.read_text()
+    yield
+    configuration.write_text(text)
+    (places / "some_terms.py").unlink()
+    shutil.rmtree(info)
+
+
+def test_terms_of_service_are_respected(conda: Conda, terms: None) -> None:
+    for check in (True, False):
+        failed = conda.run(name="bound", definition=lab("lib"), check=check)
+        assert "acceptance of its terms of service: Terms of Service have not been accepted for lab" in failed["msg"], failed
+    assert not os.path.lexists(conda.environment("bound"))
+    configuration = conda.root / ".condarc"
+    configuration.write_text(configuration.read_text() + "plugins:\n  auto_accept_tos: true\n")
+    assert foretold(conda, name="bound", definition=lab("lib"))["changed"]
+
+
+def test_a_broken_installation_is_one_message(conda: Conda) -> None:
+    package = next((conda.root / "lib").glob("python3.*/site-packages/conda"))
+    package.rename(package.with_name("away"))
+    try:
+        failed = conda.run(name="halted", definition=lab("lib"))
+    finally:
+        package.with_name("away").rename(package)
+    assert failed["msg"].startswith("conda environment 'halted': the conda installation does not work: No module named 'conda'")
+    assert "miniconda" in failed["msg"]

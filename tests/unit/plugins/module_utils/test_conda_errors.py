@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import CondaEnvError, mask, mask_all, secrets
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import (
+    CondaEnvError,
+    mask,
+    mask_all,
+    secrets,
+    unexpected,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +41,15 @@ def test_an_error_names_environment_cause_and_way_out() -> None:
     error = CondaEnvError("cause https://u:secret@h.example", "way out", "raw https://u:secret@h.example")
     assert error.message("nlp") == "conda environment 'nlp': cause https://***@h.example\nway out"
     assert "secret" not in error.raw
+
+
+def test_what_nobody_thought_of_is_one_message() -> None:
+    try:
+        {}["https://u:hunter2@h.example"]
+    except KeyError as error:
+        failure = unexpected(error)
+    message = failure.message("nlp")
+    assert message.startswith("conda environment 'nlp': the module failed unexpectedly (KeyError: ")
+    assert "Traceback" not in message
+    assert "Traceback" in failure.raw
+    assert "hunter2" not in message + failure.raw

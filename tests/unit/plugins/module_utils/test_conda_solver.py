@@ -19,7 +19,22 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda_sol
         (["UnavailableInvalidChannel", "ChannelError"], "404", "no conda channel", "channel_alias"),
         (["CondaHTTPError"], "000", "cannot be reached", "network"),
         (["CondaMultiError", "ChecksumMismatchError"], "sha256", "not what the channel announced", "cache"),
-        (["CondaToSNonInteractiveError"], "terms", "terms of service", "Accept"),
+        (
+            ["CondaToSNonInteractiveError", "CondaToSError", "CondaError", "Exception"],
+            "Terms of Service have not been accepted for the following channels. Please accept or remove them before proceeding:\n"
+            "    - https://repo.anaconda.com/pkgs/main\n",
+            "acceptance of its terms of service: Terms of Service have not been accepted for the following channels. Please accept "
+            "or remove them before proceeding: - https://repo.anaconda.com/pkgs/main",
+            "conda tos accept",
+        ),
+        (
+            ["CondaToSRejectedError", "CondaToSError", "CondaError"],
+            "Terms of Service has been rejected for the following channels.",
+            "terms of service",
+            "conda-forge",
+        ),
+        (["CondaToSMissingError", "CondaToSError"], "No Terms of Service for main.", "terms of service", "conda-forge"),
+        (["ModuleNotFoundError", "ImportError"], "No module named 'conda'", "installation does not work: No module", "Repair"),
         (["NoSpaceLeftError"], "disk", "no space left", "Free"),
         (["OSError"], "[Errno 28] No space left on device", "no space left", "Free"),
         (["SomethingNew"], "what\n\n  happened", "conda failed: what happened", ""),
