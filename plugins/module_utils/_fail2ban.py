@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""fail2ban's jails, and how to see that one of them works. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from collections.abc import Iterable, Mapping
+
+LOOPBACK = ("127.0.0.1/8", "::1")
+
+
+class JailError(ValueError):
+    """The wanted jails cannot be written."""
+
+
+def render(header: str, sections: Mapping[str, Mapping[str, t.Any]], ignoreip: Iterable[str]) -> str:
+    """The text of the file, as jail.conf(5) wants it. ``ignoreip`` holds for all jails."""
+    whole = {"DEFAULT": {**sections.get("DEFAULT", {}), "ignoreip": " ".join(ignoreip)}}
+    whole.update({name: dict(section) for name, section in sections.items() if name != "DEFAULT"})
+    lines = [f"# {header}"]
+    for name, section in whole.items():
+        lines += ["", f"[{name}]"]
+        lines += [f"{key} = {_value(key, value)}" for key, value in section.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def missing(wanted: Iterable[str], status: str) -> list[str]:
+    """The packages that are not installed, by the text of /var/lib/dpkg/status."""
+    installed = set(re.findall(r"^Package: (\S+)\nStatus: \S+ ok installed$", status, re.MULTILINE))
+    return [name for name in wanted if name not in installed]
+
+
+def doors(listing: str) -> list[tuple[str, int]]:
+    """Addresses and ports at which sshd can be reached from its own host, from the output of ``sshd -T``."""
+    found = []
+    for line in listing.splitlines():
+        match = re.fullmatch(r"listenaddress (\[[^]]*\]|[^:\s]+):(\d+)", line.strip())
+        if match:
+            address = ipaddress.ip_address(match[1].strip("[]").partition("%")[0])
+            loopback = "127.0.0.1" if address.version == 4 else "::1"
+            found.append((loopback if address.is_unspecified else str(address), int(match[2])))
+    return found
+
+
+def noticed(log: str, jail: str, address: str) -> bool:
+    """Whether the jail has understood a failure from this address, which it never bans. By the text of fail2ban's log."""
+    return re.search(rf"\[{re.escape(jail)}\] Ignore {re.escape(address)} by ", log) is not None
+
+
+def _value(key: str, value: t.Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = "\n".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if "\r" in text or re.search(r"\n\s*(\n|$)", text):
+        raise JailError(f"found an empty line in the value of '{key}'; expected none")
+    # A line that is indented goes on with the value.
+    return "\n            ".join(line.strip() for line in text.split("\n"))

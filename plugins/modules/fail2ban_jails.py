@@ -1,0 +1,259 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All jails at once, and the proof that they see what happens."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fail2ban_jails
+short_description: Run fail2ban with these jails, and prove that it understands this host's SSH server
+version_added: 0.2.0
+description:
+  - Writes one file of jails, tests it, and lets fail2ban run with it, now and after each boot. A file that fail2ban refuses is
+    taken back.
+  - The loopback addresses and the address of the SSH session that the module is started from are never banned.
+  - Proves the jail C(sshd), also when nothing has changed. The module knocks at the host's own SSH server as a scanner does, over
+    the loopback address, and expects the jail to report that it saw this and ignored it. That takes a running jail, the right
+    place in the journal, and a filter that fits the lines of this version of sshd.
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  jails:
+    description:
+      - Sections of C(jail.conf(5\)), C(DEFAULT) among them, each with its settings. A list becomes a value of several lines.
+      - A value of V(null) leaves the setting out.
+    type: dict
+    required: true
+  ignoreip:
+    description: Addresses, networks and names of hosts that are never banned.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description:
+      - Packages without which nothing is done. RV(missing) tells those that are not there.
+    type: list
+    elements: str
+    default: []
+  path:
+    description: The file. It has to be read after those of the distribution.
+    type: path
+    default: /etc/fail2ban/jail.d/research-server.local
+  log:
+    description: Where fail2ban reports.
+    type: path
+    default: /var/log/fail2ban.log
+attributes:
+  check_mode:
+    description: Tells what would change. Proves the jail if nothing would.
+    support: full
+  diff_mode:
+    description: Shows the file and the state of the service.
+    support: full
+requirements:
+  - fail2ban 0.11 or newer, OpenSSH and systemd on the managed host; root.
+"""
+
+EXAMPLES = r"""
+- name: Ban who tries and fails
+  openlab.research_server.fail2ban_jails:
+    jails:
+      DEFAULT:
+        banaction: nftables
+        backend: systemd
+      sshd:
+        enabled: true
+        mode: aggressive
+    ignoreip: [192.0.2.0/24]
+"""
+
+RETURN = r"""
+missing:
+  description: Packages that have to be installed first; nothing was done if there are any.
+  returned: success
+  type: list
+  elements: str
+proven:
+  description: Whether the jail was seen to understand this host's SSH server.
+  returned: success
+  type: bool
+"""
+
+import os
+import socket
+import tempfile
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _fail2ban
+from ..module_utils._networks import with_address
+from ..module_utils._sshd_host import current_session, read_file, runtime_directory
+
+HEADER = "Managed by Ansible, role openlab.research_server.fail2ban. The next run undoes what is changed here."
+SERVICE = "fail2ban.service"
+DPKG = "/var/lib/dpkg/status"
+JAIL = "sshd"
+PROOF_SECONDS = 20.0
+UNPROVEN = (
+    "jail '{jail}' did not notice a failed connection from {address} within {seconds:g} s, so strangers who try and fail would "
+    "not be banned. Expected a line '[{jail}] Ignore {address} by ...' in {log}. Look at 'fail2ban-client status {jail}', at the "
+    "lines of sshd in 'journalctl -u ssh', which the filter has to understand, and at 'loglevel' (INFO) in fail2ban.conf"
+)
+RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
+
+
+class RefusedError(Exception):
+    """fail2ban does not do what it should."""
+
+
+class Host:
+    """What the module asks the host, and tells it."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+
+    def run(self, *argv: str) -> str:
+        rc, out, err = self.module.run_command(list(argv), environ_update={"LC_ALL": "C"})
+        if rc != 0:
+            raise RefusedError(f"'{' '.join(argv)}' ended with {rc}: {(err or out).strip()}")
+        return str(out)
+
+    def missing(self, packages: list[str]) -> list[str]:
+        status = read_file(DPKG)
+        if status is not None:
+            return _fail2ban.missing(packages, status)
+        return [name for name in packages if self.module.run_command(["rpm", "--query", "--quiet", name])[0] != 0]
+
+    def service(self) -> dict[str, str]:
+        shown = self.run("systemctl", "show", f"--property={','.join(RUNNING)}", SERVICE)
+        return dict(line.split("=", 1) for line in shown.splitlines())
+
+    def doors(self) -> list[tuple[str, int]]:
+        sshd = self.module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
+        with runtime_directory():
+            return _fail2ban.doors(self.run(sshd, "-T"))
+
+    def write(self, path: str, text: str) -> None:
+        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            os.fchmod(handle, 0o644)
+            stream.write(text)
+        self.module.atomic_move(temporary, path)
+
+    def replace(self, path: str, text: str, before: str | None) -> None:
+        """Write the file; take it back if fail2ban does not understand it."""
+        self.write(path, text)
+        try:
+            self.run("fail2ban-client", "--test")
+        except RefusedError as error:
+            if before is None:
+                os.unlink(path)
+            else:
+                self.write(path, before)
+            raise RefusedError(f"fail2ban refuses {path}; what was there before has been restored: {error}") from error
+
+
+def prove(host: Host, log: str) -> None:
+    """Knock at sshd's door, and wait until the jail says that it saw it."""
+    begin = os.path.getsize(log) if os.path.exists(log) else 0
+    doors = host.doors()
+    address = next((address for address, port in doors if knock(address, port)), None)
+    if address is None:
+        where = ", ".join(f"{address} port {port}" for address, port in doors)
+        raise RefusedError(f"found no SSH server that answers at {where or 'any address'}; expected one, to prove jail '{JAIL}'")
+    deadline = time.monotonic() + PROOF_SECONDS
+    while not _fail2ban.noticed(read_from(log, begin), JAIL, address):
+        if time.monotonic() > deadline:
+            raise RefusedError(UNPROVEN.format(jail=JAIL, address=address, seconds=PROOF_SECONDS, log=log))
+        time.sleep(0.1)
+
+
+def knock(address: str, port: int) -> bool:
+    """Say something that is no SSH, which sshd writes down as it does for a scanner. Whether somebody was there."""
+    try:
+        with socket.create_connection((address, port), 5) as connection:
+            connection.sendall(b"research-server looks whether fail2ban notices\r\n")
+            connection.settimeout(5)
+            while connection.recv(4096):
+                pass
+    except ConnectionResetError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def read_from(path: str, begin: int) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            # After a rotation it begins anew.
+            stream.seek(begin if os.fstat(stream.fileno()).st_size >= begin else 0)
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    params, host = module.params, Host(module)
+    missing = host.missing(params["packages"])
+    if missing and not module.check_mode:
+        return {"changed": False, "missing": missing, "proven": False}
+
+    session = current_session()
+    ignored = with_address([*_fail2ban.LOOPBACK, *params["ignoreip"]], session.client_address if session else None)
+    path = params["path"]
+    text, before = _fail2ban.render(HEADER, params["jails"], ignored), read_file(path)
+    # Before the installation there is no service to ask.
+    state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
+    new_file, new_state = text != before, state != RUNNING
+    if not module.check_mode:
+        if new_file:
+            host.replace(path, text, before)
+        if new_state:
+            host.run("systemctl", "enable", SERVICE)
+        if new_file or new_state:
+            # Bans survive: fail2ban keeps them in its database.
+            host.run("systemctl", "restart", SERVICE)
+    proving = not module.check_mode or not (new_file or new_state)
+    if proving:
+        prove(host, params["log"])
+    return {
+        "changed": new_file or new_state,
+        "missing": missing,
+        "proven": proving,
+        "diff": difference(path, text, before, state),
+    }
+
+
+def difference(path: str, text: str, before: str | None, state: dict[str, str]) -> list[dict[str, str]]:
+    files = [{"before_header": path, "after_header": path, "before": before or "", "after": text}] if text != before else []
+    found, wanted = (f"{', '.join(values[key] for key in RUNNING)}\n" for values in (state, RUNNING))
+    service = [{"before_header": SERVICE, "after_header": SERVICE, "before": found, "after": wanted}] if found != wanted else []
+    return files + service
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "jails": {"type": "dict", "required": True},
+            "ignoreip": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "path": {"type": "path", "default": "/etc/fail2ban/jail.d/research-server.local"},
+            "log": {"type": "path", "default": "/var/log/fail2ban.log"},
+        },
+        supports_check_mode=True,
+    )
+    if os.geteuid() != 0:
+        module.fail_json(msg="fail2ban: found no root rights; expected them. Set 'become: true'")
+    try:
+        module.exit_json(**run(module))
+    except (RefusedError, _fail2ban.JailError) as error:
+        module.fail_json(msg=f"fail2ban: {error}")
+
+
+if __name__ == "__main__":
+    main()
