@@ -131,9 +131,9 @@ def docker(*arguments):
 def converge(host):
     """Apply the role again, over SSH, with other variables. Returns a function that returns the outcome."""
 
-    def run(*arguments, **variables):
+    def run(*arguments, playbook="molecule/shared/converge.yml", **variables):
         command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", name_of(host)]
-        command += ["--extra-vars", json.dumps(variables), *arguments, "molecule/shared/converge.yml"]
+        command += ["--extra-vars", json.dumps(variables), *arguments, playbook]
         environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_NOCOLOR": "1"}
         done = subprocess.run(
             command,

@@ -32,7 +32,7 @@ AT_BOOT = """\
 Description=Undo a change of {name} that nobody has confirmed
 DefaultDependencies=no
 After=local-fs.target
-Before=network-pre.target ssh.service ssh.socket sshd.service sshd.socket shutdown.target
+Before=research-server-firewall.service network-pre.target ssh.service ssh.socket sshd.service sshd.socket shutdown.target
 Conflicts=shutdown.target
 ConditionPathExists={script}
 
@@ -133,10 +133,8 @@ class Transaction:
     def confirm(self, activate: Callable[[], None]) -> None:
         with self._locked():
             final = {path: File(*values) for path, values in self._record()["final"].items()}
-            changed = {path: file for path, file in final.items() if read_file(path) != file.text}
-            self._put(changed)
-            if changed:
-                activate()
+            self._put({path: file for path, file in final.items() if read_file(path) != file.text})
+            activate()
             for path in (self.unit, self.link):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)

@@ -20,7 +20,8 @@ description:
     restores all files unless O(state=confirmed) comes in time. The confirmation has to come over a new SSH login, which
     proves that the new configuration lets the operator in. It closes the old ports.
   - Nothing is changed if the account that is logged in would be locked out, for want of an allowed group or an accepted key.
-  - Where systemd listens for sshd (C(ssh.socket)), its ports are set too.
+  - Where systemd listens for sshd (C(ssh.socket)), its ports are set too. Where M(openlab.research_server.firewall) is in use, it
+    lets in the new ports before sshd listens there, and the old ones until the new login.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -179,7 +180,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _sshd_config, _sshd_trust
+from ..module_utils import _firewall, _sshd_config, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._networks import with_address
 from ..module_utils._runner import RefusedError
@@ -193,6 +194,11 @@ PENALTIES_SINCE = "9.8"
 MODULI = "/etc/ssh/moduli"
 LISTEN_SECONDS = 10.0
 TRUST = ("trusted_user_ca_keys", "authorized_principals", "revoked_keys", "host_certificates")
+# Where the role firewall is in use.
+OPEN_FIREWALL = (
+    f"if [ -e {_firewall.SSH_PORTS} ] && nft list set {' '.join(_firewall.TABLE)} ssh_ports >/dev/null 2>&1; "
+    f"then nft -f {_firewall.SSH_PORTS}; fi"
+)
 
 
 class Host(Sshd):
@@ -219,8 +225,9 @@ class Host(Sshd):
         """How sshd takes up its files. Open sessions go on in all cases (ssh.service has KillMode=process)."""
         check = f"mkdir -p {RUNTIME} && {self.sshd} -t"
         if self.socket:
-            return [check, "systemctl daemon-reload", f"systemctl stop {self.service}", f"systemctl restart {self.socket}"]
-        return [f"{check} && systemctl reload-or-restart {self.service}"]
+            restart = ["systemctl daemon-reload", f"systemctl stop {self.service}", f"systemctl restart {self.socket}"]
+            return [OPEN_FIREWALL, check, *restart]
+        return [OPEN_FIREWALL, f"{check} && systemctl reload-or-restart {self.service}"]
 
     def activate(self) -> None:
         for command in self.activation():
@@ -333,6 +340,9 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
             f"port {ports_taken[0]} is taken by another program; see 'ss -ltnp'. Choose another port for sshd, or stop it"
         )
 
+    if os.path.exists(_firewall.SSH_PORTS):
+        future[_firewall.SSH_PORTS] = File(_firewall.ssh_ports_file(ports))
+
     final = {
         name: file for name, file in future.items() if read_file(name) != file.text or (name == path and _mode(name) != file.mode)
     }
@@ -340,6 +350,8 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
     staged = {name: file for name, file in final.items() if file.text is not None}
     if path in final:
         staged[path] = File(text_for(both), 0o600)
+    if _firewall.SSH_PORTS in final:
+        staged[_firewall.SSH_PORTS] = File(_firewall.ssh_ports_file(both))
     if override in final:
         staged[override] = File(_sshd_config.socket_override(both))
     return Plan(

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the firewall lets in, as data and in nft's words. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Union
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+TABLE = ("inet", "research_server")
+RULES = "/etc/research-server/firewall.nft"
+SSH_PORTS = "/etc/research-server/firewall-ssh-ports.nft"
+PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+PROTOCOLS = ("tcp", "udp")
+COMMENT_BYTES = 128  # nft refuses more
+
+# Nobody who is logged in notices that the table is replaced: nft makes a file one transaction.
+TEMPLATE = """\
+# {header}
+# One table of its own. Those of others, such as Docker, libvirt and fail2ban, are not touched: no 'flush ruleset' here.
+add table inet research_server
+delete table inet research_server
+table inet research_server {{
+    # What sshd listens on. Filled by {ssh_ports}, which changes together with sshd's own configuration.
+    set ssh_ports {{
+        type inet_service
+    }}
+
+    chain input {{
+        type filter hook input priority filter; policy drop;
+
+        ct state vmap {{ established : accept, related : accept, invalid : drop }}
+        iifname "lo" accept
+
+        # Errors and echo; for IPv6 what RFC 4890, 4.4, says must not be dropped.
+        icmp type {{ echo-request, destination-unreachable, time-exceeded, parameter-problem }} accept
+        icmpv6 type {{ echo-request, echo-reply }} accept
+        icmpv6 type {{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem }} accept
+        icmpv6 type {{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }} ip6 hoplimit 255 accept
+        icmpv6 type {{ ind-neighbor-solicit, ind-neighbor-advert }} ip6 hoplimit 255 accept
+        ip6 saddr fe80::/10 icmpv6 type {{ mld-listener-query, mld-listener-report, mld-listener-done }} accept
+        ip6 saddr fe80::/10 icmpv6 type mld2-listener-report accept
+
+        # The answers of DHCP servers.
+        udp sport 67 udp dport 68 accept
+        ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
+
+{rules}
+    }}
+}}
+"""
+
+UNIT_NAME = "research-server-firewall.service"
+UNIT = f"/etc/systemd/system/{UNIT_NAME}"
+# nftables.service empties the whole ruleset; ours is loaded after it, and again when it is reloaded or restarted.
+UNIT_TEXT = """\
+# {header}
+[Unit]
+Description=Firewall of the research server
+DefaultDependencies=no
+Wants=network-pre.target
+After=nftables.service local-fs.target
+Before=network-pre.target shutdown.target
+Conflicts=shutdown.target
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
+ConditionPathExists={rules}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={nft} -f {rules}
+ExecReload={nft} -f {rules}
+ExecStop=-{nft} delete table inet research_server
+ProtectSystem=full
+ProtectHome=true
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+class RuleError(ValueError):
+    """The wanted rules cannot be had."""
+
+
+class Rule(NamedTuple):
+    """One thing that is let in."""
+
+    ports: str
+    """As nft writes them: a set's name with `@`, a port or a range."""
+    protocol: str = "tcp"
+    sources: tuple[Network, ...] = ()
+    """Empty: everybody."""
+    comment: str = ""
+
+    def covers(self, address: str, port: int, ssh_ports: Iterable[int]) -> bool:
+        """Whether a TCP connection from there to that port is let in."""
+        if self.protocol != "tcp":
+            return False
+        if self.ports.startswith("@"):
+            if port not in ssh_ports:
+                return False
+        else:
+            low, _unused, high = self.ports.partition("-")
+            if not int(low) <= port <= int(high or low):
+                return False
+        return not self.sources or any(_in(address, network) for network in self.sources)
+
+
+def rules(ssh_from: Iterable[str], allow: Iterable[Mapping[str, t.Any]], names: Iterable[str]) -> list[Rule]:
+    """What this host lets in. ``names`` are the host's own and those of its groups."""
+    here = frozenset(names)
+    found = [Rule("@ssh_ports", sources=networks("firewall_ssh_from", ssh_from), comment="SSH")]
+    for number, entry in enumerate(allow, 1):
+        rule = _rule(f"firewall_allow, entry {number}", entry)
+        if not entry.get("hosts") or here & frozenset(entry["hosts"]):
+            found.append(rule)
+    return found
+
+
+def render(header: str, wanted: Iterable[Rule]) -> str:
+    """The table, without the ports of sshd."""
+    lines = [f"        {line}" for rule in wanted for line in _lines(rule)]
+    return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, rules="\n".join(lines))
+
+
+def rules_file(table: str) -> str:
+    """The file that is loaded at boot."""
+    return f'{table}\ninclude "{SSH_PORTS}"\n'
+
+
+def ssh_ports_file(ports: Iterable[int]) -> str:
+    """The ports of sshd; can be loaded while the table is in use."""
+    lines = ["# The ports that sshd listens on, kept by Ansible.", "flush set inet research_server ssh_ports"]
+    elements = ", ".join(map(str, sorted(set(ports))))
+    if elements:
+        lines.append(f"add element inet research_server ssh_ports {{ {elements} }}")
+    return "\n".join(lines) + "\n"
+
+
+def unit(header: str, nft: str) -> str:
+    return UNIT_TEXT.format(header=header, nft=nft, rules=RULES)
+
+
+def restore(listing: str) -> str:
+    """What nft has to be told so that the table is what it was; the listing is empty if there was none."""
+    return f"add table inet research_server\ndelete table inet research_server\n{listing}"
+
+
+def cut_off(wanted: Iterable[Rule], ssh_ports: Sequence[int], address: str, port: int) -> bool:
+    """Whether somebody who is logged in from there could not come again."""
+    return not any(rule.covers(address, port, ssh_ports) for rule in wanted)
+
+
+def networks(name: str, values: Iterable[str]) -> tuple[Network, ...]:
+    """Addresses and networks, those that lie in others left out: nft refuses sets that overlap."""
+    found: list[Network] = []
+    for value in values:
+        try:
+            found.append(ipaddress.ip_network(str(value).strip(), strict=False))
+        except ValueError:
+            raise RuleError(
+                f"{name}: found '{value}'; expected an address or a network such as 192.0.2.0/24 or 2001:db8::/32"
+            ) from None
+    v4 = ipaddress.collapse_addresses(network for network in found if isinstance(network, ipaddress.IPv4Network))
+    v6 = ipaddress.collapse_addresses(network for network in found if isinstance(network, ipaddress.IPv6Network))
+    return (*v4, *v6)
+
+
+def _rule(name: str, entry: Mapping[str, t.Any]) -> Rule:
+    ports = str(entry["port"]).strip()
+    match = PORTS.fullmatch(ports)
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= low <= high <= 65535:
+        raise RuleError(f"{name}: found port '{entry['port']}'; expected a number from 1 to 65535 or a range such as 60000-61000")
+    protocol = entry.get("protocol") or "tcp"
+    if protocol not in PROTOCOLS:
+        raise RuleError(f"{name}: found protocol '{protocol}'; expected {' or '.join(PROTOCOLS)}")
+    comment = str(entry.get("comment") or "")
+    if len(comment.encode()) > COMMENT_BYTES or not comment.isprintable() or '"' in comment:
+        raise RuleError(f"{name}: found the comment {comment!r}; expected at most {COMMENT_BYTES} bytes without quotes")
+    return Rule(
+        ports=str(low) if low == high else f"{low}-{high}",
+        protocol=protocol,
+        sources=networks(name, entry.get("from") or []),
+        comment=comment,
+    )
+
+
+def _lines(rule: Rule) -> list[str]:
+    what = f"{rule.protocol} dport {rule.ports} accept" + (f' comment "{rule.comment}"' if rule.comment else "")
+    if not rule.sources:
+        return [what]
+    lines = []
+    for version, match, everybody in ((4, "ip saddr", "meta nfproto ipv4"), (6, "ip6 saddr", "meta nfproto ipv6")):
+        sources = [network for network in rule.sources if network.version == version]
+        if any(network.prefixlen == 0 for network in sources):
+            lines.append(f"{everybody} {what}")
+        elif sources:
+            lines.append(f"{match} {{ {', '.join(map(str, sources))} }} {what}")
+    return lines
+
+
+def _in(address: str, network: Network) -> bool:
+    # `fe80::1%eth0` has a zone that no network is compared with.
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found in network

@@ -1,0 +1,281 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One nftables table, applied so that nobody is locked out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: firewall
+short_description: Let in only what is served, with rules that are undone unless a new login confirms them
+version_added: 0.2.0
+description:
+  - Keeps one nftables table, C(inet research_server), with one chain for what comes in. All other tables, such as those of
+    Docker, libvirt and fail2ban, stay as they are, and what they refuse stays refused. What is forwarded to containers is not
+    filtered here.
+  - Always let in are answers, the loopback interface, the ICMP and ICMPv6 that IP needs, answers of DHCP servers, and the
+    ports that sshd listens on. M(openlab.research_server.sshd_config) keeps those ports current when it moves sshd.
+  - What the kernel has loaded is compared with what the rules would load, both in nft's own words; a rule that somebody has
+    added or deleted by hand is noticed.
+  - A change is staged first. The rules are loaded, the file for the next boot is not written yet, and a timer on the host
+    loads what was there before unless O(state=confirmed) comes in time, over a new SSH login.
+  - Nothing is changed if the rules would cut off the SSH session that the module is started from, or where another firewall
+    (ufw, firewalld) is in charge.
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  state:
+    description:
+      - V(applied) compares and, if something differs, stages the change.
+      - V(confirmed) makes a staged change final, also for the next boot.
+      - V(undone) loads what was there before a staged change.
+    type: str
+    choices: [applied, confirmed, undone]
+    default: applied
+  ssh_from:
+    description: Addresses and networks (CIDR) from which the ports of sshd can be reached; everybody if empty.
+    type: list
+    elements: str
+    default: []
+  allow:
+    description: What else is let in.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: A port, or a range such as V(60000-61000).
+        type: str
+        required: true
+      protocol:
+        description: The protocol.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+      from:
+        description: Addresses and networks (CIDR), IPv4 and IPv6; everybody if empty.
+        type: list
+        elements: str
+        default: []
+      hosts:
+        description: Hosts and groups of the inventory that get this entry; all if empty.
+        type: list
+        elements: str
+        default: []
+      comment:
+        description: What it is for; shown by C(nft list table inet research_server).
+        type: str
+        default: ""
+  names:
+    description: The names by which O(allow[].hosts) knows this host, its own and those of its groups.
+    type: list
+    elements: str
+    default: []
+  undo_after:
+    description: Seconds after which the host undoes a staged change that nobody has confirmed.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Tells what would change, and whether it would be refused.
+    support: full
+  diff_mode:
+    description: Shows the table as it is loaded and as it would be, and the files.
+    support: full
+requirements:
+  - nftables, systemd and C(unshare) (util-linux) on the managed host; root.
+"""
+
+EXAMPLES = r"""
+- name: Stage the rules
+  openlab.research_server.firewall:
+    ssh_from: [192.0.2.0/24, "2001:db8::/32"]
+    allow:
+      - {port: "443", comment: reverse proxy}
+      - {port: "9100", from: [192.0.2.10], comment: monitoring}
+  register: firewall
+
+- name: Log in anew
+  ansible.builtin.meta: reset_connection
+
+- name: Keep them
+  openlab.research_server.firewall:
+    state: confirmed
+  when: firewall.pending
+"""
+
+RETURN = r"""
+pending:
+  description: Whether a change waits for its confirmation.
+  returned: success
+  type: bool
+installed:
+  description: Whether nftables is installed. Without it nothing is compared and nothing changed.
+  returned: when O(state=applied)
+  type: bool
+ssh_ports:
+  description: The ports of sshd that are let in.
+  returned: when O(state=applied)
+  type: list
+  elements: int
+  sample: [2222]
+"""
+
+import os
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _firewall
+from ..module_utils._runner import RefusedError
+from ..module_utils._sshd_host import Sshd, current_session, read_file
+from ..module_utils._undo import File, Files, Transaction, difference
+
+HEADER = "Managed by Ansible, role openlab.research_server.firewall. The next run undoes what is changed here."
+SHOW = "nft -s list table inet research_server"
+
+
+class Host(Sshd):
+    """The questions that the module asks the host; none of them changes anything."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        super().__init__(module)
+        self.nft: str = module.get_bin_path("nft", False, ["/usr/sbin", "/sbin"]) or ""
+
+    def other_firewall(self) -> str:
+        """Another program that thinks that the firewall is its own."""
+        if re.search(r"^\s*ENABLED\s*=\s*['\"]?yes", read_file("/etc/ufw/ufw.conf") or "", re.IGNORECASE | re.MULTILINE):
+            return "ufw"
+        # Asked only where it is installed: a question to systemd costs more than the rest of this module.
+        if (
+            os.path.exists("/usr/sbin/firewalld")
+            and self.attempt("systemctl", "is-active", "--quiet", "firewalld.service")[0] == 0
+        ):
+            return "firewalld"
+        return ""
+
+    def loaded(self) -> str:
+        """The table as the kernel has it; empty if it has none."""
+        rc, out, _err = self.attempt(*SHOW.split())
+        return out if rc == 0 else ""
+
+    def as_loaded(self, text: str) -> str:
+        """How the kernel would show this text once loaded, tried in a network namespace of its own."""
+        return self.run("unshare", "--net", "sh", "-c", f"nft -f - && {SHOW}", data=text)
+
+    def enabled(self) -> bool:
+        return os.path.islink(f"/etc/systemd/system/sysinit.target.wants/{_firewall.UNIT_NAME}")
+
+    def activate(self) -> None:
+        self.run("systemctl", "daemon-reload")
+        self.run("systemctl", "enable", "--quiet", _firewall.UNIT_NAME)
+        # Loads what is loaded already; so systemd knows that it is.
+        self.run("systemctl", "reload-or-restart", _firewall.UNIT_NAME)
+
+
+def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    params = module.params
+    other = host.other_firewall()
+    if other:
+        raise RefusedError(
+            f"found {other} active; expected no second firewall, since a packet has to please both. Take its rules over into "
+            f"firewall_allow and switch it off, or take the host out of the group firewall. Nothing has been changed"
+        )
+    rules = _firewall.rules(params["ssh_from"], params["allow"], params["names"])
+    ports = host.ports()
+    table = _firewall.render(HEADER, rules)
+    session = current_session()
+    if session is not None and _firewall.cut_off(rules, ports, session.client_address, session.server_port):
+        raise RefusedError(
+            f"found this run logged in from {session.client_address} to port {session.server_port}. The rules would not let it "
+            f"in again; expected that address in firewall_ssh_from ({', '.join(params['ssh_from'])}). Nothing has been changed"
+        )
+    interrupted = transaction.pending
+    if interrupted and not module.check_mode:
+        # Left behind by a run that ended half-way. Start again from what was there before it.
+        transaction.undo()
+    wanted: Files = {
+        _firewall.RULES: File(_firewall.rules_file(table)),
+        _firewall.SSH_PORTS: File(_firewall.ssh_ports_file(ports)),
+        _firewall.UNIT: File(_firewall.unit(HEADER, host.nft or "/usr/sbin/nft")),
+    }
+    final = {path: file for path, file in wanted.items() if read_file(path) != file.text}
+    diff = [difference(path, file) for path, file in sorted(final.items())]
+    result: dict[str, t.Any] = {"changed": True, "pending": False, "installed": bool(host.nft), "ssh_ports": ports, "diff": diff}
+    if not host.nft:
+        return result
+    program = table + (wanted[_firewall.SSH_PORTS].text or "")
+    before, after = host.loaded(), host.as_loaded(program)
+    if before != after:
+        diff.append({"before_header": "loaded", "after_header": "loaded", "before": before, "after": after})
+    result["changed"] = bool(final or before != after or interrupted or not host.enabled())
+    if module.check_mode or not result["changed"]:
+        return result
+    transaction.stage(
+        {}, wanted, None, back=[f"nft -f - <<'END'\n{_firewall.restore(before)}\nEND"], undo_after=params["undo_after"]
+    )
+    try:
+        host.run("nft", "-f", "-", data=program)
+    except RefusedError:
+        transaction.undo()
+        raise
+    return {**result, "pending": True}
+
+
+def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    transaction.note()
+    if not module.check_mode:
+        transaction.confirm(host.activate)
+    return {"changed": True, "pending": module.check_mode}
+
+
+def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    pending = transaction.pending
+    if pending and not module.check_mode:
+        transaction.undo()
+    return {"changed": pending, "pending": pending and module.check_mode}
+
+
+STATES: dict[str, t.Callable[[AnsibleModule, Host, Transaction], dict[str, t.Any]]] = {
+    "applied": apply,
+    "confirmed": confirm,
+    "undone": undo,
+}
+
+
+def main() -> None:
+    texts = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["applied", "confirmed", "undone"], "default": "applied"},
+            "ssh_from": texts,
+            "allow": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "port": {"type": "str", "required": True},
+                    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+                    "from": texts,
+                    "hosts": texts,
+                    "comment": {"type": "str", "default": ""},
+                },
+            },
+            "names": texts,
+            "undo_after": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    if os.geteuid() != 0:
+        module.fail_json(msg="firewall: found no root rights; expected them. Set 'become: true'")
+    try:
+        host = Host(module)
+        module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host, "firewall")))
+    except (RefusedError, _firewall.RuleError) as error:
+        module.fail_json(msg=f"firewall: {error}")
+
+
+if __name__ == "__main__":
+    main()
