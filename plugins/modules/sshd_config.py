@@ -72,6 +72,7 @@ options:
     description:
       - Addresses and networks that C(PerSourcePenalties) never counts, where OpenSSH has it (9.8 and newer). The address of the
         SSH session that the module is started from is added, so that Ansible does not shut itself out.
+      - Names of hosts are replaced by the addresses that the managed host finds for them, or left out.
     type: list
     elements: str
     default: []
@@ -170,10 +171,12 @@ session:
   sample: {user: ops, client_address: 192.0.2.7, server_port: 22}
 """
 
+import contextlib
 import glob
 import grp
 import os
 import pwd
+import socket
 import tempfile
 import time
 import typing as t
@@ -182,6 +185,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _firewall, _sshd_config, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
+from ..module_utils._networks import parse as parse_network
 from ..module_utils._networks import with_address
 from ..module_utils._runner import RefusedError
 from ..module_utils._session import Session
@@ -190,7 +194,7 @@ from ..module_utils._sshd_host import MAIN, RUNTIME, Sshd, current_session, desc
 from ..module_utils._undo import File, Files, Transaction, difference
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
-PENALTIES_SINCE = "9.8"
+PENALTIES_SINCE = (9, 8)
 MODULI = "/etc/ssh/moduli"
 LISTEN_SECONDS = 10.0
 TRUST = ("trusted_user_ca_keys", "authorized_principals", "revoked_keys", "host_certificates")
@@ -286,8 +290,9 @@ class Plan(t.NamedTuple):
 
 def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> Plan:
     path = params["path"]
-    exempt = with_address(params["penalty_exempt"], session.client_address if session else None)
-    since = [*params["since"], {"version": PENALTIES_SINCE, "settings": {"PerSourcePenaltyExemptList": exempt}}]
+    known = addresses(params["penalty_exempt"]) if host.version() >= PENALTIES_SINCE else []
+    exempt = with_address(known, session.client_address if session else None)
+    since = [*params["since"], {"version": "{}.{}".format(*PENALTIES_SINCE), "settings": {"PerSourcePenaltyExemptList": exempt}}]
     trust = _sshd_trust.Trust(*(params[name] for name in TRUST))
     for problem in _sshd_trust.problems(trust):
         raise RefusedError(problem)
@@ -502,6 +507,18 @@ def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[st
     if pending and not module.check_mode:
         transaction.undo()
     return {"changed": pending, "pending": pending and module.check_mode}
+
+
+def addresses(names: t.Iterable[str]) -> list[str]:
+    """Addresses and networks, as sshd wants them; names as this host knows them, in a fixed order."""
+    found = []
+    for name in names:
+        if parse_network(name) is not None:
+            found.append(name)
+            continue
+        with contextlib.suppress(OSError):
+            found += sorted({str(entry[4][0]) for entry in socket.getaddrinfo(name, None)})
+    return list(dict.fromkeys(found))
 
 
 def _keys_in(value: t.Any, read: t.Callable[[str], str | None]) -> frozenset[bytes]:

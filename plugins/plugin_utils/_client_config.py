@@ -34,7 +34,7 @@ class Server(NamedTuple):
     people: Mapping[str, frozenset[str]] = {}
     """Who has an account there -> the groups of that account."""
     jump_groups: frozenset[str] | None = None
-    """Who may jump through this server; None: nobody is stopped by its configuration."""
+    """Who may jump through this server; None: it is not a bastion, and its configuration stops nobody."""
     shell_accounts: frozenset[str] = frozenset()
     """Who may jump through it in any case."""
     agent_groups: frozenset[str] = frozenset()
@@ -94,7 +94,8 @@ def ssh_config(person: str, servers: Sequence[Server], folder: str) -> str:
     alias = {server.name: server.alias for server in servers}
     entries: list[list[str]] = []
     for server in servers:
-        agent = "yes" if server.people[person] & server.agent_groups else "no"
+        # A jump needs no agent on the way.
+        agent = "yes" if server.people[person] & server.agent_groups and server.jump_groups is None else "no"
         entries.append([*_head(_words(server), server, alias), f"ForwardAgent {agent}"])
     for server in servers:
         if person not in server.jupyter:

@@ -24,6 +24,7 @@ DOOR = client.Server(
     host_keys=[KEY],
     people={"ada": COURIER, "bob": STAFF, "ops": STAFF},
     jump_groups=frozenset({"couriers"}),
+    agent_groups=frozenset({"couriers"}),
     shell_accounts=frozenset({"ops"}),
 )
 GPU = client.Server(
