@@ -36,16 +36,22 @@ class Client:
     The server counts failures by address. With an address for each client no test sees the penalties of another.
     """
 
-    def __init__(self, machine, server):
+    def __init__(self, machine, server, family=4):
         self.machine = machine
         self.server = server
-        device = ipaddress.ip_interface(machine.check_output("ip -o -4 address show dev eth0 | awk 'NR == 1 {print $4}'"))
+        device = ipaddress.ip_interface(
+            machine.check_output(f"ip -o -{family} address show dev eth0 scope global | awk 'NR == 1 {{print $4}}'")
+        )
         own = int(device.ip) - int(device.network.network_address)
-        self.address = str(device.network.broadcast_address - own * 256 - next(COUNTER))
-        machine.check_output(f"ip address add {self.address}/32 dev eth0")
+        if family == 4:
+            self.address = str(device.network.broadcast_address - own * 256 - next(COUNTER))
+        else:
+            self.address = str(device.network.network_address + (own << 32) + (1 << 31) + next(COUNTER))
+        self.on_device = f"{self.address}/{device.max_prefixlen} dev eth0"
+        machine.check_output(f"ip address add {self.on_device}{' nodad' if family == 6 else ''}")
 
     def close(self):
-        self.machine.run(f"ip address del {self.address}/32 dev eth0")
+        self.machine.run(f"ip address del {self.on_device}")
 
     def _key(self, name):
         text = (folder() / name).read_text()
@@ -82,20 +88,28 @@ class Client:
 
 
 @pytest.fixture
-def new_client(host):
-    """Make clients, each with an address of its own."""
-    name = name_of(host)
-    release, rest = name.split("-", 1)
-    peer = testinfra.get_host(f"docker://{'debian13' if release == 'debian12' else 'debian12'}-{rest}")
+def new_client_on(host):
+    """Make clients on any machine, over IPv4 or IPv6, each with an address of its own."""
+    servers = {4: address_of(name_of(host))}
     made = []
 
-    def make():
-        made.append(Client(peer, address_of(name)))
+    def make(machine, family=4):
+        if family not in servers:
+            servers[family] = next(address for address in host.check_output("hostname -I").split() if ":" in address)
+        made.append(Client(machine, servers[family], family))
         return made[-1]
 
     yield make
     for client in made:
         client.close()
+
+
+@pytest.fixture
+def new_client(host, new_client_on):
+    """Make clients, each with an address of its own."""
+    release, rest = name_of(host).split("-", 1)
+    peer = testinfra.get_host(f"docker://{'debian13' if release == 'debian12' else 'debian12'}-{rest}")
+    return lambda: new_client_on(peer)
 
 
 @pytest.fixture

@@ -236,3 +236,21 @@ def test_a_leaver_comes_back_and_leaves_with_open_sessions(host, client, converg
     assert converge(accounts_researchers=[{"name": "bob", "state": "absent"}], accounts_projects=[]).ok
     assert host.run("pgrep -u bob").rc == 1
     assert client.ssh("bob", key="bob", port=22).rc == 255
+
+
+def test_an_archive_that_fails_costs_nothing_and_one_that_was_interrupted_is_finished(host, converge):
+    small = "/srv/small"
+    leaver = {"accounts_researchers": [{"name": "bob", "state": "absent", "home": "archived"}], "accounts_projects": []}
+    host.check_output(f"mkdir {small} && mount -t tmpfs -o size=4k tmpfs {small}")
+    failed = converge(**leaver, accounts_archive_dir=small)
+    left = host.check_output(f"ls -A {small}")
+    host.check_output(f"umount {small} && rmdir {small}")
+    assert "'tar' ended with" in failed.message
+    assert left == ""
+    assert host.file("/home/bob/results").content_string == "results\n"
+    # As if the run had been killed between the archive and the removal.
+    host.check_output("mv /home/bob /home/.bob.archived")
+    before = host.check_output(f"ls -A {ARCHIVES}")
+    assert converge(**leaver).changed == 1
+    assert host.check_output("ls -A /home | grep bob || true") == ""
+    assert host.check_output(f"ls -A {ARCHIVES}") == before

@@ -106,14 +106,18 @@ def test_the_machine_that_ansible_runs_on_is_not_banned(host, client):
     assert gateway not in banned(host)
 
 
-def test_a_user_cannot_have_others_banned(host, client):
-    """Anyone may write to the journal under the name of sshd."""
+def test_a_user_cannot_have_others_banned(host, new_client):
+    """Anyone may write to the journal under the name of sshd, from a login too."""
+    victim, colleague = new_client(), new_client()
     host.check_output("cp /usr/bin/logger /home/alice/sshd && chmod 755 /home/alice/sshd")
-    line = f"Failed password for invalid user admin from {client.address} port 4242 ssh2"
-    for _attempt in range(MAXIMUM_TRIES + 1):
-        host.check_output("runuser -u alice -- /home/alice/sshd -t sshd %s", line)
+    line = f"Failed password for invalid user admin from {victim.address} port 4242 ssh2"
+    for identity in ("sshd", "sshd-session"):
+        write = f"for try in 1 2 3 4 5 6; do ./sshd -t {identity} '{line}'; done"
+        assert colleague.ssh("alice", write, key="alice").rc == 0
+        host.check_output("cd /home/alice && runuser -u alice -- sh -c %s", write)
+    assert line in host.check_output("journalctl --quiet --lines 100 SYSLOG_IDENTIFIER=sshd")
     time.sleep(2)
-    assert client.address not in banned(host)
+    assert victim.address not in banned(host)
 
 
 def test_it_watches_after_a_reboot(host):

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.openlab.research_server.plugins.module_utils import _ssh_keys
 
 
@@ -79,3 +80,10 @@ def test_it_reads_keys_as_ssh_keygen_does(tmp_path: Path, options: tuple[str, ..
     assert key.comment == "a b"
     if key.type == "ssh-rsa":
         assert key.bits == int(listed[0])
+
+
+def test_sshd_accepts_what_people_may_have() -> None:
+    """Or a key that the role accounts installs would not open the door."""
+    variables = yaml.safe_load((Path(__file__).parents[4] / "roles" / "sshd" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    signatures = {*variables["__sshd_signatures"], *variables["__sshd_user_signatures"]}
+    assert {"rsa-sha2-512" if name == "ssh-rsa" else name for name in _ssh_keys.STRONG_TYPES} <= signatures
