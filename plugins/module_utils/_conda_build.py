@@ -15,6 +15,7 @@ from ._conda_damage import damage
 from ._conda_errors import CondaEnvError, mask
 from ._conda_extras import NO_EXTRAS, Extras
 from ._conda_lockfile import Locked
+from ._conda_owner import Owner, give
 from ._conda_process import Runner
 from ._conda_records import conda_packages, pip_packages
 from ._conda_solver import Conda, Solution, ask
@@ -34,6 +35,7 @@ def build(
     extras: Extras = NO_EXTRAS,
     locked: Locked | None = None,
     verify: bool = False,
+    owner: Owner | None = None,
 ) -> tuple[Solution, _conda_state.State, list[str]]:
     """Fill an unused prefix. Returns conda's answer, the state and warnings. On any error the prefix stays unfinished.
 
@@ -67,7 +69,7 @@ def build(
             raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
     _check_records(prefix, solution)
     _check_imports(prefix, smoke, run, inside)
-    tidy_permissions(prefix)
+    tidy_permissions(prefix, owner)
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
     os.sync()
     requirements = [mask(line) for line in (*specification.pip, *extras.pip)]
@@ -111,13 +113,15 @@ def _check_imports(prefix: str, smoke: Sequence[str], run: Runner, environment: 
             )
 
 
-def tidy_permissions(prefix: str) -> None:
-    """Nothing in a prefix is writable for everyone or belongs to someone who packed it."""
-    owner, group = os.geteuid(), os.getegid()
+def tidy_permissions(prefix: str, owner: Owner | None = None) -> None:
+    """Nothing in a prefix is writable for everyone, or belongs to someone who packed it; all of it to `owner` if there is one."""
+    me = os.geteuid(), os.getegid()
     for folder, folders, files in os.walk(prefix):
         for path in [folder, *(os.path.join(folder, name) for name in [*files, *folders])]:
             status = os.lstat(path)
-            if status.st_uid != owner:
-                os.lchown(path, owner, group)
+            if owner is not None:
+                give(path, owner)
+            elif status.st_uid != me[0]:
+                os.lchown(path, *me)
             if status.st_mode & stat.S_IWOTH and not stat.S_ISLNK(status.st_mode):
                 os.chmod(path, stat.S_IMODE(status.st_mode) & ~stat.S_IWOTH)

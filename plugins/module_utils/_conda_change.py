@@ -77,6 +77,8 @@ class Change:
         frozen = _conda_frozen.read(generation or self.layout.link)
         prune = self.task.prune
         damage = self.damage(confirmed) if confirmed else ()
+        if self.task.owner and generation:
+            damage += tuple(filter(None, (self.task.owner.reason(generation),)))
         if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept) and not damage:
             if confirmed is not state and not self.check_mode:
                 _conda_state.write(confirmed)
@@ -165,6 +167,7 @@ class Change:
                 extras=extras,
                 locked=self.task.locked,
                 verify=self.arguments["verify"] == "full",
+                owner=self.task.owner,
             )
         except (CondaEnvError, OSError):
             if os.path.lexists(prefix):

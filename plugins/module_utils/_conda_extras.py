@@ -17,6 +17,8 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import _conda_state
+from ._conda_errors import CondaEnvError
+from ._conda_owner import owner_of
 from ._conda_plan import Actual, Shadow
 from ._conda_records import Package, normal, package_of, pip_packages, record_files, site_packages
 from ._conda_requirements import logical_lines
@@ -53,6 +55,11 @@ NO_EXTRAS = Extras()
 
 def extras(prefix: str, specification: Specification) -> Extras:
     """What somebody asked for in a prefix and the specification does not name. Dependencies come by themselves."""
+    if os.path.lexists(prefix) and owner_of(prefix).uid != os.geteuid():
+        raise CondaEnvError(
+            f"'prune: false' would install what {owner_of(prefix).names()} asked for with other rights than theirs",
+            "Name it in the specification, or set 'prune: true'. The environment has not been touched.",
+        )
     places = site_packages(prefix)
     named = specification.names()
     conda, hidden = [], set()

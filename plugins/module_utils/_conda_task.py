@@ -20,6 +20,7 @@ from ._conda_spec import Settings, Specification, check_modules, check_name, par
 
 if t.TYPE_CHECKING:
     from ._conda_lockfile import Locked
+    from ._conda_owner import Owner
 
 
 class Task:
@@ -29,7 +30,7 @@ class Task:
     `frozen` is the message of the marker, None for no marker.
     """
 
-    def __init__(self, arguments: dict[str, t.Any]) -> None:
+    def __init__(self, arguments: dict[str, t.Any], check_mode: bool = False) -> None:
         self.arguments = arguments
         self.root: str = arguments["conda_root"]
         if arguments["executable"]:
@@ -59,6 +60,11 @@ class Task:
         if arguments["state"] == "present":
             self.specification, self.locked, self.digest = self.wanted()
             check_modules(arguments["smoke"])
+        self.owner: Owner | None = None
+        if arguments["state"] == "present" and (arguments["owner"] or arguments["group"]):
+            from ._conda_owner import resolve  # noqa: PLC0415 - seldom used
+
+            self.owner = resolve(arguments["owner"], arguments["group"], foreseen=check_mode)
         # A lock says what there is to be, to the last package.
         self.prune: bool = arguments["prune"] or self.locked is not None
 
@@ -82,6 +88,8 @@ class Task:
         if state is None or state.digest != self.digest or not _conda_state.untouched(state):
             return None
         if self.arguments["verify"] == "full" or (self.prune and state.kept):
+            return None
+        if self.owner and self.owner.reason(state.prefix):
             return None
         if _conda_frozen.read(state.prefix) != self.frozen or self.untidy():
             return None

@@ -202,6 +202,20 @@ options:
       This environment is managed with Ansible, which undoes changes by hand.
       To request a change, ask the administrators of this server.
     version_added: 0.2.0
+  owner:
+    description:
+      - User that the files of the environment belong to, by name or number. Without O(owner) and O(group) they belong to whoever
+        built it. Only root can give them to somebody else.
+      - Files of an environment are hard links into the package cache, which other environments share. One with another owner than
+        the cache has copies, which take disk space of their own. To change the owner is to build it again.
+      - Whoever owns an environment can change it; that is noticed and undone as any other change. Together with O(prune=false)
+        it is refused, since root would install what the owner asked for.
+    type: str
+    version_added: 0.2.0
+  group:
+    description: Group that the files belong to, by name or number. The default is that of O(owner).
+    type: str
+    version_added: 0.2.0
   lock_timeout:
     description:
       - Seconds to wait for another run that uses the same conda installation.
@@ -386,6 +400,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "generation": {"type": "str"},
     "frozen": {"type": "bool", "default": False},
     "frozen_message": {"type": "str", "default": FROZEN_MESSAGE},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
     "lock_timeout": {"type": "int", "default": 1800},
     "offline": {"type": "bool", "default": False},
 }
@@ -393,7 +409,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Do what the task says; returns the module's result."""
-    task = Task(arguments)
+    task = Task(arguments, check_mode)
     settled = task.settled()
     if settled is not None:
         return settled

@@ -308,3 +308,27 @@ def test_a_broken_installation_is_one_message(conda: Conda) -> None:
         package.with_name("away").rename(package)
     assert failed["msg"].startswith("conda environment 'halted': the conda installation does not work: No module named 'conda'")
     assert "miniconda" in failed["msg"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_files_belong_to_the_owner_and_the_cache_stays_as_it_was(conda: Conda) -> None:
+    def owners(folder: Path) -> set[tuple[int, int]]:
+        return {(path.lstat().st_uid, path.lstat().st_gid) for path in [folder, *folder.rglob("*")]}
+
+    conda.make("shared", "lib=1.0")
+    conda.make("given", "lib=1.0")
+    wanted = {"name": "given", "definition": lab("lib=1.0"), "owner": "1234", "group": "2345", "frozen": True}
+    given = foretold(conda, **wanted)
+    assert given["plan"]["reasons"] == ["it belongs to root:root, not to 1234:2345"]
+    prefix = conda.environment("given").resolve()
+    assert owners(prefix) == {(1234, 2345)}
+    assert (prefix / "share/lib").stat().st_nlink == 1
+    assert owners(conda.root / "pkgs") == owners(conda.environment("shared").resolve()) == {(0, 0)}
+    # As the owner may do: the change is noticed and undone, and nothing of it runs with the rights of root.
+    (prefix / "conda-meta/pinned").write_text("lib=2\n")
+    os.chown(prefix / "conda-meta/pinned", 1234, 2345)
+    assert foretold(conda, **wanted)["changed"]
+    refused = conda.run(**{**wanted, "definition": lab("lib=1.1"), "prune": False})
+    assert "'prune: false' would install what 1234:2345 asked for" in refused["msg"]
+    assert foretold(conda, **{**wanted, "definition": lab("lib=1.1")})["changed"]
+    assert owners(conda.environment("given").resolve()) == {(1234, 2345)}
