@@ -37,7 +37,7 @@ import servers  # noqa: E402
 from shell import docker, run  # noqa: E402
 
 WORK = ROOT / ".cache" / "bench" / "hardening"
-ROLES = ("accounts", "sshd", "fail2ban")
+ROLES = ("accounts", "firewall", "sshd", "fail2ban")
 POLICIES = {"debian12": "Hardened Debian 12 (version 3)", "debian13": "Hardened Debian 13 (version 1)"}
 PORT = 2222
 PEER_TASKS = 46
