@@ -49,6 +49,53 @@ options:
         hash only have to be there.
     type: bool
     default: false
+  src:
+    description:
+      - Path on the controller of an C(environment.yml) to compare with, as in M(openlab.research_server.conda_env).
+    type: path
+    version_added: 0.2.0
+  definition:
+    description:
+      - The same content as a mapping, in place of O(src).
+      - Names, exact and prefix versions, builds and channels are compared with what the records say. What takes the order of
+        versions, such as C(>=1.2), is left to conda and pip and reported as undecided. Nothing is solved, so a newer version in
+        a channel is no difference.
+    type: raw
+    version_added: 0.2.0
+  pip_files:
+    description: Content of the files that C(-r) and C(-c) name in the C(pip:) section. Filled by the controller.
+    type: dict
+    version_added: 0.2.0
+  channels:
+    description:
+      - Channels for a specification that declares none.
+      - With this and the four options below as in the task that built the environment,
+        RV(environments[].comparison.built_from_it) tells whether that was this specification.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  channel_alias:
+    description: As in M(openlab.research_server.conda_env).
+    type: str
+    version_added: 0.2.0
+  custom_channels:
+    description: As in M(openlab.research_server.conda_env).
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  default_channels:
+    description: As in M(openlab.research_server.conda_env).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  channel_priority:
+    description: As in M(openlab.research_server.conda_env).
+    type: str
+    choices: [strict, flexible, disabled]
+    default: flexible
+    version_added: 0.2.0
 notes:
   - An environment that does not exist is no error, the list is empty then.
   - Files that the user of the task may not read are reported as V(unreadable); become root to read all.
@@ -70,6 +117,13 @@ EXAMPLES = r"""
 - name: Show them
   ansible.builtin.debug:
     msg: "{{ all_environments.environments | selectattr('drifted') | map(attribute='name') | list }}"
+
+- name: Compare an environment with its file
+  openlab.research_server.conda_env_info:
+    name: nlp
+    src: environments/nlp.yml
+  register: compared
+  failed_when: compared.environments | map(attribute='comparison') | selectattr('differs') | list | length > 0
 
 - name: Read all files of an environment and compare them with what was installed
   openlab.research_server.conda_env_info:
@@ -223,6 +277,44 @@ environments:
           md5: 4e72b55892331ada8fbcf5954df582f2
           requested: true
           installer: conda
+    comparison:
+      description: Difference to the specification of the task, as far as metadata tells.
+      returned: O(src) or O(definition) is given
+      type: dict
+      contains:
+        digest:
+          description: SHA-256 of the specification with the settings that choose packages.
+          type: str
+        built_from_it:
+          description: Whether M(openlab.research_server.conda_env) built the environment from exactly this.
+          type: bool
+        differs:
+          description: Whether something is missing, wrong or extra.
+          type: bool
+        missing:
+          description: Specifications whose package is not there.
+          type: list
+          elements: str
+        wrong:
+          description: Specifications with another version, build or channel than is there.
+          type: list
+          elements: str
+        extra:
+          description: Packages that somebody asked for and the specification does not name.
+          type: list
+          elements: str
+        undecided:
+          description: Specifications whose package is there, or not told by its line, but that take conda or pip to judge.
+          type: list
+          elements: str
+      sample:
+        digest: 3f2a90c1d7e4b6a80d5f0c6f5a3c1b7e9d2f4a6880c1e3d5f7092b4d6e8f0a1c
+        built_from_it: false
+        differs: true
+        missing: [scipy]
+        wrong: ["numpy==2.0: found conda package numpy 1.26.4 py311h64a7726_0 https://conda.anaconda.org/conda-forge"]
+        extra: ["pip package requests 2.32.3 pypi_0 pypi"]
+        undecided: ["zlib>=1"]
     unreadable_records:
       description: Records of conda that cannot be read. Their packages are not in the list.
       returned: O(packages=true)
@@ -295,10 +387,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _conda_frozen, _conda_inventory, _conda_state
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all
+from ..module_utils import _conda_compare, _conda_frozen, _conda_inventory, _conda_state
+from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda_inventory import Place
 from ..module_utils._conda_records import site_packages
+from ..module_utils._conda_spec import Settings, parse
 from ..module_utils._conda_verify import verify
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -307,6 +400,14 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "prefix": {"type": "path"},
     "packages": {"type": "bool", "default": True},
     "verify": {"type": "bool", "default": False},
+    "src": {"type": "path"},
+    "definition": {"type": "raw"},
+    "pip_files": {"type": "dict"},
+    "channels": {"type": "list", "elements": "str", "default": []},
+    "channel_alias": {"type": "str"},
+    "custom_channels": {"type": "dict", "default": {}},
+    "default_channels": {"type": "list", "elements": "str", "default": []},
+    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
 }
 
 
@@ -360,6 +461,22 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
     return result
 
 
+def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
+    """What is there against the specification of the task."""
+    specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
+    settings = Settings(
+        channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
+        custom_channels=tuple(sorted(arguments["custom_channels"].items())),
+        default_channels=tuple(arguments["default_channels"]),
+        channel_priority=arguments["channel_priority"],
+    )
+    digest = specification.digest(settings)
+    state = _conda_state.load(prefix) if prefix else None
+    found = _conda_compare.compare(specification, list_packages(prefix)["packages"])
+    differs = any(found[key] for key in ("missing", "wrong", "extra"))
+    return {"digest": digest, "built_from_it": state is not None and state.digest == digest, "differs": differs, **found}
+
+
 def list_packages(prefix: str) -> dict[str, t.Any]:
     """Packages of conda and pip, and the records that cannot be read."""
     found, unreadable = [], []
@@ -389,18 +506,29 @@ def compare(prefix: str) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[("name", "prefix")])
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        mutually_exclusive=[("name", "prefix"), ("src", "definition")],
+        no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
+    )
     arguments = module.params
+    known = secrets(arguments)
+    module.params = mask_all(arguments)
     now = datetime.datetime.now(datetime.timezone.utc)
     try:
         found = [
             describe(place, now, arguments["packages"], arguments["verify"])
             for place in wanted(arguments["conda_root"], arguments["name"], arguments["prefix"])
         ]
+        if arguments["definition"] is not None:
+            for environment in found:
+                environment["comparison"] = comparison(arguments, environment["prefix"])
     except (CondaEnvError, OSError) as error:
         failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        module.fail_json(msg=failure.message(arguments["name"] or arguments["prefix"] or arguments["conda_root"]))
-    module.exit_json(changed=False, environments=mask_all(found))
+        shown = failure.message(arguments["name"] or arguments["prefix"] or arguments["conda_root"])
+        module.fail_json(msg=mask_all(shown, known))
+    module.exit_json(changed=False, environments=mask_all(found, known))
 
 
 if __name__ == "__main__":

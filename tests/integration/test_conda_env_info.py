@@ -84,3 +84,25 @@ def test_it_works_where_conda_does_not(conda: Conda) -> None:
         python.with_name("hidden").rename(python)
     assert found["verification"]["intact"]
     assert any(item["problem"] == "missing" for item in base["verification"]["problems"])
+
+
+def test_an_environment_is_compared_with_a_specification(conda: Conda) -> None:
+    made = conda.make("compared", "app=1", "lib>=1")
+    definition = {"channels": ["lab", "other"], "dependencies": ["app=1", "lib>=1"]}
+    (found,) = look(conda, "compared", definition=definition, channel_alias=f"file://{conda.channels}")
+    assert found["comparison"] == {
+        **{"digest": made["digest"], "built_from_it": True, "differs": False},
+        **{"missing": [], "wrong": [], "extra": [], "undecided": ["lib>=1"]},
+    }
+    definition = {"channels": ["https://ada:hunter2@conda.example/lab"], "dependencies": ["app=2", "rare", "other::lib"]}
+    (found,) = look(conda, "compared", definition=definition)
+    place = f"file://{conda.channels}/lab"
+    assert not found["comparison"].pop("built_from_it")
+    assert found["comparison"].pop("digest") != made["digest"]
+    assert found["comparison"] == {
+        "differs": True,
+        "missing": ["rare"],
+        "wrong": [f"app=2: found conda package app 1.0 0 {place}", f"other::lib: found conda package lib 1.1 0 {place}"],
+        "extra": [],
+        "undecided": [],
+    }
