@@ -73,6 +73,10 @@ molecule-%: venv testbed  ## One scenario: make molecule-sshd
 
 ## Benchmarks, each beside its peer
 
+.PHONY: bench-conda-env
+bench-conda-env: venv mirror  ## A run without changes, the whole task, locks and verification, beside conda, stat and sha256sum
+	@$(ENV) python bench/conda_env.py
+
 .PHONY: bench-hardening
 bench-hardening: venv testbed  ## ssh-audit, Lynis, and the time of a second run beside 46 tasks that do nothing
 	@$(ENV) python bench/hardening.py

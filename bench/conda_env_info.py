@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verification of an environment, side by side with sha256sum over the same files on all cores.
 
-    python bench/conda_env_info.py [--prefix PREFIX] [--rounds 5]
+    python bench/conda_env_info.py [--prefix PREFIX] [--rounds 7]
 
 Without a prefix one is made in a temporary folder. Both read the same warm files, in turns; both are whole processes. Ends with
 `verify_vs_sha256sum=<ratio>` of the medians: 1 is as fast as sha256sum, less is faster.
@@ -15,16 +15,15 @@ import argparse
 import hashlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ansible_collections.openlab.research_server.bench.side_by_side import Times, in_turns, machine, process, ratio, table
 from ansible_collections.openlab.research_server.plugins.module_utils._conda_inventory import expected_files
 
+OURS, PEER = "verify: true", "sha256sum"
 VERIFY = """
 import sys
 from ansible_collections.openlab.research_server.plugins.module_utils._conda_inventory import expected_files
@@ -60,41 +59,32 @@ def synthetic(prefix: Path, packages: int, files: int, size: int, large: int) ->
         (prefix / f"conda-meta/{name}-1-0.json").write_text(json.dumps(record))
 
 
-def timed(command: Sequence[str], text: bytes = b"") -> tuple[float, bytes]:
-    start = time.perf_counter()
-    done = subprocess.run(command, input=text, capture_output=True, check=True)
-    return time.perf_counter() - start, done.stdout
-
-
-def rounds(prefix: str, count: int) -> Iterator[tuple[float, float]]:
-    """(seconds of verify, seconds of sha256sum) of each round."""
+def measure(prefix: str, rounds: int) -> dict[str, Times]:
+    """Times of both over the same files."""
     paths = [os.path.join(prefix, item.path) for item in expected_files(prefix)[0] if item.digest]
     cores = str(len(os.sched_getaffinity(0)))
     names = b"\0".join(map(os.fsencode, paths))
-    for number in range(count + 1):
-        ours, told = timed([sys.executable, "-c", VERIFY, prefix])
-        theirs, lines = timed(["xargs", "-0", "-P", cores, "-n", "256", "sha256sum"], names)
-        hashed, size, problems, unusable = map(int, told.split())
-        if hashed != len(set(paths)) or len(lines.splitlines()) != len(paths):
-            raise SystemExit(f"not the same files: {hashed} and {len(lines.splitlines())}")
-        if number == 0:
-            print(f"{hashed} files, {size / 1e6:.0f} MB, {cores} cores, {problems} problems, {unusable} unusable records")
-        else:  # the first one warmed the page cache
-            yield ours, theirs
+    ours = [sys.executable, "-c", VERIFY, prefix]
+    hashed, size, problems, unusable = map(int, subprocess.run(ours, capture_output=True, check=True).stdout.split())
+    if hashed != len(set(paths)):
+        raise SystemExit(f"not the same files: {hashed} and {len(set(paths))}")
+    print(f"{hashed} files, {size / 1e6:.0f} MB, {problems} problems, {unusable} unusable records, {machine()}")
+    return in_turns(
+        {OURS: process(ours), PEER: process(["xargs", "-0", "-P", cores, "-n", "256", "sha256sum"], text=names)}, rounds
+    )
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--prefix")
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=7)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if not chosen.prefix:
             synthetic(Path(folder), packages=100, files=75, size=60_000, large=100_000_000)
-        ours, theirs = zip(*rounds(chosen.prefix or folder, chosen.rounds))
-    for name, seconds in (("verify", ours), ("sha256sum", theirs)):
-        print(f"{name}: median {statistics.median(seconds):.3f} s, {min(seconds):.3f} to {max(seconds):.3f} s")
-    print(f"verify_vs_sha256sum={statistics.median(ours) / statistics.median(theirs):.2f}")
+        times = measure(chosen.prefix or folder, chosen.rounds)
+    print(table(times))
+    print(f"verify_vs_sha256sum={ratio(times, OURS, PEER)}")
 
 
 if __name__ == "__main__":

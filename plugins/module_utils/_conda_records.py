@@ -112,7 +112,7 @@ def distribution_files(prefix: str, places: t.Iterable[str]) -> Iterator[str]:
         for name in names:
             path = os.path.join(folder, name)
             if name.endswith(".dist-info"):
-                yield from (os.path.join(path, file) for file in DIST_FILES)
+                yield from [f"{path}/{file}" for file in DIST_FILES]
             elif name.endswith(".egg-info"):
                 yield os.path.join(path, "PKG-INFO") if os.path.isdir(path) else path
             elif name.endswith(_LINKS):
