@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import itertools
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 import testinfra
 
+CONVERGE = "molecule/shared/converge.yml"
 COUNTER = itertools.count(1)
 
 
@@ -145,22 +148,36 @@ def docker(*arguments):
 def converge(host):
     """Apply the role again, over SSH, with other variables. Returns a function that returns the outcome."""
 
-    def run(*arguments, playbook="molecule/shared/converge.yml", **variables):
-        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", name_of(host)]
-        command += ["--extra-vars", json.dumps(variables), *arguments, playbook]
-        environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(
-            command,
-            cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+    def run(*arguments, playbook=CONVERGE, **variables):
+        command, environment = playbook_run(host, arguments, playbook, variables)
+        environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         return Outcome(name_of(host), done)
 
     return run
+
+
+@pytest.fixture
+def converge_until(host):
+    """Apply the role again, and kill the controller as soon as a task begins. The function tells whether it did begin."""
+
+    def run(task, **variables):
+        command, environment = playbook_run(host, (), CONVERGE, variables)
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        ) as process:
+            begun = any(task in line for line in process.stdout if line.startswith("TASK "))
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        return begun
+
+    return run
+
+
+def playbook_run(host, arguments, playbook, variables):
+    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", name_of(host)]
+    command += ["--extra-vars", json.dumps(variables), *arguments]
+    return [*command, str(Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], playbook))], {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}
 
 
 class Outcome:

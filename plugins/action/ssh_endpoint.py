@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
 import socket
 import subprocess
 import time
@@ -16,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
+from ..plugin_utils import _ssh_client
 
 BANNER_LIMIT = 8192
 
@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
         if self._connection.transport != "ssh":
             return {"changed": False, "found": False}
         host = self._connection.get_option("host")
-        arguments_of_ssh = self._arguments()
+        arguments_of_ssh = _ssh_client.arguments(self._connection)
         client = read_client(host, arguments_of_ssh)
         ports = candidates(wanted, client.port)
         alias = pinned_name(client, ports)
@@ -62,25 +62,10 @@ class ActionModule(ActionBase):
             }
         raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
 
-    def _arguments(self) -> list[str]:
-        """What Ansible itself would hand to ssh, apart from the port."""
-        option = self._connection.get_option
-        arguments = [*shlex.split(option("ssh_common_args") or ""), *shlex.split(option("ssh_extra_args") or "")]
-        if option("remote_user"):
-            arguments += ["-l", option("remote_user")]
-        if option("private_key_file"):
-            arguments += ["-i", str(option("private_key_file"))]
-        return arguments
-
 
 def read_client(host: str, arguments: list[str]) -> Client:
-    """What the ssh client's own configuration says about this host (``ssh -G`` opens no connection)."""
-    done = subprocess.run(
-        ["ssh", *arguments, "-G", host], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30
-    )
-    if done.returncode != 0:
-        raise AnsibleConnectionFailure(f"the ssh client refuses its own options for {host}: {done.stderr.strip()}")
-    return parse_client(host, done.stdout)
+    """What the ssh client's own configuration says about this host."""
+    return parse_client(host, _ssh_client.listing(host, arguments))
 
 
 def pinned_name(client: Client, ports: list[int]) -> str:

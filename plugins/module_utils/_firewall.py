@@ -52,6 +52,9 @@ table inet research_server {{
         ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
 
 {rules}
+
+        # Who tries is told at once. What belongs to connections from before is dropped: the next packet from here revives them.
+        tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset
     }}
 }}
 """

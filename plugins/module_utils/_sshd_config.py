@@ -21,6 +21,10 @@ ALGORITHMS = {
     "CASignatureAlgorithms": "HostKeyAlgorithms",
     "HostbasedAcceptedAlgorithms": "HostKeyAlgorithms",
 }
+# What a client and the server have to agree on.
+NEGOTIATED = ("KexAlgorithms", "Ciphers", "MACs", "HostKeyAlgorithms", "PubkeyAcceptedAlgorithms")
+# These ciphers need no MAC.
+AUTHENTICATED = ("gcm@openssh.com", "chacha20-poly1305@openssh.com")
 COMMA_SEPARATED = frozenset(name.lower() for name in (*ALGORITHMS, "PerSourcePenaltyExemptList"))
 ONE_PER_LINE = frozenset({"port", "listenaddress", "hostkey", "hostcertificate", "acceptenv", "setenv"})
 # Of all other keywords the first value wins; of these every line counts.
@@ -115,6 +119,30 @@ def rivals(lines: Iterable[Line], ours: str, managed: Iterable[str]) -> tuple[li
         elif line.keyword in ADDITIVE or not reached:
             general.append(line)
     return general, conditional
+
+
+def says_otherwise(line: Line, settings: Settings) -> bool:
+    """Whether a line means something else than our setting of its keyword."""
+    value = next(value for keyword, value in settings.items() if keyword.lower() == line.keyword)
+    separator = "," if line.keyword in COMMA_SEPARATED else " "
+    return separator.join(_words(value)).lower() != " ".join(line.value.split()).lower()
+
+
+def not_spoken(settings: Settings, client: Mapping[str, Sequence[str]]) -> list[str]:
+    """Why a client that knows these algorithms could not talk to the server; nothing if it can."""
+    common = {
+        keyword: [name for name in _words(settings[keyword]) if name in client[keyword]]
+        for keyword in NEGOTIATED
+        if keyword in settings and keyword in client
+    }
+    if any(name.endswith(AUTHENTICATED) for name in common.get("Ciphers", [])):
+        common.pop("MACs", None)
+    return [
+        f"{keyword}: found {', '.join(client[keyword])} in the controller's ssh client; the server would only accept "
+        f"{', '.join(_words(settings[keyword]))}"
+        for keyword, names in common.items()
+        if not names
+    ]
 
 
 def comment_out(text: str, numbers: Iterable[int], note: str) -> str:

@@ -13,8 +13,9 @@ version_added: 0.1.0
 description:
   - Writes one drop-in file that wins over all other files (in C(sshd_config(5\)) the first value wins), and makes sure that
     it is included.
-  - Lines of other files that would win over it, or add to it (such as C(Port) or C(HostKey)), become comments. Lines inside
-    C(Match) blocks of other files stay; they are reported.
+  - Lines of other files that would win over it, or add to it (such as C(Port) or C(HostKey)), become comments.
+  - A line inside a C(Match) block of another file that says something else wins over it, too, for whom it matches, and somebody
+    had a reason to write it. Then nothing is changed, and the message names the file and the line.
   - Algorithms are reduced to those that the host's OpenSSH has.
   - A change is staged first. The host listens on the new ports and on those it listened on before, and a timer on the host
     restores all files unless O(state=confirmed) comes in time. The confirmation has to come over a new SSH login, which
@@ -101,6 +102,13 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  client_algorithms:
+    description:
+      - What the ssh client that has to log in again can speak, by keyword of C(ssh_config(5\)). Read from the controller's own
+        client. Nothing is changed if it has nothing in common with the settings.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   path:
     description: The drop-in file. Its name has to sort before all others.
     type: path
@@ -183,7 +191,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _firewall, _sshd_config, _sshd_trust
+from ..module_utils import _firewall, _selinux, _sshd_config, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._networks import parse as parse_network
 from ..module_utils._networks import with_address
@@ -278,7 +286,10 @@ class Plan(t.NamedTuple):
     staged: Files
     ports: list[int]
     displaced: list[str]
-    conditional: list[str]
+    overridden: list[str]
+    """Lines in Match blocks of other files that nothing of ours wins over."""
+    conditional: list[_sshd_config.Line]
+    """Such lines that our own Match blocks win over, for whom they match."""
     managed: list[str]
     allow_groups: list[str]
     root_login: bool
@@ -288,11 +299,8 @@ class Plan(t.NamedTuple):
     """Reads a file as it will be."""
 
 
-def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> Plan:
-    path = params["path"]
-    known = addresses(params["penalty_exempt"]) if host.version() >= PENALTIES_SINCE else []
-    exempt = with_address(known, session.client_address if session else None)
-    since = [*params["since"], {"version": "{}.{}".format(*PENALTIES_SINCE), "settings": {"PerSourcePenaltyExemptList": exempt}}]
+def trusted(params: dict[str, t.Any]) -> tuple[_sshd_trust.Trust, dict[str, t.Any]]:
+    """What certificates are about, and those of this host by its keys."""
     trust = _sshd_trust.Trust(*(params[name] for name in TRUST))
     for problem in _sshd_trust.problems(trust):
         raise RefusedError(problem)
@@ -302,14 +310,25 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
         certificates = _sshd_trust.host_certificates(trust, host_keys)
     except KeyFormatError as error:
         raise RefusedError(str(error)) from error
+    return trust, certificates
+
+
+def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> Plan:
+    path = params["path"]
+    known = addresses(params["penalty_exempt"]) if host.version() >= PENALTIES_SINCE else []
+    exempt = with_address(known, session.client_address if session else None)
+    since = [*params["since"], {"version": "{}.{}".format(*PENALTIES_SINCE), "settings": {"PerSourcePenaltyExemptList": exempt}}]
+    trust, certificates = trusted(params)
     wanted = {**_sshd_trust.settings(trust, certificates), **params["settings"]}
     settings = _sshd_config.settings_for(host.version(), wanted, since, host.supported)
     ports = [int(port) for port in _as_list(settings.get("Port"))]
     if not ports:
         raise RefusedError("found no Port in the settings; expected at least one")
 
+    matches = [*params["match"], *_sshd_trust.matches(trust)]
+
     def text_for(listen: list[int]) -> str:
-        return _sshd_config.render(HEADER, {**settings, "Port": listen}, [*params["match"], *_sshd_trust.matches(trust)])
+        return _sshd_config.render(HEADER, {**settings, "Port": listen}, matches)
 
     # The files as they will be: our own in its place, and included.
     future: Files = {path: File(text_for(ports), 0o600)}
@@ -326,6 +345,9 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
         lines = list(_sshd_config.walk(MAIN, read, lambda pattern: expand(pattern, path)))
 
     general, conditional = _sshd_config.rivals(lines, path, settings)
+    conditional = [line for line in conditional if _sshd_config.says_otherwise(line, settings)]
+    # Among Match blocks the first counts, and ours come first.
+    own = {keyword.lower() for match in matches for keyword in match["settings"]}
     for name in sorted({line.path for line in general}):
         numbers = [line.number for line in general if line.path == name]
         future[name] = File(_sshd_config.comment_out(read(name) or "", numbers, f"Set in {path}"), _mode(name))
@@ -363,8 +385,9 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
         final=final,
         staged=staged,
         ports=ports,
-        displaced=[f"{line.path}:{line.number}: {_setting(line)}" for line in general],
-        conditional=[f"{line.path}:{line.number}: {_setting(line)}" for line in conditional],
+        displaced=[f"{_place(line)}: {_setting(line)}" for line in general],
+        overridden=[f"{_place(line)}: {_setting(line)}" for line in conditional if line.keyword not in own],
+        conditional=[line for line in conditional if line.keyword in own],
         managed=sorted(settings),
         allow_groups=[str(group) for group in _as_list(settings.get("AllowGroups"))],
         root_login=str(settings.get("PermitRootLogin", "no")) not in ("no", "False"),
@@ -376,7 +399,9 @@ def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> 
 
 def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     """Why the operator could not come back; empty if he can."""
+    later = {keyword.lower(): [str(word) for word in _as_list(value)] for keyword, value in plan.settings.items()}
     effective = _sshd_config.group_listing(host.effective())
+    effective.update((keyword, later[keyword]) for keyword in ("authorizedkeysfile", "authorizedkeyscommand") if keyword in later)
     if session is not None:
         account = host.account(session.uid, effective, plan)
         return [
@@ -418,6 +443,7 @@ def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
         raise RefusedError(
             f"{keyword}: found {found} in effect, expected {expected} from {path}; another file or option wins (see 'sshd -T')"
         )
+    check_people(host, plan, path, session)
     if session is not None:
         # With all Match blocks: a login that only gets another program than its shell is of no use to Ansible.
         name = pwd.getpwuid(session.uid).pw_name
@@ -428,6 +454,35 @@ def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
                 f"'{name}', who is logged in, would get '{command}' instead of a shell; expected a shell (on a bastion: name the "
                 "account in sshd_shell_accounts)"
             )
+
+
+def check_people(host: Host, plan: Plan, path: str, session: Session | None) -> None:
+    """The same for each kind of user, with all Match blocks."""
+    address = session.client_address if session else "127.0.0.1"
+    logged_in = {pwd.getpwuid(session.uid).pw_name} if session else set()
+    everybody = {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid >= 1000 and entry.pw_shell.endswith("sh")}
+    for user in sorted({"root"} | logged_in | (everybody if plan.conditional else set())):
+        context = ("-C", f"user={user},host={address},addr={address}")
+        wrong = _sshd_config.differences(host.effective("-f", path, *context), host.effective(*context), plan.managed)
+        if wrong:
+            keyword, (expected, found) = next(iter(wrong.items()))
+            winner = next(
+                (_place(line) for line in plan.conditional if line.keyword == keyword), "another file or option (see 'sshd -T')"
+            )
+            raise RefusedError(f"{keyword}: found {found} in effect for '{user}', expected {expected} from {path}; {winner} wins")
+
+
+def label_ports(host: Host, ports: list[int]) -> None:
+    """Where SELinux enforces, sshd may only listen on ports with its label."""
+    if (read_file(_selinux.ENFORCE) or "").strip() != "1":
+        return
+    if host.attempt("semanage", "--help")[0] != 0:
+        raise RefusedError(
+            "found SELinux enforcing and no semanage; expected it, to let sshd listen on another port. "
+            "Install policycoreutils-python-utils. Nothing has been changed"
+        )
+    for command in _selinux.label_commands(ports, host.run(*_selinux.LIST)):
+        host.run(*command)
 
 
 def wait_for_ports(host: Host, ports: list[int]) -> None:
@@ -459,10 +514,21 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         "session": describe(session),
         "diff": [difference(path, file) for path, file in sorted(plan.final.items()) if file.shown],
     }
-    for line in plan.conditional:
-        module.warn(f"A Match block of another file sets what {params['path']} sets for everyone: {line}")
+    if plan.overridden:
+        raise RefusedError(
+            f"found in Match blocks of other files what wins over {params['path']} for whom they match: "
+            f"{'; '.join(plan.overridden)}. Remove it, or state it in sshd_match. Nothing has been changed"
+        )
+    if plan.conditional and not plan.final:
+        check_people(host, plan, params["path"], session)
     if not changed:
         return result
+    unspoken = _sshd_config.not_spoken(plan.settings, params["client_algorithms"])
+    if unspoken:
+        raise RefusedError(
+            f"{'; '.join(unspoken)}. Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. "
+            "Nothing has been changed"
+        )
     locked_out = check_lockout(host, plan, session)
     if locked_out and not module.check_mode:
         raise RefusedError("; ".join(locked_out) + ". Nothing has been changed.")
@@ -470,6 +536,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         module.warn(f"As the host is now, this change would be refused: {problem}")
     if module.check_mode:
         return result
+    label_ports(host, plan.ports)
     keys = make_host_keys(host, plan.missing_keys, params["rsa_bits"])
     transaction.stage(
         {**plan.staged, **keys},
@@ -540,6 +607,10 @@ def _mode(path: str) -> int:
         return 0o644
 
 
+def _place(line: _sshd_config.Line) -> str:
+    return f"{line.path}:{line.number}"
+
+
 def _setting(line: _sshd_config.Line) -> str:
     return f"{line.keyword} {line.value}"
 
@@ -579,6 +650,7 @@ def main() -> None:
             "penalty_exempt": {"type": "list", "elements": "str", "default": []},
             **{name: {"type": "list", "elements": "str", "default": []} for name in TRUST},
             "authorized_principals": {"type": "dict", "default": {}},
+            "client_algorithms": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
             "moduli_minimum": {"type": "int", "default": 3071},

@@ -89,6 +89,15 @@ def jupyter_is_not_on_the_network(host: Host) -> str:
     return f"nothing answers on port {port} from the network"
 
 
+def what_nobody_let_in_is_not_on_the_network(host: Host) -> str:
+    port = 8000
+    serve = f"(timeout {SECONDS} python3 -m http.server {port} >/dev/null 2>&1 &)"
+    ask = f"import socket; socket.create_connection(('{host.address}', {port}), 5)"
+    told(host, f'{serve}; for _ in $(seq 50); do python3 -c "{ask}" 2>/dev/null && exit; sleep 0.1; done; exit 1')
+    assert not connects(host.address, port)
+    return f"a web server that a researcher starts on port {port} answers on the server itself, not from the network"
+
+
 def connects(address: str, port: int) -> bool:
     try:
         socket.create_connection((address, port), timeout=5).close()
@@ -105,4 +114,5 @@ PROOFS: tuple[Callable[[Host], str], ...] = (
     root_login_is_refused,
     old_port_is_closed,
     jupyter_is_not_on_the_network,
+    what_nobody_let_in_is_not_on_the_network,
 )

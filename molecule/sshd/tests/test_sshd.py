@@ -241,6 +241,66 @@ class TestChanges:
         assert nothing_waits(host)
         assert converge().changed == 0
 
+    @pytest.mark.parametrize(
+        "task",
+        [
+            "Configure sshd, and leave the old way in open",
+            "Log in the new way and close the old one",
+            "Turn to the new port",
+            "Close the old way in, over a new login",
+        ],
+    )
+    def test_a_controller_that_is_killed_leaves_a_way_in(self, host, client, converge, converge_until, task):
+        assert converge_until(task, sshd_port=2300)
+        for _look in range(10):
+            assert any(client.ssh("alice", key="alice", port=port).rc == 0 for port in (2222, 2300))
+        repaired = converge(sshd_previous_ports=[2300])
+        assert repaired.ok, repaired.text
+        assert listening(host) == {2222}
+        assert nothing_waits(host)
+        assert client.ssh("alice", key="alice").rc == 0
+
+    def test_keys_that_nobody_has_are_refused(self, client, converge):
+        refused = converge(sshd_settings={"AuthorizedKeysFile": "/etc/ssh/no-such-keys/%u"})
+        assert "'ops', who is logged in, could not log in again" in refused.message
+        assert client.ssh("alice", key="alice").rc == 0
+        assert converge().changed == 0
+
+    def test_algorithms_that_the_controller_lacks_are_refused(self, client, converge):
+        refused = converge(sshd_settings={"Ciphers": ["aes128-ctr"]}, ansible_ssh_extra_args="-o Ciphers=aes256-ctr")
+        assert "Ciphers: found aes256-ctr in the controller's ssh client" in refused.message
+        assert client.ssh("alice", key="alice").rc == 0
+        assert converge().changed == 0
+
+    def test_a_match_block_of_another_file_that_wins_is_named(self, host, client, converge):
+        other = "/etc/ssh/sshd_config.d/90-vendor.conf"
+        host.check_output(f"printf 'Match User alice\\n  PasswordAuthentication yes\\n  MaxAuthTries 4\\n' > {other}")
+        try:
+            refused, checked = converge(), converge("--check")
+            assert f"{other}:2: passwordauthentication yes" in refused.message
+            assert f"{other}:2: passwordauthentication yes" in checked.message
+            assert f"{other}:3" not in refused.message
+        finally:
+            host.check_output(f"rm {other}")
+        own = [{"criteria": "User eve", "settings": {"X11Forwarding": True}}]
+        assert converge(sshd_match=own).ok
+        assert "x11forwarding yes" in host.check_output("sshd -T -C user=eve,host=x,addr=192.0.2.1")
+        assert "x11forwarding no" in host.check_output("sshd -T -C user=alice,host=x,addr=192.0.2.1")
+        assert converge().ok
+
+    def test_a_match_block_that_our_own_wins_over_may_stay(self, host, converge):
+        other = "/etc/ssh/sshd_config.d/90-vendor.conf"
+        first = "/etc/ssh/sshd_config.d/00-a.conf"
+        host.check_output(f"printf 'Match Group ssh-users\\n  AllowTcpForwarding yes\\n' > {other}")
+        try:
+            assert converge().ok
+            host.check_output(f"mv {other} {first}")
+            refused = converge()
+            assert f"{first}:2 wins" in refused.message, refused.message
+        finally:
+            host.check_output(f"rm -f {other} {first}")
+        assert converge().ok
+
     def test_a_reboot_in_the_middle_is_undone(self, host, new_client, converge, reboot):
         before = host.check_output(f"cat {DROPIN}")
         stage(host, {"Port": [2301], "AllowGroups": ["ssh-users"], "AuthenticationMethods": "password"}, undo_after=600)

@@ -191,3 +191,41 @@ def test_socket() -> None:
 def test_every_algorithm_can_be_asked_for() -> None:
     queries: t.Iterable[str] = config.ALGORITHMS.values()
     assert set(queries) == {"kex", "cipher", "mac", "HostKeyAlgorithms"}
+
+
+@pytest.mark.parametrize(
+    ("text", "otherwise"),
+    [
+        ("PasswordAuthentication no", False),
+        ("passwordauthentication NO", False),
+        ("PasswordAuthentication yes", True),
+        ("Ciphers x,y", False),
+        ("Ciphers y,x", True),
+        ("AllowGroups a  b", False),
+        ("AllowGroups a", True),
+    ],
+)
+def test_a_line_that_says_something_else(text: str, otherwise: bool) -> None:
+    settings = {"PasswordAuthentication": False, "Ciphers": ["x", "y"], "AllowGroups": ["a", "b"]}
+    (line,) = walk({MAIN: text})
+    assert config.says_otherwise(line, settings) is otherwise
+
+
+AEAD, PLAIN = "aes256-gcm@openssh.com", "aes256-ctr"
+
+
+@pytest.mark.parametrize(
+    ("client", "missing"),
+    [
+        ({}, []),
+        ({"KexAlgorithms": ["pq", "old"], "Ciphers": [AEAD], "MACs": ["weak"]}, []),
+        ({"KexAlgorithms": ["old"], "Ciphers": [AEAD]}, ["KexAlgorithms"]),
+        ({"KexAlgorithms": ["pq"], "Ciphers": [PLAIN], "MACs": ["weak"]}, ["MACs"]),
+        ({"KexAlgorithms": ["pq"], "Ciphers": ["3des-cbc"], "MACs": ["strong"]}, ["Ciphers"]),
+    ],
+)
+def test_what_a_client_cannot_speak_is_named(client: dict[str, list[str]], missing: list[str]) -> None:
+    settings = {"KexAlgorithms": ["pq"], "Ciphers": [AEAD, PLAIN], "MACs": ["strong"], "Port": [1]}
+    found = config.not_spoken(settings, client)
+    assert [text.partition(":")[0] for text in found] == missing
+    assert all("the server would only accept" in text for text in found)
