@@ -20,6 +20,7 @@ import os
 import shutil
 import sys
 import typing as t
+from urllib.parse import unquote, urlsplit
 
 RECORD_FIELDS = ("name", "version", "build", "url", "sha256", "md5", "subdir")
 # Besides, what a record needs to be linked as if it came from the channel's index.
@@ -274,9 +275,7 @@ def relabel(pkgs_dirs: list[str], records: list[t.Any]) -> None:
 
 def check_sources(records: list[t.Any]) -> None:
     """conda compares no checksum of what it copies from a file:// channel."""
-    from conda.common.path import url_to_path
-
-    local = {url_to_path(record.url): record for record in records if record.url.startswith("file:/")}
+    local = {unquote(urlsplit(record.url).path): record for record in records if record.url.startswith("file:/")}
     for path, found in file_hashes(list(local)).items():
         if not found:
             raise FileNotFoundError(2, "404: the channel has no such file", path)

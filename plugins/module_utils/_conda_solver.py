@@ -200,7 +200,10 @@ def _run_helper(
         os.unlink(answer)
     # conda walks sets. With one seed its choice among equals and its explanations are the same in each run, in check mode and on
     # each host. -I would ignore the seed; the environment is clean already, and -s leaves the user's own packages out.
-    done = run([conda.python, "-s", program, asked, answer], {**environment, "PYTHONHASHSEED": "0"})
+    variables = {**environment, "PYTHONHASHSEED": "0"}
+    if not request["install"]:
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"  # nothing is written then, not even beside conda's own modules
+    done = run([conda.python, "-s", program, asked, answer], variables)
     result = _read(answer)
     if result is None or done.code != 0:
         raise CondaEnvError(
