@@ -27,9 +27,9 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         name = str(arguments.get("name") or arguments.get("prefix") or "?")
         try:
-            found = None
+            found, notes = None, []
             if arguments.get("state", "present") == "present":
-                self.read_lock(arguments)
+                notes = self.read_lock(arguments)
                 if arguments.get("src") and arguments.get("definition") is None:
                     found = Path(self._find_needle("files", str(arguments.pop("src"))))
             arguments = with_definition(arguments, found, Path(self._loader.get_basedir()))
@@ -38,18 +38,23 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             return {**result, "failed": True, "msg": f"conda environment '{name}': {error}"}
         module = "openlab.research_server.conda_env"
-        return {**result, **self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)}
+        result |= self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+        return {**result, "notes": [*result["notes"], *notes]} if notes and "notes" in result else result
 
-    def read_lock(self, arguments: dict[str, t.Any]) -> None:
-        """Put the content of a lock file in the place of its path: as one text, which costs least on its way to the host."""
+    def read_lock(self, arguments: dict[str, t.Any]) -> list[str]:
+        """Put the content of a lock file in the place of its path: as one text, which costs least on its way to the host.
+
+        Returns notes.
+        """
         path, policy = arguments.get("lock"), arguments.get("lock_policy")
         if not isinstance(path, str) or policy == "ignore":
-            return
+            return []
         try:
             found = self._find_needle("files", path)
         except AnsibleFileNotFound:
-            if policy == "prefer":
+            if policy == "prefer" and (arguments.get("src") or arguments.get("definition")):
                 del arguments["lock"]
-                return
+                return [f"solved on this host: there is no lock {path}"]
             raise CondaEnvError(f"there is no lock {path}", f"{RENEW}. Nothing has been changed.") from None
         arguments["lock"] = json.dumps(read(Path(found)).to_dict())
+        return []

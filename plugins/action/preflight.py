@@ -54,14 +54,14 @@ class ActionModule(ActionBase):
         for role in arguments["roles"] if facts else []:
             if not (ROLES / role / "tasks").is_dir():
                 raise AnsibleError(f"preflight: found role '{role}'; expected a role of this collection")
-            problems += self.check_role(role, variables)
+            problems += self.check_role(role, variables, facts)
         host = variables.get("inventory_hostname", "this host")
         if problems:
             return {"failed": True, "msg": report(host, problems), "problems": problems}
         platform = (str(facts["distribution"]), str(facts["distribution_major_version"]))
         return {"changed": False, "platform": f"{' '.join(platform)}: {PLATFORMS[platform]}"}
 
-    def check_role(self, role: str, variables: dict[str, t.Any]) -> list[str]:
+    def check_role(self, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any]) -> list[str]:
         specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
         options = specs.get("main", {}).get("options", {})
         defaults = trusted(read_yaml(ROLES / role / "defaults" / "main.yml"))
@@ -80,5 +80,5 @@ class ActionModule(ActionBase):
         # Cross-checks only make sense on values of the right types.
         for own in () if problems else (f"{PLUGINS}.{folder}._preflight_{role}" for folder in CHECKS):
             if importlib.util.find_spec(own) is not None:
-                problems += importlib.import_module(own).check(values)
+                problems += importlib.import_module(own).check({**values, "ansible_facts": facts})
         return problems

@@ -73,7 +73,7 @@ class Task:
         arguments, given = self.arguments, None
         if arguments["definition"] is not None:
             given = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
-        if arguments["lock"] is not None or arguments["lock_policy"] in ("require", "prefer"):
+        if arguments["lock"] is not None or arguments["lock_policy"] == "require":
             from ._conda_wanted import follow  # noqa: PLC0415 - only a lock needs it
 
             return follow(given, arguments, self.settings)

@@ -15,6 +15,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ..module_utils._conda_channels import platform_of
 from ..module_utils._conda_errors import CondaEnvError
 from ..module_utils._conda_lockfile import RENEW, Lock, parse_lock
 
@@ -22,6 +23,14 @@ from ..module_utils._conda_lockfile import RENEW, Lock, parse_lock
 def beside(src: Path, platform: str) -> Path:
     """Path of the lock file of an environment file."""
     return src.with_name(f"{src.stem}.{platform}.lock.json")
+
+
+def lock_files(item: t.Mapping[str, t.Any], directory: str, architecture: str) -> tuple[Path | None, Path | None]:
+    """(environment file, lock file) of an entry of the role conda_envs for an architecture; None where there is none."""
+    src = Path(directory) / str(item["src"]) if item.get("src") else None
+    if item.get("lock"):
+        return src, Path(directory) / str(item["lock"])
+    return src, beside(src, platform_of(architecture)) if src else None
 
 
 def read(path: Path) -> Lock:

@@ -10,11 +10,15 @@ import typing as t
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..module_utils._conda_channels import platform_of
 from ..module_utils._conda_errors import CondaEnvError
-from ..module_utils._conda_spec import check_modules, check_name, parse
+from ..module_utils._conda_lockfile import RENEW
+from ..module_utils._conda_spec import Settings, Specification, check_modules, check_name, parse
+from ..module_utils._conda_wanted import choose, unusable
 from ..module_utils._jupyter_kernels import kernel_name
 from ..module_utils._preflight_miniconda import anaconda_channels
 from ._conda_file import collect_pip_files, read_definition
+from ._conda_lock_file import lock_files, read
 
 # Environments that other roles build in the same installation: two owners would undo each other's work for ever.
 RESERVED = {"jupyter": "jupyter"}
@@ -44,19 +48,24 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
         raise CondaEnvError(f"the name belongs to the role '{RESERVED[name]}'", "Choose another name.")
     if item.get("state", "present") != "present":
         return []
-    if (item.get("src") is None) == (item.get("definition") is None):
-        found = "neither" if item.get("src") is None else "both"
+    both = item.get("src") is not None and item.get("definition") is not None
+    if both or not any(item.get(key) for key in ("src", "definition", "lock")):
+        found = "both" if both else "neither"
         raise CondaEnvError(f"found {found} of 'src' and 'definition'; expected one of them")
     check_modules(item.get("smoke") or [])
     folder = Path(str(variables.get("conda_envs_dir", ".")))
     definition = item.get("definition")
+    if item.get("src") is None and definition is None:
+        _lock(item, variables, None)
+        return []
     if item.get("src") is not None:
         file = folder / str(item["src"])
         if not file.is_file():
             raise CondaEnvError(f"found no file {file}", "Expected an environment.yml there; correct 'src' or 'conda_envs_dir'.")
         definition, folder = read_definition(file), file.parent
-    definition, _files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
-    specification = parse(definition, channels=tuple(variables.get("conda_envs_channels", ())))
+    definition, files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
+    specification = parse(definition, files, tuple(variables.get("conda_envs_channels", ())))
+    _lock(item, variables, specification)
     qualified = [spec.split("::", 1)[0] for spec in specification.conda if "::" in spec]
     gated = anaconda_channels(dict.fromkeys([*specification.channels, *qualified]))
     if gated and not variables.get("conda_envs_accept_anaconda_tos"):
@@ -65,3 +74,22 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
             "use conda-forge, or set 'miniconda_accept_anaconda_tos: true' if your organisation accepts them"
         ]
     return []
+
+
+def _lock(item: Mapping[str, t.Any], variables: Mapping[str, t.Any], specification: Specification | None) -> None:
+    """Refuse a lock that the policy asks for and that is not there or does not fit."""
+    policy = variables.get("conda_envs_lock_policy", "ignore")
+    architecture = str(variables.get("ansible_facts", {}).get("architecture", "x86_64"))
+    _src, path = lock_files(item, str(variables.get("conda_envs_dir", ".")), architecture)
+    if policy == "ignore" or (path is None and policy != "require"):
+        return
+    if path is None or not path.is_file():
+        if policy == "require" or specification is None:
+            raise CondaEnvError(f"there is no lock {path or ''}".rstrip(), f"{RENEW}, or change 'conda_envs_lock_policy'.")
+        return
+    lock = read(path)
+    settings = Settings(channel_priority=str(variables.get("conda_envs_channel_priority", "flexible")))
+    try:
+        choose(specification, lock, policy, unusable(specification, lock, settings, platform_of(architecture)))
+    except CondaEnvError as error:
+        raise CondaEnvError(f"{path}: {error.cause}", error.way_out) from None
