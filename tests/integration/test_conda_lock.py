@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import http.server
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import typing as t
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain
+from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda, plain, wheel
 from ansible_collections.openlab.research_server.tests.testbed.conda_channel import write_package, write_repodata
 
 
@@ -195,3 +199,136 @@ def test_what_is_not_as_locked_is_refused(
     assert os.readlink(link) == before
     assert (link / "share/lib").read_text().startswith("lib 1.0")
     assert len(list((tmp_path / "envs/.generations").glob("env-*"))) == 1
+
+
+def python_definition(wheels: Path, *requirements: str) -> dict[str, t.Any]:
+    pip = [f"--find-links={wheels}", "--no-index", *requirements]
+    return {"channels": ["conda-forge"], "dependencies": ["python=3.11", "alpha=1", "pip", {"pip": pip}]}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    wheel(folder, "tiny", "2.0")
+    wheel(folder, "needy", "1.0", requires="tiny>=2")
+    wheel(folder, "direct", "1.0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pip_lock(conda: Conda, wheels: Path) -> dict[str, t.Any]:
+    return lock(conda, python_definition(wheels, "needy", f"direct @ file://{wheels}/direct-1.0-py3-none-any.whl"))
+
+
+def test_the_pip_section_is_locked_with_hashes_and_leaves_nothing(conda: Conda, wheels: Path, pip_lock: dict[str, t.Any]) -> None:
+    found = {item["name"]: item for item in pip_lock["pip"]}
+    assert set(found) == {"needy", "tiny", "direct"}
+    for item in found.values():
+        assert item["hashes"] == [f"sha256:{hashlib.sha256((wheels / item['file']).read_bytes()).hexdigest()}"]
+    assert [name for name, item in found.items() if "url" in item] == ["direct"]
+    assert conda.generations("lock") == []
+    checked = locked(conda, python_definition(wheels, "needy"), check=True)
+    assert [item["name"] for item in checked["lock"]["pip"]] == ["needy", "tiny"]
+
+
+def test_pip_installs_what_is_locked_although_the_index_moved_on(conda: Conda, wheels: Path, pip_lock: dict[str, t.Any]) -> None:
+    wheel(wheels, "tiny", "3.0")
+    definition = python_definition(wheels, "needy", f"direct @ file://{wheels}/direct-1.0-py3-none-any.whl")
+    foreseen = conda.run(name="hashed", definition=definition, lock=pip_lock, check=True)
+    made = conda.run(name="hashed", definition=definition, lock=pip_lock, smoke=["needy", "tiny", "direct", "alpha"])
+    assert made.get("changed"), made
+    assert made["plan"] == foreseen["plan"]
+    assert conda.packages("hashed")["tiny"] == "2.0=pypi_0"
+    assert not conda.run(name="hashed", lock=pip_lock)["changed"]
+
+
+def test_a_tampered_wheel_is_refused(conda: Conda, wheels: Path, pip_lock: dict[str, t.Any]) -> None:
+    conda.run(name="hashed", lock=pip_lock)
+    before = os.readlink(conda.environment("hashed"))
+    original = (wheels / "tiny-2.0-py3-none-any.whl").read_bytes()
+    with zipfile.ZipFile(wheels / "tiny-2.0-py3-none-any.whl", "a") as archive:
+        archive.writestr("more.py", "")
+    try:
+        # Another digest, so that the environment is built again.
+        failed = conda.run(name="hashed", lock={**pip_lock, "variables": {"A": "1"}})
+    finally:
+        (wheels / "tiny-2.0-py3-none-any.whl").write_bytes(original)
+    assert "a package for pip is not the one that was locked: tiny==2.0" in failed["msg"], failed
+    assert os.readlink(conda.environment("hashed")) == before
+    assert len(conda.generations("hashed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "expected"),
+    [
+        (["nunpy"], "not in the declared channels"),
+        (["lib", {"pip": ["git+https://example.org/x.git"]}], "pip section: 'git+https://example.org/x.git' cannot be locked"),
+        (["lib", {"pip": ["x @ git+https://ada:hunter2@example.org/x.git"]}], "'x @ git+https://example.org/x.git' cannot be"),
+        (["lib", {"pip": ["-e git+https://example.org/x.git#egg=x"]}], "cannot be locked"),
+        (["lib", {"pip": ["-r more.txt"]}], "more.txt: '-e /srv/x' cannot be locked"),
+    ],
+)
+def test_what_cannot_be_locked(conda: Conda, dependencies: list[t.Any], expected: str) -> None:
+    definition = {"channels": ["lab"], "dependencies": dependencies}
+    failed = locked(conda, definition, name="nlp", pip_files={"more.txt": "tiny\n-e /srv/x\n"})
+    assert failed["msg"].startswith("conda environment 'nlp': ")
+    assert expected in failed["msg"]
+    assert "hunter2" not in json.dumps(failed)
+
+
+def test_a_channel_that_moved_keeps_its_packages(conda: Conda, tmp_path: Path) -> None:
+    shutil.copytree(conda.channels / "lab", tmp_path / "lab")
+    conda.make("before-move", "single")
+    moved = conda.make("after-move", "single", custom_channels={"lab": f"file://{tmp_path}"})
+    assert moved["plan"]["install"] == [f"single 1.0 0 file://{tmp_path}/lab"]
+
+
+def test_through_ansible_with_files(conda: Conda, tmp_path: Path) -> None:
+    (tmp_path / "nlp.yml").write_text("channels: [lab]\ndependencies:\n  - app=1\n")
+    path = tmp_path / f"nlp.{lock(conda)['platform']}.lock.json"
+
+    def ansible(module: str, *options: str, **arguments: t.Any) -> str:
+        values = json.dumps(conda.arguments(src=str(tmp_path / "nlp.yml"), **arguments))
+        command = [
+            "ansible",
+            "localhost",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-m",
+            f"openlab.research_server.{module}",
+            "-a",
+            values,
+        ]
+        env = {**os.environ, "HOME": str(conda.home), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
+        interpreter = ["-e", f"ansible_python_interpreter={sys.executable}"]
+        done = subprocess.run([*command, *interpreter, *options], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert "there is no lock" in ansible("conda_env", name="nlp", lock=str(path))
+    assert "CHANGED" in ansible("conda_lock", "--check")
+    assert not path.exists()
+    assert "CHANGED" in ansible("conda_lock")
+    first = path.read_bytes()
+    assert "SUCCESS" in ansible("conda_lock")
+    assert path.read_bytes() == first
+    assert "CHANGED" in ansible("conda_env", name="nlp", lock=str(path))
+    assert "SUCCESS" in ansible("conda_env", name="nlp", lock=str(path))
+    assert "SUCCESS" in ansible("conda_env", name="nlp", lock=str(path), lock_policy="prefer")
+    (tmp_path / "nlp.yml").write_text("# A comment.\nchannels:\n  - lab\ndependencies: [app=1]\n")
+    assert "SUCCESS" in ansible("conda_env", name="nlp", lock=str(path))
+    (tmp_path / "nlp.yml").write_text("channels: [lab]\ndependencies: [app=2]\n")
+    refused = ansible("conda_env", name="nlp", lock=str(path))
+    assert "the specification has changed since it was locked (dependencies: +app=2, -app=1)" in refused
+    assert "openlab.research_server.lock" in refused
+    assert conda.packages("nlp")["app"] == "1.0=0"
+    preferred = ansible("conda_env", name="nlp", lock=str(path), lock_policy="prefer")
+    assert "solved on this host: the specification has changed" in preferred
+    assert conda.packages("nlp")["app"] == "2.0=0"
+    shown = ansible("conda_lock", "--diff")
+    assert "-app 1.0 0 lab sha256:" in shown
+    assert "+app 2.0 0 lab sha256:" in shown
+    path.write_text(path.read_text().replace('"format": 1', '"format": 1,\n "more": 2'))
+    assert f"the lock {path} unknown key 'more'" in ansible("conda_env", name="nlp", lock=str(path))

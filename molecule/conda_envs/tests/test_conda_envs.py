@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.plugin_utils._conda_lock_file import read
 
 ROOT = "/opt/miniconda3"
 KERNELS = "/usr/local/share/jupyter/kernels"
@@ -52,6 +55,14 @@ def test_an_environment_is_used_by_its_name(host):
 
 def test_what_stood_there_before_is_kept(host):
     assert host.check_output(f"ls {ROOT}/envs/.generations/nlp.adopted.1/conda-meta").count("alpha-2") == 1
+
+
+def test_what_was_solved_once_is_on_every_host(host):
+    lock = read(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "locked.linux-64.lock.json"))
+    state = json.loads(host.check_output(f"cat {ROOT}/envs/locked/.conda_env.json"))
+    assert state["digest"] == lock.digest()
+    assert [item["name"] for item in state["conda"]] == [item.name for item in lock.conda] == ["tool"]
+    assert host.run(f"{ROOT}/envs/locked/bin/tool").rc == 0
 
 
 def test_an_absent_environment_is_gone(host):
