@@ -89,7 +89,7 @@ def test_a_lock_holds_what_conda_chose(conda: Conda) -> None:
     assert [item["channel"] for item in found["conda"]] == ["lab", "lab", "other"]
     assert found["specs"] == ["app", "other::rare"]
     assert lock(conda) == found
-    assert conda.generations("lock") == []
+    assert conda.generations("lock-") == []
 
 
 def test_nothing_is_solved_with_a_lock(conda: Conda, request: pytest.FixtureRequest) -> None:
@@ -226,7 +226,7 @@ def test_the_pip_section_is_locked_with_hashes_and_leaves_nothing(conda: Conda, 
     for item in found.values():
         assert item["hashes"] == [f"sha256:{hashlib.sha256((wheels / item['file']).read_bytes()).hexdigest()}"]
     assert [name for name, item in found.items() if "url" in item] == ["direct"]
-    assert conda.generations("lock") == []
+    assert conda.generations("lock-") == []
     checked = locked(conda, python_definition(wheels, "needy"), check=True)
     assert [item["name"] for item in checked["lock"]["pip"]] == ["needy", "tiny"]
 
@@ -234,11 +234,16 @@ def test_the_pip_section_is_locked_with_hashes_and_leaves_nothing(conda: Conda, 
 def test_pip_installs_what_is_locked_although_the_index_moved_on(conda: Conda, wheels: Path, pip_lock: dict[str, t.Any]) -> None:
     wheel(wheels, "tiny", "3.0")
     definition = python_definition(wheels, "needy", f"direct @ file://{wheels}/direct-1.0-py3-none-any.whl")
+    (compiled,) = (conda.root / "pkgs").glob("alpha-1*/site-packages/alpha/__pycache__/__init__.*.pyc")
+    inode = compiled.stat().st_ino
     foreseen = conda.run(name="hashed", definition=definition, lock=pip_lock, check=True)
     made = conda.run(name="hashed", definition=definition, lock=pip_lock, smoke=["needy", "tiny", "direct", "alpha"])
     assert made.get("changed"), made
     assert made["plan"] == foreseen["plan"]
     assert conda.packages("hashed")["tiny"] == "2.0=pypi_0"
+    # What was compiled for the lock was not compiled again.
+    (code,) = conda.environment("hashed").glob("lib/python3.11/site-packages/alpha/__pycache__/__init__.*.pyc")
+    assert code.stat().st_ino == inode
     assert not conda.run(name="hashed", lock=pip_lock)["changed"]
 
 
