@@ -65,7 +65,7 @@ class CondaPackage:
         """Plain record with the URL that the package has for a host."""
         place = place_of(self.channel, self.url, declared, settings)
         subdir, file = self.url.rsplit("/", 2)[1:]
-        return {**dataclasses.asdict(self), "channel": place, "subdir": subdir, "fn": file, "url": f"{place}/{subdir}/{file}"}
+        return {**vars(self), "channel": place, "subdir": subdir, "fn": file, "url": f"{place}/{subdir}/{file}"}
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -164,7 +164,7 @@ class Lock:
 
 
 def _without_empty(item: CondaPackage | PipPackage, kept: Sequence[str] = ()) -> dict[str, t.Any]:
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(item).items()}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(item).items()}
     return {key: value for key, value in plain.items() if value or key in kept}
 
 
