@@ -18,6 +18,7 @@ A package is named by its channel and its file: which server that is, a host dec
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -27,7 +28,7 @@ from collections.abc import Mapping, Sequence
 
 from ._conda_channels import place_of
 from ._conda_errors import CondaEnvError, secrets
-from ._conda_records import Package, without_credentials
+from ._conda_records import Package, package_of, without_credentials
 from ._conda_requirements import logical_lines, nested_file
 from ._conda_spec import Settings, Specification
 
@@ -88,15 +89,6 @@ class PipPackage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Locked:
-    """What a host builds from: records for conda, and a requirements file for pip."""
-
-    records: tuple[dict[str, t.Any], ...]
-    requirements: str
-    packages: tuple[Package, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class Lock:
     """A checked lock."""
 
@@ -145,22 +137,33 @@ class Lock:
 
     def locked(self, given: Specification | None, settings: Settings) -> Locked:
         """The lock as a host with these settings builds from it."""
-        declared = given.channels if given else self.channels
-        options = pip_options(given) if given else self.pip_options
-        return Locked(
-            records=tuple(item.record(declared, settings) for item in sorted(self.conda)),
-            requirements="".join(f"{line}\n" for line in (*options, *(item.line() for item in sorted(self.pip)))),
-            packages=self.packages(declared, settings),
-        )
+        return Locked(self, given, settings)
 
-    def packages(self, declared: Sequence[str], settings: Settings) -> tuple[Package, ...]:
-        """The conda packages as a host sees them."""
-        return tuple(
-            Package(
-                item.name, item.version, item.build, without_credentials(place_of(item.channel, item.url, declared, settings))
-            )
-            for item in sorted(self.conda)
-        )
+
+@dataclasses.dataclass(frozen=True)
+class Locked:
+    """What a host builds from. Worked out only when asked for: most runs find that nothing is to be built."""
+
+    lock: Lock
+    given: Specification | None
+    settings: Settings
+
+    @property
+    def records(self) -> tuple[dict[str, t.Any], ...]:
+        """For conda, with the URL that each package has for this host."""
+        declared = self.given.channels if self.given else self.lock.channels
+        return tuple(item.record(declared, self.settings) for item in self.lock.conda)
+
+    @property
+    def requirements(self) -> str:
+        """A requirements file for pip."""
+        options = pip_options(self.given) if self.given else self.lock.pip_options
+        return "".join(f"{line}\n" for line in (*options, *(item.line() for item in self.lock.pip)))
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """The conda packages as this host sees them."""
+        return tuple(map(package_of, self.records))
 
 
 def _without_empty(item: CondaPackage | PipPackage, kept: Sequence[str] = ()) -> dict[str, t.Any]:
@@ -292,8 +295,7 @@ def parse_lock(content: t.Any) -> Lock:
     conda = tuple(_conda_package(item, f"conda[{index}]", content["platform"]) for index, item in enumerate(content["conda"]))
     pip = tuple(_pip_package(item, f"pip[{index}]") for index, item in enumerate(content.get("pip", [])))
     for items in (conda, pip):
-        names = [item.name for item in items]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in collections.Counter(item.name for item in items).items() if count > 1)
         if twice:
             raise CondaEnvError(f"names more than once: {', '.join(twice)}", RENEW)
     if not conda:

@@ -235,7 +235,7 @@ def test_a_host_finds_packages_where_its_channels_are(
 def test_a_default_channel_that_the_host_does_not_have() -> None:
     lock = lock_with(channel="defaults", url="https://repo.anaconda.com/pkgs/r/linux-64/app-1.0-0.conda")
     with pytest.raises(CondaEnvError, match="none of this host's 'defaults' channels ends in 'r'"):
-        lock.locked(None, Settings(default_channels=("http://m/main", "http://m/free")))
+        list(lock.locked(None, Settings(default_channels=("http://m/main", "http://m/free"))).records)
 
 
 def test_requirements_for_pip() -> None:
