@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("conda_env_noop", "conda_env_task", "conda_env_info")
+BENCHES = ("conda_env_noop", "conda_env_task", "conda_lock", "conda_env_info")
 
 
 def ratios(program: Path) -> str:

@@ -16,14 +16,16 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.openlab.research_server.bench.side_by_side import Times, in_turns, machine, ratio, table
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, install
+
+OURS, PEER, FLOOR = "conda_env with lock", "conda env create", "hard links alone"
 
 PACKAGES = ["python=3.11", "jupyterlab", "pandas", "requests", "tqdm"]
 DEFINITION: dict[str, t.Any] = {"channels": ["conda-forge"], "dependencies": PACKAGES}
@@ -52,45 +54,43 @@ def names(prefix: Path) -> list[str]:
     return sorted(path.name for path in (prefix / "conda-meta").glob("*.json"))
 
 
-def rounds(conda: Conda, folder: Path, count: int) -> t.Iterator[tuple[float, float, float]]:
-    """(seconds from the lock, of conda env create, of the links) of each round."""
-    for path in (conda.root / ".condarc", conda.home / ".condarc"):
-        path.unlink()
+def measure(conda: Conda, folder: Path, rounds: int) -> dict[str, Times]:
+    """Times of all sides; each round begins without the environments. The first one fills the package cache."""
     file = folder / "environment.yml"
     file.write_text(json.dumps({**DEFINITION, "channels": [*DEFINITION["channels"], "nodefaults"]}))
     lock = conda.run(module="conda_lock", definition=DEFINITION, **conda.arguments())["lock"]
-    for number in range(count + 1):
-        ours, theirs, links = (folder / f"{name}{number}" for name in ("lock", "create", "links"))
-        times = (
-            seconds(conda.run, prefix=str(ours), lock=lock),
-            seconds(create, conda, file, theirs),
-            seconds(link, theirs, links),
-        )
+    ours, theirs, links = (folder / name for name in ("lock", "create", "links"))
+
+    def linked() -> float:
+        took = seconds(link, theirs, links)
         if names(ours) != names(theirs):
             raise SystemExit(f"not the same packages: {set(names(ours)) ^ set(names(theirs))}")
-        if number:  # the first one filled the package cache
-            yield times
-        else:
-            files = sum(len(found) for _folder, _folders, found in os.walk(theirs))
-            print(f"{len(lock['conda'])} packages, {files} files, {len(os.sched_getaffinity(0))} cores")
         for path in (theirs, links):
             shutil.rmtree(path)
         conda.run(prefix=str(ours), state="absent")
+        return took
+
+    print(f"{len(lock['conda'])} packages, conda {lock['conda_version']}, {machine()}")
+    sides = {
+        OURS: lambda: seconds(conda.run, prefix=str(ours), lock=lock),
+        PEER: lambda: seconds(create, conda, file, theirs),
+        FLOOR: linked,
+    }
+    return in_turns(sides, rounds)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        measured = list(zip(*rounds(install(folder), folder, chosen.rounds)))
-    medians = []
-    for label, times in zip(("from the lock", "conda env create", "hard links alone"), measured):
-        medians.append(statistics.median(times))
-        print(f"{label}: median {medians[-1]:.2f} s, {min(times):.2f} to {max(times):.2f} s")
-    print(f"links_vs_lock={medians[2] / medians[0]:.2f}")
-    print(f"lock_vs_create={medians[0] / medians[1]:.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        conda = install(Path(folder))
+        for path in (conda.root / ".condarc", conda.home / ".condarc"):
+            path.unlink()
+        times = measure(conda, Path(folder), chosen.rounds)
+    print(table(times))
+    print(f"the floor in units of ours: {ratio(times, FLOOR, OURS)}")
+    print(f"lock_vs_create={ratio(times, OURS, PEER)}")
 
 
 if __name__ == "__main__":

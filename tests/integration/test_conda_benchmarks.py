@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.openlab.research_server.bench import conda_env_info, conda_env_noop, conda_env_task, conda_sample
+from ansible_collections.openlab.research_server.bench import (
+    conda_env_info,
+    conda_env_noop,
+    conda_env_task,
+    conda_lock,
+    conda_sample,
+)
 from ansible_collections.openlab.research_server.bench.side_by_side import Times, ratio, table
 from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda
 
@@ -60,3 +66,9 @@ def test_a_ratio_is_of_medians() -> None:
     times = {"ours": Times((1.0, 9.0, 2.0)), "peer": Times((4.0,))}
     assert ratio(times, "ours", "peer") == "0.5"
     assert table(times).splitlines()[1].split() == ["ours", "2000.0", "1000.0", "9000.0", "3"]
+
+
+def test_a_lock_beside_conda_and_links(conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conda_lock, "DEFINITION", {"channels": ["lab"], "dependencies": ["single"]})
+    times = conda_lock.measure(conda, tmp_path, rounds=1)
+    assert list(times) == [conda_lock.OURS, conda_lock.PEER, conda_lock.FLOOR]
