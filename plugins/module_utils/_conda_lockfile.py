@@ -259,7 +259,7 @@ def stale(lock: Lock, specification: Specification, settings: Settings) -> str:
     return "; ".join(changes) or "pip section or channel priority"
 
 
-_KEYS: dict[str, type | tuple[type, ...]] = {
+_KEYS: dict[str, type] = {
     "format": int,
     "platform": str,
     "conda_version": str,

@@ -15,8 +15,8 @@ description:
     installs precisely them.
   - The environment itself is neither made nor changed.
   - The same solution gives the same file, byte for byte. The lock holds no credentials.
-  - The playbook P(openlab.research_server.lock#playbook) does it for every environment of the role
-    P(openlab.research_server.conda_envs#role), on one host of each platform.
+  - The playbook C(openlab.research_server.lock) does it for every environment of the role
+    C(conda_envs), on one host of each platform.
 author:
   - openlab.research_server maintainers (@openlab)
 requirements:
