@@ -51,14 +51,17 @@ options:
         elements: raw
         default: []
       expires:
+        version_added: 0.2.0
         description: First day on which nobody can log in to the account, as V(2027-09-30). Never if not given.
         type: str
       linger:
+        version_added: 0.2.0
         description:
           - Whether the person's own services (C(systemctl --user)) start with the host and go on after the last logout.
           - Left as it is if not given.
         type: bool
       home:
+        version_added: 0.2.0
         description:
           - What becomes of the home with O(researchers[].state=absent). V(kept) leaves it where it is.
           - V(archived) packs it into a file in O(archive_dir) and removes it when the file is safely on the disk.
@@ -96,6 +99,7 @@ options:
     default: []
     suboptions: *person
   projects:
+    version_added: 0.2.0
     description:
       - Folders that people share. Each belongs to root and to the group of the project, with the set-group-ID bit and a default
         ACL, so that what one member makes all others can read and write whatever the umask is.
@@ -136,10 +140,12 @@ options:
     type: bool
     default: true
   archive_dir:
+    version_added: 0.2.0
     description: Folder of the archived homes. Only root can look into it.
     type: path
     default: /var/backups/research-server
   expiry_notice_days:
+    version_added: 0.2.0
     description: Days before a key or an account expires from which on that is reported.
     type: int
     default: 30
