@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Examine a host from outside and inside; a host that cannot be examined is an answer too."""
+
+from __future__ import annotations
+
+import shlex
+import time
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..module_utils import _doctor as doctor
+from ..module_utils import _first_contact as contact
+from ..module_utils._doctor import ERROR, OK, Finding
+from ..module_utils._jupyter_port import port_of
+from ..module_utils._preflight import check_platform
+from ..module_utils._ssh_endpoint import candidates, port_numbers, with_alias
+from .first_contact import Target, find, read_pins, try_login
+from .preflight import ROLES, read_yaml, trusted
+from .preflight import ActionModule as Preflight
+from .ssh_endpoint import read_client
+
+FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
+BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        _result, arguments = self.validate_argument_spec(
+            argument_spec={
+                "roles": {"type": "list", "elements": "str"},
+                "note": {"type": "str"},
+                "timeout": {"type": "int", "default": 5},
+            }
+        )
+        self._timeout = arguments["timeout"]
+        roles = arguments["roles"]
+        if roles is None:
+            roles = sorted(path.name for path in ROLES.iterdir() if path.name in variables.get("group_names", ()))
+        self._role_variables = self._all_variables(roles, variables)
+        findings = [Finding("note", OK, arguments["note"])] if arguments["note"] else []
+        try:
+            port = self._reach(findings, variables) if self._connection.transport == "ssh" else 0
+            if doctor.worst(findings) != ERROR:
+                self._examine(roles, port, findings, variables)
+        except (AnsibleError, OSError, ValueError, contact.RefusedError) as error:
+            findings.append(Finding("reachable" if not findings else "inside", ERROR, one_line(error)))
+        return {"changed": False, "verdict": doctor.worst(findings), "findings": [finding._asdict() for finding in findings]}
+
+    def _all_variables(self, roles: list[str], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The variables of the roles, with their defaults, as templates."""
+        merged: dict[str, t.Any] = {}
+        for role in dict.fromkeys([*roles, "sshd", "miniconda"]):
+            merged.update(trusted(read_yaml(ROLES / role / "defaults" / "main.yml")))
+        return {**merged, **variables}
+
+    def _value(self, name: str, default: t.Any) -> t.Any:
+        """A variable; what is wrong with it, the preflight tells."""
+        templar = self._templar.copy_with_new_env(available_variables=self._role_variables)
+        try:
+            return templar.template(self._role_variables.get(name, default))
+        except AnsibleError:
+            return default
+
+    def _reach(self, findings: list[Finding], variables: dict[str, t.Any]) -> int:
+        """From outside: does an SSH server answer, is it the pinned one, does the administrator get in?"""
+        option = self._connection.get_option
+        wanted = [self._value("sshd_port", 2222), option("port") or 22, 22, *self._value("sshd_previous_ports", [])]
+        options = [*shlex.split(option("ssh_common_args") or ""), *shlex.split(option("ssh_extra_args") or "")]
+        if option("private_key_file"):
+            options += ["-i", str(option("private_key_file"))]
+        client = read_client(option("host"), options)
+        ports = candidates(port_numbers(wanted), client.port)
+        pins, files = read_pins(client, ports)
+        target, offered = find(client, [Target(option("host"), port, tuple(options), self._timeout) for port in ports], pins)
+        if not contact.is_pinned(client.alias, offered, pins, files) and not pins.authority:
+            findings.append(
+                Finding(
+                    "reachable",
+                    ERROR,
+                    f"port {target.port}, unknown host key {offered}",
+                    "a pinned host key",
+                    "run bootstrap.yml",
+                )
+            )
+            return target.port
+        findings.append(Finding("reachable", OK, f"port {target.port}, host key {offered}"))
+        common_args = with_alias(option("ssh_common_args") or "", client.alias)
+        self._connection.set_option("port", target.port)
+        self._connection.set_option("ssh_common_args", common_args)
+        user = option("remote_user") or ""
+        done, _asked = try_login(
+            Target(option("host"), target.port, (*shlex.split(common_args), *options), self._timeout), user, None
+        )
+        login = contact.parse_login(done.stdout)
+        has_password = self._play_context.become_pass or any(variables.get(name) for name in BECOME_PASSWORDS)
+        if login.uid < 0:
+            problem = contact.login_problem(user, done.stdout, done.stderr, password=False)
+            findings.append(Finding("login", ERROR, problem, "a login with a key", "run bootstrap.yml, or see docs/recovery.md"))
+        elif not (login.may_become_root or (login.sudo and has_password)):
+            findings.append(Finding("login", ERROR, contact.sudo_problem(user, login), "an account that may become root", "-K"))
+        else:
+            how = "root" if login.uid == 0 else f"sudo {'asks for a password' if login.sudo == 'asks' else 'is free'}"
+            findings.append(Finding("login", OK, f"{user}, {how}"))
+            if not login.python:
+                findings.append(doctor.python(""))
+        return target.port
+
+    def _examine(self, roles: list[str], port: int, findings: list[Finding], variables: dict[str, t.Any]) -> None:
+        """From inside."""
+        facts = self._module("ansible.builtin.setup", {"gather_subset": FACTS}, variables)["ansible_facts"]
+        # As gathered facts are known to a play, without their prefix.
+        facts = {name.removeprefix("ansible_"): value for name, value in facts.items()}
+        problems = check_platform(facts)
+        system = f"{facts.get('distribution')} {facts.get('distribution_version')}, {facts.get('architecture')}"
+        findings += [Finding("system", ERROR, problem) for problem in problems] or [Finding("system", OK, system)]
+        variables = {**variables, "ansible_facts": facts}
+        self._role_variables = {**self._role_variables, "ansible_facts": facts}
+        gpu = self._module("openlab.research_server.nvidia_info", self._nvidia_arguments(), variables)["info"]
+        installed = self._value("miniconda_installer", "")
+        wanted = self._wanted(roles, port, str(installed))
+        without_driver = bool(gpu["gpus"]) and not gpu["driver"]["loaded"]
+        needs = doctor.space(roles, prefix=wanted.prefix, conda=False, gpu_without_driver=without_driver)
+        before = time.time()
+        answer = self._module(
+            "openlab.research_server.doctor_info",
+            {
+                "paths": [need.path for need in needs],
+                "ports": sorted({wanted.sshd_port, *wanted.jupyter_ports}),
+                "urls": self._urls(roles, wanted),
+                "packages": sorted({name for role in roles for name in doctor.PACKAGES.get(role, ())}),
+                "prefix": wanted.prefix,
+                "timeout": self._timeout,
+            },
+            variables,
+        )["facts"]
+        after = time.time()
+        # The host read its clock somewhere in between; only what is outside of that is an offset.
+        offset = max(0.0, answer["time"] - after) + min(0.0, answer["time"] - before)
+        findings += doctor.judge({**answer, "gpu_without_driver": without_driver}, wanted, offset)
+        findings.append(doctor.gpu(gpu, roles, required=bool(self._value("nvidia_required", False))))
+        findings += self._preflight(roles, variables)
+
+    def _nvidia_arguments(self) -> dict[str, t.Any]:
+        root = self._role_variables.get("nvidia_sysfs_root")
+        return {"sysfs_root": root} if root else {}
+
+    def _wanted(self, roles: list[str], port: int, installer: str) -> doctor.Wanted:
+        explicit = self._value("jupyter_ports", {})
+        users = self._value("jupyter_users", []) if "jupyter" in roles else []
+        base = str(self._value("miniconda_base_url", "")).rstrip("/")
+        return doctor.Wanted(
+            roles=frozenset(roles),
+            sshd_port=int(self._value("sshd_port", 2222)),
+            current_port=port,
+            jupyter_ports=frozenset(port_of(user, explicit) for user in users),
+            prefix=str(self._value("miniconda_prefix", "/opt/miniconda3")),
+            installer=installer,
+            installer_url=f"{base}/{installer}" if installer and "miniconda" in roles else "",
+        )
+
+    def _urls(self, roles: list[str], wanted: doctor.Wanted) -> list[str]:
+        if "miniconda" not in roles:
+            return []
+        alias = str(self._value("miniconda_channel_alias", "")).rstrip("/")
+        custom = self._value("miniconda_custom_channels", {})
+        urls = [wanted.installer_url]
+        for channel in map(str, self._value("miniconda_channels", [])):
+            if "://" in channel:
+                urls.append(f"{channel.rstrip('/')}/noarch/repodata.json")
+            elif channel != "defaults":
+                urls.append(f"{str(custom.get(channel, alias)).rstrip('/')}/{channel}/noarch/repodata.json")
+        return [url for url in urls if url]
+
+    def _preflight(self, roles: list[str], variables: dict[str, t.Any]) -> list[Finding]:
+        """Whatever site.yml would refuse about the inventory."""
+        preflight = Preflight(
+            task=self._task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        problems = [problem for role in roles for problem in preflight.check_role(role, variables)]
+        if problems:
+            return [Finding("inventory", ERROR, problem) for problem in problems]
+        return [Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]
+
+    def _module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
+        if result.get("failed") or result.get("unreachable"):
+            said = " ".join(str(result.get(key) or "") for key in ("msg", "module_stderr", "module_stdout"))
+            raise AnsibleError(f"{name.rpartition('.')[2]} could not run: {one_line(said)}")
+        return result
+
+
+def one_line(text: object) -> str:
+    return " ".join(str(text).split())[:400]

@@ -1,0 +1,270 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host says about its health, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: doctor_info
+short_description: Read what tells whether a host is fit for the roles of this collection
+version_added: 0.2.0
+description:
+  - Reads files and asks the network. Starts no program, takes no lock and changes nothing.
+  - The judgement is that of M(openlab.research_server.doctor).
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  paths:
+    description: Folders whose file systems are looked at. For one that does not exist its nearest parent is.
+    type: list
+    elements: path
+    default: [/]
+  ports:
+    description: TCP ports whose listeners are named.
+    type: list
+    elements: int
+    default: []
+  urls:
+    description: URLs to ask for. Any answer of a server but an error is enough; nothing is downloaded.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Debian packages to look for, installed or in apt's cache of archives.
+    type: list
+    elements: str
+    default: []
+  prefix:
+    description: Where conda is, or shall be.
+    type: path
+    default: /opt/miniconda3
+  sources:
+    description: Whether the hosts of apt's sources are asked too.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds to wait for each URL. All are asked at the same time.
+    type: int
+    default: 5
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+notes:
+  - Needs root to name the programs behind ports.
+"""
+
+EXAMPLES = r"""
+- name: Look at disk and memory
+  openlab.research_server.doctor_info:
+    paths: [/opt, /var]
+  register: host
+"""
+
+RETURN = r"""
+facts:
+  description: What was found.
+  returned: success
+  type: dict
+  contains:
+    time: {description: The host's clock in seconds since 1970., type: float}
+    python: {description: Version of the Python that runs the module., type: str, sample: 3.11.2}
+    kernel: {description: Release of the kernel., type: str, sample: 6.1.0-50-amd64}
+    processors: {description: Number of logical processors., type: int}
+    memory: {description: "C(total) and C(available) bytes.", type: dict}
+    disks:
+      description: "By path: C(path) that was looked at, C(device), C(free) and C(size) in bytes, C(inodes) (free), C(read_only)."
+      type: dict
+    ports: {description: "By port, as text: names of the programs that listen.", type: dict}
+    urls: {description: "By URL: what went wrong, empty if nothing did.", type: dict}
+    sources: {description: "By host of apt's sources: what went wrong, empty if nothing did.", type: dict}
+    packages: {description: "By package: V(installed), V(cached) or V(missing).", type: dict}
+    dpkg:
+      description: "C(interrupted): packages and journals that dpkg has not finished. C(locks): by lock file, who holds it."
+      type: dict
+    firewalls: {description: Other firewalls that are switched on., type: list, elements: str}
+    sshd_matches: {description: "Settings in Match blocks of sshd, outside this collection's file.", type: list, elements: str}
+    conda: {description: "C(exists), C(complete), and C(installer) by name, null where it is not this collection's.", type: dict}
+    environments: {description: Number of conda environments., type: int}
+"""
+
+import fcntl
+import glob
+import os
+import struct
+import sys
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
+
+from ..module_utils import _apt_sources, _conda_installation, _doctor_host, _sshd_config, _sshd_host
+
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
+OURS = "/etc/ssh/sshd_config.d/00-research-server.conf"
+
+
+def text(path: str) -> str:
+    """The text of a file, or nothing where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def read_disk(path: str) -> dict[str, t.Any]:
+    there = Path(path)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    state = os.statvfs(there)
+    return {
+        "path": str(there),
+        "device": there.stat().st_dev,
+        "free": state.f_bavail * state.f_frsize,
+        "size": state.f_blocks * state.f_frsize,
+        # Some file systems have no fixed number of them and say 0 of 0.
+        "inodes": state.f_favail if state.f_files else None,
+        "read_only": bool(state.f_flag & os.ST_RDONLY),
+    }
+
+
+def read_ports(ports: list[int]) -> dict[str, list[str]]:
+    sockets = _doctor_host.listeners([text("/proc/net/tcp"), text("/proc/net/tcp6")], ports)
+    names: dict[str, set[str]] = {str(port): set() for port in sockets.values()}
+    wanted = {f"socket:[{inode}]": str(port) for inode, port in sockets.items()}
+    for link in glob.glob("/proc/[0-9]*/fd/*") if wanted else ():
+        try:
+            port = wanted.get(os.readlink(link))
+        except OSError:
+            continue
+        if port:
+            names[port].add(text(f"/proc/{link.split('/')[2]}/comm").strip() or "?")
+    return {port: sorted(found) or ["?"] for port, found in names.items()}
+
+
+def lock_holder(path: str) -> str:
+    """Who holds a lock. It is asked for, not taken (F_GETLK of fcntl(2))."""
+    try:
+        with open(path, "rb") as stream:
+            layout = "hhqqi4x"
+            asked = fcntl.fcntl(stream, fcntl.F_GETLK, struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except OSError:
+        return ""
+    kind, _whence, _start, _length, pid = struct.unpack(layout, asked)
+    return "" if kind == fcntl.F_UNLCK else f"{text(f'/proc/{pid}/comm').strip() or 'a program'} (process {pid})"
+
+
+def read_dpkg() -> dict[str, t.Any]:
+    journals = [path for path in glob.glob("/var/lib/dpkg/updates/*") if os.path.basename(path).isdigit()]
+    holders = {path: lock_holder(path) for path in LOCKS}
+    return {
+        "interrupted": sorted(journals) + _doctor_host.unfinished(text("/var/lib/dpkg/status")),
+        "locks": {path: holder for path, holder in holders.items() if holder},
+    }
+
+
+def read_packages(names: list[str]) -> dict[str, str]:
+    installed = _doctor_host.installed(text("/var/lib/dpkg/status"))
+    cached = {os.path.basename(path).split("_")[0] for path in glob.glob("/var/cache/apt/archives/*.deb")}
+    return {name: "installed" if name in installed else "cached" if name in cached else "missing" for name in names}
+
+
+def read_source_hosts() -> list[str]:
+    """One URL for each host of apt's sources."""
+    found: dict[str, str] = {}
+    for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*"))]:
+        parse = {".list": _apt_sources.parse_list, ".sources": _apt_sources.parse_sources}.get(os.path.splitext(path)[1])
+        for source in parse(text(path)) if parse else []:
+            for uri in source["uris"]:
+                if urlsplit(uri).scheme in ("http", "https"):
+                    suite = source["suites"][0] if source["suites"] else ""
+                    release = f"{uri.rstrip('/')}/dists/{suite}/InRelease" if not suite.endswith("/") else uri
+                    found.setdefault(urlsplit(uri).netloc, release)
+    return list(found.values())
+
+
+def ask(url: str, timeout: int) -> str:
+    """Why a URL cannot be had; empty if it can."""
+    if url.startswith("file:"):
+        path = urlsplit(url).path
+        return "" if os.path.exists(path) else "no such file"
+    try:
+        open_url(url, method="HEAD", timeout=timeout, force=True).close()
+    except Exception as error:  # urllib, ssl and http each have their own; any of them means that it cannot be had
+        return _doctor_host.reason(error)
+    return ""
+
+
+def read_network(urls: list[str], sources: list[str], timeout: int) -> tuple[dict[str, str], dict[str, str]]:
+    wanted = list(dict.fromkeys([*urls, *sources]))
+    if not wanted:
+        return {}, {}
+    with ThreadPoolExecutor(max_workers=min(16, len(wanted))) as pool:
+        answers = dict(zip(wanted, pool.map(lambda url: ask(url, timeout), wanted)))
+    return {url: answers[url] for url in urls}, {urlsplit(url).netloc: answers[url] for url in sources}
+
+
+def read_firewalls() -> list[str]:
+    wanted_by = glob.glob("/etc/systemd/system/*.wants/*.service")
+    enabled = {os.path.basename(path) for path in wanted_by}
+    return _doctor_host.firewalls(text("/etc/ufw/ufw.conf"), enabled)
+
+
+def read_matches() -> list[str]:
+    lines = _sshd_config.walk(_sshd_host.MAIN, _sshd_host.read_file, _sshd_host.expand)
+    return [f"{line.keyword} ({line.path}:{line.number})" for line in lines if line.in_match and line.path != OURS]
+
+
+def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    urls, sources = read_network(params["urls"], read_source_hosts() if params["sources"] else [], params["timeout"])
+    conda = _conda_installation.read(params["prefix"])
+    return {
+        "time": time.time(),
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
+        "kernel": os.uname().release,
+        "processors": os.cpu_count() or 1,
+        "memory": _doctor_host.memory(text("/proc/meminfo")),
+        "disks": {path: read_disk(path) for path in params["paths"]},
+        "ports": read_ports(params["ports"]),
+        "urls": urls,
+        "sources": sources,
+        "packages": read_packages(params["packages"]),
+        "dpkg": read_dpkg(),
+        "firewalls": read_firewalls(),
+        "sshd_matches": read_matches(),
+        "conda": {
+            "exists": conda.exists,
+            "complete": conda.complete,
+            "installer": conda.installer.name if conda.installer else None,
+        },
+        "environments": len(glob.glob(f"{glob.escape(params['prefix'])}/envs/*/conda-meta")),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "default": ["/"]},
+            "ports": {"type": "list", "elements": "int", "default": []},
+            "urls": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "prefix": {"type": "path", "default": "/opt/miniconda3"},
+            "sources": {"type": "bool", "default": True},
+            "timeout": {"type": "int", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, facts=read(module.params))
+
+
+if __name__ == "__main__":
+    main()
