@@ -184,6 +184,7 @@ class Outcome:
     """How a run went for one host."""
 
     def __init__(self, name, done):
+        self.exit_code = done.returncode
         self.text = done.stdout + done.stderr
         report = json.loads(done.stdout[done.stdout.index("{") :])
         self.stats = report["stats"][name]
