@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 DOCTOR = "playbooks/doctor.yml"
-MORE = str(Path(__file__).parents[1] / "more.yml")
+MORE = str(Path(__file__).parents[1] / "inventory" / "more.yml")
 LISTENER = """
 import fcntl, socket, time
 listener = socket.create_server(("127.0.0.1", 2200))
