@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # python3 for Ansible's modules, sudo for the administrators. Runs on the host as root, before either is there.
 set -eu
 if command -v apt-get >/dev/null; then
