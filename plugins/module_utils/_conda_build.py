@@ -68,7 +68,7 @@ def build(
         if broken:
             raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
     _check_records(prefix, solution)
-    _check_imports(prefix, smoke, run, inside)
+    check_imports(prefix, smoke, run, inside)
     tidy_permissions(prefix, owner)
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
     os.sync()
@@ -96,7 +96,8 @@ def _check_records(prefix: str, solution: Solution) -> None:
         raise CondaEnvError("conda wrote no history: the installation is incomplete", "Run again.")
 
 
-def _check_imports(prefix: str, smoke: Sequence[str], run: Runner, environment: Mapping[str, str]) -> None:
+def check_imports(prefix: str, smoke: Sequence[str], run: Runner, environment: Mapping[str, str]) -> None:
+    """Import modules as people will."""
     if not smoke:
         return
     python = os.path.join(prefix, "bin", "python")

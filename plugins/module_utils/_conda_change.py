@@ -174,9 +174,7 @@ class Change:
                 _conda_generations.remove(self.layout, [prefix])
             raise
         _conda_frozen.write(prefix, self.task.frozen)
-        kept = _conda_generations.switch(self.layout, prefix)
-        if os.path.dirname(self.layout.link) != os.path.join(self.conda.root, "envs"):
-            _conda_register.add(self.layout.link)
+        kept = self.switch(prefix)
         return self.task.report(
             self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip))),
             [f"pip check: {line}" for line in warnings],
@@ -185,6 +183,13 @@ class Change:
             swept=swept + self.sweep(),
             **({"kept": kept} if kept else {}),
         )
+
+    def switch(self, prefix: str) -> str | None:
+        """Let people have a generation; returns where a directory went that stood there."""
+        kept = _conda_generations.switch(self.layout, prefix)
+        if os.path.dirname(self.layout.link) != os.path.join(self.conda.root, "envs"):
+            _conda_register.add(self.layout.link)
+        return kept
 
     def extras(self, specification: Specification) -> _conda_extras.Extras:
         """What of the present environment is to stay beside the specification."""

@@ -19,6 +19,7 @@ from ._conda_plan import Plan
 from ._conda_spec import Settings, Specification, check_modules, check_name, parse
 
 if t.TYPE_CHECKING:
+    from ._conda_archive import Archive
     from ._conda_lockfile import Locked
     from ._conda_owner import Owner
 
@@ -57,8 +58,15 @@ class Task:
         self.specification: Specification | None = None
         self.locked: Locked | None = None
         self.digest = ""
+        self.archive: Archive | None = None
         if arguments["state"] == "present":
-            self.specification, self.locked, self.digest = self.wanted()
+            if arguments["archive"]:
+                from ._conda_archive_task import archive_of  # noqa: PLC0415 - only an archive needs it
+
+                self.archive = archive_of(arguments)
+                self.digest = self.archive.digest()
+            else:
+                self.specification, self.locked, self.digest = self.wanted()
             check_modules(arguments["smoke"])
         self.owner: Owner | None = None
         if arguments["state"] == "present" and (arguments["owner"] or arguments["group"]):
@@ -115,7 +123,7 @@ class Task:
             "notes": [*own, *notes],
             **more,
         }
-        if self.specification:
+        if self.digest:
             result["digest"] = self.digest
         if plan.changed:
             result["diff"] = plan.diff(self.layout.link)

@@ -86,6 +86,29 @@ options:
       - Content of the files that C(-r) and C(-c) name in the C(pip:) section, by the name used there.
       - Filled by the controller; there is no need to set it.
     type: dict
+  archive:
+    description:
+      - Path of an archive that C(conda-pack) made of an environment elsewhere, in place of a specification. Absolute or relative
+        to C(files/) of the role or to the play on the controller, or on the host with O(remote_src=true).
+      - C(.tar.gz), C(.tar.bz2), C(.tar.xz), C(.tar) and C(.zip). Nothing in it can write or lead outside of the environment.
+      - It is unpacked into a generation, C(conda-unpack) writes the final path into it, and it must pass O(smoke).
+        Neither conda nor a network is needed. It is copied to the host only if the host does not have what is in it.
+      - C(conda-unpack) is a program in the archive, and runs with the rights of the task. Use archives that you trust.
+    type: path
+    version_added: 0.2.0
+  remote_src:
+    description: Whether O(archive) is on the managed host already. It is read by every run then, to know whether it has changed.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  checksum:
+    description: What O(archive) must be, C(sha256:) and 64 hexadecimal digits.
+    type: str
+    version_added: 0.2.0
+  archive_facts:
+    description: What the controller knows about O(archive). Filled by the controller; there is no need to set it.
+    type: dict
+    version_added: 0.2.0
   state:
     description:
       - V(present) makes the environment what the specification says.
@@ -277,6 +300,13 @@ EXAMPLES = r"""
     src: "{{ inventory_dir }}/envs/nlp.yml"
     lock: "{{ inventory_dir }}/envs/nlp.linux-64.lock.json"
 
+- name: An environment that was packed on another machine, for a host without a network
+  openlab.research_server.conda_env:
+    name: course
+    archive: course.tar.gz
+    checksum: sha256:0d4f7f4ad4bbcd5a4f8b3d2f6b1a1f1ad3f1e7b6ce2f4b6b2a2c3f1f8d5e4c3b
+    smoke: [numpy]
+
 - name: Remove an environment
   openlab.research_server.conda_env:
     name: old-project
@@ -386,6 +416,10 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "lock": {"type": "raw"},
     "lock_policy": {"type": "str", "choices": ["require", "prefer", "ignore"]},
     "pip_files": {"type": "dict"},
+    "archive": {"type": "path"},
+    "remote_src": {"type": "bool", "default": False},
+    "checksum": {"type": "str"},
+    "archive_facts": {"type": "dict"},
     "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
     "executable": {"type": "path"},
@@ -415,6 +449,10 @@ def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str
     settled = task.settled()
     if settled is not None:
         return settled
+    if task.archive is not None:
+        from ..module_utils._conda_unpack import Unpacking  # noqa: PLC0415
+
+        return Unpacking(task, check_mode, scratch).run()
     from ..module_utils._conda_change import Change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
 
     return Change(task, check_mode, scratch).run()

@@ -48,12 +48,16 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
         raise CondaEnvError(f"the name belongs to the role '{RESERVED[name]}'", "Choose another name.")
     if item.get("state", "present") != "present":
         return []
-    both = item.get("src") is not None and item.get("definition") is not None
-    if both or not any(item.get(key) for key in ("src", "definition", "lock")):
-        found = "both" if both else "neither"
-        raise CondaEnvError(f"found {found} of 'src' and 'definition'; expected one of them")
+    given = [key for key in ("src", "definition", "archive") if item.get(key) is not None]
+    if len(given) > 1 or not (given or item.get("lock")):
+        found = " and ".join(f"'{key}'" for key in given) or "none"
+        raise CondaEnvError(f"found {found} of 'src', 'definition' and 'archive'; expected one of them")
     check_modules(item.get("smoke") or [])
     folder = Path(str(variables.get("conda_envs_dir", ".")))
+    if given == ["archive"]:
+        if not (folder / str(item["archive"])).is_file():
+            raise CondaEnvError(f"found no file {folder / str(item['archive'])}", "Correct 'archive' or 'conda_envs_dir'.")
+        return []
     definition = item.get("definition")
     if item.get("src") is None and definition is None:
         _lock(item, variables, None)

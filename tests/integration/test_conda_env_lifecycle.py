@@ -10,11 +10,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import tarfile
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain
+from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda, plain
 from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, write_package, write_repodata
 
 
@@ -332,3 +334,93 @@ def test_files_belong_to_the_owner_and_the_cache_stays_as_it_was(conda: Conda) -
     assert "'prune: false' would install what 1234:2345 asked for" in refused["msg"]
     assert foretold(conda, **{**wanted, "definition": lab("lib=1.1")})["changed"]
     assert owners(conda.environment("given").resolve()) == {(1234, 2345)}
+
+
+@pytest.fixture(scope="module")
+def packed(conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive by the real conda-pack, of an environment of this module."""
+    source = {"pip": ["--no-index", f"--find-links={conda.wheels}", "tiny==1.0"]}
+    definition = {"channels": ["conda-forge"], "dependencies": ["python=3.11", "beta=2", "tool", source]}
+    made = conda.run(name="packed", definition=definition, frozen=True)
+    assert made.get("changed"), made
+    archive = tmp_path_factory.mktemp("packed") / "packed.tar.gz"
+    arguments = {"module": "conda_archive", "name": "packed", "conda_root": str(conda.root), "dest": str(archive)}
+    program = str(Path(sys.executable).with_name("conda-pack"))
+    assert conda.run(check=True, **arguments)["checksum"] == ""
+    done = conda.run(conda_pack=program, **arguments)
+    assert done.get("changed"), done
+    subprocess.run(["sha256sum", "-c", f"{archive}.sha256"], check=True, cwd=archive.parent, capture_output=True)
+    again = conda.run(conda_pack="/nowhere", **arguments)
+    assert (again["changed"], again["checksum"], again["size"]) == (False, done["checksum"], archive.stat().st_size)
+    with tarfile.open(archive) as file:
+        assert not {".conda_env.json", "conda-meta/frozen"} & set(file.getnames())
+    return archive
+
+
+def test_an_archive_becomes_an_environment_without_conda(conda: Conda, packed: Path, tmp_path: Path) -> None:
+    wanted = {"prefix": str(tmp_path / "unpacked"), "archive": str(packed), "remote_src": True, "smoke": ["beta", "tiny"]}
+    made = foretold(conda, **wanted, conda_root=str(tmp_path / "no-conda"))
+    assert "pip: tiny==1.0" in made["plan"]["install"]
+    prefix = Path(made["generation"])
+    for name in ("tool", "beta-cli"):
+        output = subprocess.run([tmp_path / "unpacked/bin" / name], check=True, capture_output=True, text=True).stdout
+        assert output == (f"prefix={prefix}\n" if name == "tool" else "beta 2.0.0\n")
+    assert not (prefix / "conda-meta/frozen").exists()
+    found = subprocess.run(
+        ["grep", "-rlF", str(conda.root / "envs"), prefix / "bin", prefix / "etc"], capture_output=True, check=False
+    )
+    assert found.stdout == b""
+    listed = json.loads(conda.conda("list", "-p", str(tmp_path / "unpacked"), "--json"))
+    assert {item["name"]: item["version"] for item in listed}["tiny"] == "1.0"
+    # What somebody changes is undone, and damage is found, as everywhere else.
+    (prefix / "share").mkdir(exist_ok=True)
+    (prefix / "etc/tool.conf").write_text("root=elsewhere")
+    mended = foretold(conda, **wanted, verify="full")
+    assert mended["plan"]["reasons"] == ["1 file is not as installed: etc/tool.conf (altered)"]
+    assert foretold(conda, prefix=str(tmp_path / "unpacked"), state="rolled_back")["changed"]
+
+
+def test_an_archive_travels_from_the_controller(conda: Conda, packed: Path, tmp_path: Path) -> None:
+    arguments = conda.arguments(prefix=str(tmp_path / "travelled"), archive=str(packed), smoke=["beta"])
+    command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "openlab.research_server.conda_env"]
+    command += ["-a", json.dumps(arguments), "-e", f"ansible_python_interpreter={sys.executable}"]
+    env = {**os.environ, "HOME": str(conda.home), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
+    for more, expected in ((["--check"], "CHANGED"), ([], "CHANGED"), (["--check"], "SUCCESS"), ([], "SUCCESS")):
+        seen = subprocess.run([*command, *more], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert expected in seen.stdout, seen.stdout + seen.stderr
+        assert ("beta 2.0.0" in seen.stdout) == (expected == "CHANGED")
+    assert (tmp_path / "travelled/bin/beta-cli").exists()
+
+
+def test_an_archive_that_does_not_fit_changes_nothing(conda: Conda, packed: Path, tmp_path: Path) -> None:
+    wanted = {"prefix": str(tmp_path / "steady"), "archive": str(packed), "remote_src": True}
+    conda.run(**wanted)
+    before = os.readlink(tmp_path / "steady")
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(packed.read_bytes()[:-1000])
+    for change in ({"archive": str(cut)}, {"checksum": "sha256:" + "0" * 64}, {"archive": str(cut), "smoke": ["nothing"]}):
+        failed = conda.run(**{**wanted, **change})
+        assert "the archive" in failed["msg"]
+    assert os.readlink(tmp_path / "steady") == before
+    assert os.listdir(tmp_path / ".generations") == [os.path.basename(before)]
+
+
+def test_an_archive_is_made_anew_when_it_has_to_be(conda: Conda, tmp_path: Path) -> None:
+    conda.make("wrapped", "lib=1.0")
+    dest = tmp_path / "wrapped.tar"
+    program = str(Path(sys.executable).with_name("conda-pack"))
+    wanted = {"module": "conda_archive", "name": "wrapped", "conda_root": str(conda.root), "dest": str(dest)}
+    failed = conda.run(**wanted, conda_pack=str(tmp_path / "nothing"))
+    assert "there is no conda-pack on the host" in failed["msg"]
+    assert conda.run(**wanted, conda_pack=program)["changed"]
+    dest.write_bytes(dest.read_bytes()[:-1])
+    assert conda.run(**wanted, conda_pack=program)["changed"]
+    assert not conda.run(**wanted, conda_pack=program)["changed"]
+    conda.make("wrapped", "lib=1.1")
+    before = dest.read_bytes()
+    (conda.environment("wrapped") / "share/lib").unlink()
+    failed = conda.run(**wanted, conda_pack=program)
+    assert failed["msg"].startswith("conda environment 'wrapped': conda-pack failed"), failed
+    assert dest.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wrapped.tar", "wrapped.tar.sha256"]
+    assert "no conda environment" in conda.run(**{**wanted, "name": "nobody"})["msg"]
