@@ -61,9 +61,12 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             with tempfile.TemporaryDirectory() as scratch:
                 return {"lines": lines(local, scratch)}
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "archive")
+        shell = self._connection._shell
+        if not shell.tmpdir:
+            self._make_tmp_path()
+        remote = shell.join_path(shell.tmpdir, "archive")
         self._transfer_file(local, remote)
-        self._fixup_perms2((self._connection._shell.tmpdir, remote))
+        self._fixup_perms2((shell.tmpdir, remote))
         return {"file": remote}
 
     def find_archive(self, arguments: dict[str, t.Any]) -> None:
