@@ -93,6 +93,7 @@ options:
       - C(.tar.gz), C(.tar.bz2), C(.tar.xz), C(.tar) and C(.zip). Nothing in it can write or lead outside of the environment.
       - It is unpacked into a generation, C(conda-unpack) writes the final path into it, and it must pass O(smoke).
         Neither conda nor a network is needed. It is copied to the host only if the host does not have what is in it.
+      - Python programs in it run in an activated environment only, since C(conda-pack) lets them look for Python in the C(PATH).
       - C(conda-unpack) is a program in the archive, and runs with the rights of the task. Use archives that you trust.
     type: path
     version_added: 0.2.0

@@ -363,7 +363,11 @@ def test_an_archive_becomes_an_environment_without_conda(conda: Conda, packed: P
     assert "pip: tiny==1.0" in made["plan"]["install"]
     prefix = Path(made["generation"])
     for name in ("tool", "beta-cli"):
-        output = subprocess.run([tmp_path / "unpacked/bin" / name], check=True, capture_output=True, text=True).stdout
+        # Activated: conda-pack lets Python programs look for their Python in the PATH.
+        variables = {"PATH": f"{tmp_path}/unpacked/bin:{os.environ['PATH']}"}
+        output = subprocess.run(
+            [name], env=variables, executable=tmp_path / "unpacked/bin" / name, check=True, capture_output=True, text=True
+        ).stdout
         assert output == (f"prefix={prefix}\n" if name == "tool" else "beta 2.0.0\n")
     assert not (prefix / "conda-meta/frozen").exists()
     found = subprocess.run(
