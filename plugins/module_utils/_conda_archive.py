@@ -26,6 +26,7 @@ from ._conda_records import Package, conda_packages, pip_packages
 from ._conda_state import STATE_FILE
 
 UNPACK = "bin/conda-unpack"
+UNPACK_MODULE = "bin/conda_unpack_progress.py"
 # What says something about the place the archive was made at, not about the packages.
 LEFT_OUT = (STATE_FILE, "conda-meta/frozen")
 _RECORD = re.compile(r"^(conda-meta/[^/]+\.json|lib/python[^/]+/site-packages/[^/]+\.dist-info/(METADATA|INSTALLER))$")

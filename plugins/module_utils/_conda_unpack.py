@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
 import typing as t
 
 from . import _conda_frozen, _conda_generations, _conda_pip, _conda_state
-from ._conda_archive import UNPACK, Archive, contents, lines, requirements, unpack
+from ._conda_archive import UNPACK, UNPACK_MODULE, Archive, contents, lines, requirements, unpack
 from ._conda_build import activated, check_imports, tidy_permissions
 from ._conda_change import Change
 from ._conda_damage import damage
@@ -81,6 +82,10 @@ class Unpacking(Change):
         done = run([own if os.access(own, os.X_OK) else sys.executable, "-s", program], inside)
         if done.code != 0:
             raise CondaEnvError(f"conda-unpack failed with exit code {done.code}", "See 'stderr'.", done.output)
+        # It has done its work, and names the place where the archive was made.
+        for path in (program, os.path.join(prefix, UNPACK_MODULE)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         warnings = _conda_pip.problems(prefix, run, inside)
         check_imports(prefix, self.arguments["smoke"], run, inside)
         tidy_permissions(prefix, self.task.owner)

@@ -371,7 +371,9 @@ def test_an_archive_becomes_an_environment_without_conda(conda: Conda, packed: P
         assert output == (f"prefix={prefix}\n" if name == "tool" else "beta 2.0.0\n")
     assert not (prefix / "conda-meta/frozen").exists()
     found = subprocess.run(
-        ["grep", "-rlF", str(conda.root / "envs"), prefix / "bin", prefix / "etc"], capture_output=True, check=False
+        ["grep", "-rlF", "--exclude-dir=__pycache__", str(conda.root / "envs"), prefix / "bin", prefix / "etc"],
+        capture_output=True,
+        check=False,
     )
     assert found.stdout == b""
     listed = json.loads(conda.conda("list", "-p", str(tmp_path / "unpacked"), "--json"))
