@@ -276,6 +276,7 @@ class TestSshd:
         assert converge(playbook=LAB).changed == 0
 
     def test_a_new_port_that_another_firewall_blocks_is_given_up(self, host, client, converge):
+        assert converge(playbook=LAB).ok
         host.check_output("nft add table inet evil; nft add chain inet evil in '{ type filter hook input priority 0; }'")
         host.check_output("nft add rule inet evil in tcp dport 2300 drop")
         try:
