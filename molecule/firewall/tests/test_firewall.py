@@ -22,6 +22,7 @@ ip link set veth-box master docker0 && ip link set veth-box up
 ip -n box address add 172.30.0.2/24 dev eth0 && ip -n box link set eth0 up && ip -n box link set lo up
 ip -n box route add default via 172.30.0.1
 nft -f - <<'END'
+add table ip nat
 add chain ip nat PREROUTING { type nat hook prerouting priority dstnat; policy accept; }
 add chain ip nat POSTROUTING { type nat hook postrouting priority srcnat; policy accept; }
 add chain ip nat DOCKER
