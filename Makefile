@@ -65,8 +65,8 @@ integration: venv  ## Modules against a real conda, without containers
 	@$(ENV) python tests/run.py integration
 
 .PHONY: fault-injection
-fault-injection: venv mirror  ## Kill conda_env 240 times, fill its disk, break its network; FAULT_KILLS=1000 for more
-	@$(ENV) FAULT_KILLS=$${FAULT_KILLS:-240} pytest -q -s tests/integration/test_conda_env_faults.py
+fault-injection: venv mirror  ## Kill conda_env about 250 times, fill its disk, break its network; FAULT_KILLS=1000 for more
+	@$(ENV) FAULT_KILLS=$${FAULT_KILLS:-300} pytest -q -s tests/integration/test_conda_env_faults.py
 
 molecule-%: venv testbed  ## One scenario: make molecule-sshd
 	@$(ENV) molecule test --scenario-name $*
