@@ -83,6 +83,9 @@ attributes:
   diff_mode:
     description: Shows the table as it is loaded and as it would be, and the files.
     support: full
+  idempotent:
+    description: A second run changes nothing, as long as nobody else touches the table or the files.
+    support: full
 requirements:
   - nftables, systemd and C(unshare) (util-linux) on the managed host; root.
 """

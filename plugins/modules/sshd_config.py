@@ -648,7 +648,7 @@ def main() -> None:
                 "options": {"criteria": {"type": "str", "required": True}, "settings": {"type": "dict", "required": True}},
             },
             "penalty_exempt": {"type": "list", "elements": "str", "default": []},
-            **{name: {"type": "list", "elements": "str", "default": []} for name in TRUST},
+            **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in TRUST},
             "authorized_principals": {"type": "dict", "default": {}},
             "client_algorithms": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
