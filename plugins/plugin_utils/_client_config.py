@@ -65,7 +65,7 @@ def problems(servers: Sequence[Server]) -> list[str]:
             )
         if not server.host_keys:
             found.append(f"{server.name}: found no host key; expected at least one. Apply the role sshd")
-    words = Counter(word for server in servers for word in {server.name, server.alias, f"{server.alias}{JUPYTER}"})
+    words = Counter(word for server in servers for word in sorted({server.name, server.alias, f"{server.alias}{JUPYTER}"}))
     for word, count in sorted(words.items()):
         if count > 1:
             found.append(f"found {count} servers for the alias '{word}'; set client_config_alias for one of them")
