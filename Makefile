@@ -68,6 +68,10 @@ integration: venv  ## Modules against a real conda, without containers
 fault-injection: venv mirror  ## Kill conda_env about 250 times, fill its disk, break its network; FAULT_KILLS=1000 for more
 	@$(ENV) FAULT_KILLS=$${FAULT_KILLS:-300} pytest -q -s tests/integration/test_conda_env_faults.py
 
+.PHONY: property
+property: venv mirror  ## 100 drawn pairs of prior state and specification; PROPERTY_EXAMPLES=1000 for more
+	@$(ENV) PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-100} pytest -q tests/integration/test_conda_env_property.py
+
 molecule-%: venv testbed  ## One scenario: make molecule-sshd
 	@$(ENV) molecule test --scenario-name $*
 
