@@ -34,17 +34,21 @@ def image(release: str) -> str:
 def ensure() -> None:
     """Build the images that are missing or older than their inputs."""
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(_ensure_one, RELEASES))
+        built = list(pool.map(_ensure_one, RELEASES))
+    if any(built):
+        # What they replaced. Only now: it would take the layers of an image that is still being built.
+        docker("image", "prune", "--force", "--filter", f"label={OWNER_LABEL}", check=False)
 
 
-def _ensure_one(release: str) -> None:
+def _ensure_one(release: str) -> bool:
+    """True if the image was built."""
     with tempfile.TemporaryDirectory(prefix="testbed-image-") as folder:
         context = Path(folder)
         _fill(context)
         digest = _digest(release, context)
         if label(image(release), INPUTS_LABEL) == digest:
             say(f"{image(release)} is up to date")
-            return
+            return False
         base = _base(release)
         with stage(f"building {image(release)}"):
             labels = ("--label", OWNER_LABEL, "--label", f"{INPUTS_LABEL}={digest}")
@@ -53,7 +57,7 @@ def _ensure_one(release: str) -> None:
                 timeout=900,
                 env={**os.environ, "DOCKER_BUILDKIT": "0"},
             )
-            docker("image", "prune", "--force", "--filter", f"label={OWNER_LABEL}", check=False)  # what it replaced
+            return True
 
 
 def label(name: str, key: str) -> str:
