@@ -20,14 +20,16 @@ FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
 class Person:
     """Somebody at a computer outside the lab. What is run there finds ssh set up as the guide for researchers says."""
 
-    def __init__(self, machine, name, client):
-        self.machine, self.name = machine, name
+    def __init__(self, computer, client):
+        self.machine = machine = computer.machine
         self.home = f"/home/{client}"
         machine.check_output(f"id {client} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {client}")
         folders = f"{self.home}/.ssh {self.home}/.ssh/research-servers"
         machine.check_output(f"rm -rf {folders} && install -d -m 0700 -o {client} {folders}")
         self.client = client
-        self.put("config", "Include research-servers/ssh_config\nHost *\n    BatchMode yes\n    ConnectTimeout 10\n")
+        # The bastion sees each person at an address of their own, for whose failures nobody else is punished.
+        lines = ["Include research-servers/ssh_config", "BatchMode yes", "ConnectTimeout 10", f"BindAddress {computer.address}"]
+        self.put("config", "\n".join([*lines, ""]))
 
     def put(self, name, text):
         """A file below ~/.ssh that nobody else can read."""
@@ -39,14 +41,12 @@ class Person:
 
 
 @pytest.fixture
-def person(host):
+def person(new_client):
     """Sit down as somebody: their folder, their key; `key` and `certificate` are files of the scenario."""
 
-    def sit(name, key=None, certificate=None, folder=None):
-        # Each bastion's people sit at the other lab's server, which is just some machine to it.
-        at = next(server for door, server in PAIRS.items() if door != host.backend.get_hostname())
-        found = Person(testinfra.get_host(f"docker://{at}"), name, f"at-home-{name}")
-        for file in sorted((folder or FOLDER / "clients" / name).iterdir()):
+    def sit(name, key=None, certificate=None):
+        found = Person(new_client(), f"at-home-{name}")
+        for file in sorted((FOLDER / "clients" / name).iterdir()):
             found.put(f"research-servers/{file.name}", file.read_text())
         found.put("id_ed25519", (FOLDER / (key or name)).read_text())
         if certificate:
@@ -80,7 +80,7 @@ def ansible():
 
     def run(program, *arguments):
         done = subprocess.run(
-            [program, "-i", os.environ["MOLECULE_INVENTORY_FILE"], *arguments],
+            [program, "-i", str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent), *arguments],
             cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
             env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
             capture_output=True,

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -86,7 +85,7 @@ class TestJump:
         assert done.rc == 0, done.stderr
         user, connection = done.stdout.split("\n")[:2]
         assert user == "ada"
-        assert connection.split()[0] == address_of(host)
+        assert connection.split()[0] in host.check_output("hostname -I").split()
 
     def test_whoever_may_not_jump_does_not(self, host, server, person):
         done = person("eve").run(f"ssh -o StrictHostKeyChecking=no -J {name_of(host)} {name_of(server)} -p 2222 true")
@@ -233,53 +232,3 @@ class TestCertificates:
         ada = person("ada")
         ada.put("research-servers/known_hosts", f"@cert-authority * {(FOLDER / 'other_ca.pub').read_text()}")
         assert "Host key verification failed" in ada.run(f"ssh {name_of(server)} true").stderr
-
-
-class TestChanges:
-    """Each test leaves the server as it found it."""
-
-    def test_the_operators_own_key_is_not_revoked(self, server, again):
-        before = files(server)
-        rc, text = again(sshd_revoked_keys=[public("id_ed25519")])
-        assert rc != 0
-        assert "is among the revoked keys" in text
-        assert files(server) == before
-
-    def test_an_operator_with_a_certificate_only_is_not_locked_out(self, server, again):
-        before = files(server)
-        certified = {"ansible_ssh_extra_args": f"-o CertificateFile={FOLDER}/ops_certified-cert.pub"}
-        server.check_output("mv ~ops/.ssh/authorized_keys ~ops/.ssh/away")
-        try:
-            rc, text = again(**certified, sshd_trusted_user_ca_keys=[public("other_ca")])
-            assert rc != 0
-            assert "authorities that are not trusted any more" in text
-            assert files(server) == before
-            rc, text = again(**certified, sshd_trusted_user_ca_keys=[public("other_ca"), public("user_ca")])
-            assert rc == 0, text
-            assert files(server) != before
-        finally:
-            server.check_output("mv ~ops/.ssh/away ~ops/.ssh/authorized_keys")
-        assert again()[0] == 0
-        assert files(server) == before
-
-    def test_files_that_shut_certificates_out_are_undone(self, server, person, ansible):
-        before = files(server)
-        zoe = person("zoe", certificate="zoe")
-        wrong = {"trusted_user_ca_keys": [public("other_ca")], "undo_after": 8}
-        wrong["settings"] = {"Port": [2222], "AllowGroups": ["ssh-users"]}
-        rc, text = ansible("ansible", name_of(server), "-b", "-m", "openlab.research_server.sshd_config", "-a", json.dumps(wrong))
-        assert rc == 0, text
-        assert files(server) != before
-        assert "Permission denied (publickey)" in zoe.run(f"ssh {name_of(server)} true").stderr
-        deadline = time.monotonic() + 60
-        while files(server) != before and time.monotonic() < deadline:
-            time.sleep(0.5)
-        assert zoe.run(f"ssh {name_of(server)} true").rc == 0
-
-
-def public(name):
-    return (FOLDER / f"{name}.pub").read_text().strip()
-
-
-def files(server):
-    return server.check_output("find /etc/ssh/sshd_config.d /etc/ssh/research-server -type f -exec sha256sum {} + | sort")

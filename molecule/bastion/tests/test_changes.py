@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes that would lock out who logs in by certificate. Each test leaves the server as it found it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+# One pair is enough: the scenario `sshd` shows on both releases how a change is staged, proven and undone.
+testinfra_hosts = ["docker://debian12-bastion"]
+
+FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
+
+
+def public(name):
+    return (FOLDER / f"{name}.pub").read_text().strip()
+
+
+def files(server):
+    return server.check_output("find /etc/ssh/sshd_config.d /etc/ssh/research-server -type f -exec sha256sum {} + | sort")
+
+
+def test_the_operators_own_key_is_not_revoked(server, again):
+    before = files(server)
+    rc, text = again(sshd_revoked_keys=[public("id_ed25519")])
+    assert rc != 0
+    assert "is among the revoked keys" in text
+    assert files(server) == before
+
+
+def test_an_operator_with_a_certificate_only_is_not_locked_out(server, again):
+    before = files(server)
+    certified = {"ansible_ssh_extra_args": f"-o CertificateFile={FOLDER}/ops_certified-cert.pub"}
+    server.check_output("mv ~ops/.ssh/authorized_keys ~ops/.ssh/away")
+    try:
+        rc, text = again(**certified, sshd_trusted_user_ca_keys=[public("other_ca")])
+        assert rc != 0
+        assert "authorities that are not trusted any more" in text
+        assert files(server) == before
+        rc, text = again(**certified, sshd_trusted_user_ca_keys=[public("other_ca"), public("user_ca")])
+        assert rc == 0, text
+        assert files(server) != before
+    finally:
+        server.check_output("mv ~ops/.ssh/away ~ops/.ssh/authorized_keys")
+    assert again()[0] == 0
+    assert files(server) == before
+
+
+def test_files_that_shut_certificates_out_are_undone(server, person, ansible):
+    before = files(server)
+    zoe = person("zoe", certificate="zoe")
+    wrong = {"trusted_user_ca_keys": [public("other_ca")], "undo_after": 15}
+    wrong["settings"] = {"Port": [2222], "AllowGroups": ["ssh-users"]}
+    name = server.backend.get_hostname()
+    module = ("-m", "openlab.research_server.sshd_config", "-a", json.dumps(wrong))
+    rc, text = ansible("ansible", name, "-b", "-e", "ansible_port=2222", *module)
+    assert rc == 0, text
+    assert files(server) != before
+    assert "Permission denied" in zoe.run(f"ssh {name} true").stderr
+    deadline = time.monotonic() + 60
+    while files(server) != before and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert zoe.run(f"ssh {name} true").rc == 0
