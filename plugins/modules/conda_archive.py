@@ -127,16 +127,16 @@ def main() -> None:
     os.umask(0o022)
     arguments = module.params
     try:
-        result = run(arguments, module.check_mode, module.tmpdir)
-    except CondaEnvError as error:
-        failure = error
-    except OSError as error:
-        failure = from_system(error)
+        module.exit_json(**run(arguments, module.check_mode, module.tmpdir))
+    except (CondaEnvError, OSError) as error:
+        fail(module, error if isinstance(error, CondaEnvError) else from_system(error))
     except Exception as error:
-        failure = unexpected(error)
-    else:
-        module.exit_json(**result)
-    module.fail_json(msg=failure.message(arguments["name"] or arguments["prefix"]), stderr=mask(failure.raw))
+        fail(module, unexpected(error))
+
+
+def fail(module: AnsibleModule, failure: CondaEnvError) -> None:
+    name = module.params["name"] or module.params["prefix"]
+    module.fail_json(msg=failure.message(name), stderr=mask(failure.raw))
 
 
 if __name__ == "__main__":
