@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import typing as t
+from collections.abc import Iterator
 
 from . import (
+    _conda_before,
     _conda_build,
     _conda_damage,
     _conda_extras,
@@ -47,6 +50,7 @@ class Change:
             offline=self.arguments["offline"],
         )
         self.environment = clean_environment(os.environ, scratch)
+        self.repaired = False
 
     def package_cache(self) -> str:
         """conda writes the URLs of packages into its cache: one that others cannot enter, if they carry credentials."""
@@ -61,8 +65,12 @@ class Change:
             return self.present(self.task.specification)
         return self.absent() if self.arguments["state"] == "absent" else self.rolled_back()
 
-    def lock(self) -> t.Any:
-        return exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"])
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[int]:
+        """Be the only writer, in an installation that works."""
+        with exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"]) as handle:
+            self.repaired = _conda_before.repair(self.conda.root)
+            yield handle
 
     def read(self) -> tuple[Actual, tuple[str, ...]]:
         """What is there, and why that is not what should be."""

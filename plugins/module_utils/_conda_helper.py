@@ -34,6 +34,10 @@ class LockMismatchError(Exception):
     """A package is not the one that the lock names."""
 
 
+class BaseProtectedError(Exception):
+    """What is asked for would take something away from the conda installation itself."""
+
+
 class LockIncompleteError(Exception):
     """The packages of the lock do not work together, or not on this host."""
 
@@ -157,6 +161,109 @@ def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[
     except Exception as error:
         raise CannotKeepError(blame(keep, wanted, lambda spec: ask([*specs, spec], [*channels, *beyond])), error) from error
     return [*specs, *wanted], records, sorted({record.name for record in records} - needed)
+
+
+def extend(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[t.Any]]:
+    """(match specs, records to unlink, records to link) with which packages come to a conda installation, and none goes.
+
+    What is there and fits is left alone; first everything else is, too, then as little as conda finds necessary moves.
+    """
+    from conda.api import Solver
+    from conda.base.constants import UpdateModifier
+    from conda.core.prefix_data import PrefixData
+    from conda.models.channel import Channel
+    from conda.models.match_spec import MatchSpec
+
+    # The solver libmamba would look into the channels of everything that is there. Older versions know no other way to say so.
+    os.environ["CONDA_LIBMAMBA_SOLVER_NO_CHANNELS_FROM_INSTALLED"] = "1"
+    specs = [MatchSpec(spec) for spec in request["specs"]]
+    channels = [Channel(channel) for channel in request["channels"]]
+    installed = {record.name: record for record in PrefixData(request["prefix"]).iter_records()}
+    lacking = [spec for spec in specs if not present(spec, installed)]
+    failure: Exception | None = None
+    for modifier, asked in ((UpdateModifier.FREEZE_INSTALLED, lacking), (UpdateModifier.UPDATE_SPECS, specs)):
+        if not lacking:
+            return specs, [], []
+        try:
+            solver = Solver(request["prefix"], channels, context.subdirs, specs_to_add=asked)
+            unlink, link = (list(records) for records in solver.solve_for_diff(update_modifier=modifier))
+            protect(specs, installed, unlink, link)
+        except Exception as error:
+            # Of two reasons the one that names the package is the better one.
+            failure = failure if isinstance(failure, BaseProtectedError) else error
+            continue
+        return specs, unlink, link
+    if any(spec.name == "python" for spec in lacking) and not isinstance(failure, BaseProtectedError):
+        raise BaseProtectedError(f"python {installed['python'].version} cannot be replaced: {failure}") from failure
+    raise failure or RuntimeError("conda has found no answer")
+
+
+def present(spec: t.Any, records: dict[str, t.Any]) -> bool:
+    """Whether a package that fits is there, with all that it needs."""
+    from conda.models.match_spec import MatchSpec
+
+    found = [record for record in records.values() if spec.match(record)]
+    seen = set()
+    complete = bool(found)
+    while found and complete:
+        record = found.pop()
+        if record.name in seen:
+            continue
+        seen.add(record.name)
+        for text in record.depends:
+            need = MatchSpec(text)
+            if need.name.startswith("__"):
+                continue
+            complete = complete and need.name in records and bool(need.match(records[need.name]))
+            found += [records[need.name]] if need.name in records else []
+    return complete
+
+
+def protect(specs: list[t.Any], installed: dict[str, t.Any], unlink: list[t.Any], link: list[t.Any]) -> None:
+    """Refuse an answer that takes a package away, moves Python to another minor version, or is not what was asked for."""
+    gone = {record.name for record in unlink}
+    final = {name: record for name, record in installed.items() if name not in gone}
+    final.update((record.name, record) for record in link)
+    lost = sorted(set(installed) - set(final))
+    if lost:
+        raise BaseProtectedError(f"it would be without {', '.join(lost)}")
+    python, wanted = installed["python"].version, final["python"].version
+    if python.split(".")[:2] != wanted.split(".")[:2]:
+        raise BaseProtectedError(f"python {python} would become {wanted}")
+    missing = [str(spec) for spec in specs if not str(spec.name).startswith("__") and not present(spec, final)]
+    if missing:
+        raise BaseProtectedError(f"conda does not provide {', '.join(missing)}")
+
+
+def unmet(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Requirements of pip that this interpreter does not meet, and those about which the lines alone do not tell."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    missing, unknown = [], []
+    for line in lines:
+        text = line.split(" #", 1)[0].strip()
+        if text.startswith("#"):
+            continue
+        try:
+            wanted = Requirement(text)
+        except InvalidRequirement:
+            # An option alone brings no package.
+            if not text.startswith("--") or text.startswith(("--requirement", "--editable")):
+                unknown.append(line)
+            continue
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            continue
+        try:
+            fits = wanted.specifier.contains(version(wanted.name), prereleases=True)
+        except PackageNotFoundError:
+            fits = False
+        if not fits:
+            missing.append(line)
+        elif wanted.url or wanted.extras:
+            unknown.append(line)
+    return missing, unknown
 
 
 def blame(keep: list[t.Any], wanted: list[t.Any], ask: t.Callable[[t.Any], t.Any]) -> list[str]:
@@ -371,14 +478,16 @@ def fits(byte_code: str, source: str) -> bool:
     return head[4:] == known
 
 
-def install(prefix: str, specs: list[t.Any], records: list[t.Any], check: t.Callable[[], None]) -> None:
+def install(
+    prefix: str, specs: list[t.Any], records: list[t.Any], check: t.Callable[[], None], unlink: t.Sequence[t.Any] = ()
+) -> None:
     """Download, verify and link records into a prefix. `check` is called before the first file is linked."""
     from conda.core.link import PrefixSetup, UnlinkLinkTransaction
 
     transaction = UnlinkLinkTransaction(
         PrefixSetup(
             target_prefix=prefix,
-            unlink_precs=(),
+            unlink_precs=tuple(unlink),
             link_precs=tuple(records),
             remove_specs=(),
             update_specs=tuple(specs),
@@ -409,17 +518,22 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
 
     context = configure(request)
     respect_terms(context)
-    specs, records, kept = locked(request, context) if request["records"] else solve(request, context)
-    if request["install"]:
+    kept: list[str] = []
+    unlink: list[t.Any] = []
+    if request["base"]:
+        specs, unlink, records = extend(request, context)
+    else:
+        specs, records, kept = locked(request, context) if request["records"] else solve(request, context)
+    if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)
         fetched = missing(request["pkgs_dirs"], records) if request["records"] else []
         check_sources(fetched)
         relabel(request["pkgs_dirs"], records)
         keep_byte_code(request["pkgs_dirs"], records)
-        install(request["prefix"], specs, records, lambda: check_archives(request["pkgs_dirs"], fetched))
-        if request["variables"]:
-            set_variables(request["prefix"], request["variables"])
+        install(request["prefix"], specs, records, lambda: check_archives(request["pkgs_dirs"], fetched), unlink)
+    if request["install"] and request["variables"]:
+        set_variables(request["prefix"], request["variables"])
     plain = [
         {
             **{field: str(record.get(field) or "") for field in RECORD_FIELDS},
@@ -428,7 +542,15 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         }
         for record in records
     ]
-    return {"conda_version": conda.__version__, "packages": plain, "kept": kept}
+    missing_lines, unknown_lines = unmet(request["pip"]) if request["base"] else ([], [])
+    return {
+        "conda_version": conda.__version__,
+        "packages": plain,
+        "kept": kept,
+        "replaced": sorted(record.name for record in unlink),
+        "unmet": missing_lines,
+        "unknown": unknown_lines,
+    }
 
 
 def describe(error: BaseException) -> dict[str, t.Any]:

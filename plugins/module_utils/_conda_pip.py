@@ -75,9 +75,13 @@ def install(
     scratch: str,
     offline: bool,
     locked: str = "",
+    movable: bool = False,
 ) -> None:
-    """Install the pip section into a prefix that conda has just built; precisely `locked`, a file with hashes, if it is given."""
-    before = [package for package, _installer in distributions(prefix)]
+    """Install the pip section into a prefix that conda has just built; precisely `locked`, a file with hashes, if it is given.
+
+    What is there is held in place; with `movable` not what pip itself had installed.
+    """
+    before = [package for package, installer in distributions(prefix) if installer == "conda" or not movable]
     if locked:
         chosen = ["--no-deps", "--require-hashes", "-r", private_file(scratch, "requirements.txt", locked)]
     else:
@@ -86,7 +90,7 @@ def install(
     done = run([*argv, *(["--no-index"] if offline else [])], environment)
     if done.code != 0:
         raise explain(done, before)
-    after = [package for package, _installer in distributions(prefix)]
+    after = {package for package, _installer in distributions(prefix)}
     replaced = [item for item in before if item not in after and item.name not in _TOOLS]
     if replaced:
         raise CondaEnvError(

@@ -49,7 +49,7 @@ class Actual:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """`action` is none, create, replace, adjust, roll back or remove; `reasons` say why, `before` and `after` what.
+    """`action` is none, create, replace, extend, adjust, roll back or remove; `reasons` say why, `before` and `after` what.
 
     The settings are lines for the diff that are no packages.
     """

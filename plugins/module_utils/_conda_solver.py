@@ -50,6 +50,11 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Renew the lock on a host like this one.",
     ),
     (
+        ("BaseProtectedError",),
+        "the conda installation itself must keep what it has: {text}",
+        "Put these packages into an environment of their own.",
+    ),
+    (
         ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied"),
         "a channel does not exist or is no conda channel: {text}",
         "Check 'channels', 'channel_alias' and 'custom_channels'.",
@@ -128,6 +133,48 @@ class Solution:
     records: tuple[dict[str, t.Any], ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """Answer of conda about packages for a conda installation itself.
+
+    `replaced` are names of packages that go or move, `unmet` lines for pip that it does not meet, `unknown` those that do not tell.
+    """
+
+    packages: tuple[Package, ...]
+    conda_version: str
+    replaced: tuple[str, ...]
+    unmet: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def extend(
+    conda: Conda,
+    specification: Specification,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    install: bool,
+) -> Extension:
+    """Solve for the conda installation itself and, if told so, change it. Without `install` nothing outside `scratch` is written.
+
+    `prefix` is that installation, or a copy of it to solve with.
+    """
+    request = _request(conda, specification, prefix, scratch, install)
+    request |= {"envs_dir": os.path.join(prefix, "envs"), "base": True, "pip": list(specification.pip)}
+    there = dataclasses.replace(conda, root=prefix)
+    variables = _own_home(environment, scratch)
+    result, output = _run_helper(there, request, run, variables, scratch)
+    if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
+        result, output = _run_helper(there, {**request, "extract_again": True}, run, variables, scratch)
+    if "error" in result:
+        raise explain(result["error"], output)
+    packages = tuple(sorted(package_of(item) for item in result["packages"]))
+    lines = (tuple(result[key]) for key in ("replaced", "unmet", "unknown"))
+    return Extension(packages, str(result["conda_version"]), *lines)
+
+
 def ask(
     conda: Conda,
     specification: Specification,
@@ -145,9 +192,24 @@ def ask(
     `keep` are packages that stay if the specification does not decide about them. With `records` (of a lock) nothing is solved:
     they are the solution.
     """
-    request: dict[str, t.Any] = {
+    request = _request(conda, specification, prefix, scratch, install)
+    request |= {"records": list(records), "keep": [dataclasses.asdict(package) for package in keep]}
+    variables = _own_home(environment, scratch)
+    result, output = _run_helper(conda, request, run, variables, scratch)
+    if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
+        # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.
+        shutil.rmtree(prefix, ignore_errors=True)
+        result, output = _run_helper(conda, {**request, "extract_again": True}, run, variables, scratch)
+    if "error" in result:
+        raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
+    packages = tuple(sorted(package_of(item) for item in result["packages"]))
+    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]), tuple(result["packages"]))
+
+
+def _request(conda: Conda, specification: Specification, prefix: str, scratch: str, install: bool) -> dict[str, t.Any]:
+    return {
         "specs": list(specification.conda),
-        "records": list(records),
+        "records": [],
         "channels": list(specification.channels),
         "variables": dict(specification.variables),
         "channel_alias": conda.settings.channel_alias,
@@ -159,24 +221,20 @@ def ask(
         "envs_dir": os.path.dirname(prefix),
         "pkgs_dirs": [conda.pkgs_dir if install else os.path.join(scratch, "pkgs")],
         "install": install,
-        "keep": [dataclasses.asdict(package) for package in keep],
+        "keep": [],
         "extract_again": False,
         "scratch": scratch,
+        "base": False,
     }
-    # conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
+
+
+def _own_home(environment: Mapping[str, str], scratch: str) -> dict[str, str]:
+    """conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
+
+    ... and which terms of service were accepted.
+    """
     netrc = environment.get("NETRC") or os.path.expanduser("~/.netrc")
-    # ... and which terms of service were accepted.
-    terms = os.path.expanduser("~/.conda/tos")
-    variables = {**environment, "HOME": scratch, "NETRC": netrc, "CONDATOS": terms}
-    result, output = _run_helper(conda, request, run, variables, scratch)
-    if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
-        # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.
-        shutil.rmtree(prefix, ignore_errors=True)
-        result, output = _run_helper(conda, {**request, "extract_again": True}, run, variables, scratch)
-    if "error" in result:
-        raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
-    packages = tuple(sorted(package_of(item) for item in result["packages"]))
-    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]), tuple(result["packages"]))
+    return {**environment, "HOME": scratch, "NETRC": netrc, "CONDATOS": os.path.expanduser("~/.conda/tos")}
 
 
 def _of_a_lock(error: Mapping[str, t.Any]) -> dict[str, t.Any]:

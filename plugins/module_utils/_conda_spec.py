@@ -93,9 +93,13 @@ def package_name(spec: str) -> str:
     return found.group("name").lower() if found and "*" not in found.group("name") else ""
 
 
+# What conda calls the environment that it is installed in.
+BASE_NAMES = ("base", "root")
+
+
 def check_name(name: str) -> None:
     """Refuse a name that is not one plain path component, or that conda keeps for itself."""
-    if name in ("base", "root"):
+    if name in BASE_NAMES:
         raise CondaEnvError(
             f"'{name}' is the conda installation itself",
             "Give the environment another name: packages for people do not belong into the base environment.",

@@ -20,6 +20,8 @@ from ._conda_files import put_file
 from ._conda_records import Package, distribution_files, pip_packages, record_files, site_packages
 
 STATE_FILE = ".conda_env.json"
+# The same of what a task made present in a conda installation itself: that is no generation.
+BASE_STATE_FILE = ".conda_base.json"
 FORMAT = 1
 # Beside the records: what was done (history), variables and pins. The marker of a frozen environment is compared by itself.
 _META_FILES = ("history", "state", "pinned")
@@ -128,15 +130,15 @@ def confirm(state: State) -> State | None:
     return None
 
 
-def write(state: State) -> None:
+def write(state: State, name: str = STATE_FILE) -> None:
     """Write the state file: from now on the generation counts as complete."""
-    put_file(state.prefix, STATE_FILE, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
+    put_file(state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
 
 
-def load(prefix: str) -> State | None:
+def load(prefix: str, name: str = STATE_FILE) -> State | None:
     """State of a generation; None if it was never finished, was copied from elsewhere, or cannot be read."""
     try:
-        with open(os.path.join(prefix, STATE_FILE), encoding="utf-8") as file:
+        with open(os.path.join(prefix, name), encoding="utf-8") as file:
             content = json.load(file)
         if content.pop("format") != FORMAT or content["prefix"] != prefix:
             return None

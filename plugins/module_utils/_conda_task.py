@@ -16,7 +16,7 @@ from . import _conda_frozen, _conda_generations, _conda_state
 from ._conda_errors import CondaEnvError, mask
 from ._conda_generations import Layout
 from ._conda_plan import Plan
-from ._conda_spec import Settings, Specification, check_modules, check_name, parse
+from ._conda_spec import BASE_NAMES, Settings, Specification, check_modules, check_name, parse
 
 if t.TYPE_CHECKING:
     from ._conda_archive import Archive
@@ -38,16 +38,23 @@ class Task:
             from ._conda_root import root_of  # noqa: PLC0415 - seldom used
 
             self.root = root_of(arguments["executable"])
-        if arguments["name"]:
-            check_name(arguments["name"])
-        link = os.path.abspath(arguments["prefix"] or os.path.join(self.root, "envs", arguments["name"]))
+        if arguments["name"] in BASE_NAMES:
+            link = os.path.abspath(self.root)
+        else:
+            if arguments["name"]:
+                check_name(arguments["name"])
+            link = os.path.abspath(arguments["prefix"] or os.path.join(self.root, "envs", arguments["name"]))
         self.layout = Layout(link)
-        if os.path.realpath(link) == os.path.realpath(self.root) or os.path.exists(os.path.join(link, "condabin", "conda")):
+        self.base = os.path.realpath(link) == os.path.realpath(self.root)
+        if not self.base:
+            check_name(self.layout.name)
+        installation = self.base or os.path.exists(os.path.join(link, "condabin", "conda"))
+        if installation and not (self.base and arguments["allow_base"]):
             raise CondaEnvError(
                 f"{link} is the conda installation itself",
-                "Give the environment another name: packages for people do not belong into the base environment.",
+                "Give the environment another name: packages for people do not belong into the base environment. "
+                "If they do in this case, 'allow_base: true' adds them to the one at 'conda_root'.",
             )
-        check_name(self.layout.name)
         self.settings = Settings(
             channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
             custom_channels=tuple(sorted(arguments["custom_channels"].items())),

@@ -182,6 +182,23 @@ options:
     choices: [metadata, full]
     default: metadata
     version_added: 0.2.0
+  allow_base:
+    description:
+      - Whether O(name=base), or the O(prefix) of the conda installation itself, is accepted. It is refused otherwise.
+      - The installation cannot be a generation behind a link. So it is changed in place, and only gets more. What the
+        specification asks for is installed, or brought to the version, build and channel asked for. What fits already is left
+        alone, and nothing is removed, so O(prune) has no effect, and neither have O(adopt) and O(keep_generations).
+      - A specification is refused, and nothing changed, if a package would have to go for it, or if Python would get another
+        minor version.
+      - The installation is kept in hard links (C(.base-before)) until the change has passed all checks. conda must run and find
+        its solver, C(pip check) must find nothing new, and the modules of O(smoke) must be importable. Otherwise, and by the next
+        run of this module after one that was killed, everything is brought back, and what is new since then is removed.
+        Until then, people may meet a half-changed installation. A script of a package that writes into existing files outside
+        of C(etc) and C(conda-meta) cannot be undone.
+      - With it O(state) must be V(present), and O(lock), O(archive), O(frozen), O(owner), O(group) and O(verify=full) are refused.
+    type: bool
+    default: false
+    version_added: 0.2.0
   adopt:
     description:
       - What to do with an environment, or an unfinished one, that stands at the path and was not made by this module.
@@ -253,7 +270,7 @@ options:
     type: bool
     default: false
 notes:
-  - The conda installation itself (C(base)) is always refused.
+  - The conda installation itself (C(base)) is refused without O(allow_base=true), which adds packages to it.
   - pip runs with C(--isolated); C(/etc/pip.conf) on the host stays in effect. pip is constrained to the versions
     that conda installed, so it never replaces a package of conda.
   - Variables C(CONDA_*), C(PIP_*) and C(PYTHON*) have no influence, but C(CONDA_OVERRIDE_*) (virtual packages) stays.
@@ -308,6 +325,14 @@ EXAMPLES = r"""
     checksum: sha256:0d4f7f4ad4bbcd5a4f8b3d2f6b1a1f1ad3f1e7b6ce2f4b6b2a2c3f1f8d5e4c3b
     smoke: [numpy]
 
+- name: A tool for everybody who has the conda installation itself in the PATH
+  openlab.research_server.conda_env:
+    name: base
+    allow_base: true
+    definition:
+      channels: [conda-forge]
+      dependencies: [conda-tree]
+
 - name: Remove an environment
   openlab.research_server.conda_env:
     name: old-project
@@ -322,7 +347,8 @@ plan:
   contains:
     action:
       description: >-
-        V(none), V(create), V(replace), V(adjust) (settings of the environment, no packages), V(roll_back) or V(remove).
+        V(none), V(create), V(replace), V(adjust) (settings of the environment, no packages), V(roll_back), V(remove), or
+        V(extend) (the conda installation itself).
       type: str
     reasons:
       description: Why the environment was not as it should be.
@@ -431,6 +457,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "default_channels": {"type": "list", "elements": "str", "default": []},
     "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
     "smoke": {"type": "list", "elements": "str", "default": []},
+    "allow_base": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": True},
     "prune": {"type": "bool", "default": True},
     "keep_generations": {"type": "int", "default": 1},
@@ -447,6 +474,10 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Do what the task says; returns the module's result."""
     task = Task(arguments, check_mode)
+    if task.base:
+        from ..module_utils._conda_base import Base  # noqa: PLC0415 - seldom used
+
+        return Base(task, check_mode, scratch).run()
     settled = task.settled()
     if settled is not None:
         return settled
