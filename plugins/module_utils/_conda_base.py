@@ -71,9 +71,16 @@ class Base(Change):
                 warnings = self.extend(specification, step, runner(handle))
             else:
                 warnings = []
-            state = _conda_state.take(self.conda.root, self.task.digest, conda_packages(self.conda.root), lines(specification))
-            _conda_state.write(state, _conda_state.BASE_STATE_FILE)
+            self.remember(specification)
             return self.report(step, warnings)
+
+    def remember(self, specification: Specification) -> None:
+        """Write down what is there now; `kept` are names of packages that this or a former specification named."""
+        root, former = self.conda.root, self.state()
+        state = _conda_state.take(root, self.task.digest, conda_packages(root), lines(specification))
+        names = specification.names().union(former.kept if former else ())
+        state = dataclasses.replace(state, kept=tuple(sorted(names)))
+        _conda_state.write(state, _conda_state.BASE_STATE_FILE)
 
     def state(self) -> _conda_state.State | None:
         return _conda_state.load(self.conda.root, _conda_state.BASE_STATE_FILE)
@@ -92,8 +99,16 @@ class Base(Change):
         return self.task.report(Plan("extend", ("there is no conda installation",), (), after), [ADDED_ONLY, note])
 
     def ask(self, specification: Specification, prefix: str, run: Runner, install: bool = False) -> Extension:
+        state = self.state()
         return extend(
-            self.conda, specification, prefix, run=run, environment=self.environment, scratch=self.scratch, install=install
+            self.conda,
+            specification,
+            prefix,
+            run=run,
+            environment=self.environment,
+            scratch=self.scratch,
+            install=install,
+            former=state.kept if state else (),
         )
 
     def step(self, specification: Specification, prefix: str, interrupted: bool, run: Runner) -> Step:
@@ -121,7 +136,10 @@ class Base(Change):
     def variables(self, specification: Specification, prefix: str) -> list[str]:
         """Names of variables that activation does not set as it should."""
         found: t.Any = {}
-        with contextlib.suppress(OSError, ValueError), open(os.path.join(prefix, "conda-meta", "state"), encoding="utf-8") as file:
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(os.path.join(prefix, "conda-meta", "state"), encoding="utf-8") as file,
+        ):
             found = json.load(file).get("env_vars", {})
         return [name for name, value in specification.variables if found.get(name) != value]
 

@@ -7,8 +7,8 @@
     .base-before        a complete copy: a change is under way, or was interrupted
     .base-before.done   a copy that nobody needs any more
 
-conda and pip replace files instead of writing into them, so hard links keep the old content. Folders with files that are edited in
-place are copied. Standard library only. Private to this collection.
+conda and pip replace files instead of writing into them, so hard links keep the old content. Files that are edited in place are
+copied. Standard library only. Private to this collection.
 """
 
 from __future__ import annotations

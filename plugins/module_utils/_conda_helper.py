@@ -166,7 +166,8 @@ def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[
 def extend(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[t.Any]]:
     """(match specs, records to unlink, records to link) with which packages come to a conda installation, and none goes.
 
-    What is there and fits is left alone; first everything else is, too, then as little as conda finds necessary moves.
+    What is there and fits is left alone; first everything else is, too, then as little as conda finds necessary moves. Last, what
+    former specifications of a task said about other packages does not count any more; what people asked for does.
     """
     from conda.api import Solver
     from conda.base.constants import UpdateModifier
@@ -180,19 +181,24 @@ def extend(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list
     channels = [Channel(channel) for channel in request["channels"]]
     installed = {record.name: record for record in PrefixData(request["prefix"]).iter_records()}
     lacking = [spec for spec in specs if not present(spec, installed)]
+    if not lacking:
+        return specs, [], []
+    attempts = [(UpdateModifier.FREEZE_INSTALLED, lacking), (UpdateModifier.UPDATE_SPECS, specs)]
+    loose = [MatchSpec(name) for name in request["former"] if name in installed and name not in {spec.name for spec in specs}]
+    if loose:
+        attempts.append((UpdateModifier.UPDATE_SPECS, [*specs, *loose]))
     failure: Exception | None = None
-    for modifier, asked in ((UpdateModifier.FREEZE_INSTALLED, lacking), (UpdateModifier.UPDATE_SPECS, specs)):
-        if not lacking:
-            return specs, [], []
+    for modifier, asked in attempts:
         try:
             solver = Solver(request["prefix"], channels, context.subdirs, specs_to_add=asked)
             unlink, link = (list(records) for records in solver.solve_for_diff(update_modifier=modifier))
             protect(specs, installed, unlink, link)
         except Exception as error:
-            # Of two reasons the one that names the package is the better one.
+            # Of several reasons the one that names what would go is the best one.
             failure = failure if isinstance(failure, BaseProtectedError) else error
             continue
-        return specs, unlink, link
+        # conda's history takes these for what people asked for last.
+        return (specs if asked is lacking else asked), unlink, link
     if any(spec.name == "python" for spec in lacking) and not isinstance(failure, BaseProtectedError):
         raise BaseProtectedError(f"python {installed['python'].version} cannot be replaced: {failure}") from failure
     raise failure or RuntimeError("conda has found no answer")
@@ -224,15 +230,15 @@ def protect(specs: list[t.Any], installed: dict[str, t.Any], unlink: list[t.Any]
     gone = {record.name for record in unlink}
     final = {name: record for name, record in installed.items() if name not in gone}
     final.update((record.name, record) for record in link)
+    python, wanted = installed["python"].version, final["python"].version if "python" in final else "nothing"
+    if python.split(".")[:2] != wanted.split(".")[:2]:
+        raise BaseProtectedError(f"python {python} would become {wanted}")
     lost = sorted(set(installed) - set(final))
     if lost:
         raise BaseProtectedError(f"it would be without {', '.join(lost)}")
-    python, wanted = installed["python"].version, final["python"].version
-    if python.split(".")[:2] != wanted.split(".")[:2]:
-        raise BaseProtectedError(f"python {python} would become {wanted}")
     missing = [str(spec) for spec in specs if not str(spec.name).startswith("__") and not present(spec, final)]
     if missing:
-        raise BaseProtectedError(f"conda does not provide {', '.join(missing)}")
+        raise RuntimeError(f"it does not provide {', '.join(missing)}")
 
 
 def unmet(lines: list[str]) -> tuple[list[str], list[str]]:

@@ -137,7 +137,7 @@ class Solution:
 class Extension:
     """Answer of conda about packages for a conda installation itself.
 
-    `replaced` are names of packages that go or move, `unmet` lines for pip that it does not meet, `unknown` those that do not tell.
+    `replaced` are names of packages that move, `unmet` lines for pip that are not met, `unknown` those that do not tell.
     """
 
     packages: tuple[Package, ...]
@@ -156,13 +156,15 @@ def extend(
     environment: Mapping[str, str],
     scratch: str,
     install: bool,
+    former: Sequence[str] = (),
 ) -> Extension:
     """Solve for the conda installation itself and, if told so, change it. Without `install` nothing outside `scratch` is written.
 
-    `prefix` is that installation, or a copy of it to solve with.
+    `prefix` is that installation, or a copy of it to solve with; `former` are names of packages that former specifications named.
     """
     request = _request(conda, specification, prefix, scratch, install)
-    request |= {"envs_dir": os.path.join(prefix, "envs"), "base": True, "pip": list(specification.pip)}
+    request |= {"envs_dir": os.path.join(prefix, "envs"), "base": True}
+    request |= {"pip": list(specification.pip), "former": list(former)}
     there = dataclasses.replace(conda, root=prefix)
     variables = _own_home(environment, scratch)
     result, output = _run_helper(there, request, run, variables, scratch)

@@ -195,7 +195,7 @@ options:
         run of this module after one that was killed, everything is brought back, and what is new since then is removed.
         Until then, people may meet a half-changed installation. A script of a package that writes into existing files outside
         of C(etc) and C(conda-meta) cannot be undone.
-      - With it O(state) must be V(present), and O(lock), O(archive), O(frozen), O(owner), O(group) and O(verify=full) are refused.
+      - O(state) must be V(present) then; O(lock), O(archive), O(frozen), O(owner), O(group) and O(verify=full) are refused.
     type: bool
     default: false
     version_added: 0.2.0

@@ -7,7 +7,7 @@ import os
 import py_compile
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_helper import cached_sources, fits
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_helper import cached_sources, fits, unmet
 
 
 def test_byte_code_fits_the_source_that_it_was_made_from(tmp_path: Path) -> None:
@@ -32,3 +32,22 @@ def test_sources_of_packages_in_the_cache(tmp_path: Path) -> None:
         (tmp_path / path).touch()
     top = f"{tmp_path}/a-1-0/site-packages"
     assert cached_sources([f"{tmp_path}/a-1-0", f"{tmp_path}/none"]) == {"a/b.py": f"{top}/a/b.py", "c.py": f"{top}/c.py"}
+
+
+def test_requirements_are_met_by_what_is_there() -> None:
+    lines = [
+        "pytest",
+        "pytest>=7  # of this interpreter",
+        "pytest<1",
+        "no-such-project==1",
+        "no-such-project; python_version < '3'",
+        "pytest @ https://example.org/pytest.whl",
+        "pytest[dev]",
+        "--index-url https://example.org",
+        "--editable /srv/project",
+        "-r more.txt",
+        "# nothing",
+    ]
+    missing, unknown = unmet(lines)
+    assert missing == ["pytest<1", "no-such-project==1"]
+    assert unknown == [lines[5], lines[6], lines[8], lines[9]]

@@ -109,6 +109,21 @@ def test_bad_arguments_are_refused_before_anything_is_read(
         Task(arguments(root, **chosen))
 
 
+@pytest.mark.parametrize("place", [{"name": "base"}, {"name": "root"}, {"name": None, "prefix": "."}], ids=str)
+def test_the_installation_itself_needs_a_word(root: Path, place: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    with pytest.raises(CondaEnvError) as caught:
+        Task(arguments(root, **place))
+    assert "'allow_base: true'" in caught.value.way_out
+    task = Task(arguments(root, allow_base=True, **place))
+    assert (task.base, task.layout.link) == (True, str(root))
+    assert not Task(arguments(root, allow_base=True)).base
+    (root / "envs/other/condabin").mkdir(parents=True)
+    (root / "envs/other/condabin/conda").touch()
+    with pytest.raises(CondaEnvError):
+        Task(arguments(root, allow_base=True, name="other"))
+
+
 def test_the_module_imports_little_until_something_is_to_be_done() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT], check=True, capture_output=True, text=True)
     imported = set(done.stdout.split())
