@@ -213,7 +213,10 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     before, after = host.loaded(), host.as_loaded(program)
     if before != after:
         diff.append({"before_header": "loaded", "after_header": "loaded", "before": before, "after": after})
-    result["changed"] = bool(final or before != after or interrupted or not host.enabled())
+    if not host.enabled():
+        name = _firewall.UNIT_NAME
+        diff.append({"before_header": name, "after_header": name, "before": "disabled\n", "after": "enabled\n"})
+    result["changed"] = bool(diff or interrupted)
     if module.check_mode or not result["changed"]:
         return result
     transaction.stage(
