@@ -146,7 +146,8 @@ def main(wanted: list[str]) -> int:
         print(f"gates and test bed, then {len(scenarios())} scenarios, {WORKERS} at a time", flush=True)
         outcomes += run_all([TESTBED, *GATES], WORKERS)
         if not any(outcome.failed for outcome in outcomes if outcome.stage is TESTBED):
-            outcomes += run_all([*scenarios(), INTEGRATION], WORKERS)
+            # The longest first, so that it does not run alone at the end.
+            outcomes += run_all([INTEGRATION, *scenarios()], WORKERS)
             outcomes += run_all([DEMO], 1)
     else:
         known = [*GATES, TESTBED, INTEGRATION, DEMO, *scenarios()]
