@@ -383,9 +383,13 @@ def relabel(pkgs_dirs: list[str], records: list[t.Any]) -> None:
                 with open(os.path.join(pkgs_dirs[0], "urls.txt"), "a", encoding="utf-8") as file:
                     file.write(f"{record.url}\n")
             continue
-        if label.get("url") != record.url and label.get("sha256") and label["sha256"] == record.get("sha256"):
+        if label.get("url") == record.url:
+            continue
+        # Of an archive that it extracted a second time conda notes no SHA-256.
+        content = label.get("sha256") or file_hashes([archive])[archive]
+        if content and content == record.get("sha256"):
             with open(f"{path}.new", "w", encoding="utf-8") as file:
-                json.dump({**label, "url": record.url, "channel": record.dump()["channel"]}, file)
+                json.dump({**label, "sha256": content, "url": record.url, "channel": record.dump()["channel"]}, file)
             os.replace(f"{path}.new", path)
 
 

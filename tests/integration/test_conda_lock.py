@@ -283,6 +283,7 @@ def test_what_cannot_be_locked(conda: Conda, dependencies: list[t.Any], expected
 
 def test_a_channel_that_moved_keeps_its_packages(conda: Conda, tmp_path: Path) -> None:
     shutil.copytree(conda.channels / "lab", tmp_path / "lab")
+    shutil.rmtree(conda.root / "pkgs/single-1.0-0", ignore_errors=True)  # extracted again, it is labelled otherwise
     conda.make("before-move", "single")
     moved = conda.make("after-move", "single", custom_channels={"lab": f"file://{tmp_path}"})
     assert moved["plan"]["install"] == [f"single 1.0 0 file://{tmp_path}/lab"]
