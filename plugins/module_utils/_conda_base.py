@@ -53,7 +53,8 @@ class Base(Change):
         """Do what the task says; returns the module's result."""
         refuse(self.arguments)
         specification = self.task.specification
-        assert specification is not None  # the only state that is not refused
+        if specification is None:
+            raise AssertionError("every state but 'present' is refused")
         _conda_pip.check_files(specification)
         pending = _conda_before.pending(self.conda.root)
         state = self.state()
