@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from conda_channel import EPOCH, File, Package
-from images import need
+from debian_packages import need
 from shell import TestbedError, is_root, run
 from wheels import BINARY_BUILD, PYTHON, SITE_PACKAGES
 

@@ -9,12 +9,12 @@ Only root changes the machine, and says so first. Anyone else is told the comman
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
+from debian_packages import need
 from shell import CACHE, ROOT, TestbedError, is_root, run, say, stage
 
 LOG = CACHE / "dockerd.log"
@@ -41,8 +41,8 @@ def ensure() -> None:
     if found is None:
         if not is_root():
             raise TestbedError(_advice(), status=2)
-        if shutil.which("dockerd") is None or shutil.which("docker") is None:
-            _install()
+        need("dockerd", "docker.io", "iptables")
+        need("docker", "docker-cli")  # a package of its own since Debian 13
         with stage("starting Docker Engine"):
             found = _start()
     say(f"Docker Engine {found} is running")
@@ -56,16 +56,6 @@ def _advice() -> str:
     if run(["docker", "info"], timeout=20, check=False).stderr.lower().find("permission denied") >= 0:
         return 'this user may not use Docker Engine. Run: sudo usermod -aG docker "$USER", then log in again'
     return "Docker Engine does not run. Run: sudo systemctl start docker"
-
-
-def _install() -> None:
-    if shutil.which("apt-get") is None:
-        raise TestbedError("Docker Engine is not installed and there is no apt-get here: install it, then try again", 2)
-    say("Docker Engine is not installed: installing the package docker.io on this machine (apt-get, as root)")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with stage("installing docker.io"):
-        run(["apt-get", "update", "-q"], timeout=300, env=env)
-        run(["apt-get", "install", "-qy", "--no-install-recommends", "docker.io", "iptables"], timeout=900, env=env)
 
 
 def _start() -> str:

@@ -9,12 +9,12 @@ import hashlib
 import os
 import shutil
 import ssl
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from debian_packages import need
 from pip_config import for_hosts
 from shell import CACHE, TestbedError, docker, is_root, run, say, stage
 
@@ -121,17 +121,3 @@ def _bootstrap(suite: str, name: str) -> None:
             )
         run(["mmdebstrap", "--quiet", "--variant=minbase", suite, archive], timeout=900)
         docker("import", "--change", f"LABEL {OWNER_LABEL}", archive, name, timeout=300)
-
-
-def need(program: str, package: str) -> None:
-    """Make sure a program of a Debian package is there: root installs it and says so, others are told how."""
-    if shutil.which(program):
-        return
-    command = ["apt-get", "install", "-qy", "--no-install-recommends", package]
-    if not is_root() or shutil.which("apt-get") is None:
-        raise TestbedError(f"{program} is not installed. Run: sudo {' '.join(command)}", status=2)
-    say(f"{program} is not installed: installing the package {package} on this machine (apt-get, as root)")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    if run(command, timeout=300, check=False, env=env).returncode != 0:
-        subprocess.run(["apt-get", "update", "-q"], check=False, timeout=300, env=env, stdout=subprocess.DEVNULL)
-        run(command, timeout=300, env=env)
