@@ -7,56 +7,41 @@ from __future__ import annotations
 
 import json
 import tempfile
-import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.errors import AnsibleFileNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ..module_utils._conda_archive import lines, sha256_of
 from ..module_utils._conda_errors import CondaEnvError
 from ..module_utils._conda_lockfile import RENEW
-from ..plugin_utils._conda_file import with_definition
+from ..plugin_utils._conda_action import Data, SpecificationAction
 from ..plugin_utils._conda_lock_file import read
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
+class ActionModule(SpecificationAction):
+    MODULE = "openlab.research_server.conda_env"
     _supports_async = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars or {})
-        arguments = dict(self._task.args)
-        name = str(arguments.get("name") or arguments.get("prefix") or "?")
-        try:
-            found, notes = None, []
-            if arguments.get("state", "present") == "present":
-                notes = self.read_lock(arguments)
-                self.find_archive(arguments)
-                if arguments.get("src") and arguments.get("definition") is None:
-                    found = Path(self._find_needle("files", str(arguments.pop("src"))))
-            arguments = with_definition(arguments, found, Path(self._loader.get_basedir()))
-        except CondaEnvError as error:
-            return {**result, "failed": True, "msg": error.message(name)}
-        except AnsibleError as error:
-            return {**result, "failed": True, "msg": f"conda environment '{name}': {error}"}
-        result |= self.execute(arguments, task_vars)
+    def perform(self, arguments: Data, task_vars: Data | None) -> Data:
+        notes = []
+        if arguments.get("state", "present") == "present":
+            notes = self.read_lock(arguments)
+            self.find_archive(arguments)
+            arguments, _file = self.with_specification(arguments)
+        result = self.execute(arguments, task_vars)
         return {**result, "notes": [*result["notes"], *notes]} if notes and "notes" in result else result
 
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    def execute(self, arguments: Data, task_vars: Data | None) -> Data:
         """Run the module; once more with the archive, if the host does not have what is in it."""
-        module, local = "openlab.research_server.conda_env", arguments.pop("__archive", None)
-        done: dict[str, t.Any] = self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+        local = arguments.pop("__archive", None)
+        done = super().execute(arguments, task_vars)
         if not done.pop("archive_needed", False):
             return done
-        try:
-            arguments["archive_facts"].update(self.hand_over(local))
-        except CondaEnvError as error:
-            return {"failed": True, "msg": error.message(str(arguments.get("name") or arguments.get("prefix")))}
-        return dict(self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars))
+        arguments["archive_facts"].update(self.hand_over(local))
+        return super().execute(arguments, task_vars)
 
-    def hand_over(self, local: str) -> dict[str, t.Any]:
+    def hand_over(self, local: str) -> Data:
         """What the host needs of an archive: the file, or in check mode only what is in it."""
         if self._task.check_mode:
             with tempfile.TemporaryDirectory() as scratch:
@@ -69,14 +54,14 @@ class ActionModule(ActionBase):
         self._fixup_perms2((shell.tmpdir, remote))
         return {"file": remote}
 
-    def find_archive(self, arguments: dict[str, t.Any]) -> None:
+    def find_archive(self, arguments: Data) -> None:
         """Say what an archive on the controller is."""
         if not arguments.get("archive") or boolean(arguments.get("remote_src", False), strict=False):
             return
         local = self._find_needle("files", str(arguments["archive"]))
         arguments |= {"archive_facts": {"sha256": sha256_of(local)}, "__archive": local}
 
-    def read_lock(self, arguments: dict[str, t.Any]) -> list[str]:
+    def read_lock(self, arguments: Data) -> list[str]:
         """Put the content of a lock file in the place of its path: as one text, which costs least on its way to the host.
 
         Returns notes.

@@ -5,43 +5,33 @@
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
-
-from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ..module_utils._conda_errors import CondaEnvError
 from ..module_utils._conda_lockfile import Lock, parse_lock
-from ..plugin_utils._conda_file import with_definition
+from ..plugin_utils._conda_action import Data, SpecificationAction
 from ..plugin_utils._conda_lock_file import beside, lines, read, same, write
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
+class ActionModule(SpecificationAction):
+    MODULE = "openlab.research_server.conda_lock"
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars or {})
-        arguments = dict(self._task.args)
-        src, dest = arguments.get("src"), arguments.pop("dest", None)
-        arguments.setdefault("name", Path(str(src)).stem if src else None)
-        name = str(arguments["name"] or "?")
-        try:
-            found = Path(self._find_needle("files", str(arguments.pop("src")))) if src else None
-            arguments = with_definition(arguments, found, Path(self._loader.get_basedir()))
-            module = "openlab.research_server.conda_lock"
-            result |= self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
-            if result.get("failed"):
-                return result
-            path = Path(self._loader.path_dwim(str(dest))) if dest else beside(found, result["platform"]) if found else None
-            return {**result, **(self.keep(path, parse_lock(result["lock"])) if path else {})}
-        except CondaEnvError as error:
-            return {**result, "failed": True, "msg": error.message(name)}
-        except (AnsibleError, OSError) as error:
-            return {**result, "failed": True, "msg": f"conda environment '{name}': {error}"}
+    def arguments(self) -> Data:
+        arguments = super().arguments()
+        src = arguments.get("src")
+        return {"name": Path(str(src)).stem if src else None, **arguments}
 
-    def keep(self, path: Path, lock: Lock) -> dict[str, t.Any]:
+    def perform(self, arguments: Data, task_vars: Data | None) -> Data:
+        dest = arguments.pop("dest", None)
+        arguments, found = self.with_specification(arguments)
+        result = self.execute(arguments, task_vars)
+        if result.get("failed"):
+            return result
+        path = Path(self._loader.path_dwim(str(dest))) if dest else beside(found, result["platform"]) if found else None
+        return {**result, **(self.keep(path, parse_lock(result["lock"])) if path else {})}
+
+    def keep(self, path: Path, lock: Lock) -> Data:
         """Write the lock, unless it says what the file says already."""
         try:
             former = read(path) if path.exists() else None

@@ -52,6 +52,16 @@ _MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
+# Of a module that reads a specification; documented in the fragment conda_channels.
+CHANNEL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "channels": {"type": "list", "elements": "str", "default": []},
+    "channel_alias": {"type": "str"},
+    "custom_channels": {"type": "dict", "default": {}},
+    "default_channels": {"type": "list", "elements": "str", "default": []},
+    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What besides the specification decides which packages are chosen."""
@@ -60,6 +70,16 @@ class Settings:
     custom_channels: tuple[tuple[str, str], ...] = ()
     default_channels: tuple[str, ...] = ()
     channel_priority: str = "flexible"
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, t.Any]) -> Settings:
+        """From the arguments of a task, see `CHANNEL_ARGUMENTS`."""
+        return cls(
+            channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
+            custom_channels=tuple(sorted(arguments["custom_channels"].items())),
+            default_channels=tuple(arguments["default_channels"]),
+            channel_priority=arguments["channel_priority"],
+        )
 
 
 @dataclasses.dataclass(frozen=True)

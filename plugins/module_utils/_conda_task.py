@@ -55,12 +55,7 @@ class Task:
                 "Give the environment another name: packages for people do not belong into the base environment. "
                 "If they do in this case, 'allow_base: true' adds them to the one at 'conda_root'.",
             )
-        self.settings = Settings(
-            channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
-            custom_channels=tuple(sorted(arguments["custom_channels"].items())),
-            default_channels=tuple(arguments["default_channels"]),
-            channel_priority=arguments["channel_priority"],
-        )
+        self.settings = Settings.of(arguments)
         self.frozen: str | None = mask(arguments["frozen_message"]) if arguments["frozen"] else None
         self.specification: Specification | None = None
         self.locked: Locked | None = None

@@ -23,6 +23,8 @@ author:
 requirements:
   - conda 24.7 or newer on the managed host
   - Linux
+extends_documentation_fragment:
+  - openlab.research_server.conda_channels
 attributes:
   check_mode:
     description:
@@ -133,37 +135,6 @@ options:
       - A program without conda beside it, such as micromamba alone, is refused.
     type: path
     version_added: 0.2.0
-  channels:
-    description:
-      - Channels for a specification that declares none. Without them such a specification is an error.
-    type: list
-    elements: str
-    default: []
-  channel_alias:
-    description:
-      - URL that channel names are appended to, for example of a mirror. Without it conda's own, C(https://conda.anaconda.org).
-    type: str
-  custom_channels:
-    description:
-      - Channel names with the URL they stand for, without the name itself, as C(custom_channels) in C(.condarc).
-    type: dict
-    default: {}
-  default_channels:
-    description:
-      - URLs that the channel name C(defaults) stands for. Without them conda's own.
-      - The channel C(defaults) is used only by a specification that declares it.
-    type: list
-    elements: str
-    default: []
-  channel_priority:
-    description:
-      - V(flexible) prefers the first channel that has a package, and takes from a later one what cannot be satisfied otherwise.
-        It is conda's own default, so a file means here what it means elsewhere.
-      - V(strict) never takes a package from a later channel if an earlier one has any version of it, not even for a specification
-        such as C(pytorch::pytorch). V(disabled) ignores the order.
-    type: str
-    choices: [strict, flexible, disabled]
-    default: flexible
   smoke:
     description:
       - Python modules that must be importable before the environment is switched to.
@@ -428,6 +399,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets, unexpected
+from ..module_utils._conda_spec import CHANNEL_ARGUMENTS
 from ..module_utils._conda_task import Task
 
 FROZEN_MESSAGE = (
@@ -451,11 +423,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
     "executable": {"type": "path"},
     "verify": {"type": "str", "choices": ["metadata", "full"], "default": "metadata"},
-    "channels": {"type": "list", "elements": "str", "default": []},
-    "channel_alias": {"type": "str"},
-    "custom_channels": {"type": "dict", "default": {}},
-    "default_channels": {"type": "list", "elements": "str", "default": []},
-    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
+    **CHANNEL_ARGUMENTS,
     "smoke": {"type": "list", "elements": "str", "default": []},
     "allow_base": {"type": "bool", "default": False},
     "adopt": {"type": "bool", "default": True},

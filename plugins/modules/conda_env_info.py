@@ -18,6 +18,8 @@ author:
   - openlab.research_server maintainers (@openlab)
 requirements:
   - Linux
+extends_documentation_fragment:
+  - openlab.research_server.conda_channels
 attributes:
   check_mode:
     description: Changes nothing, and runs the same in check mode.
@@ -60,41 +62,13 @@ options:
       - Names, exact and prefix versions, builds and channels are compared with what the records say. What takes the order of
         versions, such as C(>=1.2), is left to conda and pip and reported as undecided. Nothing is solved, so a newer version in
         a channel is no difference.
+      - With O(channels), O(channel_alias), O(custom_channels), O(default_channels) and O(channel_priority) as in the task that
+        built the environment, RV(environments[].comparison.built_from_it) tells whether that was this specification.
     type: raw
     version_added: 0.2.0
   pip_files:
     description: Content of the files that C(-r) and C(-c) name in the C(pip:) section. Filled by the controller.
     type: dict
-    version_added: 0.2.0
-  channels:
-    description:
-      - Channels for a specification that declares none.
-      - With this and the four options below as in the task that built the environment,
-        RV(environments[].comparison.built_from_it) tells whether that was this specification.
-    type: list
-    elements: str
-    default: []
-    version_added: 0.2.0
-  channel_alias:
-    description: As in M(openlab.research_server.conda_env).
-    type: str
-    version_added: 0.2.0
-  custom_channels:
-    description: As in M(openlab.research_server.conda_env).
-    type: dict
-    default: {}
-    version_added: 0.2.0
-  default_channels:
-    description: As in M(openlab.research_server.conda_env).
-    type: list
-    elements: str
-    default: []
-    version_added: 0.2.0
-  channel_priority:
-    description: As in M(openlab.research_server.conda_env).
-    type: str
-    choices: [strict, flexible, disabled]
-    default: flexible
     version_added: 0.2.0
 notes:
   - An environment that does not exist is no error, the list is empty then.
@@ -391,7 +365,7 @@ from ..module_utils import _conda_compare, _conda_frozen, _conda_inventory, _con
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda_inventory import Place
 from ..module_utils._conda_records import site_packages
-from ..module_utils._conda_spec import Settings, parse
+from ..module_utils._conda_spec import CHANNEL_ARGUMENTS, Settings, parse
 from ..module_utils._conda_verify import verify
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -403,11 +377,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "src": {"type": "path"},
     "definition": {"type": "raw"},
     "pip_files": {"type": "dict"},
-    "channels": {"type": "list", "elements": "str", "default": []},
-    "channel_alias": {"type": "str"},
-    "custom_channels": {"type": "dict", "default": {}},
-    "default_channels": {"type": "list", "elements": "str", "default": []},
-    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
+    **CHANNEL_ARGUMENTS,
 }
 
 
@@ -464,12 +434,7 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
 def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
     """What is there against the specification of the task."""
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
-    settings = Settings(
-        channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
-        custom_channels=tuple(sorted(arguments["custom_channels"].items())),
-        default_channels=tuple(arguments["default_channels"]),
-        channel_priority=arguments["channel_priority"],
-    )
+    settings = Settings.of(arguments)
     digest = specification.digest(settings)
     state = _conda_state.load(prefix) if prefix else None
     found = _conda_compare.compare(specification, list_packages(prefix)["packages"])

@@ -23,6 +23,8 @@ requirements:
   - conda 24.7 or newer on the managed host
   - pip 23 or newer in the environment, if it has a C(pip:) section
   - Linux
+extends_documentation_fragment:
+  - openlab.research_server.conda_channels
 attributes:
   check_mode:
     description: Solves in a scratch folder and tells whether the lock would change. Nothing else is written.
@@ -57,28 +59,6 @@ options:
     description: Prefix of the conda installation that solves.
     type: path
     default: /opt/miniconda3
-  channels:
-    description: Channels for a specification that declares none. Without them such a specification is an error.
-    type: list
-    elements: str
-    default: []
-  channel_alias:
-    description: URL that channel names are appended to. Without it conda's own, C(https://conda.anaconda.org).
-    type: str
-  custom_channels:
-    description: Channel names with the URL they stand for, without the name itself, as C(custom_channels) in C(.condarc).
-    type: dict
-    default: {}
-  default_channels:
-    description: URLs that the channel name C(defaults) stands for. Without them conda's own.
-    type: list
-    elements: str
-    default: []
-  channel_priority:
-    description: As in M(openlab.research_server.conda_env). A lock made with another priority is out of date.
-    type: str
-    choices: [strict, flexible, disabled]
-    default: flexible
   lock_timeout:
     description: Seconds to wait for another run that uses the same conda installation.
     type: int
@@ -90,6 +70,7 @@ options:
 notes:
   - What the host offers (C(__glibc), C(__cuda) and other virtual packages) takes part in the choice. Lock on a host like those
     that will install, or state it with variables C(CONDA_OVERRIDE_*).
+  - A lock that was made with another O(channel_priority) than M(openlab.research_server.conda_env) is told to use is out of date.
   - A requirement from a repository (C(git+https://...)) or an editable folder has no hash and is refused.
 seealso:
   - module: openlab.research_server.conda_env
@@ -151,7 +132,7 @@ from ..module_utils._conda_mutex import exclusive, lock_file, writable_home
 from ..module_utils._conda_pip import check_files
 from ..module_utils._conda_process import clean_environment, runner
 from ..module_utils._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE, Conda
-from ..module_utils._conda_spec import Settings, Specification, check_name, parse
+from ..module_utils._conda_spec import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
@@ -160,11 +141,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "pip_files": {"type": "dict"},
     "dest": {"type": "path"},
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
-    "channels": {"type": "list", "elements": "str", "default": []},
-    "channel_alias": {"type": "str"},
-    "custom_channels": {"type": "dict", "default": {}},
-    "default_channels": {"type": "list", "elements": "str", "default": []},
-    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
+    **CHANNEL_ARGUMENTS,
     "lock_timeout": {"type": "int", "default": 1800},
     "offline": {"type": "bool", "default": False},
 }
@@ -191,12 +168,7 @@ def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) 
 
 def installation(arguments: dict[str, t.Any], specification: Specification, check_mode: bool, scratch: str) -> Conda:
     """The conda to be asked. In check mode it downloads into the scratch folder."""
-    settings = Settings(
-        channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
-        custom_channels=tuple(sorted(arguments["custom_channels"].items())),
-        default_channels=tuple(arguments["default_channels"]),
-        channel_priority=arguments["channel_priority"],
-    )
+    settings = Settings.of(arguments)
     secret = secrets([dataclasses.astuple(settings), list(specification.channels)])
     home = scratch if check_mode else writable_home(arguments["conda_root"])
     pkgs_dir = os.path.join(home, PRIVATE_CACHE if secret else PACKAGE_CACHE)

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that say where conda's packages come from; their argument spec is `CHANNEL_ARGUMENTS` in _conda_spec."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  channels:
+    description:
+      - Channels for a specification that declares none. Without them such a specification is an error.
+    type: list
+    elements: str
+    default: []
+  channel_alias:
+    description:
+      - URL that channel names are appended to, for example of a mirror. Without it conda's own, C(https://conda.anaconda.org).
+    type: str
+  custom_channels:
+    description:
+      - Channel names with the URL they stand for, without the name itself, as C(custom_channels) in C(.condarc).
+    type: dict
+    default: {}
+  default_channels:
+    description:
+      - URLs that the channel name C(defaults) stands for. Without them conda's own.
+      - The channel C(defaults) is used only by a specification that declares it.
+    type: list
+    elements: str
+    default: []
+  channel_priority:
+    description:
+      - V(flexible) prefers the first channel that has a package, and takes from a later one what cannot be satisfied otherwise.
+        It is conda's own default, so a file means here what it means elsewhere.
+      - V(strict) never takes a package from a later channel if an earlier one has any version of it, not even for a specification
+        such as C(pytorch::pytorch). V(disabled) ignores the order.
+    type: str
+    choices: [strict, flexible, disabled]
+    default: flexible
+"""
