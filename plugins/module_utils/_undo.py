@@ -20,11 +20,17 @@ import tempfile
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ._runner import RefusedError, Runner
 from ._session import Session
 from ._sshd_host import current_session, read_file
 
 FOLDER_MODE = 0o755
+STATE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "state": {"type": "str", "choices": ["applied", "confirmed", "undone"], "default": "applied"},
+    "undo_after": {"type": "int", "default": 120},
+}
 
 # Before anything that could let people in, or shut them out.
 AT_BOOT = """\
@@ -69,6 +75,8 @@ class File(t.NamedTuple):
 
 
 Files = dict[str, File]
+AnyRunner = t.TypeVar("AnyRunner", bound=Runner)
+Stage = Callable[[AnsibleModule, t.Any, "Transaction"], dict[str, t.Any]]
 
 
 class Transaction:
@@ -212,6 +220,36 @@ class Transaction:
             os.fsync(stream.fileno())
         self.host.module.atomic_move(temporary, path)
         os.chmod(path, file.mode)
+
+
+class Stages(t.NamedTuple):
+    """What a module does in the first two of its states; the third one is the same for all."""
+
+    apply: Stage
+    confirm: Stage
+    refusals: tuple[type[Exception], ...] = ()
+    """Errors besides RefusedError that are messages for people."""
+
+
+def run_module(module: AnsibleModule, name: str, host: type[AnyRunner], stages: Stages) -> None:
+    """The course of a module whose change is confirmed or undone; its arguments contain `STATE_ARGUMENTS`."""
+    if os.geteuid() != 0:
+        module.fail_json(msg=f"{name}: found no root rights; expected them. Set 'become: true'")
+    states = {"applied": stages.apply, "confirmed": stages.confirm, "undone": undo}
+    refusals: tuple[type[Exception], ...] = (RefusedError, *stages.refusals)
+    try:
+        hands = host(module)
+        module.exit_json(**states[module.params["state"]](module, hands, Transaction(hands, name)))
+    except refusals as error:
+        module.fail_json(msg=f"{name}: {error}")
+
+
+def undo(module: AnsibleModule, _host: Runner, transaction: Transaction) -> dict[str, t.Any]:
+    """Undo at once what waits for its confirmation."""
+    pending = transaction.pending
+    if pending and not module.check_mode:
+        transaction.undo()
+    return {"changed": pending, "pending": pending and module.check_mode}
 
 
 def identity(session: Session | None) -> list[t.Any]:

@@ -134,7 +134,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _firewall
 from ..module_utils._runner import RefusedError
 from ..module_utils._sshd_host import Sshd, current_session, read_file
-from ..module_utils._undo import File, Files, Transaction, difference
+from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
 
 HEADER = "Managed by Ansible, role openlab.research_server.firewall. The next run undoes what is changed here."
 SHOW = "nft -s list table inet research_server"
@@ -237,25 +237,11 @@ def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict
     return {"changed": True, "pending": module.check_mode}
 
 
-def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
-    pending = transaction.pending
-    if pending and not module.check_mode:
-        transaction.undo()
-    return {"changed": pending, "pending": pending and module.check_mode}
-
-
-STATES: dict[str, t.Callable[[AnsibleModule, Host, Transaction], dict[str, t.Any]]] = {
-    "applied": apply,
-    "confirmed": confirm,
-    "undone": undo,
-}
-
-
 def main() -> None:
     texts = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["applied", "confirmed", "undone"], "default": "applied"},
+            **STATE_ARGUMENTS,
             "ssh_from": texts,
             "allow": {
                 "type": "list",
@@ -270,17 +256,10 @@ def main() -> None:
                 },
             },
             "names": texts,
-            "undo_after": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
-    if os.geteuid() != 0:
-        module.fail_json(msg="firewall: found no root rights; expected them. Set 'become: true'")
-    try:
-        host = Host(module)
-        module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host, "firewall")))
-    except (RefusedError, _firewall.RuleError) as error:
-        module.fail_json(msg=f"firewall: {error}")
+    run_module(module, "firewall", Host, Stages(apply, confirm, (_firewall.RuleError,)))
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ from ..module_utils._runner import RefusedError
 from ..module_utils._session import Session
 from ..module_utils._ssh_keys import KeyFormatError, parse
 from ..module_utils._sshd_host import MAIN, RUNTIME, Sshd, current_session, describe, expand, read_file, runtime_directory
-from ..module_utils._undo import File, Files, Transaction, difference
+from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
 PENALTIES_SINCE = (9, 8)
@@ -569,13 +569,6 @@ def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict
     return {"changed": True, "pending": False}
 
 
-def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
-    pending = transaction.pending
-    if pending and not module.check_mode:
-        transaction.undo()
-    return {"changed": pending, "pending": pending and module.check_mode}
-
-
 def addresses(names: t.Iterable[str]) -> list[str]:
     """Addresses and networks, as sshd wants them; names as this host knows them, in a fixed order."""
     found = []
@@ -626,18 +619,11 @@ def _weak_host_key(path: str, rsa_bits: int) -> bool:
     return key.type == "ssh-rsa" and key.bits < rsa_bits
 
 
-STATES: dict[str, t.Callable[[AnsibleModule, Host, Transaction], dict[str, t.Any]]] = {
-    "applied": apply,
-    "confirmed": confirm,
-    "undone": undo,
-}
-
-
 def main() -> None:
     block = {"type": "list", "elements": "dict", "default": []}
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["applied", "confirmed", "undone"], "default": "applied"},
+            **STATE_ARGUMENTS,
             "settings": {"type": "dict", "default": {}},
             "since": {
                 **block,
@@ -654,17 +640,10 @@ def main() -> None:
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
             "moduli_minimum": {"type": "int", "default": 3071},
-            "undo_after": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
-    if os.geteuid() != 0:
-        module.fail_json(msg="sshd: found no root rights; expected them. Set 'become: true'")
-    try:
-        host = Host(module)
-        module.exit_json(**STATES[module.params["state"]](module, host, Transaction(host, "sshd")))
-    except (RefusedError, _sshd_config.ConfigError) as error:
-        module.fail_json(msg=f"sshd: {error}")
+    run_module(module, "sshd", Host, Stages(apply, confirm, (_sshd_config.ConfigError,)))
 
 
 if __name__ == "__main__":
