@@ -12,10 +12,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import testinfra
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "testbed"))
 
 CONVERGE = "molecule/shared/converge.yml"
 RUNNING = "systemctl is-system-running 2>/dev/null"
@@ -46,6 +49,7 @@ class Client:
         device = ipaddress.ip_interface(
             machine.check_output(f"ip -o -{family} address show dev eth0 scope global | awk 'NR == 1 {{print $4}}'")
         )
+        self.address_of_machine = str(device.ip)
         own = int(device.ip) - int(device.network.network_address)
         if family == 4:
             self.address = str(device.network.broadcast_address - own * 256 - next(COUNTER))

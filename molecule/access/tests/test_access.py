@@ -9,6 +9,7 @@ import re
 import time
 
 import pytest
+from waiting import wait_until
 
 MAXIMUM_TRIES = 3  # fail2ban_maxretry
 FETCH = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:{port}/', timeout=10).read().decode())"
@@ -21,13 +22,6 @@ proxy.sendall(bytes([5, 1, 0, 1, 127, 0, 0, 1]) + (8888).to_bytes(2, "big")); pr
 proxy.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
 while data := proxy.recv(4096): print(data.decode())
 """
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
 
 
 def banned(host):

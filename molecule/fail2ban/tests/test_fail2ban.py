@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from waiting import wait_until
 
 MAXIMUM_TRIES = 5
 
@@ -23,13 +24,6 @@ def nobody_is_banned(host):
 
 def banned(host):
     return host.check_output("fail2ban-client get sshd banip --with-time | cut -f1").split()
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
 
 
 def attack(client, **options):
@@ -104,6 +98,16 @@ def test_the_machine_that_ansible_runs_on_is_not_banned(host, client):
         )
     time.sleep(2)
     assert gateway not in banned(host)
+
+
+def test_who_comes_through_a_bastion_is_not_banned(host, client):
+    """The other host is in the group `bastion` here, with its own address; clients have others."""
+    client.address = client.address_of_machine
+    for _attempt in range(MAXIMUM_TRIES + 1):
+        assert client.ssh("admin", key="stranger").rc != 0
+    time.sleep(2)
+    assert client.address not in banned(host)
+    assert client.reaches()
 
 
 def test_a_user_cannot_have_others_banned(host, new_client):

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
+from waiting import wait_until
 
 LAB = "molecule/firewall/lab.yml"
 RULES = "/etc/research-server/firewall.nft"
@@ -56,13 +56,6 @@ def repaired(converge):
     """Give back the role's own rules after a test."""
     yield
     assert converge().ok
-
-
-def wait_until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
 
 
 def reaches(machine, address, port):

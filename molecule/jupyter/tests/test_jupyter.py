@@ -11,16 +11,12 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import requests
 import websocket
-
-sys.path.insert(0, str(Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "tests", "testbed")))
-
 from jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
 from ssh_tunnel import Login, tunnel
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import pytest
+from waiting import wait_until
 
 # Accounts in sshd_allow_groups.
 MEMBERS = ("alice", "ops")
@@ -31,13 +31,6 @@ def listening(host):
     """Ports that sshd, or systemd for it, listens on."""
     lines = host.check_output("ss -Hltnp").splitlines()
     return {int(line.split()[3].rpartition(":")[2]) for line in lines if re.search(r'"(sshd|systemd)"', line)}
-
-
-def wait_until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
 
 
 def stage(host, settings, undo_after):
