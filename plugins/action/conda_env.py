@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleFileNotFound
@@ -15,7 +16,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils._conda_archive import lines, sha256_of
 from ..module_utils._conda_errors import CondaEnvError
 from ..module_utils._conda_lockfile import RENEW
-from ..plugin_utils._conda_action import Data, SpecificationAction
+from ..plugin_utils._conda_action import FAILURES, Data, SpecificationAction, failure, name_of
 from ..plugin_utils._conda_lock_file import read
 
 
@@ -24,22 +25,54 @@ class ActionModule(SpecificationAction):
     _supports_async = True
 
     def perform(self, arguments: Data, task_vars: Data | None) -> Data:
-        notes = []
-        if arguments.get("state", "present") == "present":
-            notes = self.read_lock(arguments)
-            self.find_archive(arguments)
-            arguments, _file = self.with_specification(arguments)
-        result = self.execute(arguments, task_vars)
-        return {**result, "notes": [*result["notes"], *notes]} if notes and "notes" in result else result
+        environments = arguments.pop("environments", None)
+        if environments is None:
+            return self.finish(self.prepare(arguments), task_vars)
+        if not isinstance(environments, list) or not all(isinstance(item, dict) for item in environments):
+            raise CondaEnvError(
+                f"found environments: {environments!r}", "Expected a list of mappings with options of this module."
+            )
+        if self._task.async_val:
+            raise CondaEnvError("found 'environments' in an asynchronous task", "Give each environment a task of its own.")
+        return summary(self.each([{**arguments, **item} for item in environments], task_vars))
 
-    def execute(self, arguments: Data, task_vars: Data | None) -> Data:
+    def each(self, tasks: list[Data], task_vars: Data | None) -> t.Iterator[Data]:
+        """The result of each environment. Those that are as they should be are found in one round trip, for all together."""
+        names = [name_of(task) for task in tasks]
+        ready = [guarded(name, self.prepare, task) for name, task in zip(names, tasks)]
+        asked = [{} if "failed" in task else for_module(task) for task in ready]
+        seen = super().execute({"environments": asked}, task_vars) if ready else {"environments": []}
+        if "environments" not in seen:
+            yield seen
+            return
+        host = (task_vars or {}).get("inventory_hostname", "")
+        for number, (name, task, settled) in enumerate(zip(names, ready, seen["environments"]), 1):
+            if "failed" in task:
+                result = task
+            elif settled is not None:
+                result = with_notes(settled, task)
+            else:
+                if not self._task.check_mode:
+                    self._display.display(f"[{host}] conda environment '{name}' ({number} of {len(tasks)}) ...")
+                result = guarded(name, self.finish, task, task_vars)
+            yield {"name": name, **result}
+
+    def prepare(self, arguments: Data) -> Data:
+        """The arguments of the module, with all that the controller knows. Keys with two underscores are for this plugin."""
+        if arguments.get("state", "present") != "present":
+            return arguments
+        arguments = {**arguments, "__notes": self.read_lock(arguments)}
+        self.find_archive(arguments)
+        return self.with_specification(arguments)[0]
+
+    def finish(self, arguments: Data, task_vars: Data | None) -> Data:
         """Run the module; once more with the archive, if the host does not have what is in it."""
-        local = arguments.pop("__archive", None)
-        done = super().execute(arguments, task_vars)
-        if not done.pop("archive_needed", False):
-            return done
-        arguments["archive_facts"].update(self.hand_over(local))
-        return super().execute(arguments, task_vars)
+        own = for_module(arguments)
+        done = self.execute(own, task_vars)
+        if done.pop("archive_needed", False):
+            own["archive_facts"].update(self.hand_over(arguments["__archive"]))
+            done = self.execute(own, task_vars)
+        return with_notes(done, arguments)
 
     def hand_over(self, local: str) -> Data:
         """What the host needs of an archive: the file, or in check mode only what is in it."""
@@ -78,3 +111,34 @@ class ActionModule(SpecificationAction):
             raise CondaEnvError(f"there is no lock {path}", f"{RENEW}. Nothing has been changed.") from None
         arguments["lock"] = json.dumps(read(Path(found)).to_dict())
         return []
+
+
+def guarded(name: str, step: t.Callable[..., Data], *arguments: t.Any) -> Data:
+    """The step's result, or how it failed: the other environments have their turn."""
+    try:
+        return step(*arguments)
+    except FAILURES as error:
+        return failure(error, name)
+
+
+def for_module(arguments: Data) -> Data:
+    """Without what is only for this plugin."""
+    return {key: value for key, value in arguments.items() if not key.startswith("__")}
+
+
+def with_notes(result: Data, arguments: Data) -> Data:
+    """A result with what the controller has to say."""
+    notes = arguments.get("__notes")
+    return {**result, "notes": [*result["notes"], *notes]} if notes and "notes" in result else result
+
+
+def summary(results: t.Iterable[Data]) -> Data:
+    """One result for the task."""
+    environments = list(results)
+    failures = [str(result.get("msg")) for result in environments if result.get("failed")]
+    whole: Data = {
+        "changed": any(result.get("changed") for result in environments),
+        "diff": [result["diff"] for result in environments if result.get("diff")],
+        "environments": environments,
+    }
+    return {**whole, "failed": True, "msg": "\n".join(failures)} if failures else whole

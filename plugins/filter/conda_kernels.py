@@ -10,16 +10,21 @@ from collections.abc import Callable, Mapping
 
 DOCUMENTATION = r"""
 name: conda_kernels
-short_description: Environments to register as kernels, from the results of conda_env
+short_description: Environments to register as kernels, with what conda_env made of them
 version_added: 0.1.0
 description:
-  - Turns the results of a loop over M(openlab.research_server.conda_env) into the input of
+  - Turns environments and the result of M(openlab.research_server.conda_env) for them into the input of
     M(openlab.research_server.jupyter_kernels).
 author: openlab.research_server maintainers (@openlab)
-positional: kernels
+positional: made, kernels
 options:
   _input:
-    description: The C(results) of the loop; the items have C(name) and may have C(state), C(kernel) and C(display_name).
+    description: Environments as in C(conda_envs_environments), with C(name) and perhaps C(state), C(kernel), C(display_name).
+    type: list
+    elements: dict
+    required: true
+  made:
+    description: C(environments) as M(openlab.research_server.conda_env) returned them, in the same order.
     type: list
     elements: dict
     required: true
@@ -32,7 +37,7 @@ options:
 EXAMPLES = r"""
 - name: Register kernels
   openlab.research_server.jupyter_kernels:
-    environments: "{{ made.results | openlab.research_server.conda_kernels }}"
+    environments: "{{ conda_envs_environments | openlab.research_server.conda_kernels(made.environments) }}"
 """
 
 RETURN = r"""
@@ -43,17 +48,19 @@ _value:
 """
 
 
-def conda_kernels(results: list[Mapping[str, t.Any]], kernels: bool = True) -> list[dict[str, t.Any]]:
+def conda_kernels(
+    environments: list[Mapping[str, t.Any]], made: list[Mapping[str, t.Any]], kernels: bool = True
+) -> list[dict[str, t.Any]]:
     """Environments that are there and wanted as kernels, with what is planned for them."""
     return [
         {
-            "name": result["item"]["name"],
-            "display_name": result["item"].get("display_name") or result["item"]["name"],
+            "name": item["name"],
+            "display_name": item.get("display_name") or item["name"],
             "prefix": result["prefix"],
             "plan": {key: result["plan"][key] for key in ("install", "remove")},
         }
-        for result in results
-        if result["item"].get("state", "present") != "absent" and result["item"].get("kernel", kernels)
+        for item, result in zip(environments, made)
+        if item.get("state", "present") != "absent" and item.get("kernel", kernels)
     ]
 
 

@@ -247,7 +247,7 @@ class Change:
         prefix = self.layout.current() or self.layout.link
         generations = self.layout.generations()
         if found is Found.MISSING and not generations:
-            if _conda_generations.leftovers(self.layout) and not self.check_mode:
+            if not self.check_mode:  # a killed run left something
                 with self.lock():
                     _conda_generations.remove(self.layout, ())
             return self.task.report(Plan())

@@ -93,6 +93,8 @@ class Task:
 
     def settled(self) -> dict[str, t.Any] | None:
         """The result if the host has what is asked for; None if a closer look is needed."""
+        if self.arguments["state"] == "absent":
+            return self.report(Plan()) if self.traceless() else None
         generation = self.layout.current()
         state = _conda_state.load(generation) if generation and self.digest else None
         if state is None or state.digest != self.digest or not _conda_state.untouched(state):
@@ -104,6 +106,11 @@ class Task:
         if _conda_frozen.read(state.prefix) != self.frozen or self.untidy():
             return None
         return self.report(Plan())
+
+    def traceless(self) -> bool:
+        """True if there is nothing of the environment at all."""
+        missing = self.layout.found() is _conda_generations.Found.MISSING
+        return missing and not self.layout.generations() and not _conda_generations.leftovers(self.layout)
 
     def untidy(self) -> bool:
         """True if there is something to sweep."""

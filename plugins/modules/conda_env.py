@@ -41,7 +41,7 @@ options:
   name:
     description:
       - Name of the environment; it stands at C(<conda_root>/envs/<name>).
-      - One of O(name) and O(prefix) is required.
+      - One of O(name), O(prefix) and O(environments) is required.
     type: str
   prefix:
     description:
@@ -49,6 +49,16 @@ options:
       - One that is not in C(<conda_root>/envs) is put on conda's list of environments of the user that runs the task, when it is
         built, so that C(conda env list) shows it as it does after C(conda create --prefix).
     type: path
+  environments:
+    description:
+      - Several environments in one task, in place of O(name) and O(prefix). Each is a mapping with options of this module, which
+        count before those of the task.
+      - One question to the host finds all that are as they should be; the others are worked on one after the other, and the
+        output says which. If one fails, the others have their turn, and then the task fails with every cause.
+      - Not for asynchronous tasks.
+    type: list
+    elements: dict
+    version_added: 0.2.0
   src:
     description:
       - Path on the controller of an C(environment.yml), absolute or relative to C(files/) of the role or to the play.
@@ -304,6 +314,19 @@ EXAMPLES = r"""
       channels: [conda-forge]
       dependencies: [conda-tree]
 
+- name: Several environments, with what they have in common
+  openlab.research_server.conda_env:
+    channel_alias: https://mirror.example.org/conda
+    keep_generations: 2
+    environments:
+      - name: nlp
+        src: "{{ inventory_dir }}/envs/nlp.yml"
+        smoke: [torch, transformers]
+      - name: stats
+        src: "{{ inventory_dir }}/envs/stats.yml"
+      - name: old-project
+        state: absent
+
 - name: Remove an environment
   openlab.research_server.conda_env:
     name: old-project
@@ -311,6 +334,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+environments:
+  description: For each environment its name, and all that this module returns for it.
+  returned: with O(environments)
+  type: list
+  elements: dict
+  sample: [{"name": "nlp", "changed": false, "prefix": "/opt/miniconda3/envs/nlp"}]
 plan:
   description: What was done or, in check mode, what would be done.
   returned: success
@@ -393,10 +422,12 @@ stderr:
   sample: ""
 """
 
+import contextlib
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets, unexpected
 from ..module_utils._conda_spec import CHANNEL_ARGUMENTS
@@ -410,6 +441,7 @@ FROZEN_MESSAGE = (
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
     "prefix": {"type": "path"},
+    "environments": {"type": "list", "elements": "dict"},
     "src": {"type": "path"},
     "definition": {"type": "raw"},
     "lock": {"type": "raw"},
@@ -439,6 +471,28 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+RULES: dict[str, t.Any] = {
+    "required_one_of": [("name", "prefix", "environments")],
+    "mutually_exclusive": [("name", "prefix", "environments"), ("src", "definition")],
+}
+
+
+def settled(environments: list[dict[str, t.Any]]) -> list[dict[str, t.Any] | None]:
+    """The result for each environment that is as it should be; None for the others, which the controller asks for one by one."""
+    validator = ArgumentSpecValidator({**ARGUMENTS, "environments": {"type": "list"}}, **RULES)
+    found: list[dict[str, t.Any] | None] = []
+    for item in environments:
+        checked = validator.validate(item)
+        result = None
+        # Whatever is wrong is told when it has its turn.
+        if not checked.error_messages:
+            with contextlib.suppress(CondaEnvError, OSError):
+                task = Task(checked.validated_parameters)
+                result = None if task.base else task.settled()
+        found.append(result)
+    return found
+
+
 def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Do what the task says; returns the module's result."""
     task = Task(arguments, check_mode)
@@ -462,11 +516,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
-        required_one_of=[("name", "prefix")],
-        mutually_exclusive=[("name", "prefix"), ("src", "definition")],
+        **RULES,
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
     arguments = module.params
+    if arguments["environments"] is not None:
+        known = secrets([{**item, "lock": None} for item in arguments["environments"]])
+        module.params = {"environments": f"({len(arguments['environments'])} environments)"}
+        module.exit_json(changed=False, environments=mask_all(settled(arguments["environments"]), known))
     # A lock has no credentials, and nobody wants to see all of it again in every result.
     shown = {**arguments, "lock": "(a lock)" if arguments["lock"] else None}
     known = secrets(shown)

@@ -15,6 +15,18 @@ from ..module_utils._conda_errors import CondaEnvError
 from ._conda_file import with_definition
 
 Data = dict[str, t.Any]
+FAILURES = (CondaEnvError, AnsibleError, OSError)
+
+
+def name_of(arguments: Data) -> str:
+    """What messages call the environment."""
+    return str(arguments.get("name") or arguments.get("prefix") or "?")
+
+
+def failure(error: Exception, name: str) -> Data:
+    """The result of a task that found something wrong before its module ran."""
+    text = error.message(name) if isinstance(error, CondaEnvError) else f"conda environment '{name}': {error}"
+    return {"failed": True, "msg": text}
 
 
 class SpecificationAction(ActionBase):
@@ -26,13 +38,10 @@ class SpecificationAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Data | None = None) -> Data:
         result: Data = super().run(tmp, task_vars or {})
         arguments = self.arguments()
-        name = str(arguments.get("name") or arguments.get("prefix") or "?")
         try:
             return {**result, **self.perform(arguments, task_vars)}
-        except CondaEnvError as error:
-            return {**result, "failed": True, "msg": error.message(name)}
-        except (AnsibleError, OSError) as error:
-            return {**result, "failed": True, "msg": f"conda environment '{name}': {error}"}
+        except FAILURES as error:
+            return {**result, **failure(error, name_of(arguments))}
 
     def arguments(self) -> Data:
         """What the task says."""

@@ -122,6 +122,15 @@ class Conda:
         assert result.pop("exception", None) is None
         return result
 
+    def ansible(self, module: str, *options: str, **arguments: t.Any) -> str:
+        """Run a module with its controller side, through Ansible; all that it prints, the result as JSON after ' => '."""
+        command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", f"openlab.research_server.{module}"]
+        command += ["-a", json.dumps(self.arguments(**arguments)), "-e", f"ansible_python_interpreter={sys.executable}"]
+        env = {**os.environ, "HOME": str(self.home), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        done = subprocess.run([*command, *options], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def make(self, name: str, *dependencies: t.Any, **arguments: t.Any) -> dict[str, t.Any]:
         """`conda_env` with channels `lab`, `other`; it must not fail."""
         definition = {"channels": ["lab", "other"], "dependencies": list(dependencies)}

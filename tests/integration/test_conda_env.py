@@ -14,14 +14,13 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda
+from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
 
 RANDOM_SEED = 20261120
 
@@ -499,26 +498,9 @@ def test_through_ansible_with_a_file_that_names_a_requirements_file(conda: Conda
     )
     (tmp_path / "more/all.txt").write_text(f"--no-index\n--find-links={conda.wheels}\n-r nested.txt\n")
     (tmp_path / "more/nested.txt").write_text("tiny==1.0  # an older one\n")
-    arguments = conda.arguments(name="whole", src=str(tmp_path / "env.yml"))
-    command = [
-        "ansible",
-        "localhost",
-        "-i",
-        "localhost,",
-        "-c",
-        "local",
-        "-m",
-        "openlab.research_server.conda_env",
-        "-a",
-        json.dumps(arguments),
-    ]
-    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
-    env = {**os.environ, "HOME": str(conda.home), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
-    seen = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert "CHANGED" in seen.stdout, seen.stdout + seen.stderr
+    wanted = {"name": "whole", "src": str(tmp_path / "env.yml")}
+    assert "CHANGED" in conda.ansible("conda_env", **wanted)
     assert conda.packages("whole")["tiny"] == "1.0=pypi_0"
-    seen = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert "SUCCESS" in seen.stdout, seen.stdout + seen.stderr
+    assert "SUCCESS" in conda.ansible("conda_env", **wanted)
     (tmp_path / "more/nested.txt").write_text("tiny==2.0\n")
-    seen = subprocess.run([*command, "--check"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert "CHANGED" in seen.stdout, seen.stdout + seen.stderr
+    assert "CHANGED" in conda.ansible("conda_env", "--check", **wanted)

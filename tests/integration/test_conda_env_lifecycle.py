@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda, plain
+from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain
 from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, write_package, write_repodata
 
 
@@ -387,14 +387,11 @@ def test_an_archive_becomes_an_environment_without_conda(conda: Conda, packed: P
 
 
 def test_an_archive_travels_from_the_controller(conda: Conda, packed: Path, tmp_path: Path) -> None:
-    arguments = conda.arguments(prefix=str(tmp_path / "travelled"), archive=str(packed), smoke=["beta"])
-    command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "openlab.research_server.conda_env"]
-    command += ["-a", json.dumps(arguments), "-e", f"ansible_python_interpreter={sys.executable}"]
-    env = {**os.environ, "HOME": str(conda.home), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
+    wanted = {"prefix": str(tmp_path / "travelled"), "archive": str(packed), "smoke": ["beta"]}
     for more, expected in ((["--check"], "CHANGED"), ([], "CHANGED"), (["--check"], "SUCCESS"), ([], "SUCCESS")):
-        seen = subprocess.run([*command, *more], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-        assert expected in seen.stdout, seen.stdout + seen.stderr
-        assert ("beta 2.0.0" in seen.stdout) == (expected == "CHANGED")
+        seen = conda.ansible("conda_env", *more, **wanted)
+        assert expected in seen
+        assert ("beta 2.0.0" in seen) == (expected == "CHANGED")
     assert (tmp_path / "travelled/bin/beta-cli").exists()
 
 

@@ -12,8 +12,6 @@ import http.server
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import typing as t
 import zipfile
@@ -21,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda, plain, wheel
+from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain, wheel
 from ansible_collections.openlab.research_server.tests.testbed.conda_channel import write_package, write_repodata
 
 
@@ -294,24 +292,7 @@ def test_through_ansible_with_files(conda: Conda, tmp_path: Path) -> None:
     path = tmp_path / f"nlp.{lock(conda)['platform']}.lock.json"
 
     def ansible(module: str, *options: str, **arguments: t.Any) -> str:
-        values = json.dumps(conda.arguments(src=str(tmp_path / "nlp.yml"), **arguments))
-        command = [
-            "ansible",
-            "localhost",
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-            "-m",
-            f"openlab.research_server.{module}",
-            "-a",
-            values,
-        ]
-        env = {**os.environ, "HOME": str(conda.home), "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.oneline"}
-        interpreter = ["-e", f"ansible_python_interpreter={sys.executable}"]
-        done = subprocess.run([*command, *interpreter, *options], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return conda.ansible(module, *options, src=str(tmp_path / "nlp.yml"), **arguments)
 
     assert "there is no lock" in ansible("conda_env", name="nlp", lock=str(path))
     assert "CHANGED" in ansible("conda_lock", "--check")

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import typing as t
+from collections.abc import Mapping
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.filter.conda_kernels import conda_kernels
@@ -50,13 +52,16 @@ def test_kernel_names_are_what_jupyter_takes() -> None:
     assert kernel_name("C++_Lab") == "c--_lab"
 
 
-def test_results_of_a_loop_become_kernels() -> None:
+def test_environments_become_kernels() -> None:
     plan = {"action": "create", "reasons": [], "install": ["x"], "remove": []}
-    results = [
-        {"item": {"name": "a", "display_name": "A"}, "prefix": "/a", "plan": plan},
-        {"item": {"name": "b", "kernel": False}, "prefix": "/b", "plan": plan},
-        {"item": {"name": "c", "state": "absent"}, "prefix": "/c", "plan": plan},
+    environments: list[Mapping[str, t.Any]] = [
+        {"name": "a", "display_name": "A"},
+        {"name": "b", "kernel": False},
+        {"name": "c", "state": "absent"},
+    ]
+    made: list[Mapping[str, t.Any]] = [
+        {"name": item["name"], "prefix": f"/{item['name']}", "plan": plan} for item in environments
     ]
     kept = {"install": ["x"], "remove": []}
-    assert conda_kernels(results) == [{"name": "a", "display_name": "A", "prefix": "/a", "plan": kept}]
-    assert conda_kernels(results, kernels=False) == []
+    assert conda_kernels(environments, made) == [{"name": "a", "display_name": "A", "prefix": "/a", "plan": kept}]
+    assert conda_kernels(environments, made, kernels=False) == []

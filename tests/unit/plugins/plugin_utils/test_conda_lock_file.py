@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.filter.conda_env_tasks import conda_env_tasks
 from ansible_collections.openlab.research_server.plugins.filter.conda_lock_files import conda_lock_files
 from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda_lockfile import parse_lock
@@ -100,3 +101,23 @@ def test_lines_for_people() -> None:
 def test_lock_files_of_the_role(item: dict[str, t.Any], architecture: str, expected: list[tuple[str, str]]) -> None:
     found = conda_lock_files([{"name": "nlp", **item}], "/envs", architecture, ["nlp"])
     assert [(entry["src"], entry["dest"]) for entry in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "policy", "expected"),
+    [
+        (
+            {"src": "nlp.yml", "smoke": ["torch"], "kernel": False, "display_name": "NLP"},
+            "prefer",
+            {"src": "/envs/nlp.yml", "lock": "/envs/nlp.linux-64.lock.json", "lock_policy": "prefer", "smoke": ["torch"]},
+        ),
+        ({"src": "/a/b.yml", "lock": "c.json"}, "ignore", {"src": "/a/b.yml", "lock": "/envs/c.json", "lock_policy": "ignore"}),
+        ({"lock": "/l.json"}, "require", {"lock": "/l.json", "lock_policy": "require"}),
+        ({"definition": {"dependencies": []}}, "prefer", {"definition": {"dependencies": []}}),
+        ({"definition": {}, "owner": None}, "require", {"definition": {}, "lock_policy": "require"}),
+        ({"archive": "a.tar.gz", "checksum": "sha256:0"}, "prefer", {"archive": "/envs/a.tar.gz", "checksum": "sha256:0"}),
+        ({"state": "absent"}, "prefer", {"state": "absent"}),
+    ],
+)
+def test_what_the_role_asks_of_the_module(item: dict[str, t.Any], policy: str, expected: dict[str, t.Any]) -> None:
+    assert conda_env_tasks([{"name": "nlp", **item}], "/envs", "x86_64", policy) == [{"name": "nlp", **expected}]
