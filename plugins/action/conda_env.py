@@ -61,7 +61,8 @@ class ActionModule(SpecificationAction):
         """The arguments of the module, with all that the controller knows. Keys with two underscores are for this plugin."""
         if arguments.get("state", "present") != "present":
             return arguments
-        arguments = {**arguments, "__notes": self.read_lock(arguments)}
+        arguments = dict(arguments)
+        arguments["__notes"] = self.read_lock(arguments)
         self.find_archive(arguments)
         return self.with_specification(arguments)[0]
 

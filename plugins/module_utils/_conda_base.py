@@ -16,7 +16,7 @@ import os
 import typing as t
 from collections.abc import Sequence
 
-from . import _conda_before, _conda_build, _conda_pip, _conda_state
+from . import _conda_before, _conda_build, _conda_frozen, _conda_pip, _conda_state
 from ._conda_change import Change
 from ._conda_errors import CondaEnvError, mask
 from ._conda_plan import Plan, as_lines
@@ -59,7 +59,7 @@ class Base(Change):
         pending = _conda_before.pending(self.conda.root)
         state = self.state()
         if not pending and state and state.digest == self.task.digest and _conda_state.untouched(state):
-            return self.task.report(Plan(), [ADDED_ONLY])
+            return self.task.report(Plan(), self.notes())
         if not self.conda.exists():
             return self.without_conda(specification)
         if self.check_mode:
@@ -87,7 +87,7 @@ class Base(Change):
         return _conda_state.load(self.conda.root, _conda_state.BASE_STATE_FILE)
 
     def report(self, step: Step, notes: Sequence[str] = ()) -> dict[str, t.Any]:
-        return self.task.report(step.plan, [ADDED_ONLY, *notes], conda_version=step.conda_version)
+        return self.task.report(step.plan, [*self.notes(), *notes], conda_version=step.conda_version)
 
     def without_conda(self, specification: Specification) -> dict[str, t.Any]:
         if not self.check_mode:
@@ -97,7 +97,14 @@ class Base(Change):
             )
         note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
         after = (*specification.conda, *(f"pip: {line}" for line in lines(specification)))
-        return self.task.report(Plan("extend", ("there is no conda installation",), (), after), [ADDED_ONLY, note])
+        return self.task.report(Plan("extend", ("there is no conda installation",), (), after), [*self.notes(), note])
+
+    def notes(self) -> list[str]:
+        """What people should know in any case."""
+        frozen = _conda_frozen.read(self.conda.root)
+        if frozen is None:
+            return [ADDED_ONLY]
+        return [ADDED_ONLY, f"the installation is marked as frozen ({frozen}); 'allow_base: true' works through it"]
 
     def ask(self, specification: Specification, prefix: str, run: Runner, install: bool = False) -> Extension:
         state = self.state()

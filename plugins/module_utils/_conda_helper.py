@@ -19,6 +19,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import sys
@@ -27,7 +28,10 @@ from urllib.parse import unquote, urlsplit
 
 RECORD_FIELDS = ("name", "version", "build", "url", "sha256", "md5", "subdir")
 # Besides, what a record needs to be linked as if it came from the channel's index.
-LOCK_FIELDS = ("build_number", "size", "noarch", "depends", "constrains")
+LOCK_FIELDS = ("build_number", "size", "noarch", "depends", "constrains", "python_site_packages_path")
+# Parts of a dependency that only say when it counts, and which variants of it do (CEP 43 and its kin, conda 26.5).
+_CONDITION = re.compile(r"\[(?:.*[,\s])?when\s*=")
+_VARIANTS = re.compile(r",?\s*\b(?:extras|flags)\s*=\s*\[[^\]]*\]")
 
 
 class LockMismatchError(Exception):
@@ -63,6 +67,8 @@ def condarc(request: dict[str, t.Any]) -> dict[str, t.Any]:
         "pinned_packages": [],
         "create_default_packages": [],
         "track_features": [],
+        # Channels may name others to look into; only those count that are declared.
+        "channel_relations_max_depth": 0,
         "add_pip_as_python_dependency": True,
         "allow_softlinks": False,
         # A file that was changed in the package cache is refused instead of installed.
@@ -72,6 +78,8 @@ def condarc(request: dict[str, t.Any]) -> dict[str, t.Any]:
     for key in ("channel_alias", "default_channels"):
         if request[key]:
             settings[key] = request[key]
+    if not request["shards"]:
+        settings |= {"repodata_use_shards": False, "plugins": {"use_sharded_repodata": False}}  # of conda, and of its solver
     return settings
 
 
@@ -81,7 +89,9 @@ def configure(request: dict[str, t.Any]) -> t.Any:
 
     path = os.path.join(request["scratch"], "condarc.yml")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({**condarc(request), **accepted_terms(context)}, file)  # JSON is YAML
+        settings = condarc(request)
+        settings["plugins"] = {**settings.get("plugins", {}), **accepted_terms(context)}
+        json.dump({key: value for key, value in settings.items() if key != "plugins" or value}, file)  # JSON is YAML
     reset_context(search_path=(path,))
     # conda forgets the settings of plugins here, but not that it has read them.
     context.__dict__.pop("plugins", None)
@@ -110,7 +120,7 @@ def accepted_terms(context: t.Any) -> dict[str, t.Any]:
         accepted = bool(context.plugins.auto_accept_tos)
     except Exception:
         return {}
-    return {"plugins": {"auto_accept_tos": True}} if accepted else {}
+    return {"auto_accept_tos": True} if accepted else {}
 
 
 def terms_hooks(context: t.Any) -> list[t.Any]:
@@ -204,10 +214,22 @@ def extend(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list
     raise failure or RuntimeError("conda has found no answer")
 
 
-def present(spec: t.Any, records: dict[str, t.Any]) -> bool:
-    """Whether a package that fits is there, with all that it needs."""
+def needs(record: t.Any) -> t.Iterator[t.Any]:
+    """The dependencies of a package that count in any case; about the others the solver has decided."""
     from conda.models.match_spec import MatchSpec
 
+    yield from (MatchSpec(text) for text in map(plain_need, record.depends) if text)
+
+
+def plain_need(text: str) -> str:
+    """A dependency by name, version and build; empty if it counts under a condition only."""
+    if _CONDITION.search(text):
+        return ""
+    return _VARIANTS.sub("", text).replace("[,", "[").replace("[]", "").strip()
+
+
+def present(spec: t.Any, records: dict[str, t.Any]) -> bool:
+    """Whether a package that fits is there, with all that it needs."""
     found = [record for record in records.values() if spec.match(record)]
     seen = set()
     complete = bool(found)
@@ -216,8 +238,7 @@ def present(spec: t.Any, records: dict[str, t.Any]) -> bool:
         if record.name in seen:
             continue
         seen.add(record.name)
-        for text in record.depends:
-            need = MatchSpec(text)
+        for need in needs(record):
             if need.name.startswith("__"):
                 continue
             complete = complete and need.name in records and bool(need.match(records[need.name]))
@@ -300,11 +321,10 @@ def locked(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list
 
 def check_together(records: list[t.Any], context: t.Any) -> None:
     """A lock may have been edited, or made for hosts with another system: every dependency must be there."""
-    from conda.models.match_spec import MatchSpec
     from conda.models.records import PackageRecord
 
     known = {record.name: record for record in records}
-    wanted = [(record, MatchSpec(text)) for record in records for text in record.depends]
+    wanted = [(record, spec) for record in records for spec in needs(record)]
     if any(spec.name.startswith("__") for _record, spec in wanted):
         manager = context.plugin_manager
         if hasattr(manager, "get_virtual_package_records"):
@@ -324,9 +344,18 @@ def archives(pkgs_dirs: list[str], records: list[t.Any]) -> list[tuple[t.Any, st
     """(record, archive, extracted folder) of each record in the package cache."""
     found = []
     for record in records:
-        archive = os.path.join(pkgs_dirs[0], record.fn)
-        found.append((record, archive, archive[: -len(".conda")] if archive.endswith(".conda") else archive[: -len(".tar.bz2")]))
+        folder = stem(record.fn)
+        if folder:
+            found.append((record, os.path.join(pkgs_dirs[0], record.fn), os.path.join(pkgs_dirs[0], folder)))
     return found
+
+
+def stem(file: str) -> str:
+    """Name of a package's folder in the package cache; empty for what is in no format of conda's own, such as a wheel."""
+    for ending in (".conda", ".tar.bz2"):
+        if file.endswith(ending):
+            return file[: -len(ending)]
+    return ""
 
 
 def file_hashes(paths: list[str]) -> dict[str, str]:
@@ -416,10 +445,8 @@ def check_archives(pkgs_dirs: list[str], records: list[t.Any]) -> None:
 
 def forget_extracted(pkgs_dirs: list[str], records: list[t.Any]) -> None:
     """Remove extracted packages from the cache; they are extracted again from archives whose checksum is compared."""
-    for record in records:
-        stem = record.fn[: -len(".conda")] if record.fn.endswith(".conda") else record.fn[: -len(".tar.bz2")]
-        for folder in pkgs_dirs:
-            shutil.rmtree(os.path.join(folder, stem), ignore_errors=True)
+    for _record, _archive, folder in archives(pkgs_dirs, records):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep_byte_code(pkgs_dirs: list[str], records: list[t.Any]) -> None:
@@ -435,7 +462,7 @@ def keep_byte_code(pkgs_dirs: list[str], records: list[t.Any]) -> None:
         return
     folders = [folder for record, _archive, folder in archives(pkgs_dirs, records) if details(record.get("noarch")) == "python"]
 
-    def compile_missing(python: str, sources: t.Any, targets: t.Any, prefix: str, version: str) -> t.Any:
+    def compile_missing(python: str, sources: t.Any, targets: t.Any, *rest: t.Any, **more: t.Any) -> t.Any:
         cached = cached_sources(folders)
         pairs = []
         for target in targets:  # in no order that fits the one of the sources
@@ -447,7 +474,7 @@ def keep_byte_code(pkgs_dirs: list[str], records: list[t.Any]) -> None:
             if twin and fits(twin, source):
                 hard_link(twin, target)
         missing = [pair for pair in pairs if not os.path.exists(pair[1])]
-        made = original(python, [pair[0] for pair in missing], [pair[1] for pair in missing], prefix, version)
+        made = original(python, [pair[0] for pair in missing], [pair[1] for pair in missing], *rest, **more)
         for source, target, twin in missing:
             if twin and fits(target, source):
                 hard_link(target, twin)
@@ -568,6 +595,9 @@ def describe(error: BaseException) -> dict[str, t.Any]:
     parts = list(getattr(error, "errors", ()) or ())
     text = "\n".join(str(part) for part in parts) if parts else str(error)
     types = [cls.__name__ for item in (error, *parts) for cls in type(item).__mro__]
+    if type(error) is RuntimeError:
+        # What cannot leave a process of its own, conda says with the name of its type.
+        types += re.findall(r"\b[A-Za-z]+Error\b", text)
     return {"types": list(dict.fromkeys(types)), "text": text or repr(error), "names": getattr(error, "names", [])}
 
 
@@ -587,6 +617,6 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-# The guard is needed: conda finds CUDA in a spawned process, which imports this file again.
+# The guard is needed: conda finds CUDA, and extracts packages, in spawned processes, which import this file again.
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))

@@ -61,6 +61,8 @@ class CondaPackage:
     noarch: str = ""
     depends: tuple[str, ...] = ()
     constrains: tuple[str, ...] = ()
+    python_site_packages_path: str = ""
+    """Of a Python: where packages for it belong, if not where its version says (CEP 17)."""
 
     def record(self, declared: Sequence[str], settings: Settings) -> dict[str, t.Any]:
         """Plain record with the URL that the package has for a host."""
@@ -348,8 +350,9 @@ _CONDA_KEYS: dict[str, type] = {
     "noarch": str,
     "depends": list,
     "constrains": list,
+    "python_site_packages_path": str,
 }
-_CONDA_OPTIONAL = ("md5", "size", "noarch", "depends", "constrains")
+_CONDA_OPTIONAL = ("md5", "size", "noarch", "depends", "constrains", "python_site_packages_path")
 
 
 def _conda_package(item: t.Any, where: str, platform: str) -> CondaPackage:

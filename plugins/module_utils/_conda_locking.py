@@ -16,7 +16,7 @@ from ._conda_build import activated
 from ._conda_channels import name_of, this_platform
 from ._conda_errors import CondaEnvError
 from ._conda_lockfile import CondaPackage, Lock, PipPackage, digest_of, parse_lock, pip_lines, pip_options
-from ._conda_pip import explain, pip, requirements
+from ._conda_pip import consent, explain, pip, requirements
 from ._conda_process import Runner
 from ._conda_records import channel_of, distributions, normal, without_credentials
 from ._conda_solver import Conda, ask
@@ -72,6 +72,11 @@ def make(
 
 
 def _conda_package(record: Mapping[str, t.Any], declared: list[str], conda: Conda) -> CondaPackage:
+    if not record["url"].endswith((".conda", ".tar.bz2")):
+        raise CondaEnvError(
+            f"{record['name']} comes as {without_credentials(record['url'])}, which is no conda package",
+            "A lock holds conda's own packages: ask for it in the 'pip:' section.",
+        )
     if not record["sha256"]:
         raise CondaEnvError(
             f"the channel {channel_of(record)} announces no SHA-256 for {record['name']} {record['version']}",
@@ -90,6 +95,7 @@ def _conda_package(record: Mapping[str, t.Any], declared: list[str], conda: Cond
         noarch=record["noarch"] or "",
         depends=tuple(record["depends"] or ()),
         constrains=tuple(record["constrains"] or ()),
+        python_site_packages_path=record["python_site_packages_path"] or "",
     )
 
 
@@ -100,8 +106,9 @@ def _resolve(
     scratch = environment["TMPDIR"]
     installed = [package for package, _installer in distributions(prefix)]
     report = os.path.join(scratch, "report.json")
-    argv = [*pip(prefix), "install", "--dry-run", "--quiet", "--report", report, *requirements(specification, installed, scratch)]
-    done = run([*argv, *(["--no-index"] if offline else [])], activated(environment, prefix))
+    argv = [*pip(prefix), "install", *consent(prefix), "--dry-run", "--quiet", "--report", report]
+    argv += [*requirements(specification, installed, scratch), *(["--no-index"] if offline else [])]
+    done = run(argv, activated(environment, prefix))
     if "no such option: --dry-run" in done.stderr or "no such option: --report" in done.stderr:
         raise CondaEnvError(
             "the environment's pip is too old to tell what it would install", "Ask for 'pip>=23' under 'dependencies'."

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def install(
         chosen = ["--no-deps", "--require-hashes", "-r", private_file(scratch, "requirements.txt", locked)]
     else:
         chosen = requirements(specification, before, scratch)
-    argv = [*pip(prefix), "install", "--progress-bar", "off", "--no-warn-script-location", *chosen]
+    argv = [*pip(prefix), "install", *consent(prefix), "--progress-bar", "off", "--no-warn-script-location", *chosen]
     done = run([*argv, *(["--no-index"] if offline else [])], environment)
     if done.code != 0:
         raise explain(done, before)
@@ -135,6 +136,12 @@ def pip(prefix: str) -> list[str]:
     """The environment's own pip, without anyone's configuration."""
     python = os.path.join(prefix, "bin", "python")
     return [python, "-I", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check", "--no-color"]
+
+
+def consent(prefix: str) -> list[str]:
+    """What pip wants to be told in an environment that is marked for people's sake (PEP 668), as conda-pypi does."""
+    marked = glob.glob(os.path.join(glob.escape(prefix), "lib", "python3*", "EXTERNALLY-MANAGED"))
+    return ["--break-system-packages"] if marked else []
 
 
 def explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:

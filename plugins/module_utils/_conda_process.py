@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 # Variables that would change what conda, pip or Python do. CONDA_OVERRIDE_* stays: it is how a task states virtual packages.
 _SCRUBBED = ("CONDA", "_CONDA", "MAMBA", "PYTHON", "PIP_", "VIRTUAL_ENV", "XDG_", "PS1")
 _KEPT = ("CONDA_OVERRIDE_",)
+# conda-anaconda-tos accepts terms of service by itself where this is set.
+_SCRUBBED_NAMES = ("CI",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Runner(t.Protocol):
 def clean_environment(variables: Mapping[str, str], scratch: str) -> dict[str, str]:
     """The variables a child may see: proxies, certificates and the like stay, configuration of conda, pip and Python goes."""
     kept = {key: value for key, value in variables.items() if key.startswith(_KEPT) or not key.startswith(_SCRUBBED)}
+    kept = {key: value for key, value in kept.items() if key not in _SCRUBBED_NAMES}
     return {**kept, "LC_ALL": "C.UTF-8", "TMPDIR": scratch}
 
 

@@ -55,7 +55,7 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Put these packages into an environment of their own.",
     ),
     (
-        ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied"),
+        ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied", "ChannelError"),
         "a channel does not exist or is no conda channel: {text}",
         "Check 'channels', 'channel_alias' and 'custom_channels'.",
     ),
@@ -168,8 +168,9 @@ def extend(
     there = dataclasses.replace(conda, root=prefix)
     variables = _own_home(environment, scratch)
     result, output = _run_helper(there, request, run, variables, scratch)
-    if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
-        result, output = _run_helper(there, {**request, "extract_again": True}, run, variables, scratch)
+    changes = another_way(result, install)
+    if changes:
+        result, output = _run_helper(there, {**request, **changes}, run, variables, scratch)
     if "error" in result:
         raise explain(result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
@@ -198,14 +199,25 @@ def ask(
     request |= {"records": list(records), "keep": [dataclasses.asdict(package) for package in keep]}
     variables = _own_home(environment, scratch)
     result, output = _run_helper(conda, request, run, variables, scratch)
-    if install and _ALTERED.intersection(result.get("error", {}).get("types", ())):
-        # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.
+    changes = another_way(result, install)
+    if changes:
         shutil.rmtree(prefix, ignore_errors=True)
-        result, output = _run_helper(conda, {**request, "extract_again": True}, run, variables, scratch)
+        result, output = _run_helper(conda, {**request, **changes}, run, variables, scratch)
     if "error" in result:
         raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
     return Solution(packages, str(result["conda_version"]), tuple(result["kept"]), tuple(result["packages"]))
+
+
+def another_way(result: Mapping[str, t.Any], install: bool) -> dict[str, bool]:
+    """What to ask for differently after a failure that a second try can get around; nothing for any other answer."""
+    error = result.get("error", {})
+    types, text = error.get("types", ()), str(error.get("text", ""))
+    if "OperationalError" in types and "database is locked" in text:
+        # Newer solvers keep parts of a channel's index in a database, which fails on some file systems (NFS) and beside others.
+        return {"shards": False}
+    # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.
+    return {"extract_again": True} if install and _ALTERED.intersection(types) else {}
 
 
 def _request(conda: Conda, specification: Specification, prefix: str, scratch: str, install: bool) -> dict[str, t.Any]:
@@ -225,6 +237,7 @@ def _request(conda: Conda, specification: Specification, prefix: str, scratch: s
         "install": install,
         "keep": [],
         "extract_again": False,
+        "shards": True,
         "scratch": scratch,
         "base": False,
     }

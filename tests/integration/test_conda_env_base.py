@@ -115,8 +115,13 @@ def test_what_people_do_is_noticed_and_only_corrected_where_it_matters(own: Cond
     assert foretold(own, "pip", *wanted)["plan"]["install"] == ["pip: tiny==1.0"]
     subprocess.run([own.root / "bin/conda", "remove", "-y", "-q", "-n", "base", "single"], check=True, capture_output=True)
     assert foretold(own, "pip", *wanted)["plan"]["install"] == [f"single 1.0 0 {alias}"]
+    # As installers and conda-pypi mark a base environment, so that people leave it alone.
+    (own.root / "conda-meta/frozen").write_text('{"message": "ask ada"}')
+    next(own.root.glob("lib/python3*")).joinpath("EXTERNALLY-MANAGED").write_text("[externally-managed]\nError=ask ada\n")
     newer = ("single", {"pip": [f"--find-links={own.wheels}", "--no-index", "tiny==2.0"]})
-    assert foretold(own, "pip", *newer)["plan"]["install"] == ["pip: tiny==2.0"]
+    through = foretold(own, "pip", *newer)
+    assert through["plan"]["install"] == ["pip: tiny==2.0"]
+    assert any("marked as frozen (ask ada)" in note for note in through["notes"])
     assert "addon" in own.packages("base")
 
 

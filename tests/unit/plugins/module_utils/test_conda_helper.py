@@ -5,9 +5,19 @@ from __future__ import annotations
 
 import os
 import py_compile
+import typing as t
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_helper import cached_sources, fits, unmet
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_helper import (
+    cached_sources,
+    condarc,
+    describe,
+    fits,
+    plain_need,
+    stem,
+    unmet,
+)
 
 
 def test_byte_code_fits_the_source_that_it_was_made_from(tmp_path: Path) -> None:
@@ -51,3 +61,50 @@ def test_requirements_are_met_by_what_is_there() -> None:
     missing, unknown = unmet(lines)
     assert missing == ["pytest<1", "no-such-project==1"]
     assert unknown == [lines[5], lines[6], lines[8], lines[9]]
+
+
+def asked(**changes: t.Any) -> dict[str, t.Any]:
+    plain: dict[str, t.Any] = {"channels": ["lab"], "channel_priority": "flexible", "custom_channels": {}, "pkgs_dirs": ["/p"]}
+    plain |= {"envs_dir": "/e", "offline": False, "channel_alias": "", "default_channels": [], "shards": True}
+    return condarc({**plain, **changes})
+
+
+def test_a_channel_cannot_bring_others_along() -> None:
+    """conda after 26.9 looks into channels that a channel names (CEP 42), unless told otherwise."""
+    assert asked()["channel_relations_max_depth"] == 0
+
+
+def test_shards_of_an_index_are_used_unless_they_fail() -> None:
+    assert not {"repodata_use_shards", "plugins"} & set(asked())
+    without = asked(shards=False)
+    assert (without["repodata_use_shards"], without["plugins"]) == (False, {"use_sharded_repodata": False})
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("lib >=1,<2", "lib >=1,<2"),
+        ("lib", "lib"),
+        ("colorama[when=__win]", ""),
+        ("lib[version='>=1', when=\"python >=3.12\"]", ""),
+        ("lib[version='>=1',extras=[a,b],flags=[cpu]]", "lib[version='>=1']"),
+        ("lib[extras=[a, b], version='>=1']", "lib[ version='>=1']"),
+        ("lib >=1[flags=[cpu]]", "lib >=1"),
+        ("whenever[build=when_1]", "whenever[build=when_1]"),
+    ],
+)
+def test_what_a_dependency_demands_in_any_case(text: str, plain: str) -> None:
+    assert plain_need(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("file", "folder"), [("a-1.0-0.conda", "a-1.0-0"), ("a-1.0-0.tar.bz2", "a-1.0-0"), ("a-1.0-py3-none-any.whl", "")]
+)
+def test_the_folder_of_a_package_in_the_cache(file: str, folder: str) -> None:
+    assert stem(file) == folder
+
+
+def test_an_error_from_a_process_of_its_own_keeps_its_type() -> None:
+    error = RuntimeError("conda.exceptions.NoSpaceLeftError: No space left on devices.")
+    assert "NoSpaceLeftError" in describe(error)["types"]
+    assert "NoSpaceLeftError" not in describe(ValueError(str(error)))["types"]

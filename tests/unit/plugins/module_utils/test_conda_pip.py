@@ -56,5 +56,13 @@ def test_configuration_in_variables_does_not_reach_conda_or_pip() -> None:
         "MAMBA_ROOT_PREFIX": "evil",
         "XDG_CONFIG_HOME": "/evil",
         "VIRTUAL_ENV": "/evil",
+        "CI": "true",  # conda-anaconda-tos would accept terms of service in the name of the lab
     }
     assert set(clean_environment(variables, "/tmp/x")) == {"PATH", "HTTPS_PROXY", "CONDA_OVERRIDE_CUDA", "LC_ALL", "TMPDIR"}
+
+
+def test_pip_is_told_to_go_on_where_people_are_kept_from_using_it(tmp_path: Path) -> None:
+    (tmp_path / "lib/python3.12").mkdir(parents=True)
+    assert _conda_pip.consent(str(tmp_path)) == []
+    (tmp_path / "lib/python3.12/EXTERNALLY-MANAGED").touch()
+    assert _conda_pip.consent(str(tmp_path)) == ["--break-system-packages"]

@@ -3,9 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+import typing as t
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils import _conda_solver
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_solver import explain
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import CondaEnvError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_process import Completed
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_solver import Conda, ask, explain
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_spec import Settings, parse
 
 
 # Type names as conda 24.7 and 26.7 raise them (conda/exceptions.py, conda-libmamba-solver, conda-anaconda-tos).
@@ -17,6 +25,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda_sol
         (["ResolvePackageNotFound"], "- nunpy", "not in the declared channels: - nunpy", "spelling"),
         (["PackagesNotFoundError"], "nunpy", "not in the declared channels", "spelling"),
         (["UnavailableInvalidChannel", "ChannelError"], "404", "no conda channel", "channel_alias"),
+        (["ChannelError", "CondaError"], "a channel names itself", "no conda channel: a channel names itself", "channel_alias"),
         (["CondaHTTPError"], "000", "cannot be reached", "network"),
         (["CondaMultiError", "ChecksumMismatchError"], "sha256", "not what the channel announced", "cache"),
         (
@@ -57,3 +66,45 @@ def test_the_helper_is_found_as_text() -> None:
     text = _conda_solver._source()
     compile(text, "helper", "exec")
     assert "ansible" not in [line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))]
+
+
+FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": []}
+LOCKED = {"types": ["OperationalError", "DatabaseError", "Exception"], "text": "database is locked"}
+ALTERED = {"types": ["CondaMultiError", "SafetyError", "CondaError"], "text": "sha256 of a/b"}
+
+
+@pytest.mark.parametrize(
+    ("error", "install", "differs"),
+    [
+        (LOCKED, True, {"shards"}),
+        (LOCKED, False, {"shards"}),
+        (ALTERED, True, {"extract_again"}),
+        (ALTERED, False, None),
+        ({"types": ["OperationalError"], "text": "no such table"}, True, None),
+        ({"types": ["UnsatisfiableError"], "text": "a conflicts with b"}, True, None),
+    ],
+)
+def test_what_a_second_try_can_get_around_is_tried_once_more(
+    tmp_path: Path, error: dict[str, t.Any], install: bool, differs: set[str] | None
+) -> None:
+    asked: list[dict[str, t.Any]] = []
+
+    def run(argv: Sequence[str], _environment: Mapping[str, str]) -> Completed:
+        asked.append(json.loads(Path(argv[-2]).read_text()))
+        Path(argv[-1]).write_text(json.dumps({"error": error} if len(asked) == 1 else FOUND))
+        return Completed(0, "", "")
+
+    def solve() -> str:
+        conda = Conda(str(tmp_path / "root"), str(tmp_path / "pkgs"), Settings())
+        wanted = parse({"channels": ["c"], "dependencies": ["a"]}, {})
+        prefix, scratch = str(tmp_path / "envs/x"), str(tmp_path)
+        return ask(conda, wanted, prefix, run=run, environment={}, scratch=scratch, install=install).conda_version
+
+    if differs is None:
+        with pytest.raises(CondaEnvError):
+            solve()
+        assert len(asked) == 1
+    else:
+        assert solve() == "26.9.4"
+        first, second = asked
+        assert {key for key in first if first[key] != second[key]} == differs
