@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -17,7 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
+from debian_packages import need
 from jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
+from shell import TestbedError
 from ssh_tunnel import Login, tunnel
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
@@ -161,12 +162,20 @@ class TestToken:
         assert listening == [f"127.0.0.1:{PORTS['alice']}"]
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a chromium on this machine: apt-get install chromium")
-def test_a_browser_shows_the_launcher(alice, tmp_path):
+@pytest.fixture(scope="session")
+def chromium():
+    try:
+        need("chromium", "chromium")
+    except TestbedError as error:
+        pytest.skip(str(error))
+    return "chromium"
+
+
+def test_a_browser_shows_the_launcher(alice, chromium, tmp_path):
     """The page as a browser has it once its scripts have run; the token is in the address, as the server tells it."""
     profile = f"--user-data-dir={tmp_path}"
     browser = [
-        "chromium",
+        chromium,
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",
