@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import struct
+import subprocess
 import sys
 import typing as t
 from urllib.parse import unquote, urlsplit
@@ -362,18 +363,29 @@ def file_hashes(paths: list[str]) -> dict[str, str]:
     """SHA-256 of some files; nothing for one that is not there."""
     from concurrent.futures import ThreadPoolExecutor
 
-    def one(path: str) -> str:
+    sizes = {path: os.path.getsize(path) if os.path.isfile(path) else 0 for path in paths}
+    # Threads gain nothing where opening a file takes longer than reading it.
+    large = [path for path in paths if sizes[path] > 1 << 20]
+    batches = [*([path] for path in large), [path for path in paths if sizes[path] <= 1 << 20]]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return {path: digest for found in pool.map(hash_batch, batches) for path, digest in found}
+
+
+def hash_batch(paths: list[str]) -> list[tuple[str, str]]:
+    """Paths with their SHA-256, nothing for what is not there."""
+    buffer = memoryview(bytearray(1 << 20))
+    found = []
+    for path in paths:
         digest = hashlib.sha256()
         try:
-            with open(path, "rb") as file:
-                for piece in iter(lambda: file.read(1 << 20), b""):
-                    digest.update(piece)
+            with open(path, "rb", buffering=0) as file:
+                while count := file.readinto(buffer):
+                    digest.update(buffer[:count])
         except FileNotFoundError:
-            return ""
-        return digest.hexdigest()
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return dict(zip(paths, pool.map(one, paths)))
+            found.append((path, ""))
+            continue
+        found.append((path, digest.hexdigest()))
+    return found
 
 
 def missing(pkgs_dirs: list[str], records: list[t.Any]) -> list[t.Any]:
@@ -430,6 +442,45 @@ def check_sources(records: list[t.Any]) -> None:
             raise FileNotFoundError(2, "404: the channel has no such file", path)
         if found != local[path].sha256:
             raise LockMismatchError(f"{local[path].url}: expected sha256 {local[path].sha256}, found {found}")
+
+
+def hash_ahead(folders: list[str]) -> None:
+    """Let another process hash the files of extracted packages while conda prepares to link them.
+
+    conda compares each with its record (`extra_safety_checks`), one after the other, and computes nothing else meanwhile.
+    """
+    from conda.core import path_actions
+
+    original = getattr(path_actions, "compute_sum", None)
+    if original is None:
+        return
+    command = [sys.executable, "-I", os.path.abspath(__file__), "--hash"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    known: dict[str, str] = {}
+
+    def compute_sum(path: t.Any, algorithm: str) -> t.Any:
+        if process.stdout is not None and not process.stdout.closed:
+            with contextlib.suppress(ValueError):
+                known.update(json.loads(process.communicate(None)[0]))
+        return (known.get(str(path)) if algorithm == "sha256" else None) or original(path, algorithm)
+
+    with contextlib.suppress(BrokenPipeError), t.cast("t.IO[bytes]", process.stdin) as stdin:
+        stdin.write(json.dumps(folders).encode())
+    process.stdin = None
+    path_actions.compute_sum = compute_sum
+
+
+def hash_packages(folders: list[str]) -> dict[str, str]:
+    """SHA-256 of every file that some extracted packages bring; the path as conda writes it."""
+    paths = []
+    for folder in folders:
+        try:
+            with open(os.path.join(folder, "info", "paths.json"), encoding="utf-8") as file:
+                items = json.load(file)["paths"]
+        except (OSError, ValueError, KeyError):
+            continue
+        paths += [os.path.join(folder, item["_path"]) for item in items if item.get("path_type") == "hardlink"]
+    return file_hashes(paths)
 
 
 def check_archives(pkgs_dirs: list[str], records: list[t.Any]) -> None:
@@ -568,7 +619,12 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         check_sources(fetched)
         relabel(request["pkgs_dirs"], records)
         keep_byte_code(request["pkgs_dirs"], records)
-        install(request["prefix"], specs, records, lambda: check_archives(request["pkgs_dirs"], fetched), unlink)
+
+        def check() -> None:
+            check_archives(request["pkgs_dirs"], fetched)
+            hash_ahead([folder for _record, _archive, folder in archives(request["pkgs_dirs"], records)])
+
+        install(request["prefix"], specs, records, check, unlink)
     if request["install"] and request["variables"]:
         set_variables(request["prefix"], request["variables"])
     plain = [
@@ -604,6 +660,9 @@ def describe(error: BaseException) -> dict[str, t.Any]:
 def main(arguments: list[str]) -> int:
     # conda makes millions of small objects and no cycles to speak of; looking for those takes a tenth of the time.
     gc.disable()
+    if arguments == ["--hash"]:
+        json.dump(hash_packages(json.load(sys.stdin)), sys.stdout)
+        return 0
     with open(arguments[0], encoding="utf-8") as file:
         request = json.load(file)
     try:

@@ -65,6 +65,23 @@ def test_what_was_solved_once_is_on_every_host(host):
     assert host.run(f"{ROOT}/envs/locked/bin/tool").rc == 0
 
 
+def test_the_playbook_makes_the_same_lock_again(converge):
+    """playbooks/lock.yml, as a lab runs it."""
+    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "locked.linux-64.lock.json")
+    variables = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule/shared/vars/ssh.yml")
+
+    def lock():
+        outcome = converge("-e", f"@{variables}", playbook="playbooks/lock.yml", conda_envs_lock_only=["locked"])
+        assert outcome.ok, outcome.text
+        return outcome.changed
+
+    before = path.read_bytes()
+    assert lock() == 0
+    path.unlink()
+    assert lock() == 1
+    assert path.read_bytes() == before
+
+
 def test_an_absent_environment_is_gone(host):
     assert host.check_output(f"ls -A {ROOT}/envs/.generations {ROOT}/envs").count("gone") == 0
 

@@ -3,12 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import py_compile
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils import _conda_helper as helper
 from ansible_collections.openlab.research_server.plugins.module_utils._conda_helper import (
     cached_sources,
     condarc,
@@ -108,3 +113,21 @@ def test_an_error_from_a_process_of_its_own_keeps_its_type() -> None:
     error = RuntimeError("conda.exceptions.NoSpaceLeftError: No space left on devices.")
     assert "NoSpaceLeftError" in describe(error)["types"]
     assert "NoSpaceLeftError" not in describe(ValueError(str(error)))["types"]
+
+
+def test_files_of_extracted_packages_are_hashed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    big, small = b"x" * (3 << 20), b"small"
+    (tmp_path / "a-1-0/info").mkdir(parents=True)
+    (tmp_path / "a-1-0/big").write_bytes(big)
+    (tmp_path / "a-1-0/small").write_bytes(small)
+    (tmp_path / "a-1-0/link").symlink_to("small")
+    kinds = {"big": "hardlink", "small": "hardlink", "link": "softlink", "gone": "hardlink"}
+    paths = [{"_path": name, "path_type": kind} for name, kind in kinds.items()]
+    (tmp_path / "a-1-0/info/paths.json").write_text(json.dumps({"paths": paths}))
+    folders = [f"{tmp_path}/a-1-0", f"{tmp_path}/b-1-0"]
+    done = subprocess.run(
+        [sys.executable, "-I", helper.__file__, "--hash"], input=json.dumps(folders), capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    digests = {"big": hashlib.sha256(big).hexdigest(), "small": hashlib.sha256(small).hexdigest(), "gone": ""}
+    assert found == {f"{tmp_path}/a-1-0/{name}": digest for name, digest in digests.items()}
