@@ -7,7 +7,8 @@
 
 One run of ansible-playbook has both tasks in turns, over the local connection with pipelining: a network would cost both the same
 and hide the difference. A task lasts from its start to the start of the next one; so templates, action plugin, transport, module
-and result count. The environment has 400 conda records and 150 pip distributions, and is given as a file and as data.
+and result count. The environment has 400 conda records and 150 pip distributions, and is given as a file and as data; and ten
+times in one task, where a loop would take ten times as long as one.
 
 Ends with `task_vs_stat=<ratio>` of the medians, for the file.
 """
@@ -25,19 +26,22 @@ from ansible_collections.openlab.research_server.bench.one_play import play
 from ansible_collections.openlab.research_server.bench.side_by_side import Times, machine, ratio, table
 
 OURS, DATA, STAT = "conda_env with src", "conda_env with definition", "ansible.builtin.stat"
+TEN = "conda_env with ten environments"
 
 
 def task(sample: Sample, **specification: Any) -> dict[str, Any]:
     """A task with conda_env."""
-    return {"openlab.research_server.conda_env": sample.conda.arguments(name=conda_sample.NAME, **specification)}
+    return {"openlab.research_server.conda_env": sample.conda.arguments(**specification)}
 
 
 def measure(sample: Sample, rounds: int) -> dict[str, Times]:
     """Times of the tasks, in turns; the first round warms the caches."""
+    file = {"name": conda_sample.NAME, "src": str(sample.file)}
     tasks = {
-        OURS: task(sample, src=str(sample.file)),
+        OURS: task(sample, **file),
         STAT: {"ansible.builtin.stat": {"path": str(sample.prefix)}},
-        DATA: task(sample, definition=yaml.safe_load(sample.file.read_text())),
+        DATA: task(sample, name=conda_sample.NAME, definition=yaml.safe_load(sample.file.read_text())),
+        TEN: task(sample, environments=[file] * 10),
     }
     last = tasks[STAT]
     starts = [done.start for done in play([*list(tasks.values()) * (rounds + 1), last])]
@@ -53,7 +57,7 @@ def main() -> None:
     print(f"{sample}, {machine()}")
     times = measure(sample, chosen.rounds)
     print(table(times))
-    print(f"with data: {ratio(times, DATA, STAT)}")
+    print(f"with data: {ratio(times, DATA, STAT)}; ten in one task: {ratio(times, TEN, OURS)} of one alone")
     print(f"task_vs_stat={ratio(times, OURS, STAT)}")
 
 

@@ -49,7 +49,6 @@ class Client:
         device = ipaddress.ip_interface(
             machine.check_output(f"ip -o -{family} address show dev eth0 scope global | awk 'NR == 1 {{print $4}}'")
         )
-        self.address_of_machine = str(device.ip)
         own = int(device.ip) - int(device.network.network_address)
         if family == 4:
             self.address = str(device.network.broadcast_address - own * 256 - next(COUNTER))

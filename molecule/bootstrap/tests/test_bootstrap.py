@@ -110,6 +110,22 @@ def test_a_second_run_changes_nothing(play):
     assert outcome.ok and outcome.changed == 0, outcome.text
 
 
+def test_an_account_whose_sudo_asks_brings_a_lost_administrator_back(play, inside, keys):
+    public = (keys / "id_ed25519.pub").read_text().strip()
+    inside.check_output(
+        "useradd --create-home cloud && echo cloud:my-own-word | chpasswd && install -d -o cloud -m 0700 ~cloud/.ssh"
+    )
+    inside.check_output("echo %s > ~cloud/.ssh/authorized_keys && echo 'cloud ALL=(ALL) ALL' > /etc/sudoers.d/cloud", public)
+    inside.check_output(": > ~ops/.ssh/authorized_keys")
+    outcome = play(BOOTSTRAP, bootstrap_user="cloud")
+    assert "sudo wants a password or refuses; give it with -K" in outcome.message
+    outcome = play(BOOTSTRAP, bootstrap_user="cloud", ansible_become_password="my-own-word")
+    assert outcome.ok, outcome.text
+    assert "my-own-word" not in outcome.text
+    assert public.split()[1] in inside.check_output("cat ~ops/.ssh/authorized_keys")
+    inside.check_output("rm /etc/sudoers.d/cloud && userdel --remove cloud")
+
+
 def test_after_the_site_has_closed_that_door_it_changes_nothing_either(play, inside):
     assert play(SITE).ok
     assert "0.0.0.0:22 " not in inside.check_output("ss -tln")

@@ -65,13 +65,18 @@ def test_what_was_solved_once_is_on_every_host(host):
     assert host.run(f"{ROOT}/envs/locked/bin/tool").rc == 0
 
 
-def test_the_playbook_makes_the_same_lock_again(converge):
+def test_the_playbook_makes_the_same_lock_again(host, converge, tmp_path):
     """playbooks/lock.yml, as a lab runs it."""
     path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "locked.linux-64.lock.json")
     variables = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule/shared/vars/ssh.yml")
 
+    inventory = tmp_path / "groups.yml"
+    inventory.write_text(json.dumps({"conda_envs": {"hosts": {host.backend.get_hostname(): None}}}))
+
     def lock():
-        outcome = converge("-e", f"@{variables}", playbook="playbooks/lock.yml", conda_envs_lock_only=["locked"])
+        outcome = converge(
+            "-i", str(inventory), "-e", f"@{variables}", playbook="playbooks/lock.yml", conda_envs_lock_only=["locked"]
+        )
         assert outcome.ok, outcome.text
         return outcome.changed
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -100,14 +101,16 @@ def test_the_machine_that_ansible_runs_on_is_not_banned(host, client):
     assert gateway not in banned(host)
 
 
-def test_who_comes_through_a_bastion_is_not_banned(host, client):
-    """The other host is in the group `bastion` here, with its own address; clients have others."""
-    client.address = client.address_of_machine
+def test_who_comes_through_a_bastion_is_not_banned(host, client, converge, tmp_path):
+    inventory = tmp_path / "bastion.yml"
+    inventory.write_text(json.dumps({"bastion": {"hosts": {"door": {"ansible_host": client.address}}}}))
+    assert converge("-i", str(inventory)).changed == 1
     for _attempt in range(MAXIMUM_TRIES + 1):
         assert client.ssh("admin", key="stranger").rc != 0
     time.sleep(2)
     assert client.address not in banned(host)
     assert client.reaches()
+    assert converge().changed == 1
 
 
 def test_a_user_cannot_have_others_banned(host, new_client):
