@@ -123,7 +123,7 @@ def test_an_account_whose_sudo_asks_brings_a_lost_administrator_back(play, insid
     assert outcome.ok, outcome.text
     assert "my-own-word" not in outcome.text
     assert public.split()[1] in inside.check_output("cat ~ops/.ssh/authorized_keys")
-    inside.check_output("rm /etc/sudoers.d/cloud && userdel --remove cloud")
+    inside.check_output("rm /etc/sudoers.d/cloud && userdel --force --remove cloud")
 
 
 def test_after_the_site_has_closed_that_door_it_changes_nothing_either(play, inside):
