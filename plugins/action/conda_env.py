@@ -30,7 +30,7 @@ class ActionModule(SpecificationAction):
             return self.finish(self.prepare(arguments), task_vars)
         if not isinstance(environments, list) or not all(isinstance(item, dict) for item in environments):
             raise CondaEnvError(
-                f"found environments: {environments!r}", "Expected a list of mappings with options of this module."
+                "'environments' is no list of mappings", "Expected a list of mappings with options of this module."
             )
         if self._task.async_val:
             raise CondaEnvError("found 'environments' in an asynchronous task", "Give each environment a task of its own.")

@@ -74,7 +74,17 @@ def conda_by_hand(host: Conda, pair: Pair) -> None:
     same_specification(host, pair)
     if host.environment(NAME).exists():
         channel = f"file://{pair.hosts[0].channels}/lab"
-        command = ["install", "-yq", "-n", NAME, "--override-channels", "-c", channel, pair.pick.choice(["part2", "part3"])]
+        command = [
+            "install",
+            "-yq",
+            "-n",
+            NAME,
+            "--no-pin",
+            "--override-channels",
+            "-c",
+            channel,
+            pair.pick.choice(["part2", "part3"]),
+        ]
         host.conda(*command)
 
 
@@ -113,9 +123,8 @@ def never_finished(host: Conda, pair: Pair) -> None:
 
 def made_by_conda(host: Conda, pair: Pair) -> None:
     channel = f"file://{pair.hosts[0].channels}/lab"
-    host.conda(
-        "create", "-yq", "-n", NAME, "--override-channels", "-c", channel, pair.pick.choice(["lib=1.0", "app=1", "single"])
-    )
+    command = ["create", "-yq", "-n", NAME, "--no-pin", "--override-channels", "-c", channel]
+    host.conda(*command, pair.pick.choice(["lib=1.0", "app=1", "single"]))
 
 
 def dead_link(host: Conda, pair: Pair) -> None:
