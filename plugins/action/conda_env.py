@@ -138,6 +138,8 @@ def summary(results: t.Iterable[Data]) -> Data:
     environments = list(results)
     failures = [str(result.get("msg")) for result in environments if result.get("failed")]
     whole: Data = {
+        # Ansible shows those of the task alone.
+        "warnings": [warning for result in environments for warning in result.pop("warnings", ())],
         "changed": any(result.get("changed") for result in environments),
         "diff": [result["diff"] for result in environments if result.get("diff")],
         "environments": environments,

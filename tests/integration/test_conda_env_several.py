@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -80,7 +81,9 @@ def test_one_that_fails_does_not_keep_the_others_from_their_turn(conda: Conda, t
         {"name": "secret", "definition": {"channels": ["https://user:hunter2@127.0.0.1:9/lab"], "dependencies": ["app"]}},
         {"name": "good", "definition": lab("app=1")},
     ]
+    conda.conda("create", "-y", "-n", "good", "--no-pin", "--override-channels", "-c", f"file://{conda.channels}/lab", "single")
     seen = run(conda, wanted)
+    assert re.search(r"^\[WARNING\]: \S+/good was not made by this module", seen.text, re.MULTILINE)
     assert "localhost | FAILED!" in seen.text
     assert [item.get("failed", False) for item in seen.result["environments"]] == [True, True, True, True, False]
     for text in ("'none-such'", "'unreadable'", "no_such_option", "'secret'"):
