@@ -147,7 +147,9 @@ class Conda:
     def conda(self, *arguments: str) -> str:
         """The installation's own conda, as a person would use it."""
         env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-        return subprocess.run([self.root / "bin/conda", *arguments], env=env, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run([self.root / "bin/conda", *arguments], env=env, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def environment(self, name: str) -> Path:
         return self.root / "envs" / name
