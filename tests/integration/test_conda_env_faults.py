@@ -13,6 +13,7 @@ import collections
 import dataclasses
 import functools
 import http.server
+import contextlib
 import json
 import os
 import random
@@ -268,7 +269,8 @@ def conda_alone(host: Conda, count: int, tally: Tally, pick: random.Random) -> N
         except subprocess.TimeoutExpired:
             children = descendants(process.pid)
             for child in children:
-                os.kill(child, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended by itself, or with the one before
+                    os.kill(child, signal.SIGKILL)
             tally.kills["conda_alone"] += bool(children)
             tally.running[at_work(children)] += bool(children)
         output, errors = process.communicate(timeout=120)
