@@ -10,10 +10,10 @@ duration of an undisturbed run; besides, it is killed before each of its own ste
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import http.server
-import contextlib
 import json
 import os
 import random
