@@ -444,7 +444,7 @@ def check_sources(records: list[t.Any]) -> None:
             raise LockMismatchError(f"{local[path].url}: expected sha256 {local[path].sha256}, found {found}")
 
 
-def hash_ahead(folders: list[str]) -> None:
+def hash_ahead(folders: list[str], scratch: str) -> None:
     """Let another process hash the files of extracted packages while conda prepares to link them.
 
     conda compares each with its record (`extra_safety_checks`), one after the other, and computes nothing else meanwhile.
@@ -454,19 +454,19 @@ def hash_ahead(folders: list[str]) -> None:
     original = getattr(path_actions, "compute_sum", None)
     if original is None:
         return
-    command = [sys.executable, "-I", os.path.abspath(__file__), "--hash"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    asked = os.path.join(scratch, "folders.json")
+    with open(asked, "w", encoding="utf-8") as file:
+        json.dump(folders, file)
+    command = [sys.executable, "-I", os.path.abspath(__file__), "--hash", asked]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     known: dict[str, str] = {}
 
     def compute_sum(path: t.Any, algorithm: str) -> t.Any:
-        if process.stdout is not None and not process.stdout.closed:
+        if process.returncode is None:
             with contextlib.suppress(ValueError):
-                known.update(json.loads(process.communicate(None)[0]))
+                known.update(json.loads(process.communicate()[0]))
         return (known.get(str(path)) if algorithm == "sha256" else None) or original(path, algorithm)
 
-    with contextlib.suppress(BrokenPipeError), t.cast("t.IO[bytes]", process.stdin) as stdin:
-        stdin.write(json.dumps(folders).encode())
-    process.stdin = None
     path_actions.compute_sum = compute_sum
 
 
@@ -622,7 +622,8 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
 
         def check() -> None:
             check_archives(request["pkgs_dirs"], fetched)
-            hash_ahead([folder for _record, _archive, folder in archives(request["pkgs_dirs"], records)])
+            folders = [folder for _record, _archive, folder in archives(request["pkgs_dirs"], records)]
+            hash_ahead(folders, request["scratch"])
 
         install(request["prefix"], specs, records, check, unlink)
     if request["install"] and request["variables"]:
@@ -651,7 +652,7 @@ def describe(error: BaseException) -> dict[str, t.Any]:
     parts = list(getattr(error, "errors", ()) or ())
     text = "\n".join(str(part) for part in parts) if parts else str(error)
     types = [cls.__name__ for item in (error, *parts) for cls in type(item).__mro__]
-    if type(error) is RuntimeError:
+    if isinstance(error, RuntimeError):
         # What cannot leave a process of its own, conda says with the name of its type.
         types += re.findall(r"\b[A-Za-z]+Error\b", text)
     return {"types": list(dict.fromkeys(types)), "text": text or repr(error), "names": getattr(error, "names", [])}
@@ -660,8 +661,9 @@ def describe(error: BaseException) -> dict[str, t.Any]:
 def main(arguments: list[str]) -> int:
     # conda makes millions of small objects and no cycles to speak of; looking for those takes a tenth of the time.
     gc.disable()
-    if arguments == ["--hash"]:
-        json.dump(hash_packages(json.load(sys.stdin)), sys.stdout)
+    if arguments[0] == "--hash":
+        with open(arguments[1], encoding="utf-8") as file:
+            json.dump(hash_packages(json.load(file)), sys.stdout)
         return 0
     with open(arguments[0], encoding="utf-8") as file:
         request = json.load(file)

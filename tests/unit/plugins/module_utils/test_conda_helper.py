@@ -125,9 +125,9 @@ def test_files_of_extracted_packages_are_hashed_in_a_process_of_its_own(tmp_path
     paths = [{"_path": name, "path_type": kind} for name, kind in kinds.items()]
     (tmp_path / "a-1-0/info/paths.json").write_text(json.dumps({"paths": paths}))
     folders = [f"{tmp_path}/a-1-0", f"{tmp_path}/b-1-0"]
-    done = subprocess.run(
-        [sys.executable, "-I", helper.__file__, "--hash"], input=json.dumps(folders), capture_output=True, text=True, check=True
-    )
+    (tmp_path / "folders.json").write_text(json.dumps(folders))
+    command = [sys.executable, "-I", helper.__file__, "--hash", tmp_path / "folders.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     digests = {"big": hashlib.sha256(big).hexdigest(), "small": hashlib.sha256(small).hexdigest(), "gone": ""}
     assert found == {f"{tmp_path}/a-1-0/{name}": digest for name, digest in digests.items()}
