@@ -97,13 +97,15 @@ class Client:
 @pytest.fixture
 def new_client_on(host):
     """Make clients on any machine, over IPv4 or IPv6, each with an address of its own."""
-    servers = {4: address_of(name_of(host))}
     made = []
 
     def make(machine, family=4):
-        if family not in servers:
-            servers[family] = next(address for address in host.check_output("hostname -I").split() if ":" in address)
-        made.append(Client(machine, servers[family], family))
+        # Read each time: a reboot may have given the server another address.
+        if family == 4:
+            server = address_of(name_of(host))
+        else:
+            server = next(address for address in host.check_output("hostname -I").split() if ":" in address)
+        made.append(Client(machine, server, family))
         return made[-1]
 
     yield make
