@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody's account on a converged test host, used over SSH as its owner uses it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+from ssh_tunnel import Login
+
+SSH_PORT = 2222
+
+
+class Person:
+    """An account on one server. ``host`` is the server as root sees it (testinfra); ``folder`` has keys and addresses."""
+
+    def __init__(self, host: t.Any, name: str, folder: Path) -> None:
+        self.host = host
+        self.name = name
+        self.folder = folder
+
+    @property
+    def login(self) -> Login:
+        # Read each time: a reboot may have given the server another address.
+        address = json.loads((self.folder / "addresses.json").read_text())[self.host.backend.get_hostname()]
+        return Login(address, self.name, self.folder / self.name, self.folder / "known_hosts", port=SSH_PORT)
+
+    def run(self, command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """The outcome of a shell command on the server."""
+        return self.login.run(command, seconds)
+
+    def check(self, command: str) -> str:
+        done = self.run(command)
+        assert done.returncode == 0, f"{self.name}: {command}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def python(self, code: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """The outcome of a Python program on the server; it needs no file there."""
+        return self.run(f"echo {_word(code)} | base64 -d | python3 -", seconds)
+
+    def start(self, code: str) -> None:
+        """Leave a Python program running on the server, as with nohup; `stop` ends it."""
+        self.check(f"echo {_word(code)} | base64 -d > ~/.attack.py; setsid python3 ~/.attack.py </dev/null >~/.attack.out 2>&1 &")
+
+    def stop(self) -> None:
+        self.host.run(f"pkill -KILL -u {self.name} -f [.]attack.py")
+        self.host.run(f"rm -f /home/{self.name}/.attack.py /home/{self.name}/.attack.out")
+
+    @property
+    def port(self) -> int:
+        """Of the person's JupyterLab."""
+        return int(json.loads(self.host.file("/etc/lab-jupyter.json").content_string)[self.name])
+
+    @property
+    def token(self) -> str:
+        return str(self.host.file(f"/var/lib/jupyter/{self.name}/token").content_string.strip())
+
+    def main_pid(self) -> str:
+        return str(self.host.check_output(f"systemctl show -p MainPID --value jupyter@{self.name}"))
+
+
+def _word(code: str) -> str:
+    return base64.b64encode(code.encode()).decode()
