@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+MAIN = "/etc/ssh/sshd_config"
 # Keyword -> what to ask `ssh -Q` for. Host keys, user keys and certificates are all signatures.
 ALGORITHMS = {
     "KexAlgorithms": "kex",
@@ -121,6 +122,18 @@ def rivals(lines: Iterable[Line], ours: str, managed: Iterable[str]) -> tuple[li
     return general, conditional
 
 
+def has_port(address: str) -> bool:
+    """Whether the value of a ListenAddress names a port: HOST:PORT or [IPv6]:PORT (sshd_config(5))."""
+    word = address.partition(" ")[0]
+    return bool(re.fullmatch(r"\[[^]]*\]:\d+|[^:]+:\d+", word))
+
+
+def without_port(address: str) -> str:
+    """The address alone in the value of a ListenAddress."""
+    word = address.partition(" ")[0]
+    return (word.rpartition(":")[0] if has_port(word) else word).strip("[]")
+
+
 def says_otherwise(line: Line, settings: Settings) -> bool:
     """Whether a line means something else than our setting of its keyword."""
     value = next(value for keyword, value in settings.items() if keyword.lower() == line.keyword)
@@ -155,6 +168,12 @@ def comment_out(text: str, numbers: Iterable[int], note: str) -> str:
 def effective_ports(listing: str) -> list[int]:
     """The ports in the output of ``sshd -T``."""
     return [int(value) for keyword, value in parse_listing(listing) if keyword == "port"]
+
+
+def effective_addresses(listing: str) -> set[tuple[str, int]]:
+    """Addresses and ports in the output of ``sshd -T``."""
+    values = (value for keyword, value in parse_listing(listing) if keyword == "listenaddress")
+    return {(without_port(value), int(value.partition(" ")[0].rpartition(":")[2])) for value in values}
 
 
 def parse_listing(listing: str) -> list[tuple[str, str]]:
@@ -201,11 +220,6 @@ def strong_moduli(text: str, minimum: int) -> str:
         if line.startswith("#") or len(fields) != 7 or int(fields[4]) >= minimum:
             kept.append(line)
     return "".join(kept)
-
-
-def socket_override(ports: Iterable[int]) -> str:
-    """Drop-in for the socket unit: sshd's own Port has no say where systemd listens for it (systemd.socket(5))."""
-    return "\n".join(["[Socket]", "ListenStream=", *(f"ListenStream={port}" for port in ports)]) + "\n"
 
 
 def _walk(

@@ -14,12 +14,14 @@ from fnmatch import fnmatch
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _sshd_config
+from . import _listening, _sshd_config, _sshd_port
 from ._runner import Runner
 from ._session import Session, find
 
-MAIN = "/etc/ssh/sshd_config"
+MAIN = _sshd_config.MAIN
 RUNTIME = "/run/sshd"
+SYSCTL_FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 class Sshd(Runner):
@@ -29,8 +31,6 @@ class Sshd(Runner):
         super().__init__(module)
         self.sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
         self.service = _unit("ssh.service", "sshd.service")
-        socket = _unit("ssh.socket", "sshd.socket")
-        self.socket = socket if socket and self.attempt("systemctl", "is-active", "--quiet", socket)[0] == 0 else ""
 
     def effective(self, *options: str) -> str:
         with runtime_directory():
@@ -38,10 +38,59 @@ class Sshd(Runner):
 
     def ports(self) -> list[int]:
         """The ports on which sshd, or systemd for it, is told to listen."""
-        if not self.socket:
-            return _sshd_config.effective_ports(self.effective())
-        listening = self.run("systemctl", "show", "--property=Listen", "--value", self.socket)
-        return list(dict.fromkeys(int(word.rpartition(":")[2]) for word in listening.split() if word[-1:].isdigit()))
+        sockets = self.sockets()
+        if sockets:
+            return list(dict.fromkeys(port for places in sockets.values() for _address, port in places))
+        return _sshd_config.effective_ports(self.effective())
+
+    def sockets(self) -> dict[str, list[tuple[str, int]]]:
+        """Active socket units that hand their ports to sshd -> where they listen."""
+        names = [os.path.basename(path) for path in glob.glob(f"{_sshd_port.UNITS}/research-server-sshd-*.socket")]
+        names += [name for name in ("ssh.socket", "sshd.socket") if _unit(name)]
+        if not names:
+            return {}
+        shown = self.run("systemctl", "show", "--property=Id,ActiveState,Listen", *names)
+        return _sshd_port.parse_sockets(shown)
+
+    def listening(self, ports: t.Collection[int] | None = None) -> tuple[list[_listening.Listener], _listening.Holders]:
+        """Who listens, with the processes."""
+        found = _listening.read(ports)
+        return found, _listening.holders(found)
+
+    def ports_facts(self) -> _sshd_port.Ports:
+        """All about sshd's ports."""
+        sockets = self.sockets()
+        places = {place for found in sockets.values() for place in found}
+        if not sockets:
+            places = _sshd_config.effective_addresses(self.effective())
+        generated = (name for name in _sshd_port.GENERATED if os.path.exists(f"/run/systemd/generator/{name}"))
+        return _sshd_port.Ports(
+            service=self.service,
+            told=tuple(dict.fromkeys(port for _address, port in sorted(places, key=lambda place: place[1]))),
+            addresses=frozenset(places),
+            sockets=tuple(sorted(sockets)),
+            inherits=_inherits(),
+            ipv6=_listening.has_ipv6(),
+            start=int(read_file(_sshd_port.START) or _sshd_port.DEFAULT_START),
+            settable=os.access(_sshd_port.START, os.W_OK),
+            own_start=next(iter(_sshd_port.parse_starts({_sshd_port.SYSCTL: read_file(_sshd_port.SYSCTL) or ""}).values()), None),
+            other_starts=_sshd_port.parse_starts(_sysctl_files()),
+            generator=os.path.exists(f"{_sshd_port.GENERATORS}/{_sshd_port.GENERATOR}"),
+            generated=tuple(generated),
+        )
+
+
+def _inherits() -> bool:
+    """Debian's sshd takes its sockets from systemd, upstream's does not: there, ssh.socket starts one sshd per connection."""
+    return any("Accept=no" in (read_file(f"{folder}/ssh.socket") or "").split() for folder in UNIT_FOLDERS[1:])
+
+
+def _sysctl_files() -> dict[str, str]:
+    """Files of sysctl.d(5) but our own, in the order in which they count: by their names, of equal names the first folder's."""
+    found: dict[str, str] = {}
+    for folder in reversed(SYSCTL_FOLDERS):
+        found.update((os.path.basename(path), path) for path in glob.glob(f"{folder}/*.conf"))
+    return {path: read_file(path) or "" for _name, path in sorted(found.items()) if path != _sshd_port.SYSCTL}
 
 
 def read_file(path: str) -> str | None:
@@ -89,8 +138,7 @@ def describe(session: Session | None) -> dict[str, t.Any]:
 
 
 def _unit(*names: str) -> str:
-    folders = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-    return next((name for name in names if any(os.path.exists(f"{folder}/{name}") for folder in folders)), "")
+    return next((name for name in names if any(os.path.exists(f"{folder}/{name}") for folder in UNIT_FOLDERS)), "")
 
 
 def _read_bytes(path: str) -> bytes:

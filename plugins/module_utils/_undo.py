@@ -38,7 +38,8 @@ AT_BOOT = """\
 Description=Undo a change of {name} that nobody has confirmed
 DefaultDependencies=no
 After=local-fs.target
-Before=research-server-firewall.service network-pre.target ssh.service ssh.socket sshd.service sshd.socket shutdown.target
+Before=systemd-sysctl.service sysinit.target research-server-firewall.service network-pre.target
+Before=ssh.service ssh.socket sshd.service sshd.socket shutdown.target
 Conflicts=shutdown.target
 ConditionPathExists={script}
 
@@ -223,19 +224,21 @@ class Transaction:
 
 
 class Stages(t.NamedTuple):
-    """What a module does in the first two of its states; the third one is the same for all."""
+    """What a module does in its states."""
 
     apply: Stage
     confirm: Stage
     refusals: tuple[type[Exception], ...] = ()
     """Errors besides RefusedError that are messages for people."""
+    undo: Stage | None = None
+    """If there is more to it than to restore what was there before."""
 
 
 def run_module(module: AnsibleModule, name: str, host: type[AnyRunner], stages: Stages) -> None:
     """The course of a module whose change is confirmed or undone; its arguments contain `STATE_ARGUMENTS`."""
     if os.geteuid() != 0:
         module.fail_json(msg=f"{name}: found no root rights; expected them. Set 'become: true'")
-    states = {"applied": stages.apply, "confirmed": stages.confirm, "undone": undo}
+    states = {"applied": stages.apply, "confirmed": stages.confirm, "undone": stages.undo or undo}
     refusals: tuple[type[Exception], ...] = (RefusedError, *stages.refusals)
     try:
         hands = host(module)

@@ -21,8 +21,16 @@ description:
     restores all files unless O(state=confirmed) comes in time. The confirmation has to come over a new SSH login, which
     proves that the new configuration lets the operator in. It closes the old ports.
   - Nothing is changed if the account that is logged in would be locked out, for want of an allowed group or an accepted key.
-  - Where systemd listens for sshd (C(ssh.socket)), its ports are set too. Where M(openlab.research_server.firewall) is in use, it
-    lets in the new ports before sshd listens there, and the old ones until the new login.
+  - Nobody but root can take a port of sshd, not even in the moment in which sshd restarts. For ports below 3000 the kernel sees
+    to that (C(net.ipv4.ip_unprivileged_port_start)). Higher ports, and those of a host on which that cannot be set or
+    C(ssh.socket) is in use, are held by systemd in a socket unit for each port, C(research-server-sshd-PORT.socket); this takes
+    an OpenSSH that can inherit sockets, as Debian's and Ubuntu's can. Who listens on a port already is named, and nothing is
+    changed.
+  - After each change it is proven that what listens is sshd, and that it has this host's key. C(ssh.service) comes back by itself
+    whatever it ended with.
+  - The sockets that systemd 256 and newer makes for sshd of its own accord (C(systemd-ssh-generator(8\))) are closed.
+  - Where M(openlab.research_server.firewall) is in use, it lets in the new ports before sshd listens there, and the old ones
+    until the new login.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -102,6 +110,14 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  people:
+    description:
+      - Accounts that must get in. Nothing is changed if C(AllowUsers), C(DenyUsers) or C(DenyGroups), in whatever file, would
+        keep one of them out; those that do not exist yet are left out.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   client_algorithms:
     description:
       - What the ssh client that has to log in again can speak, by keyword of C(ssh_config(5\)). Read from the controller's own
@@ -172,6 +188,11 @@ displaced:
   type: list
   elements: str
   sample: ["/etc/ssh/sshd_config:14: Port 22"]
+notices:
+  description: What is not safe on this host and cannot be made so from inside. They are warnings of the task too.
+  returned: when O(state=applied)
+  type: list
+  elements: str
 session:
   description: The SSH session that the module was started from; empty without one.
   returned: when O(state=applied)
@@ -180,7 +201,6 @@ session:
 """
 
 import contextlib
-import glob
 import grp
 import os
 import pwd
@@ -191,19 +211,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _firewall, _selinux, _sshd_config, _sshd_trust
+from ..module_utils import _firewall, _selinux, _sshd_access, _sshd_config, _sshd_port, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._networks import parse as parse_network
-from ..module_utils._networks import with_address
 from ..module_utils._runner import RefusedError
 from ..module_utils._session import Session
-from ..module_utils._ssh_keys import KeyFormatError, parse
-from ..module_utils._sshd_host import MAIN, RUNTIME, Sshd, current_session, describe, expand, read_file, runtime_directory
+from ..module_utils._sshd_facts import read_facts
+from ..module_utils._sshd_host import RUNTIME, Sshd, current_session, describe, read_file, runtime_directory
+from ..module_utils._sshd_plan import Facts, Plan, Wishes, as_list, make_plan, place, setting
 from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
 
-HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
-PENALTIES_SINCE = (9, 8)
-MODULI = "/etc/ssh/moduli"
 LISTEN_SECONDS = 10.0
 TRUST = ("trusted_user_ca_keys", "authorized_principals", "revoked_keys", "host_certificates")
 # Where the role firewall is in use.
@@ -214,55 +231,32 @@ OPEN_FIREWALL = (
 
 
 class Host(Sshd):
-    """The questions that the module asks the host; none of them changes anything."""
+    """What the module asks the host, and what it tells sshd."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        super().__init__(module)
-        self.answers: dict[str, list[str]] = {}
+    def commands(self, ports: _sshd_port.Ports, phase: _sshd_port.Phase) -> list[str]:
+        return _sshd_port.commands(ports, phase, sshd=self.sshd, runtime=RUNTIME, first=[OPEN_FIREWALL])
 
-    def version(self) -> tuple[int, int]:
-        # Before 9.2 `sshd -V` is an error that prints the version all the same.
-        _unused, out, err = self.attempt(self.sshd, "-V")
-        return _sshd_config.parse_version(out + err)
-
-    def supported(self, query: str) -> list[str]:
-        if query not in self.answers:
-            self.answers[query] = self.run("ssh", "-Q", query).split()
-        return self.answers[query]
-
-    def listening(self) -> frozenset[int]:
-        return _sshd_config.listening_ports(*(read_file(f"/proc/net/{table}") or "" for table in ("tcp", "tcp6")))
-
-    def activation(self) -> list[str]:
-        """How sshd takes up its files. Open sessions go on in all cases (ssh.service has KillMode=process)."""
-        check = f"mkdir -p {RUNTIME} && {self.sshd} -t"
-        if self.socket:
-            restart = ["systemctl daemon-reload", f"systemctl stop {self.service}", f"systemctl restart {self.socket}"]
-            return [OPEN_FIREWALL, check, *restart]
-        return [OPEN_FIREWALL, f"{check} && systemctl reload-or-restart {self.service}"]
-
-    def activate(self) -> None:
-        for command in self.activation():
+    def activate(self, commands: t.Iterable[str]) -> None:
+        for command in commands:
             self.run("/bin/sh", "-ec", command)
 
     def account(self, uid: int, effective: t.Mapping[str, list[str]], plan: Plan) -> Account:
         entry = pwd.getpwuid(uid)
-        groups = {grp.getgrgid(gid).gr_name for gid in os.getgrouplist(entry.pw_name, entry.pw_gid)}
         files = []
         for pattern in " ".join(effective.get("authorizedkeysfile", [".ssh/authorized_keys"])).split():
             path = pattern.replace("%h", entry.pw_dir).replace("%u", entry.pw_name).replace("%%", "%")
             files.append(path if path.startswith("/") else f"{entry.pw_dir}/{path}")
         today = _keys_in(effective.get("trustedusercakeys"), read_file)
-        later = _keys_in(plan.settings.get("TrustedUserCAKeys", effective.get("trustedusercakeys")), plan.read)
+        later = _keys_in(plan.setting("TrustedUserCAKeys", effective.get("trustedusercakeys")), _reader(plan))
         return Account(
             name=entry.pw_name,
             uid=uid,
-            groups=frozenset(groups),
+            groups=groups_of(entry),
             shell=entry.pw_shell,
             expired=self._expired(entry.pw_name),
             key_files=tuple(files),
             keys=tuple(line for path in files for line in (read_file(path) or "").splitlines()),
-            revoked=_keys_in(plan.settings.get("RevokedKeys", effective.get("revokedkeys")), plan.read),
+            revoked=_keys_in(plan.setting("RevokedKeys", effective.get("revokedkeys")), _reader(plan)),
             # Who is logged in by a certificate needs one of today's authorities tomorrow, too. Which, only a new login tells.
             keys_elsewhere=effective.get("authorizedkeyscommand", ["none"]) != ["none"] or bool(today & later),
             certificates_lost=bool(today and not today & later),
@@ -279,127 +273,30 @@ class Host(Sshd):
         return False
 
 
-class Plan(t.NamedTuple):
-    """What is to be done."""
-
-    final: Files
-    staged: Files
-    ports: list[int]
-    displaced: list[str]
-    overridden: list[str]
-    """Lines in Match blocks of other files that nothing of ours wins over."""
-    conditional: list[_sshd_config.Line]
-    """Such lines that our own Match blocks win over, for whom they match."""
-    managed: list[str]
-    allow_groups: list[str]
-    root_login: bool
-    missing_keys: list[str]
-    settings: dict[str, t.Any]
-    read: t.Callable[[str], str | None]
-    """Reads a file as it will be."""
+def groups_of(entry: pwd.struct_passwd) -> frozenset[str]:
+    found = set()
+    for gid in os.getgrouplist(entry.pw_name, entry.pw_gid):
+        with contextlib.suppress(KeyError):
+            found.add(grp.getgrgid(gid).gr_name)
+    return frozenset(found)
 
 
-def trusted(params: dict[str, t.Any]) -> tuple[_sshd_trust.Trust, dict[str, t.Any]]:
-    """What certificates are about, and those of this host by its keys."""
-    trust = _sshd_trust.Trust(*(params[name] for name in TRUST))
-    for problem in _sshd_trust.problems(trust):
-        raise RefusedError(problem)
-    names = [str(name) for name in _as_list(params["settings"].get("HostKey"))]
-    host_keys = {name: read_file(f"{name}.pub") or "" for name in names if not _weak_host_key(name, params["rsa_bits"])}
-    try:
-        certificates = _sshd_trust.host_certificates(trust, host_keys)
-    except KeyFormatError as error:
-        raise RefusedError(str(error)) from error
-    return trust, certificates
-
-
-def make_plan(host: Host, params: dict[str, t.Any], session: Session | None) -> Plan:
-    path = params["path"]
-    known = addresses(params["penalty_exempt"]) if host.version() >= PENALTIES_SINCE else []
-    exempt = with_address(known, session.client_address if session else None)
-    since = [*params["since"], {"version": "{}.{}".format(*PENALTIES_SINCE), "settings": {"PerSourcePenaltyExemptList": exempt}}]
-    trust, certificates = trusted(params)
-    wanted = {**_sshd_trust.settings(trust, certificates), **params["settings"]}
-    settings = _sshd_config.settings_for(host.version(), wanted, since, host.supported)
-    ports = [int(port) for port in _as_list(settings.get("Port"))]
-    if not ports:
-        raise RefusedError("found no Port in the settings; expected at least one")
-
-    matches = [*params["match"], *_sshd_trust.matches(trust)]
-
-    def text_for(listen: list[int]) -> str:
-        return _sshd_config.render(HEADER, {**settings, "Port": listen}, matches)
-
-    # The files as they will be: our own in its place, and included.
-    future: Files = {path: File(text_for(ports), 0o600)}
-    future.update((name, File(None)) for name in glob.glob(f"{_sshd_trust.FOLDER}/*") if os.path.isfile(name))
-    future.update((name, File(text)) for name, text in _sshd_trust.files(trust, HEADER, certificates).items())
-
-    def read(name: str) -> str | None:
-        return future[name].text if name in future else read_file(name)
-
-    main = read_file(MAIN) or ""
-    lines = list(_sshd_config.walk(MAIN, read, lambda pattern: expand(pattern, path)))
-    if not any(line.path == path and not line.in_match for line in lines):
-        future[MAIN] = File(f"Include {os.path.dirname(path)}/*.conf\n{main}", _mode(MAIN))
-        lines = list(_sshd_config.walk(MAIN, read, lambda pattern: expand(pattern, path)))
-
-    general, conditional = _sshd_config.rivals(lines, path, settings)
-    conditional = [line for line in conditional if _sshd_config.says_otherwise(line, settings)]
-    # Among Match blocks the first counts, and ours come first.
-    own = {keyword.lower() for match in matches for keyword in match["settings"]}
-    for name in sorted({line.path for line in general}):
-        numbers = [line.number for line in general if line.path == name]
-        future[name] = File(_sshd_config.comment_out(read(name) or "", numbers, f"Set in {path}"), _mode(name))
-
-    moduli = read_file(MODULI)
-    if moduli is not None:
-        future[MODULI] = File(_sshd_config.strong_moduli(moduli, params["moduli_minimum"]), _mode(MODULI), shown=False)
-
-    # The old way stays open until the new one has been used: listen where sshd listens now as well.
-    before = host.ports()
-    both = list(dict.fromkeys([*ports, *before]))
-    override = f"/etc/systemd/system/{host.socket}.d/zz-research-server.conf"
-    if host.socket:
-        future[override] = File(_sshd_config.socket_override(ports))
-    elif ports_taken := sorted((set(ports) - set(before)) & host.listening()):
-        raise RefusedError(
-            f"port {ports_taken[0]} is taken by another program; see 'ss -ltnp'. Choose another port for sshd, or stop it"
-        )
-
-    if os.path.exists(_firewall.SSH_PORTS):
-        future[_firewall.SSH_PORTS] = File(_firewall.ssh_ports_file(ports))
-
-    final = {
-        name: file for name, file in future.items() if read_file(name) != file.text or (name == path and _mode(name) != file.mode)
-    }
-    # What the configuration in use still names goes last, when the change is final.
-    staged = {name: file for name, file in final.items() if file.text is not None}
-    if path in final:
-        staged[path] = File(text_for(both), 0o600)
-    if _firewall.SSH_PORTS in final:
-        staged[_firewall.SSH_PORTS] = File(_firewall.ssh_ports_file(both))
-    if override in final:
-        staged[override] = File(_sshd_config.socket_override(both))
-    return Plan(
-        final=final,
-        staged=staged,
-        ports=ports,
-        displaced=[f"{_place(line)}: {_setting(line)}" for line in general],
-        overridden=[f"{_place(line)}: {_setting(line)}" for line in conditional if line.keyword not in own],
-        conditional=[line for line in conditional if line.keyword in own],
-        managed=sorted(settings),
-        allow_groups=[str(group) for group in _as_list(settings.get("AllowGroups"))],
-        root_login=str(settings.get("PermitRootLogin", "no")) not in ("no", "False"),
-        missing_keys=[str(name) for name in _as_list(settings.get("HostKey")) if _weak_host_key(str(name), params["rsa_bits"])],
-        settings=settings,
-        read=read,
+def wishes(params: dict[str, t.Any]) -> Wishes:
+    return Wishes(
+        settings=params["settings"],
+        since=params["since"],
+        match=params["match"],
+        trust=_sshd_trust.Trust(*(params[name] for name in TRUST)),
+        penalty_exempt=addresses(params["penalty_exempt"]),
+        path=params["path"],
+        rsa_bits=params["rsa_bits"],
+        moduli_minimum=params["moduli_minimum"],
     )
 
 
 def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     """Why the operator could not come back; empty if he can."""
-    later = {keyword.lower(): [str(word) for word in _as_list(value)] for keyword, value in plan.settings.items()}
+    later = {keyword.lower(): [str(word) for word in as_list(value)] for keyword, value in plan.settings.items()}
     effective = _sshd_config.group_listing(host.effective())
     effective.update((keyword, later[keyword]) for keyword in ("authorizedkeysfile", "authorizedkeyscommand") if keyword in later)
     if session is not None:
@@ -420,7 +317,45 @@ def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     return [f"no account could log in over SSH: {'; '.join(refused)}"]
 
 
-def make_host_keys(host: Host, names: list[str], rsa_bits: int) -> Files:
+def left_outside(host: Host, plan: Plan, people: t.Iterable[str]) -> list[str]:
+    """Lines of other files, or settings, that keep people of the data out, with their names; nothing is changed then."""
+    # AllowGroups is the inventory's own word, and a line of another file becomes a comment.
+    planned = {keyword: plan.setting(keyword) for keyword in _sshd_access.KEYWORDS if plan.setting(keyword) is not None}
+    if not plan.access and not set(planned) - {"allowgroups"}:
+        return []
+    shut_out: dict[str, list[str]] = {}
+    for entry in accounts(people):
+        listing = _sshd_config.group_listing(host.effective("-C", context(entry.pw_name)))
+        for keyword, value in planned.items():
+            lines = [line.value for line in plan.access if line.keyword == keyword and not line.in_match]
+            listing[keyword] = _sshd_access.words([*as_list(value), *lines])
+        keyword = _sshd_access.obstacle(entry.pw_name, groups_of(entry), listing)
+        if keyword and keyword != "allowgroups":
+            shut_out.setdefault(keyword, []).append(entry.pw_name)
+    return [_shut_out(plan, keyword, names) for keyword, names in sorted(shut_out.items())]
+
+
+def _shut_out(plan: Plan, keyword: str, names: list[str]) -> str:
+    where = [f"'{setting(line)}'" for line in plan.access if line.keyword == keyword]
+    return (
+        f"found {' and '.join(where) or f'{keyword} in the settings'}, which keeps out {', '.join(names)}; expected everybody "
+        "who has an account by the inventory to get in. Remove the line, or give their entry 'state: absent'"
+    )
+
+
+def accounts(names: t.Iterable[str]) -> t.Iterator[pwd.struct_passwd]:
+    """Those that exist already."""
+    for name in names:
+        with contextlib.suppress(KeyError):
+            yield pwd.getpwnam(name)
+
+
+def context(user: str, address: str = "127.0.0.1") -> str:
+    """A login, as ``sshd -T -C`` wants it."""
+    return f"user={user},host={address},addr={address}"
+
+
+def make_host_keys(host: Host, names: t.Iterable[str], rsa_bits: int) -> Files:
     made: Files = {}
     for name in names:
         kind = "rsa" if "_rsa_" in os.path.basename(name) else "ed25519"
@@ -432,8 +367,9 @@ def make_host_keys(host: Host, names: list[str], rsa_bits: int) -> Files:
     return made
 
 
-def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
-    """The whole configuration must mean what our file says."""
+def verify(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | None) -> None:
+    """The whole configuration must mean what our file says, for everybody."""
+    path = params["path"]
     with runtime_directory():
         host.run(host.sshd, "-t")
     ours = host.effective("-f", path)
@@ -443,12 +379,20 @@ def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
         raise RefusedError(
             f"{keyword}: found {found} in effect, expected {expected} from {path}; another file or option wins (see 'sshd -T')"
         )
-    check_people(host, plan, path, session)
+    check_matches(host, plan, path, session)
+    for entry in accounts(params["people"]):
+        listing = _sshd_config.group_listing(host.effective("-C", context(entry.pw_name)))
+        keyword = _sshd_access.obstacle(entry.pw_name, groups_of(entry), listing)
+        if keyword and keyword != "allowgroups":
+            raise RefusedError(_shut_out(plan, keyword, [entry.pw_name]))
     if session is not None:
         # With all Match blocks: a login that only gets another program than its shell is of no use to Ansible.
         name = pwd.getpwuid(session.uid).pw_name
-        listing = host.effective("-C", f"user={name},host={session.client_address},addr={session.client_address}")
-        command = " ".join(_sshd_config.group_listing(listing).get("forcecommand", ["none"]))
+        listing = _sshd_config.group_listing(host.effective("-C", context(name, session.client_address)))
+        keyword = _sshd_access.obstacle(name, groups_of(pwd.getpwuid(session.uid)), listing)
+        if keyword:
+            raise RefusedError(f"'{name}', who is logged in, would be kept out by {keyword} ({', '.join(listing[keyword])})")
+        command = " ".join(listing.get("forcecommand", ["none"]))
         if command != "none":
             raise RefusedError(
                 f"'{name}', who is logged in, would get '{command}' instead of a shell; expected a shell (on a bastion: name the "
@@ -456,23 +400,23 @@ def verify(host: Host, plan: Plan, path: str, session: Session | None) -> None:
             )
 
 
-def check_people(host: Host, plan: Plan, path: str, session: Session | None) -> None:
+def check_matches(host: Host, plan: Plan, path: str, session: Session | None) -> None:
     """The same for each kind of user, with all Match blocks."""
     address = session.client_address if session else "127.0.0.1"
     logged_in = {pwd.getpwuid(session.uid).pw_name} if session else set()
     everybody = {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid >= 1000 and entry.pw_shell.endswith("sh")}
     for user in sorted({"root"} | logged_in | (everybody if plan.conditional else set())):
-        context = ("-C", f"user={user},host={address},addr={address}")
-        wrong = _sshd_config.differences(host.effective("-f", path, *context), host.effective(*context), plan.managed)
+        login = ("-C", context(user, address))
+        wrong = _sshd_config.differences(host.effective("-f", path, *login), host.effective(*login), plan.managed)
         if wrong:
             keyword, (expected, found) = next(iter(wrong.items()))
             winner = next(
-                (_place(line) for line in plan.conditional if line.keyword == keyword), "another file or option (see 'sshd -T')"
+                (place(line) for line in plan.conditional if line.keyword == keyword), "another file or option (see 'sshd -T')"
             )
             raise RefusedError(f"{keyword}: found {found} in effect for '{user}', expected {expected} from {path}; {winner} wins")
 
 
-def label_ports(host: Host, ports: list[int]) -> None:
+def label_ports(host: Host, ports: t.Iterable[int]) -> None:
     """Where SELinux enforces, sshd may only listen on ports with its label."""
     if (read_file(_selinux.ENFORCE) or "").strip() != "1":
         return
@@ -485,15 +429,79 @@ def label_ports(host: Host, ports: list[int]) -> None:
         host.run(*command)
 
 
-def wait_for_ports(host: Host, ports: list[int]) -> None:
+def refuse_intruders(host: Host, ports: t.Collection[int]) -> None:
+    """Whoever listens there already keeps the port, whatever the kernel's limit says now."""
+    found = _sshd_port.intruders(*host.listening(ports), ports)
+    if found:
+        port = found[0].rpartition(":")[2]
+        raise RefusedError(
+            f"port {port} is taken by another program: found {'; '.join(found)}; expected sshd or nobody. End that program, or "
+            "choose another port for sshd. Nothing has been changed"
+        )
+
+
+def prove(host: Host, ports: t.Collection[int]) -> None:
+    """Return once sshd listens on these ports, nobody else does, and what answers there has this host's key."""
     deadline = time.monotonic() + LISTEN_SECONDS
-    while not set(ports) <= host.listening():
+    while problem := _absent(host, ports):
         if time.monotonic() > deadline:
-            missing = sorted(set(ports) - host.listening())
-            raise RefusedError(
-                f"sshd does not listen on port {missing[0]} {LISTEN_SECONDS:g} s after reload; see 'journalctl -u {host.service}'"
-            )
+            raise RefusedError(f"{problem} {LISTEN_SECONDS:g} s after the change; see 'journalctl -u {host.service}'")
         time.sleep(0.05)
+    own = {tuple(text.split()[:2]) for path in _own_keys(host) if (text := read_file(f"{path}.pub"))}
+    for address, port in sorted(_sshd_port.held(*host.listening(ports))):
+        shown = _sshd_port.answers_at(address)
+        _rc, out, _err = host.attempt("ssh-keyscan", "-T", "5", "-t", "ed25519,rsa", "-p", str(port), shown)
+        keys = {tuple(line.split()[1:3]) for line in out.splitlines() if line and not line.startswith("#")}
+        if not keys or not keys <= own:
+            raise RefusedError(
+                f"{shown} port {port}: found {'another host key' if keys else 'no SSH server'}; expected this host's key"
+            )
+
+
+def _absent(host: Host, ports: t.Collection[int]) -> str:
+    """Where sshd does not listen, or somebody else does; empty if all is well."""
+    facts = host.ports_facts()
+    listeners, holders = host.listening(ports)
+    others = _sshd_port.intruders(listeners, holders, ports)
+    if others:
+        return f"found {'; '.join(others)}, where sshd should listen,"
+    unheard = [f"port {port}" for port in sorted(set(ports) - set(facts.told))]
+    unheard += _sshd_port.silent((spot for spot in facts.addresses if spot[1] in ports), listeners, holders, ipv6=facts.ipv6)
+    return f"sshd does not listen on {unheard[0]}" if unheard else ""
+
+
+def _own_keys(host: Host) -> list[str]:
+    return _sshd_config.group_listing(host.effective()).get("hostkey", [])
+
+
+def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[dict[str, str]]:
+    """For Ansible's diff: files, and what is not as the files say."""
+    found = [difference(path, file) for path, file in sorted(plan.final.items()) if file.shown]
+    states = []
+    if plan.start:
+        states.append((_sshd_port.START_KEY, *(f"{value}\n" for value in plan.start)))
+    if asleep:
+        states.append(("sshd", f"silent on {', '.join(asleep)}\n", "listening\n"))
+    states += [(name, "listening\n", "") for name in facts.ports.generated]
+    return found + [
+        {"before_header": name, "after_header": name, "before": before, "after": after} for name, before, after in states
+    ]
+
+
+def notices(facts: Facts, plan: Plan) -> list[str]:
+    """What people have to know although nothing can be done about it here."""
+    told = [
+        f"port {port} is not safe from the accounts of this host: {_sshd_port.START_KEY} is {facts.ports.start} and cannot "
+        f"be set here. Set it to {port + 1} for the container from outside, or choose a port below {facts.ports.start}"
+        for port in _sshd_port.unprotected(facts.ports, plan.ports)
+    ]
+    needed = plan.phases[1].start or 0
+    return told + [
+        f"{where} sets {_sshd_port.START_KEY} to {value}, which {_sshd_port.SYSCTL} raises to {needed}: programs that need a "
+        "port below have to get CAP_NET_BIND_SERVICE (AmbientCapabilities in systemd.exec(5))"
+        for where, value in facts.ports.other_starts.items()
+        if value < min(needed, _sshd_port.DEFAULT_START)
+    ]
 
 
 def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
@@ -503,24 +511,35 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     if interrupted and not module.check_mode:
         # Left behind by a run that ended half-way. Start again from what was there before it.
         transaction.undo()
-    plan = make_plan(host, params, session)
-    asleep = bool(set(plan.ports) - host.listening())
-    changed = bool(plan.final or plan.missing_keys or asleep or interrupted)
+    facts = read_facts(host, params)
+    plan = make_plan(facts, wishes(params), session)
+    staged, final, back = plan.phases
+    listeners, holders = host.listening(staged.ports)
+    asleep = _sshd_port.silent(facts.ports.addresses, listeners, holders, ipv6=facts.ports.ipv6)
+    changed = bool(plan.final or plan.missing_keys or asleep or interrupted or plan.start or facts.ports.generated)
+    told = notices(facts, plan)
+    for sentence in told:
+        module.warn(sentence)
     result: dict[str, t.Any] = {
         "changed": changed,
         "pending": False,
-        "ports": plan.ports,
-        "displaced": plan.displaced,
+        "ports": list(plan.ports),
+        "displaced": [setting(line) for line in plan.displaced],
+        "notices": told,
         "session": describe(session),
-        "diff": [difference(path, file) for path, file in sorted(plan.final.items()) if file.shown],
+        "diff": differing(facts, plan, asleep),
     }
     if plan.overridden:
         raise RefusedError(
             f"found in Match blocks of other files what wins over {params['path']} for whom they match: "
-            f"{'; '.join(plan.overridden)}. Remove it, or state it in sshd_match. Nothing has been changed"
+            f"{'; '.join(map(setting, plan.overridden))}. Remove it, or state it in sshd_match. Nothing has been changed"
         )
+    refuse_intruders(host, staged.ports)
+    shut_out = left_outside(host, plan, params["people"])
+    if shut_out:
+        raise RefusedError(f"{'; '.join(shut_out)}. Nothing has been changed")
     if plan.conditional and not plan.final:
-        check_people(host, plan, params["path"], session)
+        check_matches(host, plan, params["path"], session)
     if not changed:
         return result
     unspoken = _sshd_config.not_spoken(plan.settings, params["client_algorithms"])
@@ -538,35 +557,67 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         return result
     label_ports(host, plan.ports)
     keys = make_host_keys(host, plan.missing_keys, params["rsa_bits"])
+    cover(host, facts.ports, staged)
     transaction.stage(
         {**plan.staged, **keys},
-        {**plan.final, **keys},
-        plan.ports,
-        back=host.activation(),
+        {**plan.settled, **keys},
+        {"ports": list(plan.ports), "commands": host.commands(facts.ports, final)},
+        back=host.commands(facts.ports, back),
         undo_after=params["undo_after"],
     )
     try:
-        verify(host, plan, params["path"], session)
-        host.activate()
-        wait_for_ports(host, plan.ports)
+        verify(host, plan, params, session)
+        host.activate(host.commands(facts.ports, staged))
+        prove(host, staged.ports)
     except RefusedError as error:
         transaction.undo()
-        raise RefusedError(f"{error}. The previous configuration has been restored.") from error
+        raise RefusedError(f"{error}. {restored(host, back.ports)}") from error
     return {**result, "pending": True}
 
 
+def cover(host: Host, ports: _sshd_port.Ports, phase: _sshd_port.Phase) -> None:
+    """From here on nobody can take a port; whoever was faster is refused."""
+    if phase.start is None:
+        return
+    host.activate([f"echo {max(_sshd_port.covered(phase.ports), phase.start)} > {_sshd_port.START}"])
+    try:
+        refuse_intruders(host, phase.ports)
+    except RefusedError:
+        host.activate([f"echo {ports.start} > {_sshd_port.START}"])
+        raise
+
+
+def restored(host: Host, ports: t.Collection[int]) -> str:
+    """What became of sshd when a change was undone."""
+    try:
+        prove(host, ports)
+    except RefusedError as error:
+        return f"The previous files have been restored, but {error}. Do not close this session before that is mended"
+    return "The previous configuration has been restored"
+
+
 def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
-    ports = transaction.note()
+    note = transaction.note()
     session = current_session()
-    if session is not None and session.server_port not in ports:
+    if session is not None and session.server_port not in note["ports"]:
         raise RefusedError(
-            f"this login came over port {session.server_port}; expected one over the new port {ports[0]}, which it has to prove"
+            f"this login came over port {session.server_port}; expected one over the new port {note['ports'][0]}, which it has "
+            "to prove"
         )
     if module.check_mode:
         return {"changed": True, "pending": True}
-    transaction.confirm(host.activate)
-    wait_for_ports(host, ports)
+    transaction.confirm(lambda: host.activate(note["commands"]))
+    prove(host, note["ports"])
     return {"changed": True, "pending": False}
+
+
+def undo(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
+    """Undo at once what waits for its confirmation."""
+    pending = transaction.pending
+    if pending and not module.check_mode:
+        transaction.undo()
+        prove(host, host.ports())
+    return {"changed": pending, "pending": pending and module.check_mode}
 
 
 def addresses(names: t.Iterable[str]) -> list[str]:
@@ -581,42 +632,15 @@ def addresses(names: t.Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _reader(plan: Plan) -> t.Callable[[str], str | None]:
+    """Reads a file as it will be."""
+    return lambda path: plan.files[path].text if path in plan.files else read_file(path)
+
+
 def _keys_in(value: t.Any, read: t.Callable[[str], str | None]) -> frozenset[bytes]:
     """The public keys in the files that a setting names."""
-    paths = " ".join(map(str, _as_list(value))).split()
+    paths = " ".join(map(str, as_list(value))).split()
     return _sshd_trust.blobs(line for path in paths if path.startswith("/") for line in (read(path) or "").splitlines())
-
-
-def _as_list(value: t.Any) -> list[t.Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _mode(path: str) -> int:
-    try:
-        return os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
-        return 0o644
-
-
-def _place(line: _sshd_config.Line) -> str:
-    return f"{line.path}:{line.number}"
-
-
-def _setting(line: _sshd_config.Line) -> str:
-    return f"{line.keyword} {line.value}"
-
-
-def _weak_host_key(path: str, rsa_bits: int) -> bool:
-    public = read_file(f"{path}.pub")
-    if public is None or not os.path.exists(path):
-        return True
-    try:
-        key = parse(public)
-    except KeyFormatError:
-        return False
-    return key.type == "ssh-rsa" and key.bits < rsa_bits
 
 
 def main() -> None:
@@ -636,6 +660,7 @@ def main() -> None:
             "penalty_exempt": {"type": "list", "elements": "str", "default": []},
             **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in TRUST},
             "authorized_principals": {"type": "dict", "default": {}},
+            "people": {"type": "list", "elements": "str", "default": []},
             "client_algorithms": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
@@ -643,7 +668,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, "sshd", Host, Stages(apply, confirm, (_sshd_config.ConfigError,)))
+    run_module(module, "sshd", Host, Stages(apply, confirm, (_sshd_config.ConfigError,), undo))
 
 
 if __name__ == "__main__":

@@ -184,10 +184,6 @@ def test_moduli() -> None:
     assert config.strong_moduli(rows, 2047) == rows
 
 
-def test_socket() -> None:
-    assert config.socket_override([2222, 22]) == "[Socket]\nListenStream=\nListenStream=2222\nListenStream=22\n"
-
-
 def test_every_algorithm_can_be_asked_for() -> None:
     queries: t.Iterable[str] = config.ALGORITHMS.values()
     assert set(queries) == {"kex", "cipher", "mac", "HostKeyAlgorithms"}
