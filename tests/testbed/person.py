@@ -13,8 +13,6 @@ from pathlib import Path
 
 from ssh_tunnel import Login
 
-SSH_PORT = 2222
-
 
 class Person:
     """An account on one server. ``host`` is the server as root sees it (testinfra); ``folder`` has keys and addresses."""
@@ -28,7 +26,8 @@ class Person:
     def login(self) -> Login:
         # Read each time: a reboot may have given the server another address.
         address = json.loads((self.folder / "addresses.json").read_text())[self.host.backend.get_hostname()]
-        return Login(address, self.name, self.folder / self.name, self.folder / "known_hosts", port=SSH_PORT)
+        port = int(self.host.check_output("sed -n 's/^Port //p' /etc/ssh/sshd_config.d/00-research-server.conf | head -n 1"))
+        return Login(address, self.name, self.folder / self.name, self.folder / "known_hosts", port=port)
 
     def run(self, command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """The outcome of a shell command on the server."""

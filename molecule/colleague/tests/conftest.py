@@ -18,6 +18,7 @@ from ssh_tunnel import tunnel
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 SITE = "playbooks/site.yml"
+PART = "molecule/colleague/roles.yml"
 FOLDER = EPHEMERAL / "ssh"
 SERVERS = sorted(json.loads((FOLDER / "addresses.json").read_text()))
 
@@ -62,15 +63,17 @@ def notebook(ada):
 
 @pytest.fixture
 def apply(host):
-    """Apply the site to this server again, with other variables. Returns a function that returns the outcome."""
+    """Apply the site to this server again, or only some roles of it. Returns a function that returns the outcome."""
 
-    def run(*arguments, **variables):
+    def run(*arguments, roles=(), **variables):
         name = host.backend.get_hostname()
+        playbook = PART if roles else SITE
+        variables |= {"roles_to_apply": list(roles)} if roles else {}
         command = ["ansible-playbook", "-i", EPHEMERAL / "inventory", "--limit", name, "--extra-vars", json.dumps(variables)]
         root = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
         return subprocess.run(
-            [*command, *arguments, root / SITE], env=environment, capture_output=True, text=True, timeout=600, check=False
+            [*command, *arguments, root / playbook], env=environment, capture_output=True, text=True, timeout=600, check=False
         )
 
     return run

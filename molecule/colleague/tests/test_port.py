@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nobody but root ever listens on the SSH port: whatever sshd goes through, a colleague's program is never behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+
+import pytest
+from waiting import wait_until
+
+HIGH = 22022
+# Tries to listen, on every address and in every way, until somebody ends it. Says when it has begun and when it has won.
+GRAB = """
+import errno, itertools, os, socket
+os.nice(10)
+ports, tries, refused, won = {ports}, 0, set(), []
+addresses = ["0.0.0.0", "127.0.0.1", "::", "::1", "::ffff:0.0.0.0", {own!r}]
+one, other = socket.SO_REUSEADDR, socket.SO_REUSEPORT
+switches = [(), (one,), (other,), (one, other)]
+print("begun", flush=True)
+for port, address, reuse in itertools.cycle(itertools.product(ports, addresses, switches)):
+    door = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        for name in reuse:
+            door.setsockopt(socket.SOL_SOCKET, name, 1)
+        door.bind((address, port)); door.listen(5)
+        print("WON", address, port, flush=True)
+        won.append(door)
+    except OSError as error:
+        door.close()
+        if error.errno not in refused:
+            refused.add(error.errno); print(errno.errorcode[error.errno], flush=True)
+    tries += 1
+    if tries % 5000 == 0:
+        print("tried", tries, flush=True)
+"""
+LISTEN = """
+import socket, time
+door = socket.socket(); door.bind(("0.0.0.0", {port})); door.listen(); print("listening", flush=True); time.sleep(600)
+"""
+
+
+@pytest.fixture
+def grabbing(host, bob):
+    """bob's program is at it; returns a function that says how it went. Each event gives it time for thousands of tries."""
+
+    @contextlib.contextmanager
+    def run(port, *others):
+        own = host.check_output("hostname -I").split()[0]
+        bob.start(GRAB.format(ports=(port, *others), own=own))
+        out = host.file("/home/bob/.attack.out")
+        wait_until(lambda: out.exists and out.contains("tried"))
+        yield lambda: out.content_string
+        tries = host.check_output("grep -c tried /home/bob/.attack.out")
+        # It goes on to the end, or the test would say nothing.
+        wait_until(lambda: host.check_output("grep -c tried /home/bob/.attack.out") != tries)
+        assert not re.search(rf"WON \S+ {port}$", out.content_string, re.MULTILINE), out.content_string
+        bob.stop()
+
+    return run
+
+
+@pytest.fixture
+def door(apply):
+    """Apply the role sshd alone, with other variables."""
+    return functools.partial(apply, roles=["sshd"])
+
+
+def answering(host, *ports):
+    """What listens is sshd, or systemd for it; and it lets people in."""
+    listening = host.check_output("ss -Hltnp").splitlines()
+    for port in ports:
+        mine = [line for line in listening if line.split()[3].endswith(f":{port}")]
+        assert len(mine) == 2 and all('"sshd"' in line or '"systemd",pid=1,' in line for line in mine), listening
+    return True
+
+
+class TestNobodyTakesIt:
+    @pytest.mark.parametrize(
+        "event",
+        [
+            "systemctl reload ssh",
+            "systemctl restart ssh",
+            "kill -9 $(systemctl show -p MainPID --value ssh)",
+            "systemctl stop ssh; sleep 1; systemctl start ssh",
+        ],
+    )
+    def test_while_sshd_restarts(self, host, bob, carol, grabbing, event):
+        with grabbing(2222) as said:
+            for _time in range(5):
+                host.check_output(event)
+                wait_until(lambda: host.run("systemctl is-active --quiet ssh && ss -Hltn 'sport = :2222' | grep -q .").rc == 0)
+            assert "EACCES" in said()
+        assert answering(host, 2222) and carol.check("id -un") == "carol"
+
+    def test_while_a_run_changes_a_setting(self, host, carol, grabbing, door):
+        with grabbing(2222):
+            for tries in (5, 4):
+                done = door(sshd_max_auth_tries=tries)
+                assert done.returncode == 0, done.stdout
+        assert answering(host, 2222) and carol.check("id -un") == "carol"
+
+    def test_while_the_port_moves_and_comes_back(self, host, carol, grabbing, door):
+        with grabbing(2222):
+            moved = door(sshd_port=2300)
+            assert moved.returncode == 0, moved.stdout
+        assert answering(host, 2300)
+        with grabbing(2222, 2300):
+            back = door(sshd_previous_ports=[2300])
+            assert back.returncode == 0, back.stdout
+        assert answering(host, 2222) and carol.check("id -un") == "carol"
+        assert host.check_output("sysctl -n net.ipv4.ip_unprivileged_port_start") == "2223"
+
+    def test_when_the_host_boots(self, host, bob, carol, reboot):
+        """His program starts with the first services, as cron's @reboot jobs and lingering users' services do."""
+        own = host.check_output("hostname -I").split()[0]
+        host.check_output("printf %%s %s > /home/bob/early.py", GRAB.format(ports=(2222,), own=own))
+        unit = "[Unit]\nBefore=ssh.service\n[Service]\nUser=bob\nExecStart=/usr/bin/python3 /home/bob/early.py\n"
+        unit += "StandardOutput=file:/home/bob/early.out\n[Install]\nWantedBy=multi-user.target\n"
+        host.check_output("printf %%s %s > /etc/systemd/system/early.service", unit)
+        host.check_output("systemctl enable early")
+        try:
+            for _time in range(3):
+                reboot()
+                wait_until(lambda: host.run("grep -q tried /home/bob/early.out").rc == 0)
+                assert "WON" not in host.file("/home/bob/early.out").content_string
+                wait_until(lambda: host.run("ss -Hltn 'sport = :2222' | grep -q .").rc == 0)
+                assert answering(host, 2222)
+        finally:
+            host.check_output("systemctl disable --now early; rm -f /etc/systemd/system/early.service /home/bob/early.*")
+            host.check_output("systemctl daemon-reload")
+        assert carol.check("id -un") == "carol"
+
+    def test_a_high_port_is_held_by_systemd(self, host, carol, grabbing, door):
+        """The kernel's limit is not raised that high: people need ports."""
+        moved = door(sshd_port=HIGH)
+        assert moved.returncode == 0, moved.stdout
+        assert host.check_output("sysctl -n net.ipv4.ip_unprivileged_port_start") == "1024"
+        with grabbing(HIGH) as said:
+            for event in ("systemctl reload ssh || :", "systemctl restart ssh", "pkill -9 -o -x sshd || :"):
+                host.check_output(event)
+                assert answering(host, HIGH)
+            changed = door(sshd_port=HIGH, sshd_max_auth_tries=5)
+            assert changed.returncode == 0, changed.stdout
+            assert "EADDRINUSE" in said()
+        back = door(sshd_previous_ports=[HIGH])
+        assert back.returncode == 0, back.stdout
+        assert answering(host, 2222) and carol.check("id -un") == "carol"
+
+
+class TestWhoIsThereAlready:
+    def test_is_named_and_nothing_changes(self, host, bob, carol, door):
+        bob.start(LISTEN.format(port=2301))
+        wait_until(lambda: host.run("ss -Hltn 'sport = :2301' | grep -q .").rc == 0)
+        before = host.check_output("cat /etc/ssh/sshd_config.d/*.conf")
+        for arguments in (["--check"], []):
+            refused = door(*arguments, sshd_port=2301)
+            assert refused.returncode != 0
+            assert re.search(r"port 2301 is taken by another program: found python3\S* \(process \d+\) of bob", refused.stdout)
+        assert host.check_output("cat /etc/ssh/sshd_config.d/*.conf") == before
+        assert host.check_output("sysctl -n net.ipv4.ip_unprivileged_port_start") == "2223"
+        assert carol.check("id -un") == "carol"
+
+    def test_sshd_comes_back_when_the_port_is_free_again(self, host, carol):
+        """However long it was taken. Debian's own unit gives up after the first try."""
+        host.check_output("systemctl stop ssh")
+        taken = "import socket, time; a = socket.create_server(('0.0.0.0', 2222)); "
+        taken += "b = socket.create_server(('::', 2222), family=socket.AF_INET6); time.sleep(8)"
+        host.check_output("systemd-run --unit=taken --collect python3 -c %s", taken)
+        wait_until(lambda: host.run("ss -Hltn 'sport = :2222' | grep -q .").rc == 0)
+        host.run("systemctl start ssh")
+        assert host.run("systemctl is-active --quiet ssh").rc != 0
+        wait_until(lambda: host.run("systemctl is-active --quiet ssh").rc == 0)
+        assert answering(host, 2222) and carol.check("id -un") == "carol"
+
+
+def test_there_is_no_second_way_in(host, bob):
+    """systemd 256 and newer listens for sshd in the file system, where neither firewall nor fail2ban see who comes."""
+    assert host.run("find /run/systemd/generator -name 'sshd-*.socket' | grep .").rc == 1
+    knock = "import socket; socket.socket(socket.AF_UNIX).connect('/run/ssh-unix-local/socket')"
+    assert bob.python(knock).returncode != 0
+
+
+class TestEverybodyGetsIn:
+    @pytest.mark.parametrize("line", ["AllowUsers ops bob", "DenyUsers ca*", "DenyGroups imaging"])
+    def test_a_line_of_another_file_that_keeps_people_out_is_named(self, host, door, line):
+        other = "/etc/ssh/sshd_config.d/50-old.conf"
+        host.check_output(f"echo '{line}' > {other}")
+        try:
+            for arguments in (["--check"], []):
+                refused = door(*arguments, sshd_max_auth_tries=5)
+                assert refused.returncode != 0
+                assert f"{other}:1: {line.split()[0].lower()}" in refused.stdout
+                assert re.search(r"keeps out [\w, ]*carol", refused.stdout), refused.stdout
+        finally:
+            host.check_output(f"rm {other}")
+        assert host.check_output("sshd -T | grep maxauthtries") == "maxauthtries 4"
+
+    def test_a_line_that_keeps_nobody_of_the_lab_out_may_stay(self, host, door):
+        other = "/etc/ssh/sshd_config.d/50-old.conf"
+        host.check_output(f"echo 'DenyUsers games' > {other} && systemctl reload ssh")
+        try:
+            done = door()
+            assert done.returncode == 0, done.stdout
+        finally:
+            host.check_output(f"rm {other} && systemctl reload ssh")
+
+    def test_an_address_with_a_port_of_its_own_is_named(self, host, door):
+        other = "/etc/ssh/sshd_config.d/50-old.conf"
+        host.check_output(f"echo 'ListenAddress 0.0.0.0:22' > {other}")
+        try:
+            refused = door()
+            assert refused.returncode != 0 and f"'{other}:1: listenaddress 0.0.0.0:22'" in refused.stdout
+        finally:
+            host.check_output(f"rm {other}")
