@@ -191,7 +191,7 @@ class ActionModule(ActionBase):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
-        problems = [problem for role in roles for problem in preflight.check_role(role, variables, variables["ansible_facts"])]
+        problems = [problem for role in roles for problem in preflight.check_role(role, variables, variables["ansible_facts"])[0]]
         if problems:
             return [Finding("inventory", ERROR, problem) for problem in problems]
         return [Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]

@@ -49,19 +49,21 @@ class ActionModule(ActionBase):
         )
         # Gathered facts are plain data; facts that a test or an inventory gives may be a template.
         facts = self._templar.template(variables.get("ansible_facts", {}))
-        problems = check_platform(facts)
+        problems, notes = check_platform(facts), list[str]()
         # Without facts every variable that mentions one would be reported too, and hide the cause.
         for role in arguments["roles"] if facts else []:
             if not (ROLES / role / "tasks").is_dir():
                 raise AnsibleError(f"preflight: found role '{role}'; expected a role of this collection")
-            problems += self.check_role(role, variables, facts)
+            found, told = self.check_role(role, variables, facts)
+            problems, notes = problems + found, notes + told
         host = variables.get("inventory_hostname", "this host")
         if problems:
             return {"failed": True, "msg": report(host, problems), "problems": problems}
         platform = (str(facts["distribution"]), str(facts["distribution_major_version"]))
-        return {"changed": False, "platform": f"{' '.join(platform)}: {PLATFORMS[platform]}"}
+        return {"changed": False, "platform": f"{' '.join(platform)}: {PLATFORMS[platform]}", "notes": notes}
 
-    def check_role(self, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any]) -> list[str]:
+    def check_role(self, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[str], list[str]]:
+        """What is wrong with a role's variables, and what people may want to know about them."""
         specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
         options = specs.get("main", {}).get("options", {})
         defaults = trusted(read_yaml(ROLES / role / "defaults" / "main.yml"))
@@ -78,7 +80,10 @@ class ActionModule(ActionBase):
                 problems.append(f"{name}: cannot be evaluated: {error}")
         problems += check_values(role, options, values)
         # Cross-checks only make sense on values of the right types.
+        notes: list[str] = []
         for own in () if problems else (f"{PLUGINS}.{folder}._preflight_{role}" for folder in CHECKS):
             if importlib.util.find_spec(own) is not None:
-                problems += importlib.import_module(own).check({**values, "ansible_facts": facts})
-        return problems
+                module = importlib.import_module(own)
+                problems += module.check({**values, "ansible_facts": facts})
+                notes += module.notes(values) if hasattr(module, "notes") else []
+        return problems, notes

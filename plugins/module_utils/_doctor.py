@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from . import _sshd_port
+
 OK, WARNING, ERROR = "ok", "warning", "error"
 SEVERITIES = (OK, WARNING, ERROR)
 GIB = 1024**3
@@ -96,6 +98,7 @@ def judge(facts: Mapping[str, t.Any], wanted: Wanted, offset: float) -> list[Fin
         *ports(facts["ports"], wanted),
         *firewalls(facts["firewalls"], wanted),
         *matches(facts["sshd_matches"], wanted),
+        *ssh_port(facts.get("sshd_ports"), wanted),
     ]
 
 
@@ -252,6 +255,37 @@ def matches(places: Sequence[str], wanted: Wanted) -> Iterator[Finding]:
             "settings that hold for everyone",
             "look whether they let in whom sshd's role would not",
         )
+
+
+def ssh_port(facts: Mapping[str, t.Any] | None, wanted: Wanted) -> Iterator[Finding]:
+    """What keeps the port that sshd shall have out of everybody's reach, or will once the role has been applied."""
+    if facts is None or "sshd" not in wanted.roles:
+        return
+    port = wanted.sshd_port
+    host = _sshd_port.Ports(
+        service="",
+        told=(),
+        start=facts["start"],
+        settable=facts["settable"],
+        inherits=facts["inherits"],
+        sockets=tuple(facts["units"]),
+    )
+    now = _sshd_port.protection(port, start=host.start, sockets=host.sockets)
+    if now:
+        yield Finding("sshd", OK, f"port {port}: {now}")
+    elif _sshd_port.unprotected(host, [port]):
+        yield Finding(
+            "sshd",
+            WARNING,
+            f"every account could take port {port} ({_sshd_port.START_KEY} is {host.start} and cannot be set here)",
+            f"{port + 1} or more",
+            f"set it from outside of the container, or choose a port below {host.start}"
+            if host.start > 1
+            else "set it from outside",
+        )
+    else:
+        how = "systemd will hold it" if _sshd_port.by_systemd(host, [port]) else f"{_sshd_port.START_KEY} will be {port + 1}"
+        yield Finding("sshd", OK, f"port {port}: {how}")
 
 
 def gpu(info: Mapping[str, t.Any], roles: Collection[str], *, required: bool) -> Finding:

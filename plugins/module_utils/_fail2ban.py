@@ -10,6 +10,17 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
+# Whoever empties the whole ruleset, as Debian's nftables.service does, takes the bans away, too; fail2ban does not notice. They
+# come back from its database.
+NFTABLES_DROPIN = "/etc/systemd/system/nftables.service.d/60-research-server-fail2ban.conf"
+NFTABLES_TEXT = """\
+# {header}
+[Service]
+ExecStartPost=-/usr/bin/timeout 20 /usr/bin/fail2ban-client reload --restart --all
+ExecReload=-/usr/bin/timeout 20 /usr/bin/fail2ban-client reload --restart --all
+ExecStopPost=-/usr/bin/timeout 20 /usr/bin/fail2ban-client reload --restart --all
+"""
+
 LOOPBACK = ("127.0.0.1/8", "::1")
 
 

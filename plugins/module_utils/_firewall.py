@@ -16,6 +16,8 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 TABLE = ("inet", "research_server")
 RULES = "/etc/research-server/firewall.nft"
 SSH_PORTS = "/etc/research-server/firewall-ssh-ports.nft"
+CLOSED = "/etc/research-server/firewall-closed.nft"
+HEADER = "Managed by Ansible, role openlab.research_server.firewall. The next run undoes what is changed here."
 PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 PROTOCOLS = ("tcp", "udp")
 COMMENT_BYTES = 128  # nft refuses more
@@ -59,9 +61,31 @@ table inet research_server {{
 }}
 """
 
+# What is loaded at boot where the rules cannot be: the same without any entry of the lab, in words that every nft knows.
+CLOSED_TEMPLATE = """\
+# {header}
+add table inet research_server
+delete table inet research_server
+table inet research_server {{
+    set ssh_ports {{
+        type inet_service
+    }}
+
+    chain input {{
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iifname "lo" accept
+        meta l4proto {{ icmp, ipv6-icmp }} accept
+        udp dport {{ 68, 546 }} accept
+{rules}
+    }}
+}}
+"""
+
 UNIT_NAME = "research-server-firewall.service"
 UNIT = f"/etc/systemd/system/{UNIT_NAME}"
-# nftables.service empties the whole ruleset; ours is loaded after it, and again when it is reloaded or restarted.
+# What is loaded stays until something else is loaded in its place, in one step: a stop, a restart, a shutdown and a file that
+# cannot be loaded leave no moment without rules.
 UNIT_TEXT = """\
 # {header}
 [Unit]
@@ -71,22 +95,42 @@ Wants=network-pre.target
 After=nftables.service local-fs.target
 Before=network-pre.target shutdown.target
 Conflicts=shutdown.target
-PartOf=nftables.service
-ReloadPropagatedFrom=nftables.service
-ConditionPathExists={rules}
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={nft} -f {rules}
-ExecReload={nft} -f {rules}
-ExecStop=-{nft} delete table inet research_server
+ExecStart=/bin/sh -c '{load}'
+ExecReload=/bin/sh -c '{load}'
 ProtectSystem=full
 ProtectHome=true
 
 [Install]
 WantedBy=sysinit.target
 """
+LOAD = (
+    "{nft} -f {rules} && exit; {nft} list table inet research_server >/dev/null 2>&1 || {nft} -f {closed}; "
+    "{nft} -f {ssh_ports}; exit 1"
+)
+
+# Debian's and Red Hat's service empties the whole ruleset when it is stopped, restarted or reloaded. What is ours is put back in
+# the same step. The pattern lets a file be missing.
+NFTABLES = "nftables.service"
+NFTABLES_DROPIN = f"/etc/systemd/system/{NFTABLES}.d/50-research-server.conf"
+NFTABLES_TEXT = """\
+# {header}
+[Unit]
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=
+ExecStart={nft} '{start}; {ours}'
+ExecReload=
+ExecReload={nft} 'flush ruleset; {start}; {ours}'
+ExecStop=
+ExecStop={nft} 'flush ruleset; {ours}'
+"""
+OURS = ("firewall", "loopback")
 
 
 class RuleError(ValueError):
@@ -134,6 +178,12 @@ def render(header: str, wanted: Iterable[Rule]) -> str:
     return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, rules="\n".join(lines))
 
 
+def closed(wanted: Iterable[Rule]) -> str:
+    """The table that is loaded where the rules cannot be: of those that are wanted only SSH."""
+    lines = [f"        {line}" for rule in wanted if rule.ports == "@ssh_ports" for line in _lines(rule)]
+    return CLOSED_TEMPLATE.format(header=HEADER, rules="\n".join(lines))
+
+
 def rules_file(table: str) -> str:
     """The file that is loaded at boot."""
     return f'{table}\ninclude "{SSH_PORTS}"\n'
@@ -149,7 +199,16 @@ def ssh_ports_file(ports: Iterable[int]) -> str:
 
 
 def unit(header: str, nft: str) -> str:
-    return UNIT_TEXT.format(header=header, nft=nft, rules=RULES)
+    return UNIT_TEXT.format(header=header, load=LOAD.format(nft=nft, rules=RULES, closed=CLOSED, ssh_ports=SSH_PORTS))
+
+
+def nftables_dropin(header: str, nft: str, vendor: str) -> str | None:
+    """For the distribution's own service, of which ``vendor`` is the unit file; None if that has another form than we know."""
+    configuration = re.search(r"^ExecStart=\S*nft -f (/[\w./-]+)$", vendor, re.MULTILINE)
+    if configuration is None:
+        return None
+    ours = "; ".join(f'include "/etc/research-server/{name}.nf[t]"' for name in OURS)
+    return NFTABLES_TEXT.format(header=header, nft=nft, start=f'include "{configuration[1]}"', ours=ours)
 
 
 def restore(listing: str) -> str:

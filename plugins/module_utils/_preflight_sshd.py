@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from . import _sshd_port
 from ._sshd_trust import Trust
 from ._sshd_trust import problems as trust_problems
 
@@ -19,6 +20,18 @@ TRUST_VARIABLE = {
     "revokedkeys": "sshd_revoked_keys",
     "hostcertificate": "sshd_host_certificates",
 }
+
+
+def notes(variables: Mapping[str, t.Any]) -> list[str]:
+    """What keeps everybody but root away from the port."""
+    port = int(variables.get("sshd_port", 2222))
+    if port < _sshd_port.DEFAULT_START:
+        how = "only root may listen below 1024"
+    elif port <= _sshd_port.HIGHEST_COVERED:
+        how = f"{_sshd_port.START_KEY} becomes {port + 1}, so only root may listen below that"
+    else:
+        how = "systemd holds it in a socket unit, where this host's sshd can inherit one (Debian, Ubuntu)"
+    return [f"sshd_port {port}: {how}"]
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:

@@ -69,7 +69,7 @@ class Sshd(Runner):
             told=tuple(dict.fromkeys(port for _address, port in sorted(places, key=lambda place: place[1]))),
             addresses=frozenset(places),
             sockets=tuple(sorted(sockets)),
-            inherits=_inherits(),
+            inherits=inherits(),
             ipv6=_listening.has_ipv6(),
             start=int(read_file(_sshd_port.START) or _sshd_port.DEFAULT_START),
             settable=os.access(_sshd_port.START, os.W_OK),
@@ -80,9 +80,9 @@ class Sshd(Runner):
         )
 
 
-def _inherits() -> bool:
+def inherits() -> bool:
     """Debian's sshd takes its sockets from systemd, upstream's does not: there, ssh.socket starts one sshd per connection."""
-    return any("Accept=no" in (read_file(f"{folder}/ssh.socket") or "").split() for folder in UNIT_FOLDERS[1:])
+    return "Accept=no" in unit_text("ssh.socket").split()
 
 
 def _sysctl_files() -> dict[str, str]:
@@ -135,6 +135,11 @@ def describe(session: Session | None) -> dict[str, t.Any]:
         "client_address": session.client_address,
         "server_port": session.server_port,
     }
+
+
+def unit_text(name: str) -> str:
+    """The unit file that a package brought; empty if there is none."""
+    return next((text for folder in UNIT_FOLDERS[1:] if (text := read_file(f"{folder}/{name}"))), "")
 
 
 def _unit(*names: str) -> str:

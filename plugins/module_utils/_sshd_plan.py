@@ -201,6 +201,8 @@ def _certificates(facts: Facts, wishes: Wishes) -> dict[str, t.Any]:
     """The certificates of this host by their paths."""
     for problem in _sshd_trust.problems(wishes.trust):
         raise RefusedError(problem)
+    if not wishes.trust.host_certificates:
+        return {}
     names = [str(name) for name in as_list(wishes.settings.get("HostKey"))]
     strong = {name: facts.host_keys.get(name, "") for name in names if not weak_host_key(facts, name, wishes.rsa_bits)}
     try:

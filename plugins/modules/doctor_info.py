@@ -89,6 +89,11 @@ facts:
       type: dict
     firewalls: {description: Other firewalls that are switched on., type: list, elements: str}
     sshd_matches: {description: "Settings in Match blocks of sshd, outside this collection's file.", type: list, elements: str}
+    sshd_ports:
+      description: >-
+        What decides who may listen on sshd's ports. C(start), the first port that is everybody's; C(settable), whether that can
+        be changed; C(inherits), whether sshd takes sockets from systemd; C(units), socket units of this collection.
+      type: dict
     conda: {description: "C(exists), C(complete), and C(installer) by name, null where it is not this collection's.", type: dict}
     environments: {description: Number of conda environments., type: int}
 """
@@ -107,7 +112,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ..module_utils import _apt_sources, _conda_installation, _doctor_host, _sshd_config, _sshd_host
+from ..module_utils import _apt_sources, _conda_installation, _doctor_host, _sshd_config, _sshd_host, _sshd_port
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 OURS = "/etc/ssh/sshd_config.d/00-research-server.conf"
@@ -241,6 +246,12 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "dpkg": read_dpkg(),
         "firewalls": read_firewalls(),
         "sshd_matches": read_matches(),
+        "sshd_ports": {
+            "start": int(text(_sshd_port.START) or _sshd_port.DEFAULT_START),
+            "settable": os.access(_sshd_port.START, os.W_OK),
+            "inherits": _sshd_host.inherits(),
+            "units": sorted(os.path.basename(path) for path in glob.glob(f"{_sshd_port.UNITS}/research-server-sshd-*.socket")),
+        },
         "conda": {
             "exists": conda.exists,
             "complete": conda.complete,

@@ -14,6 +14,7 @@ description:
   - Writes one file of jails, tests it, and lets fail2ban run with it, now and after each boot. A file that fail2ban refuses is
     taken back.
   - The loopback addresses and the address of the SSH session that the module is started from are never banned.
+  - Bans come back when C(nftables.service) is restarted or reloaded, which empties the whole ruleset on Debian.
   - Proves the jail C(sshd), also when nothing has changed. The module knocks at the host's own SSH server as a scanner does, over
     the loopback address, and expects the jail to report that it saw this and ignored it. That takes a running jail, the right
     place in the journal, and a filter that fits the lines of this version of sshd.
@@ -138,6 +139,7 @@ class Host:
             return _fail2ban.doors(self.run(sshd, "-T"))
 
     def write(self, path: str, text: str) -> None:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             os.fchmod(handle, 0o644)
@@ -210,7 +212,13 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     # Before the installation there is no service to ask.
     state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
     new_file, new_state = text != before, state != RUNNING
+    dropin = _fail2ban.NFTABLES_DROPIN
+    dropin_text, dropin_before = _fail2ban.NFTABLES_TEXT.format(header=HEADER), read_file(dropin)
+    new_dropin = dropin_text != dropin_before
     if not module.check_mode:
+        if new_dropin:
+            host.write(dropin, dropin_text)
+            host.run("systemctl", "daemon-reload")
         if new_file:
             host.replace(path, text, before)
         if new_state:
@@ -222,18 +230,22 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if proving:
         prove(host, params["log"])
     return {
-        "changed": new_file or new_state,
+        "changed": new_file or new_state or new_dropin,
         "missing": missing,
         "proven": proving,
-        "diff": difference(path, text, before, state),
+        "diff": difference({path: (before, text), dropin: (dropin_before, dropin_text)}, state),
     }
 
 
-def difference(path: str, text: str, before: str | None, state: dict[str, str]) -> list[dict[str, str]]:
-    files = [{"before_header": path, "after_header": path, "before": before or "", "after": text}] if text != before else []
+def difference(files: dict[str, tuple[str | None, str]], state: dict[str, str]) -> list[dict[str, str]]:
+    texts = [
+        {"before_header": path, "after_header": path, "before": before or "", "after": text}
+        for path, (before, text) in files.items()
+        if text != before
+    ]
     found, wanted = (f"{', '.join(values[key] for key in RUNNING)}\n" for values in (state, RUNNING))
     service = [{"before_header": SERVICE, "after_header": SERVICE, "before": found, "after": wanted}] if found != wanted else []
-    return files + service
+    return texts + service
 
 
 def main() -> None:

@@ -133,10 +133,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _firewall
 from ..module_utils._runner import RefusedError
-from ..module_utils._sshd_host import Sshd, current_session, read_file
+from ..module_utils._sshd_host import Sshd, current_session, read_file, unit_text
 from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
 
-HEADER = "Managed by Ansible, role openlab.research_server.firewall. The next run undoes what is changed here."
+NFT = "/usr/sbin/nft"
 SHOW = "nft -s list table inet research_server"
 
 
@@ -188,7 +188,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         )
     rules = _firewall.rules(params["ssh_from"], params["allow"], params["names"])
     ports = host.ports()
-    table = _firewall.render(HEADER, rules)
+    table = _firewall.render(_firewall.HEADER, rules)
     session = current_session()
     if session is not None and _firewall.cut_off(rules, ports, session.client_address, session.server_port):
         raise RefusedError(
@@ -202,8 +202,12 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     wanted: Files = {
         _firewall.RULES: File(_firewall.rules_file(table)),
         _firewall.SSH_PORTS: File(_firewall.ssh_ports_file(ports)),
-        _firewall.UNIT: File(_firewall.unit(HEADER, host.nft or "/usr/sbin/nft")),
+        _firewall.CLOSED: File(_firewall.closed(rules)),
+        _firewall.UNIT: File(_firewall.unit(_firewall.HEADER, host.nft or NFT)),
     }
+    dropin = _firewall.nftables_dropin(_firewall.HEADER, host.nft or NFT, unit_text(_firewall.NFTABLES))
+    if dropin is not None:
+        wanted[_firewall.NFTABLES_DROPIN] = File(dropin)
     final = {path: file for path, file in wanted.items() if read_file(path) != file.text}
     diff = [difference(path, file) for path, file in sorted(final.items())]
     result: dict[str, t.Any] = {"changed": True, "pending": False, "installed": bool(host.nft), "ssh_ports": ports, "diff": diff}

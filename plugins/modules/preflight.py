@@ -49,6 +49,12 @@ problems:
   type: list
   elements: str
   sample: ["sshd_prot: unknown variable of role 'sshd'; did you mean 'sshd_port'?"]
+notes:
+  description: What people may want to know about values that are right, such as what keeps sshd's port for root.
+  returned: success
+  type: list
+  elements: str
+  sample: ["sshd_port 2222: net.ipv4.ip_unprivileged_port_start becomes 2223, so only root may listen below that"]
 platform:
   description: The platform of the host and how far the project tests it.
   returned: success

@@ -30,6 +30,13 @@ def host(request):
 
 
 @pytest.fixture
+def other(host):
+    """The other server, for who comes from outside."""
+    name = host.backend.get_hostname()
+    return testinfra.get_host(f"docker://{next(server for server in SERVERS if server != name)}")
+
+
+@pytest.fixture
 def person(host):
     """Anybody's account by name."""
     return lambda name: Person(host, name, FOLDER)

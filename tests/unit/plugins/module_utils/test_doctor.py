@@ -175,3 +175,24 @@ def test_ports(names: list[str], port: str, severity: str) -> None:
 def test_gpu(gpus: list[dict[str, str]], roles: set[str], required: bool, severity: str) -> None:
     info = {"gpus": gpus, "driver": {"loaded": None}, "health": {"consistent": True, "disagreements": []}}
     assert doctor.gpu(info, roles, required=required).severity == severity
+
+
+REAL = {"start": 1024, "settable": True, "inherits": True, "units": []}
+
+
+@pytest.mark.parametrize(
+    ("facts", "port", "severity", "says"),
+    [
+        (REAL, 22, OK, "port 22: ports below 1024 are root's"),
+        (REAL, 2222, OK, "port 2222: net.ipv4.ip_unprivileged_port_start will be 2223"),
+        ({**REAL, "start": 2223}, 2222, OK, "port 2222: ports below 2223 are root's"),
+        (REAL, 22022, OK, "port 22022: systemd will hold it"),
+        ({**REAL, "units": ["research-server-sshd-22022.socket"]}, 22022, OK, "port 22022: systemd holds it"),
+        ({**REAL, "start": 0, "settable": False}, 2222, OK, "port 2222: systemd will hold it"),
+        ({**REAL, "start": 0, "settable": False, "inherits": False}, 2222, WARNING, "every account could take port 2222"),
+    ],
+)
+def test_what_keeps_the_ssh_port_is_told(facts: dict[str, t.Any], port: int, severity: str, says: str) -> None:
+    (finding,) = doctor.ssh_port(facts, WANTED._replace(sshd_port=port))
+    assert finding.severity == severity and finding.found.startswith(says)
+    assert list(doctor.ssh_port(facts, WANTED._replace(roles=frozenset({"jupyter"})))) == []

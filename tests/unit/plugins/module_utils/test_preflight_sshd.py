@@ -6,7 +6,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._preflight_sshd import check
+from ansible_collections.openlab.research_server.plugins.module_utils._preflight_sshd import check, notes
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ from ansible_collections.openlab.research_server.plugins.module_utils._preflight
 def test_problems_are_named(variables: dict[str, t.Any], says: str) -> None:
     found = check(variables)
     assert (says in found[0]) if says else found == []
+
+
+@pytest.mark.parametrize(
+    ("port", "says"),
+    [
+        (22, "only root may listen below 1024"),
+        (2222, "net.ipv4.ip_unprivileged_port_start becomes 2223"),
+        (22022, "systemd holds it"),
+    ],
+)
+def test_what_keeps_the_port_is_told(port: int, says: str) -> None:
+    (note,) = notes({"sshd_port": port})
+    assert note.startswith(f"sshd_port {port}: ") and says in note
