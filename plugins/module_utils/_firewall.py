@@ -93,7 +93,7 @@ Description=Firewall of the research server
 DefaultDependencies=no
 Wants=network-pre.target
 After=nftables.service local-fs.target
-Before=network-pre.target shutdown.target
+Before=network-pre.target sysinit.target shutdown.target
 Conflicts=shutdown.target
 StartLimitIntervalSec=0
 
