@@ -69,6 +69,7 @@ class Sshd(Runner):
             told=tuple(dict.fromkeys(port for _address, port in sorted(places, key=lambda place: place[1]))),
             addresses=frozenset(places),
             sockets=tuple(sorted(sockets)),
+            enabled=os.path.islink(f"{_sshd_port.UNITS}/multi-user.target.wants/{self.service}"),
             inherits=inherits(),
             ipv6=_listening.has_ipv6(),
             start=int(read_file(_sshd_port.START) or _sshd_port.DEFAULT_START),

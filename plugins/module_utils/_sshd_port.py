@@ -9,7 +9,7 @@ Two things prevent that.
 - The kernel lets only root listen below C(net.ipv4.ip_unprivileged_port_start) (ip(7)), 1024 as it comes. It is raised above
   sshd's ports where that takes few ports away from others.
 - systemd holds the port in a socket unit (systemd.socket(5)) and hands it to sshd. The port is then never free. That is done for
-  high ports, where the kernel's limit cannot be set (in some containers), and where the host has it so already.
+  high ports, where the kernel's limit cannot be set (in some containers), and where nothing but a socket starts sshd.
 
 While sockets change hands the kernel's limit covers the port in any case.
 """
@@ -86,6 +86,8 @@ class Ports(NamedTuple):
     holders: Mapping[int, Sequence[tuple[int, str, int]]] = {}
     sockets: tuple[str, ...] = ()
     """Active socket units that hand their ports to sshd."""
+    enabled: bool = True
+    """Whether sshd is started at boot, and not only by a socket."""
     inherits: bool = False
     """Whether this host's sshd can take ports from systemd."""
     ipv6: bool = True
@@ -155,10 +157,8 @@ def covered(ports: Iterable[int]) -> int:
 
 def by_systemd(host: Ports, ports: Sequence[int]) -> bool:
     """Whether systemd shall hold the ports."""
-    if not host.inherits:
-        return False
     out_of_reach = not host.settable and host.start < covered(ports)
-    return bool(host.sockets) or out_of_reach or max(ports) > HIGHEST_COVERED
+    return host.inherits and (out_of_reach or max(ports) > HIGHEST_COVERED or not host.enabled)
 
 
 def unprotected(host: Ports, ports: Sequence[int]) -> list[int]:
@@ -239,7 +239,9 @@ def phases(host: Ports, ports: Sequence[int]) -> tuple[Phase, Phase, Phase]:
     """Both ways in; the new one alone; and back to how it is now."""
     both = tuple(dict.fromkeys([*ports, *host.told]))
     now = host.sockets
-    staged, final = (tuple(map(socket_name, some)) if by_systemd(host, ports) else () for some in (both, ports))
+    final = tuple(map(socket_name, ports)) if by_systemd(host, ports) else ()
+    # What systemd holds it goes on to hold until the new way has been used.
+    staged = tuple(map(socket_name, both)) if final or any(map(OWN_SOCKET.fullmatch, now)) else ()
     # Nobody changes a unit in use: that would set its port free. Each port has a unit of its own, and units of others, which may
     # hold the same ports, make way.
     foreign = tuple(name for name in now if not OWN_SOCKET.fullmatch(name))

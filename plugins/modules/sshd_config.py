@@ -22,8 +22,8 @@ description:
     proves that the new configuration lets the operator in. It closes the old ports.
   - Nothing is changed if the account that is logged in would be locked out, for want of an allowed group or an accepted key.
   - Nobody but root can take a port of sshd, not even in the moment in which sshd restarts. For ports below 3000 the kernel sees
-    to that (C(net.ipv4.ip_unprivileged_port_start)). Higher ports, and those of a host on which that cannot be set or
-    C(ssh.socket) is in use, are held by systemd in a socket unit for each port, C(research-server-sshd-PORT.socket); this takes
+    to that (C(net.ipv4.ip_unprivileged_port_start)). Higher ports, and those of a host on which that cannot be set or nothing but
+    C(ssh.socket) starts sshd, are held by systemd in a socket unit for each port, C(research-server-sshd-PORT.socket); this takes
     an OpenSSH that can inherit sockets, as Debian's and Ubuntu's can. Who listens on a port already is named, and nothing is
     changed.
   - After each change it is proven that what listens is sshd, and that it has this host's key. C(ssh.service) comes back by itself

@@ -127,7 +127,7 @@ class TestNoGap:
         assert loaded(host) and "icmp type" in host.check_output(TABLE)
 
     def test_while_the_host_boots(self, host, carol, reboot, other):
-        """A stranger asks all the time; the service starts with the first ones. Here the network is there before anything else."""
+        """A stranger asks all the time; the service starts with the first ones. In a container the network is there before."""
         unit = "[Service]\nUser=bob\nExecStart=/usr/bin/python3 /home/bob/serve.py\n"
         host.check_output("printf %%s %s > /home/bob/serve.py", SERVE)
         host.check_output("printf %%s %s > /etc/systemd/system/early.service", f"{unit}[Install]\nWantedBy=multi-user.target\n")

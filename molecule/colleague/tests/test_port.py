@@ -17,7 +17,7 @@ HIGH = 22022
 GRAB = """
 import errno, itertools, os, socket
 os.nice(10)
-ports, tries, refused, won = {ports}, 0, set(), []
+ports, tries, refused, won = {ports}, 0, set(), {{}}
 addresses = ["0.0.0.0", "127.0.0.1", "::", "::1", "::ffff:0.0.0.0", {own!r}]
 one, other = socket.SO_REUSEADDR, socket.SO_REUSEPORT
 switches = [(), (one,), (other,), (one, other)]
@@ -28,8 +28,11 @@ for port, address, reuse in itertools.cycle(itertools.product(ports, addresses, 
         for name in reuse:
             door.setsockopt(socket.SOL_SOCKET, name, 1)
         door.bind((address, port)); door.listen(5)
-        print("WON", address, port, flush=True)
-        won.append(door)
+        if (address, port) in won:
+            door.close()
+        else:
+            print("WON", address, port, flush=True)
+            won[address, port] = door
     except OSError as error:
         door.close()
         if error.errno not in refused:

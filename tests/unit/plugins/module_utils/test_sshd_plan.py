@@ -163,6 +163,8 @@ def test_no_port_at_all_is_refused() -> None:
 
 def test_an_older_override_of_the_distributions_socket_goes() -> None:
     old = "/etc/systemd/system/ssh.socket.d/zz-research-server.conf"
-    known = facts(_sshd_port.Ports("ssh.service", (2222,), inherits=True, sockets=("ssh.socket",)), **{old: "[Socket]\n"})
+    known = facts(
+        _sshd_port.Ports("ssh.service", (2222,), inherits=True, sockets=("ssh.socket",), enabled=False), **{old: "[Socket]\n"}
+    )
     made = plan(known)
     assert made.final[old].text is None and old not in made.staged

@@ -80,8 +80,10 @@ def test_where_sshd_is_silent(held: list[tuple[str, int]], ipv6: bool, silent: l
         # A container that may not set it.
         (host(start=0, settable=False), (2222,), True, None),
         (host(start=2223, settable=False), (2222,), False, None),
-        # In use already.
-        (host(sockets=("ssh.socket",)), (2222,), True, 2223),
+        # Nothing else starts sshd, as on Ubuntu.
+        (host(sockets=("ssh.socket",), enabled=False), (2222,), True, 2223),
+        (host(sockets=("ssh.socket",)), (2222,), False, 2223),
+        (host((22022,), sockets=("research-server-sshd-22022.socket",)), (2222,), False, 2223),
         (UPSTREAM, (22022,), False, 1024),
         (UPSTREAM._replace(start=0, settable=False), (2222,), False, None),
     ],
@@ -141,8 +143,15 @@ class TestPhases:
         assert final.sockets == back.stop == ("research-server-sshd-22023.socket",)
         assert back.sockets == final.stop == now
 
+    def test_a_move_back_leaves_systemd_last(self) -> None:
+        now = ("research-server-sshd-22022.socket",)
+        staged, final, back = port.phases(host((22022,), sockets=now), (2222,))
+        assert staged == Phase((2222, 22022), 2223, ("research-server-sshd-2222.socket", *now))
+        assert final == Phase((2222,), 2223, (), stop=staged.sockets)
+        assert back == Phase((22022,), 1024, now, stop=staged.sockets[:1])
+
     def test_the_distributions_socket_makes_way(self) -> None:
-        staged, final, back = port.phases(host((22,), sockets=("ssh.socket",)), (2222,))
+        staged, final, back = port.phases(host((22,), sockets=("ssh.socket",), enabled=False), (2222,))
         assert staged.stop == final.disable == back.sockets == ("ssh.socket",)
         assert set(back.stop) == set(staged.sockets)
 
