@@ -95,3 +95,13 @@ def test_every_unit_test_of_a_plugin_has_its_source():
         folder = ROOT / "plugins" / test.relative_to(ROOT / "tests" / "unit" / "plugins").parent
         name = test.stem.removeprefix("test_")
         assert any((folder / f"{prefix}{name}.py").is_file() for prefix in ("", "_")), test
+
+
+def test_each_play_of_the_site_has_its_roles_name_as_a_tag_and_the_page_lists_all_tags():
+    plays = load(ROOT / "playbooks" / "site.yml")[1:]
+    tags = {play["hosts"]: play["tags"] for play in plays}
+    assert set(tags) == set(ROLES) and all(role in own for role, own in tags.items())
+    for page in ("tags.md", "tags.zh.md"):
+        rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
+        told = {role: group for group, roles in rows for role in re.findall(r"`(\w+)`", roles)}
+        assert told == {role: own[0] for role, own in tags.items()}
