@@ -106,7 +106,7 @@ testbed-down: venv  ## Remove the test bed's containers and network, keep its ca
 clean:  ## Remove containers, network, images, caches and the virtual environment
 	@if [ -x .venv/bin/python ]; then $(ENV) python tests/testbed/testbed.py down; fi
 	@docker images --quiet 'research-server/*' 2>/dev/null | sort -u | xargs -r docker rmi --force >/dev/null
-	@rm -rf .venv .cache
+	@rm -rf .venv .venv-* .cache
 
 .PHONY: format
 format: venv  ## Format Python

@@ -1,9 +1,9 @@
-# Source from the repository root: the tools of .venv, the collections of .cache.
+# Source from the repository root: the tools of .venv, the collections of .cache. TEST_CORE=oldest|newest: another ansible-core.
 root=$(git rev-parse --show-toplevel)
-export PATH="$root/.venv/bin:$PATH"
+export PATH="$root/.venv${TEST_CORE:+-$TEST_CORE}/bin:$PATH"
 export ANSIBLE_COLLECTIONS_PATH="$root/.cache/collections"
 export ANSIBLE_CONFIG="$root/ansible.cfg"
-export ANSIBLE_HOME="$root/.cache/ansible"
+export ANSIBLE_HOME="$root/.cache/ansible${TEST_CORE:+-$TEST_CORE}"
 export MOLECULE_GLOB='molecule/*/molecule.yml'
 # PYTHONPATH lets tests import the collection as Ansible does.
 export PYTHONPATH="$root/.cache/collections"
