@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error of the conda modules, and the mask that keeps secrets out of every message. Private to this collection."""
+"""The one error of the conda modules, and how they keep credentials out of their data. Private to this collection."""
 
 from __future__ import annotations
 
@@ -12,33 +12,23 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
+from ._secrets import HIDDEN, in_urls, mask_urls
+
 # Keys and indexes that lead to an item of nested data.
 Path = tuple[t.Union[str, int], ...]
 
-# user:password@ in a URL, conda's /t/<token>/ path, and query parameters that carry credentials. The colon before the slashes
-# is not asked for: some messages of conda lose it.
-_SECRETS: tuple[re.Pattern[str], ...] = (
-    re.compile(r"(?<=//)[^/\s@'\"]+(?=@)"),
-    re.compile(r"(?<=/t/)[^/\s'\"]+"),
-    re.compile(r"(?i)(?<=[?&])(?:token|password|secret|key|access_token|auth|signature|sig)=[^&\s#'\"]+"),
-)
-_HIDDEN = "***"
+# Specifications, plans and records are compared and written, so only what is surely a credential may be hidden in them. Whatever
+# else looks like one is hidden where a module ends (_module).
+mask = mask_urls
+
 # Shorter ones would hide half of every text.
 _SHORTEST = 4
-
-
-def mask(text: str) -> str:
-    """Hide credentials in the URLs of a text."""
-    for pattern in _SECRETS:
-        text = pattern.sub(_HIDDEN, text)
-    return text
 
 
 def secrets(value: t.Any) -> set[str]:
     """Credentials in the URLs of nested plain data, to be hidden wherever a program repeats them in another form."""
     if isinstance(value, str):
-        found = [match for pattern in _SECRETS for match in pattern.findall(value)]
-        parts = {part for match in found for part in re.split(r"[:=]", match)[-1:]}
+        parts = {part for found in in_urls(value) for part in re.split(r"[:=]", found)[-1:]}
         return {part for text in parts for part in (text, unquote(text)) if len(part) >= _SHORTEST}
     if isinstance(value, dict):
         return set().union(*(secrets(item) for item in value.values()))
@@ -52,7 +42,7 @@ def mask_all(value: t.Any, known: t.Collection[str] = ()) -> t.Any:
     if isinstance(value, str):
         text = mask(value)
         for secret in sorted(known, key=len, reverse=True):
-            text = text.replace(secret, _HIDDEN)
+            text = text.replace(secret, HIDDEN)
         return text
     if isinstance(value, dict):
         return {key: mask_all(item, known) for key, item in value.items()}
