@@ -222,6 +222,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _accounts, _leavers, _projects
 from ..module_utils._accounts import Actual, Change, Desired
+from ..module_utils._module import Module, guarded
 from ..module_utils._preflight_accounts import everyone, project
 from ..module_utils._projects import Folder, Project
 from ..module_utils._sshd_host import current_session, read_file
@@ -687,6 +688,7 @@ def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dic
     return head + files
 
 
+@guarded
 def main() -> None:
     person: dict[str, t.Any] = {
         "name": {"type": "str", "required": True},
@@ -710,7 +712,7 @@ def main() -> None:
         "mode": {"type": "str", "default": _projects.MODE},
         "acl": {"type": "bool", "default": True},
     }
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "administrators": {"type": "list", "elements": "dict", "required": True, "options": person},
             "researchers": {"type": "list", "elements": "dict", "default": [], "options": person},

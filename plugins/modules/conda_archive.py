@@ -95,6 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, unexpected
 from ..module_utils._conda_packing import Packing
+from ..module_utils._module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
@@ -117,8 +118,9 @@ def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str
     return {"changed": changed, "dest": packing.dest, "checksum": f"sha256:{checksum}" if checksum else "", "size": size}
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_one_of=[("name", "prefix")],

@@ -426,12 +426,12 @@ import contextlib
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets, unexpected
 from ..module_utils._conda_spec import CHANNEL_ARGUMENTS
 from ..module_utils._conda_task import Task
+from ..module_utils._module import Module, guarded
 
 FROZEN_MESSAGE = (
     "This environment is managed with Ansible, which undoes changes by hand. "
@@ -512,8 +512,9 @@ def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str
     return Change(task, check_mode, scratch).run()
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         **RULES,

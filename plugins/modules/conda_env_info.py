@@ -359,14 +359,13 @@ import datetime
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import _conda_compare, _conda_frozen, _conda_inventory, _conda_state
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda_inventory import Place
 from ..module_utils._conda_records import site_packages
 from ..module_utils._conda_spec import CHANNEL_ARGUMENTS, Settings, parse
 from ..module_utils._conda_verify import verify
+from ..module_utils._module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
@@ -470,8 +469,9 @@ def compare(prefix: str) -> dict[str, t.Any]:
     }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         mutually_exclusive=[("name", "prefix"), ("src", "definition")],

@@ -104,13 +104,13 @@ import time
 import typing as t
 from urllib.error import URLError
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ..module_utils import _conda_installation as installation
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda_mutex import exclusive, lock_file
 from ..module_utils._conda_process import clean_environment, runner
+from ..module_utils._module import Module, guarded
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1
@@ -210,8 +210,9 @@ def difference(header: str, before: str | None, after: str | None) -> dict[str, 
     return {"before": before or "", "after": after or "", "before_header": header, "after_header": header}
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "prefix": {"type": "path", "default": "/opt/miniconda3"},
             "url": {"type": "str", "required": True},

@@ -122,8 +122,6 @@ import dataclasses
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import _conda_generations
 from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda_generations import Layout
@@ -133,6 +131,7 @@ from ..module_utils._conda_pip import check_files
 from ..module_utils._conda_process import clean_environment, runner
 from ..module_utils._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE, Conda
 from ..module_utils._conda_spec import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
+from ..module_utils._module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
@@ -188,8 +187,9 @@ def forget(layout: Layout, prefix: str) -> None:
         _conda_generations.remove(layout, [prefix])
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_one_of=[("src", "definition")],

@@ -109,10 +109,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
 from ..module_utils import _apt_sources, _conda_installation, _doctor_host, _sshd_config, _sshd_host, _sshd_port
+from ..module_utils._module import Module, guarded
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 OURS = "/etc/ssh/sshd_config.d/00-research-server.conf"
@@ -261,8 +261,9 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "paths": {"type": "list", "elements": "path", "default": ["/"]},
             "ports": {"type": "list", "elements": "int", "default": []},

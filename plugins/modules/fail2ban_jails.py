@@ -91,6 +91,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _fail2ban
+from ..module_utils._module import Module, guarded
 from ..module_utils._networks import with_address
 from ..module_utils._sshd_host import current_session, read_file, runtime_directory
 
@@ -248,8 +249,9 @@ def difference(files: dict[str, tuple[str | None, str]], state: dict[str, str]) 
     return texts + service
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "jails": {"type": "dict", "required": True},
             "ignoreip": {"type": "list", "elements": "str", "default": []},

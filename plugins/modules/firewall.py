@@ -132,6 +132,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _firewall
+from ..module_utils._module import Module, guarded
 from ..module_utils._runner import RefusedError
 from ..module_utils._sshd_host import Sshd, current_session, read_file, unit_text
 from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
@@ -241,9 +242,10 @@ def confirm(module: AnsibleModule, host: Host, transaction: Transaction) -> dict
     return {"changed": True, "pending": module.check_mode}
 
 
+@guarded
 def main() -> None:
     texts = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **STATE_ARGUMENTS,
             "ssh_from": texts,

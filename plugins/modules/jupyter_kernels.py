@@ -94,10 +94,9 @@ import os
 import shutil
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._conda_records import distributions
 from ..module_utils._jupyter_kernels import files, is_ours, kernel_name, will_have
+from ..module_utils._module import Module, guarded
 
 MODES = {"kernel.json": 0o644, "start": 0o755}
 
@@ -139,6 +138,7 @@ def write(path: str, text: str, mode: int) -> None:
     os.replace(path + ".new", path)
 
 
+@guarded
 def main() -> None:
     environment = {
         "name": {"type": "str", "required": True},
@@ -146,7 +146,7 @@ def main() -> None:
         "display_name": {"type": "str"},
         "plan": {"type": "dict", "default": {}},
     }
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "environments": {"type": "list", "elements": "dict", "required": True, "options": environment},
             "conda_root": {"type": "path", "default": "/opt/miniconda3"},

@@ -111,6 +111,7 @@ from ..module_utils._jupyter_servers import (
     parse_show,
     taken,
 )
+from ..module_utils._module import Module, guarded
 
 UNITS = "/etc/systemd/system"
 STATE = "/var/lib/jupyter"
@@ -276,8 +277,9 @@ def check_accounts(names: t.Iterable[str]) -> tuple[list[str], list[str]]:
     return missing, superusers
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "ports": {"type": "dict", "required": True},
             "stale_after": {"type": "list", "elements": "path", "default": []},

@@ -139,9 +139,8 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils import _apt_sources, _nvidia_pci, _nvidia_state
+from ..module_utils._module import Module, guarded
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -310,8 +309,9 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     }
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "root": {"type": "path", "default": "/"},
             "sysfs_root": {"type": "path", "default": "/sys"},

@@ -213,6 +213,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _firewall, _selinux, _sshd_access, _sshd_config, _sshd_port, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
+from ..module_utils._module import Module, guarded
 from ..module_utils._networks import parse as parse_network
 from ..module_utils._runner import RefusedError
 from ..module_utils._session import Session
@@ -643,9 +644,10 @@ def _keys_in(value: t.Any, read: t.Callable[[str], str | None]) -> frozenset[byt
     return _sshd_trust.blobs(line for path in paths if path.startswith("/") for line in (read(path) or "").splitlines())
 
 
+@guarded
 def main() -> None:
     block = {"type": "list", "elements": "dict", "default": []}
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **STATE_ARGUMENTS,
             "settings": {"type": "dict", "default": {}},

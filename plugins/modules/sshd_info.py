@@ -88,6 +88,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _sshd_config, _sshd_host
+from ..module_utils._module import Module, guarded
 
 
 def read(module: AnsibleModule) -> dict[str, t.Any]:
@@ -117,8 +118,9 @@ def public_parts(paths: t.Iterable[str]) -> list[str]:
     return [" ".join(line.split()[:2]) for line in lines if line.strip()]
 
 
+@guarded
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={"user": {"type": "str"}, "address": {"type": "str", "default": "127.0.0.1"}},
         supports_check_mode=True,
     )
