@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._jupyter_port import port_of
 from ..plugin_utils._client_config import Server, known_hosts, problems, reachable, short_names, ssh_config
+from ..plugin_utils._guarded import guarded
 from .preflight import ROLES, read_yaml, trusted
 
 READ = ("accounts", "sshd", "jupyter")
@@ -30,6 +31,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(tmp, variables)

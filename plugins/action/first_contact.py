@@ -21,7 +21,9 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils import _first_contact as contact
 from ..module_utils._first_contact import HostKey, Pins, RefusedError
+from ..module_utils._shown import shown_line
 from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, port_numbers, with_alias
+from ..plugin_utils._guarded import guarded
 from .ssh_endpoint import read_banner, read_client
 
 # Before the user's own options, of which ssh takes the first: this connection trusts nobody and tells nothing.
@@ -53,6 +55,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars or {})
         _unused, arguments = self.validate_argument_spec(
@@ -109,7 +112,7 @@ class ActionModule(ActionBase):
 
     def _agree(self, name: str, offered: HostKey, *, accepted: bool) -> None:
         """Trust on first use is a person's decision."""
-        self._display.display(f"{name} shows the host key {offered}")
+        self._display.display(shown_line(f"{name} shows the host key {offered}"))
         if accepted:
             return
         question = f"Compare it {contact.ON_ITS_CONSOLE}.\nIs this the right host key for {name}? (yes/no) "

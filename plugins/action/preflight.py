@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ..module_utils._preflight import PLATFORMS, check_platform, check_unknown, check_values, report
+from ..plugin_utils._guarded import guarded
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 # Where the cross-checks of a role are: module_utils, or plugin_utils if they read files of the controller.
@@ -41,6 +42,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(tmp, variables)

@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
 from ..plugin_utils import _ssh_client
+from ..plugin_utils._guarded import guarded
 
 BANNER_LIMIT = 8192
 
@@ -25,6 +26,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars or {})
         _unused, arguments = self.validate_argument_spec(
@@ -103,7 +105,15 @@ def log_in(host: str, port: int, arguments: list[str], alias: str, timeout: int)
     command = ["ssh", *arguments, "-p", str(port), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={timeout}"]
     command += ["-o", f"HostKeyAlias={alias}", host, "true"]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=4 * timeout)
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=4 * timeout,
+        )
     except subprocess.TimeoutExpired:
         raise OSError(f"no login within {4 * timeout} s") from None
     if done.returncode != 0:

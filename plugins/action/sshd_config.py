@@ -11,12 +11,14 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._sshd_config import NEGOTIATED
 from ..plugin_utils import _ssh_client
+from ..plugin_utils._guarded import guarded
 
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars or {})
         arguments = dict(self._task.args)

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._conda_errors import CondaEnvError
 from ._conda_file import with_definition
+from ._guarded import guarded
 
 Data = dict[str, t.Any]
 FAILURES = (CondaEnvError, AnsibleError, OSError)
@@ -35,6 +36,7 @@ class SpecificationAction(ActionBase):
     _supports_check_mode = True
     MODULE = ""
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: Data | None = None) -> Data:
         result: Data = super().run(tmp, task_vars or {})
         arguments = self.arguments()
