@@ -17,7 +17,11 @@ from ..module_utils import _first_contact as contact
 from ..module_utils._doctor import ERROR, OK, Finding
 from ..module_utils._jupyter_port import port_of
 from ..module_utils._preflight import check_platform
+from ..module_utils._secrets import mask
+from ..module_utils._shown import SIDE_LIMIT, shown_line, text_of
 from ..module_utils._ssh_endpoint import candidates, port_numbers, with_alias
+from ..plugin_utils._answers import NVIDIA_INFO, SETUP, doctor_info, misfit
+from ..plugin_utils._guarded import guarded
 from .first_contact import Target, find, read_pins, try_login
 from .preflight import ROLES, read_yaml, trusted
 from .preflight import ActionModule as Preflight
@@ -32,6 +36,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(tmp, variables)
@@ -54,6 +59,9 @@ class ActionModule(ActionBase):
                 self._examine(roles, port, findings, variables)
         except (AnsibleError, OSError, ValueError, contact.RefusedError) as error:
             findings.append(Finding("reachable" if not findings else "inside", ERROR, one_line(error)))
+        except Exception as error:  # whatever a host answers, it gets a verdict
+            told = f"the examination ended unexpectedly ({type(error).__name__}: {one_line(error)})"
+            findings.append(Finding("inside", ERROR, told, "answers that can be understood", "look who owns the machine"))
         return {"changed": False, "verdict": doctor.worst(findings), "findings": [finding._asdict() for finding in findings]}
 
     def _all_variables(self, roles: list[str], variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -117,7 +125,7 @@ class ActionModule(ActionBase):
 
     def _examine(self, roles: list[str], port: int, findings: list[Finding], variables: dict[str, t.Any]) -> None:
         """From inside."""
-        facts = self._module("ansible.builtin.setup", {"gather_subset": FACTS}, variables)["ansible_facts"]
+        facts = self._module("ansible.builtin.setup", {"gather_subset": FACTS}, variables, SETUP)["ansible_facts"]
         # As gathered facts are known to a play, without their prefix.
         facts = {name.removeprefix("ansible_"): value for name, value in facts.items()}
         problems = check_platform(facts)
@@ -125,7 +133,7 @@ class ActionModule(ActionBase):
         findings += [Finding("system", ERROR, problem) for problem in problems] or [Finding("system", OK, system)]
         variables = {**variables, "ansible_facts": facts}
         self._role_variables = {**self._role_variables, "ansible_facts": facts}
-        gpu = self._module("openlab.research_server.nvidia_info", self._nvidia_arguments(), variables)["info"]
+        gpu = self._module("openlab.research_server.nvidia_info", self._nvidia_arguments(), variables, NVIDIA_INFO)["info"]
         installed = self._value("miniconda_installer", "")
         wanted = self._wanted(roles, port, str(installed))
         without_driver = bool(gpu["gpus"]) and not gpu["driver"]["loaded"]
@@ -142,6 +150,7 @@ class ActionModule(ActionBase):
                 "timeout": self._timeout,
             },
             variables,
+            doctor_info(need.path for need in needs),
         )["facts"]
         after = time.time()
         # The host read its clock somewhere in between; only what is outside of that is an offset.
@@ -196,13 +205,18 @@ class ActionModule(ActionBase):
             return [Finding("inventory", ERROR, problem) for problem in problems]
         return [Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]
 
-    def _module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], shape: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)
         if result.get("failed") or result.get("unreachable"):
-            said = " ".join(str(result.get(key) or "") for key in ("msg", "module_stderr", "module_stdout"))
+            said = " ".join(text_of(result.get(key)) for key in ("msg", "module_stderr", "module_stdout"))
             raise AnsibleError(f"{name.rpartition('.')[2]} could not run: {one_line(said)}")
+        wrong = misfit(result, shape)
+        if wrong:
+            raise AnsibleError(
+                f"the answer of {name.rpartition('.')[2]} makes no sense: {one_line(wrong)}; look who owns the machine"
+            )
         return result
 
 
 def one_line(text: object) -> str:
-    return " ".join(str(text).split())[:400]
+    return shown_line(" ".join(mask(str(text)[:SIDE_LIMIT]).split()), 400)

@@ -23,6 +23,7 @@ from ..callback.drift import ROOT, collection_version, read_report, write_privat
 from ..module_utils._doctor import Finding
 from ..plugin_utils import _doctor_controller as controller
 from ..plugin_utils._doctor_report import render, report
+from ..plugin_utils._guarded import guarded
 from .preflight import ROLES, read_yaml
 
 
@@ -31,6 +32,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
+    @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(tmp, variables)

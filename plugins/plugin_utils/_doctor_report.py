@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..module_utils._doctor import ERROR, OK, SEVERITIES, WARNING
+from ..module_utils._shown import shown_line, text_of
 
 SCHEMA = 1
 VERDICTS = {OK: "ready", WARNING: "ready", ERROR: "blocked"}
@@ -20,21 +21,22 @@ _FINDING = ("topic", "severity", "found", "expected", "do")
 
 def report(hosts: Mapping[str, Sequence[Mapping[str, t.Any]]], controller: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """All findings with a verdict for each host."""
-    examined = {name: _host(findings) for name, findings in sorted(hosts.items())}
+    examined = {shown_line(name): _host(findings) for name, findings in sorted(hosts.items())}
     own = _host(controller)
     blocked = [name for name, host in {**examined, CONTROLLER: own}.items() if host["verdict"] == VERDICTS[ERROR]]
     return {"schema": SCHEMA, "ready": not blocked, "blocked": blocked, "controller": own, "hosts": examined}
 
 
 def _host(findings: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    # Whatever was found is what a host said; in the report there is only what may be printed.
+    told = [{key: shown_line(text_of(finding.get(key))) for key in _FINDING} for finding in findings]
+    for finding in told:
+        if finding["severity"] not in SEVERITIES:
+            finding["severity"] = ERROR
     # A host without findings was not examined.
-    worst = max((str(finding["severity"]) for finding in findings), key=SEVERITIES.index, default=ERROR)
-    counts = {severity: sum(finding["severity"] == severity for finding in findings) for severity in SEVERITIES}
-    return {
-        "verdict": VERDICTS[worst],
-        "counts": counts,
-        "findings": [{key: finding.get(key, "") for key in _FINDING} for finding in findings],
-    }
+    worst = max((finding["severity"] for finding in told), key=SEVERITIES.index, default=ERROR)
+    counts = {severity: sum(finding["severity"] == severity for finding in told) for severity in SEVERITIES}
+    return {"verdict": VERDICTS[worst], "counts": counts, "findings": told}
 
 
 def render(told: Mapping[str, t.Any], *, full: bool = False, color: bool = False, width: int = 0) -> str:
