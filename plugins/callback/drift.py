@@ -15,6 +15,8 @@ description:
     Prints a short summary at the end. In a run without C(--check) it does nothing.
   - It only listens. The result of a run is the same with and without it.
   - Tasks with C(no_log) are named and nothing else of them is told. A task with C(diff=false) shows no difference.
+  - Characters that nobody sees, such as escape sequences, are written out, and what looks like a secret is hidden, in the
+    report and in the summary.
   - Besides being enabled, it can be the stdout callback. Then the summary is all that is printed.
   - The report is described in C(docs/drift-report.schema.json) of the collection.
 author: openlab.research_server maintainers (@openlab)
@@ -80,7 +82,8 @@ from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ..plugin_utils._drift_report import DriftReport, Outcome, TaskRef, label
+from ..module_utils._shown import end_of, shown_line, text_of
+from ..plugin_utils._drift_report import DriftReport, Kind, Outcome, TaskRef, label
 from ..plugin_utils._drift_summary import render
 
 EXAMPLES = r"""
@@ -121,17 +124,24 @@ class CallbackModule(CallbackBase):
         if self._plays:
             self._plays.pop(0)
         if self.get_option("progress"):
-            self._display.display(play.get_name(), stderr=True)
+            self._display.display(shown_line(play.get_name()), stderr=True)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        self._report.record(*unpack(result, "changed" if result.is_changed() else "ok"))
+        self._record(result, "changed" if result.is_changed() else "ok")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
-            self._report.record(*unpack(result, "failed"))
+            self._record(result, "failed")
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        self._report.record(*unpack(result, "unreachable"))
+        self._record(result, "unreachable")
+
+    def _record(self, result: t.Any, kind: Kind) -> None:
+        try:
+            self._report.record(*unpack(result, kind))
+        except Exception as error:
+            # Ansible would go on without it, and the host be called clean.
+            self._report.misunderstood(result._host.get_name(), f"{type(error).__name__}: {error}")
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         if self._plays:
@@ -155,8 +165,11 @@ class CallbackModule(CallbackBase):
             self._display.display(render(report, color=ANSIBLE_COLOR, width=width))
 
 
-def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachable"]) -> tuple[str, TaskRef, Outcome]:
-    """All that this plugin knows about Ansible's objects; ansible-core 2.18 has only the names with an underscore."""
+def unpack(result: t.Any, kind: Kind) -> tuple[str, TaskRef, Outcome]:
+    """All that this plugin knows about Ansible's objects; ansible-core 2.18 has only the names with an underscore.
+
+    The task is ours. What a host answered may be of any size and shape.
+    """
     host, task = result._host.get_name(), result._task
     if kind == "ok":
         return host, TaskRef(""), Outcome(kind, notices=notices([result._result]))
@@ -177,7 +190,7 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
     if hidden:
         return host, reference, Outcome(kind, hidden=True)
     named = bool(task.loop_control and task.loop_control.label)
-    items = [entry.get("_ansible_item_label") if named else entry.get(entry.get("ansible_loop_var", "item")) for entry in results]
+    items = [entry.get("_ansible_item_label" if named else str(entry.get("ansible_loop_var", "item"))) for entry in results]
     return (
         host,
         reference,
@@ -195,29 +208,31 @@ def unpack(result: t.Any, kind: t.Literal["ok", "changed", "failed", "unreachabl
 def notices(results: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
     """What modules want people to know although nothing differs."""
     told = [entry.get("notices") for entry in results if not entry.get("_ansible_no_log")]
-    return tuple(str(sentence) for sentences in told if isinstance(sentences, list) for sentence in sentences)
+    return tuple(text_of(sentence) for sentences in told if isinstance(sentences, list) for sentence in sentences)
 
 
-def is_kind(item: t.Mapping[str, t.Any], kind: str) -> bool:
+def is_kind(item: t.Any, kind: str) -> bool:
     """Whether this item of a loop made the task's outcome; from ansible-core 2.21 on, a failed one only has the cause."""
-    return bool(item.get(kind)) or (kind == "failed" and "exception" in item)
+    return isinstance(item, dict) and (bool(item.get(kind)) or (kind == "failed" and "exception" in item))
 
 
 def located(entry: t.Mapping[str, t.Any], fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
     """The differences of a result, each with its file: of a new file, copy and template only name a temporary source."""
     found = entry.get("diff") or []
-    arguments = {**(fields.get("args") or {}), **(entry.get("invocation") or {})}
+    invocation = entry.get("invocation")
+    arguments = {**(fields.get("args") or {}), **(invocation if isinstance(invocation, dict) else {})}
     path = arguments.get("dest") or arguments.get("path")
     for part in found if isinstance(found, list) else [found]:
-        yield {"before_header": path, **part} if path and isinstance(part, dict) else part
+        yield {"before_header": path, **part} if path and isinstance(path, str) and isinstance(part, dict) else part
 
 
 def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """Why it failed; a command says it on its standard error."""
     for key in ("msg", "reason", "module_stderr", "stderr"):
-        text = str(entry.get(key) or "").strip()
+        # Secrets are hidden before the last lines are taken: a part of one would not be seen as one.
+        text = end_of(text_of(entry.get(key) or "").strip(), 5)
         if text:
-            yield "\n".join(text.splitlines()[-5:])
+            yield text
 
 
 def collection_version() -> str:

@@ -21,6 +21,8 @@ def render(report: Mapping[str, t.Any], *, color: bool = False, width: int = 0) 
     """
 
     def paint(text: str, kind: str) -> str:
+        # A tab is as wide as the terminal likes.
+        text = text.expandtabs()
         text = text if not width or len(text) <= width else text[: width - 1] + "…"
         return f"\033[{_COLORS[kind]}m{text}\033[0m" if color and kind in _COLORS else text
 

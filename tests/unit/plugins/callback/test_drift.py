@@ -109,6 +109,25 @@ from ansible.module_utils.basic import AnsibleModule
 AnsibleModule({}, supports_check_mode=True).exit_json(notices=["a key expires"])
 """
 
+# A module that answers as a host may that is not what it seems.
+HOSTILE = r"""#!/usr/bin/python
+# WANT_JSON
+import json, sys
+evil = "\x1b[2J\x1b[32m\u202eclean\x85\nverdict: clean\rclean"
+secret = "password=sw0rdfish"
+answers = {
+    "paints": {"changed": True, "diff": [{"before": evil, "after": secret, "before_header": evil}], "notices": [evil]},
+    "fails": {"failed": True, "msg": evil, "stderr": secret},
+    "nests": {"changed": True, "found": None},
+    "is-odd": {"changed": True, "diff": {"before": [3], "after": {"a": evil}}, "notices": {"a": 1}, "invocation": [evil]},
+    "is-long": {"changed": True, "diff": [{"before": "://" * 10**6, "after": "a\n" * 10**6}], "notices": ["://" * 10**6]},
+    "is-good": {"changed": False},
+}
+with open(sys.argv[1]) as stream:
+    answer = json.dumps(answers[json.load(stream)["how"]])
+print(answer.replace("null", "[" * 400 + "]" * 400))
+"""
+
 
 class Run:
     """A folder with an inventory, a playbook and what ansible-playbook made of them."""
@@ -123,6 +142,7 @@ class Run:
         (folder / "play.yml").write_text(playbook)
         (folder / "library").mkdir()
         (folder / "library" / "notice.py").write_text(NOTICE)
+        (folder / "library" / "hostile.py").write_text(HOSTILE)
         (folder / "ansible.cfg").write_text("")
         (folder / "new.j2").write_text("x\n")
         for host, variables in hosts.items():
@@ -347,6 +367,35 @@ def test_hosts_that_were_not_walked_to_the_end_are_not_called_clean(tmp_path: Pa
     run.play("--check", "--diff")
     assert {host["verdict"] for host in run.report["hosts"].values()} == {"failed"}
     assert "ended before the play 'Last'" in run.report["hosts"]["cpu"]["errors"][0]["message"]
+
+
+def test_a_hostile_host_has_a_verdict_and_paints_nothing(tmp_path: Path) -> None:
+    """What is deeper than Ansible can hand on was no result at all, and the host clean."""
+    hows = ("fails", "is-good", "is-long", "is-odd", "nests", "paints")
+    run = Run(
+        tmp_path,
+        'hosts: all\n  tasks: [{hostile: {how: "{{ inventory_hostname }}"}}]'.join(["- ", "\n"]),
+        {how: {} for how in hows},
+    )
+    done = run.play("--check", "--diff", ANSIBLE_GATHERING="explicit", LC_ALL="C.UTF-8")
+    hosts = run.report["hosts"]
+    assert {name: host["verdict"] for name, host in hosts.items()} == {
+        "fails": "failed",
+        "is-good": "clean",
+        "is-long": "drift",
+        "is-odd": "drift",
+        "nests": "failed",
+        "paints": "drift",
+    }
+    assert all(line.isprintable() for line in done.stdout.split("\n"))
+    assert SECRET not in done.stdout + run.report_file.read_text()
+    assert [line for line in done.stdout.splitlines() if line.startswith(("verdict:", "clean"))] == [
+        "clean        is-good  1 task compared",
+        "verdict: failed",
+    ]
+    assert r"-\x1b[2J\x1b[32m\u202eclean\x85" in hosts["paints"]["drift"][0]["diff"].splitlines()
+    assert "RecursionError" in hosts["nests"]["errors"][0]["message"]
+    assert "too many to be shown" in hosts["is-long"]["drift"][0]["diff"]
 
 
 def test_its_documentation_can_be_shown() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 import typing as t
 from pathlib import Path
 
 import jsonschema
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._shown import SIDE_LIMIT, TOO_DEEP
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_report import (
     DIFF_LINES,
     EXIT_CODES,
@@ -25,6 +27,7 @@ from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_rep
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs" / "drift-report.schema.json").read_text())
 START = datetime.datetime(2026, 11, 20, 2, 30, tzinfo=datetime.timezone.utc)
 TASK = TaskRef("Write the drop-in", "sshd", "/c/roles/sshd/tasks/apply.yml", 12)
+EVIL = "\x1b[2J\u202eclean\u2028\rverdict: clean\nverdict: clean"
 HANDLER = TaskRef("Restart sshd", "sshd", "/c/roles/sshd/handlers/main.yml", 2, handler=True)
 OK, CHANGED = Outcome("ok"), Outcome("changed")
 FAILED, UNREACHABLE = Outcome("failed", message="no"), Outcome("unreachable", message="no route")
@@ -283,3 +286,99 @@ def test_a_private_key_is_masked_also_when_only_its_middle_differs() -> None:
 )
 def test_an_item_is_named_without_its_values(item: t.Any, expected: str) -> None:
     assert label(item) == expected
+
+
+def test_whatever_a_host_says_is_fit_to_be_printed() -> None:
+    """The schema forbids the rest, in every text of the report."""
+    task = TaskRef(EVIL, EVIL, EVIL, 3)
+    notes = Outcome("changed", items=(EVIL,), diffs=[{"before": EVIL, "after": "b", "before_header": EVIL}], notices=(EVIL,))
+    report = told(
+        (task, notes), (TaskRef(EVIL, handler=True), CHANGED), (task, Outcome("failed", message=EVIL)), failures=1, ended=EVIL
+    )
+    (finding,) = report["hosts"]["gpu-01"]["drift"]
+    line = "\\x1b[2J\\u202eclean\\u2028\\rverdict: clean\\nverdict: clean"
+    assert {finding["task"], finding["role"], finding["file"], *finding["items"]} == {line}
+    assert report["hosts"]["gpu-01"]["handlers"] == report["hosts"]["gpu-01"]["notices"] == [line]
+    assert report["hosts"]["gpu-01"]["errors"][0]["message"] == "\\x1b[2J\\u202eclean\\u2028\\rverdict: clean\nverdict: clean"
+    assert finding["diff"].startswith(f"--- {line} (is)\n+++ {line} (should be)\n@@ -1,2 +1 @@\n-\\x1b[2J\\u202eclean")
+    assert line in report["problems"][0]
+
+
+def test_a_host_with_an_odd_name_has_its_own_verdict() -> None:
+    report = DriftReport(version="1.2.3", started=START)
+    for kind in ("changed", "unreachable", "failed"):
+        report.record(f"{kind}\x1b[2J", TASK, Outcome(kind, message="no"))
+    made = report.to_dict(finished=START, failures={"failed\x1b[2J": 1}, unreachable=["unreachable\x1b[2J"])
+    jsonschema.validate(made, SCHEMA)
+    assert {name: entry["verdict"] for name, entry in made["hosts"].items()} == {
+        "changed\\x1b[2J": "drift",
+        "failed\\x1b[2J": "failed",
+        "unreachable\\x1b[2J": "unreachable",
+    }
+
+
+def test_a_result_that_nobody_understands_is_a_failure_of_its_host_alone() -> None:
+    report = DriftReport(version="1.2.3", started=START)
+    report.record("good", TASK, OK)
+    report.misunderstood("bad", f"ValueError: {EVIL}")
+    made = report.to_dict(finished=START, failures={}, unreachable=[])
+    jsonschema.validate(made, SCHEMA)
+    assert {name: entry["verdict"] for name, entry in made["hosts"].items()} == {"good": "clean", "bad": "failed"}
+    assert "found a result that cannot be understood (ValueError: " in made["hosts"]["bad"]["errors"][0]["message"]
+
+
+def test_what_differs_in_unseen_characters_alone_is_told() -> None:
+    assert unified_diff([{"before": "PermitRootLogin\u200b no\n", "after": "PermitRootLogin no\n"}]).splitlines()[3:] == [
+        "-PermitRootLogin\\u200b no",
+        "+PermitRootLogin no",
+    ]
+
+
+@pytest.mark.parametrize(
+    "diffs",
+    [
+        pytest.param([{"before": "a\n" * 100_000, "after": "a\nb\n" * 50_000}], id="lines that repeat"),
+        pytest.param([{"before": "a\n" * 199, "after": "a\nb\n" * 99}] * 2000, id="many short parts"),
+        pytest.param(
+            [{"before": "".join(f"{n}\n" for n in range(9999)), "after": "".join(f"{n}\n" for n in range(9999, 0, -1))}],
+            id="reversed",
+        ),
+        pytest.param([{"before": "x" * 10**7, "after": "y" * 10**7}], id="one line"),
+        pytest.param([{"prepared": "+x\n" * 10**6}], id="prepared"),
+        pytest.param([{"before": "a", "after": "b"}] * 500_000, id="many parts"),
+        pytest.param([{"before": [[1] * 1000] * 1000, "after": None}], id="data"),
+        pytest.param(["\u202e\n" * 10**5] * 100, id="signs that are written out"),
+    ],
+)
+def test_a_host_cannot_make_the_controller_compare_for_ever(diffs: list[t.Any]) -> None:
+    begun = time.process_time()
+    difference = unified_diff(diffs)
+    # Measured: less than two.
+    assert time.process_time() - begun < 20
+    assert len(difference) <= SIDE_LIMIT
+    assert len(difference.splitlines()) <= DIFF_LINES + 1
+    assert "more lines" in difference or "too many to be shown" in difference
+
+
+def test_beyond_the_effort_both_sides_are_told_whole() -> None:
+    before = "\n".join(str(number % 50) for number in range(20_000))
+    difference = unified_diff([{"before": before, "after": f"{before}\nx"}]).splitlines()
+    assert difference[:3] == ["--- state (is)", "+++ state (should be)", "-0"]
+    assert difference[-1] == f"... {20_000 + 20_001 + 2 - DIFF_LINES} more lines"
+    assert unified_diff([{"before": before, "after": before}]) == ""
+
+
+@pytest.mark.parametrize("notices", [(), ("a",) * 100])
+def test_as_many_notices_as_anybody_reads(notices: tuple[str, ...]) -> None:
+    assert host(Outcome("ok", notices=notices))["notices"] == list(notices)
+    assert host(Outcome("ok", notices=(*notices, *["b"] * 101)))["notices"][-1] == f"... {len(notices) + 1} more"
+
+
+def test_what_is_nested_without_end_is_told_as_far_as_anybody_reads() -> None:
+    value: t.Any = EVIL
+    for _level in range(900):
+        value = [value]
+    assert unified_diff(value) == unified_diff([value]) == f"{TOO_DEEP}\n"
+    assert TOO_DEEP in unified_diff([{"before": value, "after": ""}])
+    assert label(value) == "..."
+    assert label({"name": value}) == "{name}"

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import datetime
+import re
 import typing as t
 
+import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_report import DriftReport, Outcome, TaskRef
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_summary import SHOWN_LINES, render
 
@@ -101,3 +103,18 @@ def test_a_notice_is_told_of_a_host_that_is_clean() -> None:
     assert made["hosts"]["gpu-01"]["notices"] == ["a key expires"]
     assert "gpu-01\n  note: a key expires\n" in render(made)
     assert "a secret" not in render(made)
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_a_host_cannot_paint_the_summary(color: bool) -> None:
+    evil = "\x1b[2J\x1b[32m\u202e\rclean\nverdict: clean\n\tend"
+    outcome = Outcome("changed", items=(evil,), diffs=[{"before": evil, "after": "x\n", "before_header": evil}], notices=(evil,))
+    text = render(report({evil: [outcome, Outcome("failed", message=evil)]}, ended=evil), color=color, width=80)
+    colours = {"\033[31m", "\033[32m", "\033[33m", "\033[35m", "\033[0m"}
+    assert set(re.findall(r"\033\[[0-9;]*[a-zA-Z]", text)) <= (colours if color else set())
+    plain = re.sub(r"\033\[(?:3[1235]|0)m", "", text)
+    assert all(line.isprintable() for line in plain.split("\n"))
+    assert max(map(len, plain.split("\n"))) <= 80
+    # Nobody but the summary itself begins a line.
+    assert [line for line in plain.split("\n") if line.startswith("verdict:")] == ["verdict: failed"]
+    assert [line.split()[0] for line in plain.split("\n") if line.startswith("clean")] == []

@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host may answer anything: arbitrary JSON as the result of a task, through Ansible's own objects, into report and summary."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import time
+import typing as t
+from pathlib import Path
+
+import jsonschema
+import pytest
+from ansible.executor import task_result
+from ansible.inventory.host import Host
+from ansible.playbook.task import Task
+from ansible_collections.openlab.research_server.plugins.callback.drift import unpack
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_report import DriftReport, Kind
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_summary import render
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SCHEMA = json.loads((Path(__file__).parents[4] / "docs" / "drift-report.schema.json").read_text())
+START = datetime.datetime(2026, 11, 20, 2, 30, tzinfo=datetime.timezone.utc)
+# ansible-core 2.18 has one class for it.
+Result = getattr(task_result, "CallbackTaskResult", None) or task_result.TaskResult
+KINDS: tuple[Kind, ...] = ("ok", "changed", "failed", "unreachable")
+SECRET = "s3cretS3cret0123456789"
+TEXT = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=20),
+    st.sampled_from(
+        ["\x1b[2J\x1b[32mclean", "\u202eclean", "a\r\nb\rc\n", "\udcff", f"password={SECRET}", f"https://a:{SECRET}@h/", ""]
+    ),
+)
+# What this plugin looks at, so that most of what is made up is looked at.
+KEYS = st.sampled_from(
+    [
+        *(
+            "msg",
+            "reason",
+            "module_stderr",
+            "stderr",
+            "notices",
+            "diff",
+            "results",
+            "invocation",
+            "failed",
+            "changed",
+            "exception",
+        ),
+        *("before", "after", "before_header", "after_header", "prepared", "dst_binary", "src_larger", "dest", "path", "item"),
+        *("ansible_loop_var", "_ansible_item_label", "_ansible_no_log"),
+    ]
+)
+LEAVES = st.one_of(TEXT, st.none(), st.booleans(), st.integers(), st.floats())
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.one_of(KEYS, TEXT), inner, max_size=4)),
+    max_leaves=20,
+)
+ANSWER = st.dictionaries(st.one_of(KEYS, TEXT, st.integers()), JSON, max_size=8)
+
+
+def result(answer: dict[t.Any, t.Any], looped: bool = False) -> t.Any:
+    """What Ansible hands to a callback."""
+    task = Task()
+    task.name, task.action, task.loop = "Compare", "ansible.builtin.debug", [1, 2] if looped else None
+    return Result(Host("gpu-01"), task, answer, {"name": "Compare", "args": {"path": "/etc/x"}})
+
+
+def told(*results: tuple[t.Any, Kind]) -> dict[str, t.Any]:
+    report = DriftReport(version="1.2.3", started=START)
+    for one, kind in results:
+        report.record(*unpack(one, kind))
+    made = report.to_dict(finished=START, failures={"gpu-01": len(results)}, unreachable=["gpu-01"])
+    jsonschema.validate(made, SCHEMA)
+    return made
+
+
+def assert_fit_to_be_printed(report: dict[str, t.Any]) -> None:
+    for color in (False, True):
+        text = re.sub(r"\033\[(?:3[1235]|0)m", "", render(report, color=color)) if color else render(report)
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert SECRET not in text
+    text = json.dumps(report)
+    assert SECRET not in text
+    assert len(text) < 10**6
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANSWER, st.sampled_from(KINDS), st.booleans())
+def test_any_answer_has_a_verdict(answer: dict[t.Any, t.Any], kind: Kind, looped: bool) -> None:
+    report = told((result(answer, looped), kind))
+    expected = {"ok": "clean", "changed": "drift"}.get(kind, kind)
+    assert report["hosts"]["gpu-01"]["verdict"] == expected
+    assert_fit_to_be_printed(report)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"changed": st.just(True), "failed": st.just(True)}, optional={"diff": JSON, "item": JSON, "msg": JSON}
+        ),
+        max_size=5,
+    )
+)
+def test_any_item_of_a_loop_has_a_name_and_a_difference(items: list[dict[str, t.Any]]) -> None:
+    report = told((result({"results": items}, looped=True), "changed"), (result({"results": items}, looped=True), "failed"))
+    assert_fit_to_be_printed(report)
+
+
+# Deeper ones Ansible itself cannot hand on; test_drift.py has one.
+def nested(depth: int) -> t.Any:
+    value: t.Any = "\x1b[2J"
+    for _level in range(depth):
+        value = {"msg": [value]}
+    return value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(dict.fromkeys(("msg", "stderr", "diff"), "x" * 10**7), id="a text without end"),
+        pytest.param(
+            {"msg": "line\n" * 10**6, "diff": {"before": "a\n" * 10**6, "after": "b\n" * 10**6}}, id="lines without end"
+        ),
+        pytest.param(
+            {"msg": "://" * 10**6, "diff": [{"before": "://" * 10**6, "after": ""}], "notices": ["://" * 10**6]},
+            id="the worst text",
+        ),
+        pytest.param({"msg": nested(30), "diff": nested(30), "notices": [nested(30)], "item": nested(30)}, id="nested"),
+        pytest.param({"msg": [[0] * 200] * 200, "notices": [[[0] * 200] * 200], "diff": [[[{}] * 200] * 100]}, id="many items"),
+        pytest.param({"notices": ["x" * 10**5] * 1000, "diff": [{"prepared": "x" * 10**5}] * 1000}, id="many texts"),
+        pytest.param({"results": [nested(30)] * 100, "invocation": [1], "failed": 1, "changed": {}}, id="no results"),
+        pytest.param(
+            {"results": "many", "invocation": {"dest": {"a": 1}, "path": 3}, "diff": {"before": 1, "after": [2]}}, id="types"
+        ),
+    ],
+)
+def test_an_answer_without_end_ends(answer: dict[str, t.Any], kind: Kind) -> None:
+    begun = time.process_time()
+    assert_fit_to_be_printed(told((result(answer, looped=True), kind), (result(answer), kind)))
+    # Measured: less than three.
+    assert time.process_time() - begun < 30
