@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..module_utils._ssh_certificates import parse_certificate
@@ -65,6 +65,7 @@ def problems(servers: Sequence[Server]) -> list[str]:
             )
         if not server.host_keys:
             found.append(f"{server.name}: found no host key; expected at least one. Apply the role sshd")
+        found += [f"{server.name}: found a host key that is none: {why}; look who owns the server" for why in _no_keys(server)]
     words = Counter(word for server in servers for word in sorted({server.name, server.alias, f"{server.alias}{JUPYTER}"}))
     for word, count in sorted(words.items()):
         if count > 1:
@@ -142,8 +143,21 @@ def known_hosts(servers: Iterable[Server], now: float) -> str:
         )
         certified = _authorities(server, now)
         lines += [f"@cert-authority {names} {authority}" for authority in dict.fromkeys(certified.values())]
-        lines += [f"{names} {key}" for key in server.host_keys if parse(key).blob not in certified]
+        # As it was understood, not as the server wrote it.
+        keys = [parse(key) for key in server.host_keys]
+        lines += [f"{names} {key.line}" for key in keys if key.blob not in certified]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _no_keys(server: Server) -> Iterator[str]:
+    for line in server.host_keys:
+        try:
+            key = parse(line)
+        except KeyFormatError as error:
+            yield str(error)
+        else:
+            if key.options:
+                yield f"there is '{key.options}' before it"
 
 
 def _authorities(server: Server, now: float) -> dict[bytes, str]:

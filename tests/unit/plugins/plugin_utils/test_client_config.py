@@ -194,3 +194,23 @@ def test_an_authority_replaces_the_key_that_it_vouches_for(certificates: dict[st
     names = "login.lab.example,login,[login.lab.example]:2222,[192.0.2.1]:2222"
     plain = [f"{names} {certificates['host']}", f"{names} {KEY}"]
     assert lines == ([f"@cert-authority {names} {certificates['ca']}", plain[1]] if kind == "good" else plain)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no key at all",
+        f"{KEY}\n@cert-authority * {KEY}",
+        f'command="x" {KEY}',
+        f"@cert-authority {KEY}",
+    ],
+)
+def test_a_server_cannot_say_who_other_servers_are(line: str) -> None:
+    """What it sends becomes a line of everybody's known_hosts."""
+    (told,) = client.problems([GPU._replace(host_keys=[line]), DOOR])
+    assert told.startswith("gpu-01.lab.example: found a host key that is none: ")
+
+
+def test_a_host_key_is_written_as_it_was_understood() -> None:
+    written = client.known_hosts([DOOR._replace(host_keys=[f"  {KEY}   ops@lab "])], 0.0)
+    assert written == f"login.lab.example,login,[login.lab.example]:2222,[192.0.2.1]:2222 {KEY} ops@lab\n"
