@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import os
 import subprocess
@@ -167,9 +166,3 @@ def test_every_module_leaves_by_the_common_way(path: Path) -> None:
     # Without `main` it is the documentation of an action plugin.
     assert ("Module" in calls, "guarded" in decorated) == (bool(mains), bool(mains))
     assert mains or path.stem in {action.stem for action in ACTIONS}
-
-
-@pytest.mark.parametrize("path", ACTIONS, ids=lambda path: path.stem)
-def test_every_action_plugin_leaves_by_the_common_way(path: Path) -> None:
-    plugin = importlib.import_module(f"ansible_collections.openlab.research_server.plugins.action.{path.stem}")
-    assert plugin.ActionModule.run.__code__.co_filename.endswith("/_guarded.py")

@@ -3,10 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.openlab.research_server.plugins.plugin_utils._guarded import guarded
 
+ACTIONS = sorted((Path(__file__).parents[4] / "plugins" / "action").glob("*.py"))
 EVIL = "\x1b[2J\u202eclean"
 TOLD = r"\x1b[2J\u202eclean"
 
@@ -38,3 +42,10 @@ def test_an_error_stays_what_it_is_and_is_shown(kind: type[Exception]) -> None:
     with pytest.raises(kind) as caught:
         run()
     assert str(caught.value) == f"the host says {TOLD}, token=***"
+
+
+@pytest.mark.parametrize("path", ACTIONS, ids=lambda path: path.stem)
+def test_every_action_plugin_leaves_by_the_common_way(path: Path) -> None:
+    """Whoever writes one sees here that it needs this."""
+    plugin = importlib.import_module(f"ansible_collections.openlab.research_server.plugins.action.{path.stem}")
+    assert plugin.ActionModule.run.__code__.co_filename.endswith("/_guarded.py")
