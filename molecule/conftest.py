@@ -151,7 +151,7 @@ def docker(*arguments):
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=120).stdout.strip()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def converge(host):
     """Apply the role again, over SSH, with other variables. Returns a function that returns the outcome."""
 

@@ -69,6 +69,7 @@ def desired(item: Mapping[str, t.Any], *, administrator: bool) -> Desired:
         expires=None if expires is None else str(expires),
         linger=item.get("linger"),
         archived=item.get("home") == "archived",
+        setuid_removed=item.get("setuid") == "removed",
         mistakes=tuple(
             f"key {number}: found '{field}'; expected one of {', '.join(sorted(KEY_FIELDS))}"
             for number, key in enumerate(keys, 1)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ._accounts import FIRST_PERSON, GROUP, Change, Desired
+from ._system_names import GROUPS
 
 MODE = "2770"
 # The default ACL of a folder as the kernel keeps it (acl(5); linux/posix_acl_xattr.h): new files get these rights whatever the
@@ -64,9 +65,14 @@ def problems(projects: Sequence[Project], people: Iterable[Desired], login_group
             found.append(
                 f"{where}: found group '{project.group}'; expected lower-case letters, digits, '_', '-' and '.', at most 32"
             )
-        if project.group in (login_group, "root", "sudo"):
+        if project.group == login_group or project.group in GROUPS:
             found.append(
                 f"{where}: found group '{project.group}', which means more than the project; name another one in 'group'"
+            )
+        if project.group in known:
+            found.append(
+                f"{where}: found group '{project.group}', which is that person's alone; name another one in 'group', or "
+                "rename the project"
             )
         if not project.path.startswith("/") or posixpath.normpath(project.path) != project.path or project.path.count("/") < 2:
             found.append(f"{where}: found path '{project.path}'; expected an absolute path such as /srv/projects/{project.name}")
@@ -83,6 +89,14 @@ def problems(projects: Sequence[Project], people: Iterable[Desired], login_group
         found += [
             f"accounts_projects: found {what} '{value}' twice" for value in sorted({v for v in values if values.count(v) > 1})
         ]
+    for group in sorted({project.group for project in projects}):
+        sharing = [project for project in projects if project.group == group]
+        if len({frozenset(project.members) for project in sharing}) > 1:
+            names = ", ".join(f"'{project.name}'" for project in sharing)
+            found.append(
+                f"accounts_projects: found group '{group}' for {names} with different members; expected the same members, since "
+                "they all get into all of these folders, or a 'group' for each"
+            )
     return found
 
 
@@ -95,9 +109,12 @@ def conflicts(projects: Iterable[Project], actual: Mapping[str, Folder]) -> list
             found.append(
                 f"project '{project.name}': found system group '{project.group}' (gid {folder.gid}); name another one in 'group'"
             )
-        if folder.obstacle:
-            found.append(f"project '{project.name}': {folder.obstacle}")
     return found
+
+
+def obstacles(projects: Iterable[Project], actual: Mapping[str, Folder]) -> list[str]:
+    """Which folders are left alone, one sentence for each; everything else is done."""
+    return [f"project '{project.name}': {actual[project.name].obstacle}" for project in projects if actual[project.name].obstacle]
 
 
 def plan(projects: Sequence[Project], people: Sequence[Desired], actual: Mapping[str, Folder]) -> list[Change]:
@@ -112,7 +129,7 @@ def plan(projects: Sequence[Project], people: Sequence[Desired], actual: Mapping
         wanted = f"folder {project.path}, {project.mode}, root:{project.group}{', default ACL' if project.acl else ''}"
         owner = f"0:{folder.gid}"
         right = (folder.exists, folder.mode, folder.owner, folder.acl) == (True, mode, owner, acl(mode) if project.acl else None)
-        if not right:
+        if not right and not folder.obstacle:
             before = f"folder {project.path}, {folder.mode:04o}, {folder.owner}" if folder.exists else ""
             before += ", default ACL" if folder.acl is not None else ""
             changes.append(Change(project.name, "folder", project, before, wanted))

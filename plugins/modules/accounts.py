@@ -20,6 +20,10 @@ description:
   - A key that has expired, that runs one command only, or that does not open from where the operator is, is no key of an
     administrator in that sense.
   - Accounts that the data does not name are left alone. Leavers are named with V(state=absent) until no host knows them.
+  - Leavers go first. What people have in their homes cannot stop the others from being served. Whatever is there in place of a
+    file of keys (a folder, a link, a pipe, a file without end) is put aside, never followed and never removed, and told in a
+    warning.
+  - What cannot be done for one person or project makes the module fail when everything else has been done.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -68,8 +72,21 @@ options:
         type: str
         choices: [kept, archived]
         default: kept
+      setuid:
+        version_added: 0.2.0
+        description:
+          - What becomes of files with a set-user-ID or set-group-ID bit that belong to somebody with
+            O(researchers[].state=absent). Whoever starts them, they run as the leaver.
+          - V(told) looks for them when the account is being locked, and names them in RV(notices). V(removed) looks for them in
+            each run, and takes the bits away; the files stay.
+          - Only local file systems are searched, for at most a minute.
+        type: str
+        choices: [told, removed]
+        default: told
       uid:
-        description: Numeric id. Left to the host if not given. An existing account's id is never changed.
+        description:
+          - Numeric id, which no other account has, between C(UID_MIN) and C(UID_MAX) of C(/etc/login.defs). Left to the host if
+            not given. An existing account's id is never changed.
         type: int
       comment:
         description: Full name or the like. Left as it is if not given.
@@ -116,7 +133,9 @@ options:
         description: The folder. By default V(/srv/projects/NAME).
         type: path
       group:
-        description: The group, by default named as the project. It is created if it does not exist.
+        description:
+          - The group, by default named as the project. It is created if it does not exist. Projects with one group have the same
+            members.
         type: str
       members:
         description: Names of people who are present. Whose O(researchers[].groups) name the group are members too.
@@ -136,9 +155,23 @@ options:
     type: str
     default: ssh-users
   exclusive_keys:
-    description: Whether keys that the data does not name are removed from the accounts that it names.
+    description:
+      - Whether keys that the data does not name are removed from the accounts that it names. The files in
+        C(/etc/ssh/authorized_keys.d) have the keys of the data and no others in any case.
     type: bool
     default: true
+  keys_in:
+    version_added: 0.2.0
+    description:
+      - Where the keys are. V(system) keeps them in C(/etc/ssh/authorized_keys.d/NAME), which are root's, so that people cannot
+        add any; this needs C(AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u) in C(sshd_config(5\)). V(home) keeps them in
+        C(~/.ssh/authorized_keys).
+      - As long as C(sshd -T) names the other place (too), the keys are kept right there as well.
+      - With V(system), C(~/.ssh/authorized_keys) of a new account is root's and only says where the keys are. Once sshd does not
+        read homes, they are not looked at.
+    type: str
+    choices: [home, system]
+    default: system
   archive_dir:
     version_added: 0.2.0
     description: Folder of the archived homes. Only root can look into it.
@@ -195,429 +228,63 @@ changes:
   returned: success
   type: list
   elements: str
-  sample: ["alice: create", "alice: keys"]
+  sample: ["alice: create", "alice: system_keys"]
+failures:
+  description: What could not be done for one person or project, one sentence for each. The module has failed then.
+  returned: when the accounts were looked at
+  type: list
+  elements: str
+  sample: ["project 'imaging': found a link or a file at /srv/projects/imaging; expected a folder or nothing"]
 notices:
   description:
-    - One sentence for each key and account that expires within O(expiry_notice_days), or has expired. They are warnings of the
-      task too, and nothing that changes.
+    - One sentence for each key and account that expires within O(expiry_notice_days), or has expired; for each thing that was put
+      aside; and for the set-user-ID files of a leaver. They are warnings of the task too.
   returned: success
   type: list
   elements: str
   sample: ["account 'carol': key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (carol@guest) expires on 2027-01-31"]
 """
 
-import contextlib
-import errno
-import grp
 import os
 import pwd
-import shutil
-import signal
 import stat
-import tempfile
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _accounts, _leavers, _projects
+from ..module_utils import _account_keys, _accounts, _leavers, _projects, _setuid_files
+from ..module_utils._account_keys import Rules
 from ..module_utils._accounts import Actual, Change, Desired
+from ..module_utils._accounts_applying import Applier
+from ..module_utils._accounts_reading import (
+    group_exists,
+    read_accounts,
+    read_machine,
+    read_projects,
+    read_system_keys,
+    sshd_files,
+)
 from ..module_utils._module import Module, guarded
+from ..module_utils._people_files import shown
 from ..module_utils._preflight_accounts import everyone, project
-from ..module_utils._projects import Folder, Project
+from ..module_utils._runner import RefusedError
 from ..module_utils._sshd_host import current_session, read_file
 
-KEY_FILE = "authorized_keys"
-END_SECONDS = 10.0
+TEXT_SHOWN = 20_000  # characters of a file in a difference; people may have written a megabyte
 
 
-class RefusedError(Exception):
-    """Nothing has been changed."""
+class Plan(t.NamedTuple):
+    """What is to be done, in this order."""
 
-
-def read_shadow() -> dict[str, list[str]]:
-    """Password field and date of expiry by name (shadow(5))."""
-    rows = (line.split(":") for line in (read_file("/etc/shadow") or "").splitlines())
-    return {row[0]: [row[1], row[7]] for row in rows if len(row) > 7}
-
-
-def read_accounts(people: t.Sequence[Desired]) -> dict[str, Actual]:
-    shadow = read_shadow()
-    memberships: dict[str, set[str]] = {}
-    for group in grp.getgrall():
-        for member in group.gr_mem:
-            memberships.setdefault(member, set()).add(group.gr_name)
-    mounts = _leavers.mount_points(read_file("/proc/self/mountinfo") or "")
-    found = {}
-    for account in people:
-        try:
-            entry = pwd.getpwnam(account.name)
-        except KeyError:
-            continue
-        password, expires = shadow.get(account.name, ["", ""])
-        home = _stat(entry.pw_dir)
-        key_text, key_private = read_keys(entry.pw_dir, entry.pw_uid)
-        found[account.name] = Actual(
-            uid=entry.pw_uid,
-            home=entry.pw_dir,
-            shell=entry.pw_shell,
-            comment=entry.pw_gecos.rstrip(","),
-            groups=frozenset(memberships.get(account.name, ())) | _primary_group(entry.pw_gid),
-            password=password,
-            expires=expires,
-            home_mode=None if home is None else stat.S_IMODE(home.st_mode),
-            home_owned=home is not None and home.st_uid == entry.pw_uid,
-            key_text=key_text,
-            key_private=key_private,
-            linger=os.path.exists(f"{_leavers.LINGER}/{account.name}"),
-        )
-        if not account.present:
-            found[account.name] = found[account.name]._replace(
-                busy=bool(processes_of(entry.pw_uid)),
-                jobs=tuple(jobs_of(account.name, entry.pw_uid)),
-                archive_obstacle=_leavers.archive_obstacle(home_of(entry), mounts) if home is not None else "",
-                archive_rest=os.path.isdir(_leavers.rest(entry.pw_dir)),
-            )
-    return found
-
-
-def processes_of(uid: int) -> list[int]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{name}").st_uid == uid:
-                    found.append(int(name))
-    return found
-
-
-def jobs_of(name: str, uid: int) -> t.Iterator[str]:
-    """Files of cron and at that would still run programs as this account."""
-    for folder in _leavers.CRON:
-        if os.path.isfile(f"{folder}/{name}"):
-            yield f"{folder}/{name}"
-    for folder in _leavers.AT:
-        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == uid:
-                    yield entry.path
-
-
-def home_of(entry: pwd.struct_passwd) -> _leavers.Home:
-    home, parent = os.lstat(entry.pw_dir), os.stat(os.path.dirname(entry.pw_dir))
-    return _leavers.Home(
-        path=entry.pw_dir,
-        is_folder=stat.S_ISDIR(home.st_mode),
-        owned=home.st_uid == entry.pw_uid,
-        parent_is_safe=parent.st_uid == 0 and not parent.st_mode & 0o022,
-        others=frozenset(
-            other.pw_name
-            for other in pwd.getpwall()
-            if other.pw_name != entry.pw_name and f"{other.pw_dir}/".startswith(f"{entry.pw_dir}/")
-        ),
-    )
-
-
-def read_projects(projects: t.Sequence[Project]) -> dict[str, Folder]:
-    found = {}
-    for entry in projects:
-        try:
-            group = grp.getgrnam(entry.group)
-            folder = Folder(gid=group.gr_gid, members=frozenset(group.gr_mem))
-        except KeyError:
-            folder = Folder()
-        folder = folder._replace(obstacle=path_obstacle(entry.path))
-        if not folder.obstacle and os.path.isdir(entry.path):
-            status = os.stat(entry.path)
-            folder = folder._replace(
-                exists=True,
-                mode=stat.S_IMODE(status.st_mode),
-                owner=f"{status.st_uid}:{status.st_gid}",
-                acl=read_acl(entry.path),
-            )
-        found[entry.name] = folder
-    return found
-
-
-def path_obstacle(path: str) -> str:
-    """Root makes no folder where somebody else could put a link in its way."""
-    part = path
-    while part != "/":
-        status = os.lstat(part) if os.path.lexists(part) else None
-        if status is not None and not stat.S_ISDIR(status.st_mode):
-            return f"found a link or a file at {part}; expected a folder or nothing"
-        if status is not None and part != path and (status.st_uid != 0 or status.st_mode & 0o022):
-            return f"found {part} to be writable by others than root; expected a folder of root above {path}"
-        part = os.path.dirname(part)
-    return ""
-
-
-def read_acl(path: str | int) -> bytes | None:
-    try:
-        return os.getxattr(path, _projects.ACL_ATTRIBUTE)
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return None
-        raise
-
-
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
-
-
-def _primary_group(gid: int) -> frozenset[str]:
-    try:
-        return frozenset({grp.getgrgid(gid).gr_name})
-    except KeyError:
-        return frozenset()
-
-
-@contextlib.contextmanager
-def ssh_folder(home: str) -> t.Iterator[int]:
-    """A handle of ~/.ssh. People own their homes, so root must not follow a link that they have put there."""
-    outer = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        inner = os.open(".ssh", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=outer)
-    finally:
-        os.close(outer)
-    try:
-        yield inner
-    finally:
-        os.close(inner)
-
-
-def read_keys(home: str, uid: int) -> tuple[str | None, bool]:
-    """The text of authorized_keys, None if there is no such regular file; and whether it is private."""
-    try:
-        with ssh_folder(home) as folder:
-            handle = os.open(KEY_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-            with os.fdopen(handle, encoding="utf-8", errors="surrogateescape") as stream:
-                around, status = os.fstat(folder), os.fstat(handle)
-                if not stat.S_ISREG(status.st_mode):
-                    return None, False
-                modes = (stat.S_IMODE(around.st_mode), stat.S_IMODE(status.st_mode))
-                return stream.read(), modes == (0o700, 0o600) and {around.st_uid, status.st_uid} == {uid}
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return None, False
-        raise
-
-
-class Applier:
-    """Does what the plan says."""
-
-    def __init__(self, module: AnsibleModule, people: t.Sequence[Desired]) -> None:
-        self.module = module
-        self.archive_dir: str = module.params["archive_dir"]
-        self.people = {account.name: account for account in people}
-
-    def run(self, *argv: str, data: str | None = None, check: bool = True) -> int:
-        rc, out, err = self.module.run_command(list(argv), data=data, environ_update={"LC_ALL": "C"})
-        if check and rc != 0:
-            raise RefusedError(f"'{argv[0]}' ended with {rc}: {(err or out).strip()}")
-        return int(rc)
-
-    def apply(self, change: Change) -> None:
-        getattr(self, f"do_{change.action}")(change.name, change.value)
-
-    def do_create(self, name: str, groups: list[str]) -> None:
-        account = self.people[name]
-        argv = [
-            "useradd",
-            "--create-home",
-            "--shell",
-            account.shell,
-            "--password",
-            _accounts.KEY_ONLY,
-            "--groups",
-            ",".join(groups),
-        ]
-        if account.uid is not None:
-            argv += ["--uid", str(account.uid)]
-        if account.comment is not None:
-            argv += ["--comment", account.comment]
-        try:
-            grp.getgrnam(name)
-            argv += ["--gid", name]
-        except KeyError:
-            argv += ["--user-group"]
-        self.run(*argv, name)
-
-    def do_join(self, name: str, groups: list[str]) -> None:
-        self.run("usermod", "--append", "--groups", ",".join(groups), name)
-
-    def do_leave(self, name: str, group: str) -> None:
-        self.run("gpasswd", "--delete", name, group)
-
-    def do_shell(self, name: str, shell: str) -> None:
-        self.run("usermod", "--shell", shell, name)
-
-    def do_comment(self, name: str, comment: str) -> None:
-        self.run("usermod", "--comment", comment, name)
-
-    def do_expires(self, name: str, date: str) -> None:
-        self.run("usermod", "--expiredate", date, name)
-
-    def do_password(self, name: str, field: str) -> None:
-        # By standard input: the command line is visible to everyone on the host.
-        self.run("chpasswd", "--encrypted", data=f"{name}:{field}")
-
-    def do_home(self, name: str, mode: int) -> None:
-        entry = pwd.getpwnam(name)
-        os.makedirs(entry.pw_dir, mode=0o700, exist_ok=True)
-        handle = os.open(entry.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fchown(handle, entry.pw_uid, entry.pw_gid)
-            os.fchmod(handle, mode)
-        finally:
-            os.close(handle)
-
-    def do_keys(self, name: str, text: str) -> None:
-        entry = pwd.getpwnam(name)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(f"{entry.pw_dir}/.ssh", 0o700)
-        try:
-            with ssh_folder(entry.pw_dir) as folder:
-                os.fchown(folder, entry.pw_uid, entry.pw_gid)
-                os.fchmod(folder, 0o700)
-                temporary = f".{KEY_FILE}.{os.getpid()}"
-                handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
-                with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-                    os.fchown(handle, entry.pw_uid, entry.pw_gid)
-                    stream.write(text)
-                    stream.flush()
-                    os.fsync(handle)
-                os.rename(temporary, KEY_FILE, src_dir_fd=folder, dst_dir_fd=folder)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise RefusedError(
-                    f"account '{name}': found something else than a directory at {entry.pw_dir}/.ssh; remove it"
-                ) from error
-            raise
-
-    def do_no_keys(self, name: str, unused: None) -> None:
-        with ssh_folder(pwd.getpwnam(name).pw_dir) as folder:
-            os.unlink(KEY_FILE, dir_fd=folder)
-
-    def do_lock(self, name: str, unused: None) -> None:
-        self.run("usermod", "--lock", "--expiredate", _accounts.EXPIRED, "--shell", _accounts.NO_LOGIN, name)
-
-    def do_linger(self, name: str, wanted: bool) -> None:
-        self.run("loginctl", "enable-linger" if wanted else "disable-linger", name)
-
-    def do_no_jobs(self, name: str, paths: tuple[str, ...]) -> None:
-        for path in paths:
-            os.unlink(path)
-            # cron looks at the folder to see that something has changed (cron(8)).
-            os.utime(os.path.dirname(path))
-
-    def do_sessions(self, name: str, unused: None) -> None:
-        uid = pwd.getpwnam(name).pw_uid
-        self.run("loginctl", "disable-linger", name, check=False)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{_leavers.LINGER}/{name}")
-        # A service that restarts its processes has to be stopped itself, also for the next boot.
-        for unit in sorted({_leavers.service(read_file(f"/proc/{pid}/cgroup") or "") for pid in processes_of(uid)} - {""}):
-            _rc, user, _err = self.module.run_command(["systemctl", "show", "--property=User", "--value", unit])
-            if user.strip() in (name, str(uid)):
-                self.run("systemctl", "stop", unit, check=False)
-                self.run("systemctl", "disable", unit, check=False)
-        self.run("loginctl", "terminate-user", name, check=False)
-        deadline = time.monotonic() + END_SECONDS
-        while running := processes_of(uid):
-            if time.monotonic() > deadline:
-                raise RefusedError(f"account '{name}': found processes {running} {END_SECONDS:g} s after they were killed")
-            for pid in running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
-
-    def do_archive(self, name: str, unused: None) -> None:
-        entry = pwd.getpwnam(name)
-        rest = _leavers.rest(entry.pw_dir)
-        if os.path.isdir(rest):
-            shutil.rmtree(rest)
-        if not os.path.lexists(entry.pw_dir):
-            return
-        os.makedirs(self.archive_dir, mode=0o700, exist_ok=True)
-        os.chmod(self.archive_dir, 0o700)
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=self.archive_dir)  # mode 0600
-        try:
-            parent, folder = os.path.split(entry.pw_dir)
-            tar = ["tar", "--create", f"--file={temporary}", f"--directory={parent}", "--one-file-system", "--numeric-owner"]
-            self.run(*tar, "--sparse", "--acls", "--xattrs", "--", folder)
-            os.fsync(handle)
-            # A link, not a move: it never replaces the archive of somebody who had the name before.
-            self._link_to_free_name(temporary, f"{self.archive_dir}/{name}-{entry.pw_uid}")
-        finally:
-            os.close(handle)
-            os.unlink(temporary)
-        # Gone in one step: half a home must not be taken for a home and archived again.
-        os.rename(entry.pw_dir, rest)
-        shutil.rmtree(rest)
-
-    @staticmethod
-    def _link_to_free_name(temporary: str, stem: str) -> None:
-        number = 1
-        while True:
-            try:
-                os.link(temporary, f"{stem}.tar" if number == 1 else f"{stem}.{number}.tar")
-            except FileExistsError:
-                number += 1
-                continue
-            folder = os.open(os.path.dirname(stem), os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-            return
-
-    def do_folder(self, name: str, entry: Project) -> None:
-        os.umask(0o022)
-        os.makedirs(os.path.dirname(entry.path), exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(entry.path, 0o700)
-        handle = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            os.fchown(handle, 0, grp.getgrnam(entry.group).gr_gid)
-            os.fchmod(handle, int(entry.mode, 8))
-            if entry.acl:
-                os.setxattr(handle, _projects.ACL_ATTRIBUTE, _projects.acl(int(entry.mode, 8)))
-            elif read_acl(handle) is not None:
-                os.removexattr(handle, _projects.ACL_ATTRIBUTE)
-        except OSError as error:
-            if error.errno == errno.ENOTSUP:
-                raise RefusedError(
-                    f"project '{name}': the file system of {entry.path} has no default ACLs; set 'acl: false', and let the "
-                    "members work with umask 007"
-                ) from error
-            raise
-        finally:
-            os.close(handle)
-
-
-def write_sudoers(module: AnsibleModule, path: str, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        os.fchmod(handle, 0o440)
-        stream.write(text)
-    rc, out, err = module.run_command([module.get_bin_path("visudo", True), "-cqf", temporary])
-    if rc != 0:
-        os.unlink(temporary)
-        raise RefusedError(f"visudo refuses the sudo rules: {(out + err).strip()}")
-    module.atomic_move(temporary, path)
-    os.chmod(path, 0o440)
-
-
-def group_exists(name: str) -> bool:
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return False
-    return True
+    going: list[Change]
+    """The access of those who leave."""
+    groups: list[str]
+    coming: list[Change]
+    rules: str
+    """The text of the sudoers file."""
+    remains: list[Change]
+    """The homes of those who have left: that takes time, and may fail."""
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -628,57 +295,102 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     session, now = current_session(), time.time()
     wrong = _accounts.problems(people, login_group, now=now, address=session.client_address if session else None)
     wrong += _projects.problems(projects, people, login_group)
-    if wrong:
-        raise RefusedError("; ".join(wrong) + ". Nothing has been changed.")
-    actual, folders = read_accounts(people), read_projects(projects)
-    wrong = _accounts.conflicts(people, actual, pwd.getpwuid(session.uid).pw_name if session else None)
+    refuse(wrong)
+    rules = Rules(in_system=params["keys_in"] == "system", exclusive=params["exclusive_keys"], sshd_files=sshd_files(module))
+    actual, folders, system = read_accounts(people, rules), read_projects(projects), read_system_keys(people)
+    wrong = _accounts.conflicts(people, actual, pwd.getpwuid(session.uid).pw_name if session else None, read_machine(people))
     wrong += _projects.conflicts(projects, folders)
-    if wrong:
-        raise RefusedError("; ".join(wrong) + ". Nothing has been changed.")
+    refuse(wrong)
 
     named = {*_accounts.groups_of(people, login_group), *(entry.group for entry in projects)}
-    groups = [name for name in sorted(named) if not group_exists(name)]
-    leavers = {account.name for account in people if not account.present}
-    changes = _accounts.plan(people, actual, login_group=login_group, exclusive=params["exclusive_keys"])
-    # Leavers go when those who stay are in place, and after they have lost sudo.
-    coming = [change for change in changes if change.name not in leavers] + _projects.plan(projects, people, folders)
-    going = [change for change in changes if change.name in leavers]
-    path = params["sudoers_path"]
-    rules = _accounts.sudoers(people)
-    before = read_file(path)
-    mode = _stat(path)
-    new_rules = rules != before or (mode is not None and stat.S_IMODE(mode.st_mode) != 0o440)
-
-    if not module.check_mode:
-        applier = Applier(module, people)
-        for name in groups:
-            applier.run("groupadd", name)
-        for change in coming:
-            applier.apply(change)
-        if new_rules:
-            write_sudoers(module, path, rules)
-        for change in going:
-            applier.apply(change)
-    done = [f"group {name}: create" for name in groups] + [f"{change.name}: {change.action}" for change in coming + going]
+    changes = _accounts.plan(people, actual, system, login_group=login_group, rules=rules)
+    present = {account.name for account in people if account.present}
+    plan = Plan(
+        going=[change for change in changes if change.name not in present and change.action != "archive"],
+        groups=[name for name in sorted(named) if not group_exists(name)],
+        coming=[change for change in changes if change.name in present] + _projects.plan(projects, people, folders),
+        rules=_accounts.sudoers(people),
+        remains=[change for change in changes if change.action == "archive"],
+    )
+    applier = Applier(module, people)
+    applier.failures += _accounts.obstacles(people, actual, system, rules) + _projects.obstacles(projects, folders)
     notices = [notice.sentence for notice in _accounts.notices(people, now=now, days=params["expiry_notice_days"])]
+    notices += _accounts.oddities(people, actual, system, rules)
+
+    result = carry_out(applier, plan, params["sudoers_path"])
+    for account in people:
+        uid = searched(account, actual.get(account.name), plan.going)
+        if uid is not None:
+            notices += end_setuid(applier, account, uid, result)
     for sentence in notices:
         module.warn(sentence)
+    return {**result, "changed": bool(result["changes"]), "notices": notices, "failures": applier.failures}
+
+
+def refuse(wrong: t.Sequence[str]) -> None:
+    if wrong:
+        raise RefusedError("; ".join(wrong) + ". Nothing has been changed.")
+
+
+def carry_out(applier: Applier, plan: Plan, path: str) -> dict[str, t.Any]:
+    """Do it, or say in check mode what would be done."""
+    before = read_file(path)
+    new_rules = plan.rules != before or stat.S_IMODE(os.stat(path).st_mode) != 0o440
+    made, written = plan.groups, new_rules
+    if applier.module.check_mode:
+        done = [*plan.going, *plan.coming, *plan.remains]
+    else:
+        done = applier.apply(plan.going)
+        made = [name for name in plan.groups if applier.succeeds(f"group '{name}': ", applier.create_group, name)]
+        done += applier.apply(plan.coming)
+        written = new_rules and applier.succeeds(f"{path}: ", applier.write_sudoers, path, plan.rules)
+        done += applier.apply(plan.remains)
+    sudoers = {"before_header": path, "after_header": path, "before": before or "", "after": plan.rules}
     return {
-        "changed": bool(done or new_rules),
-        "changes": done + ([f"{path}: write"] if new_rules else []),
-        "notices": notices,
-        "diff": difference(groups, coming + going)
-        + ([{"before_header": path, "after_header": path, "before": before or "", "after": rules}] if new_rules else []),
+        "changes": [f"group {name}: create" for name in made]
+        + [f"{change.name}: {change.action}" for change in done]
+        + ([f"{path}: write"] if written else []),
+        "diff": difference(made, done) + ([sudoers] if written else []),
     }
+
+
+def searched(account: Desired, existing: Actual | None, going: t.Sequence[Change]) -> int | None:
+    """The uid of somebody whose set-user-ID files are looked for: who is being locked, and who is asked for."""
+    if account.present or existing is None:
+        return None
+    locked = any((change.name, change.action) == (account.name, "lock") for change in going)
+    return existing.uid if locked or account.setuid_removed else None
+
+
+def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t.Any]) -> list[str]:
+    """Returns what is to be told."""
+    roots = _leavers.search_roots(read_file("/proc/self/mountinfo") or "")
+    with applier.noting(f"account '{account.name}': "):
+        found = _setuid_files.search(roots, uid)
+        if found.paths and account.setuid_removed:
+            result["changes"].append(f"{account.name}: setuid")
+            listing = "".join(f"{shown(path)}\n" for path in found.paths)
+            header = f"set-user-ID and set-group-ID files of {account.name}"
+            result["diff"].append({"before_header": header, "after_header": header, "before": listing, "after": ""})
+            failed = [] if applier.module.check_mode else _setuid_files.clear(found.paths, uid)
+            if failed:
+                raise RefusedError(f"found no way to take the set-user-ID bits from {', '.join(map(shown, failed))}")
+        if found.paths or not found.complete:
+            notice = _leavers.setuid_notice(account.name, found.paths, complete=found.complete, removed=account.setuid_removed)
+            return [notice]
+    return []
 
 
 def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dict[str, str]]:
     before, after = "", "".join(f"group {name}\n" for name in groups)
     files = []
     for change in changes:
-        if change.action in ("keys", "no_keys"):
-            header = f"~{change.name}/.ssh/{KEY_FILE}"
-            files.append({"before_header": header, "after_header": header, "before": change.before, "after": change.after})
+        if change.action.endswith("_keys"):
+            path = "/".join(("~" + change.name, *_account_keys.HOME_PARTS))
+            header = path if change.action.endswith("home_keys") else _account_keys.system_file(change.name)
+            files.append(
+                {"before_header": header, "after_header": header, "before": lines(change.before), "after": lines(change.after)}
+            )
             continue
         before += f"{change.name}: {change.before}\n" if change.before else ""
         after += f"{change.name}: {change.after}\n" if change.after else ""
@@ -686,6 +398,12 @@ def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dic
         [{"before_header": "accounts", "after_header": "accounts", "before": before, "after": after}] if before or after else []
     )
     return head + files
+
+
+def lines(text: str) -> str:
+    """A file that people may have written, for a terminal."""
+    cut = text[:TEXT_SHOWN] + (f"\n... {len(text) - TEXT_SHOWN} more characters\n" if len(text) > TEXT_SHOWN else "")
+    return "\n".join(shown(line) for line in cut.split("\n"))
 
 
 @guarded
@@ -697,6 +415,7 @@ def main() -> None:
         "expires": {"type": "str"},
         "linger": {"type": "bool"},
         "home": {"type": "str", "choices": ["kept", "archived"], "default": "kept"},
+        "setuid": {"type": "str", "choices": ["told", "removed"], "default": "told"},
         "uid": {"type": "int"},
         "comment": {"type": "str"},
         "shell": {"type": "path", "default": "/bin/bash"},
@@ -719,6 +438,7 @@ def main() -> None:
             "projects": {"type": "list", "elements": "dict", "default": [], "options": shared},
             "login_group": {"type": "str", "default": "ssh-users"},
             "exclusive_keys": {"type": "bool", "default": True, "no_log": False},
+            "keys_in": {"type": "str", "choices": ["home", "system"], "default": "system", "no_log": False},
             "archive_dir": {"type": "path", "default": "/var/backups/research-server"},
             "expiry_notice_days": {"type": "int", "default": 30},
             "sudoers_path": {"type": "path", "default": "/etc/sudoers.d/research-server"},
@@ -728,9 +448,13 @@ def main() -> None:
     if os.geteuid() != 0:
         module.fail_json(msg="accounts: found no root rights; expected them. Set 'become: true'")
     try:
-        module.exit_json(**run(module))
+        result = run(module)
     except RefusedError as error:
         module.fail_json(msg=f"accounts: {error}")
+    if result["failures"]:
+        rest = "Everything else can be done." if module.check_mode else "Everything else has been done."
+        module.fail_json(msg=f"accounts: {'; '.join(result['failures'])}. {rest}", **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ARCHIVES = "/var/backups/research-server"
-DATABASES = "sha256sum /etc/passwd /etc/shadow /etc/group /etc/sudoers.d/* /home/*/.ssh/authorized_keys"
+KEYS = "/etc/ssh/authorized_keys.d"
+DATABASES = f"sha256sum /etc/passwd /etc/shadow /etc/group /etc/sudoers.d/* /home/*/.ssh/authorized_keys {KEYS}/*"
+
+
+def public(name):
+    return Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh", f"{name}.pub").read_text().strip()
 
 
 def public_key(tmp_path, *options):
@@ -77,6 +82,17 @@ def test_a_leaver_is_out(host, client):
 def test_a_leaver_keeps_the_home_and_no_key(host):
     assert host.file("/home/bob/results").content_string == "results\n"
     assert not host.file("/home/bob/.ssh/authorized_keys").exists
+    assert not host.file(f"{KEYS}/bob").exists
+
+
+def test_keys_are_roots_and_in_homes_as_long_as_sshd_looks_there(host):
+    """The role alone: nobody has told sshd of the new place."""
+    assert "authorizedkeysfile .ssh/authorized_keys" in host.check_output("sshd -T | grep -i authorizedkeysfile")
+    for path in (f"{KEYS}/alice", "/home/alice/.ssh/authorized_keys"):
+        keys = host.file(path)
+        assert (keys.user, keys.mode) == ("root", 0o644)
+        assert keys.content_string.splitlines()[-1] == public("alice")
+    assert f"# Keys of this account are kept in {KEYS}/alice" in host.file("/home/alice/.ssh/authorized_keys").content_string
 
 
 def test_nothing_of_a_leaver_runs_now_or_later(host):
@@ -129,9 +145,15 @@ class TestProjects:
 
     def test_a_link_in_the_way_is_refused(self, host, converge):
         host.check_output("ln -s /root /srv/trap")
-        found = converge(accounts_projects=[{"name": "trap", "path": "/srv/trap"}])
-        host.check_output("rm /srv/trap")
-        assert "found a link or a file at /srv/trap" in found.message
+        projects = [{"name": "trap", "path": "/srv/trap"}, {"name": "vision", "members": ["alice", "dave"], "mode": "2775"}]
+        found = converge(accounts_projects=projects)
+        assert not found.ok
+        assert "project 'trap': found a link or a file at /srv/trap" in found.message
+        # The others are served.
+        assert host.file("/srv/projects/vision").mode == 0o2775
+        assert host.check_output("readlink /srv/trap") == "/root"
+        host.check_output("rm /srv/trap && groupdel trap")
+        assert converge().ok
 
 
 def test_a_key_that_expires_soon_is_a_warning_and_no_change(host, converge):
@@ -198,15 +220,15 @@ class TestRefusals:
         found = converge(accounts_administrators=[{"name": "ops", "keys": [key], "sudo_nopasswd": True}])
         assert "no administrator who is present and has a key that opens a shell" in found.message
 
-    def test_a_home_with_something_mounted_in_it(self, host, converge):
-        host.check_output("mkdir -p /home/alice/mount && mount -t tmpfs tmpfs /home/alice/mount")
-        leaver = {"name": "alice", "state": "absent", "home": "archived"}
-        found = converge(accounts_researchers=[leaver], accounts_projects=[])
-        host.check_output("umount /home/alice/mount && rmdir /home/alice/mount")
-        assert "found a file system mounted at /home/alice/mount" in found.message
-
     def test_a_system_account(self, converge):
-        assert "system account" in converge(accounts_researchers=[{"name": "daemon"}], accounts_projects=[]).message
+        found = converge(accounts_researchers=[{"name": "daemon"}], accounts_projects=[])
+        assert "account 'daemon': found a user or group of the system" in found.message
+
+    def test_a_system_account_that_only_this_host_knows(self, host, converge):
+        host.check_output("useradd --system experiment")
+        found = converge(accounts_researchers=[{"name": "experiment"}], accounts_projects=[])
+        host.check_output("userdel experiment")
+        assert "account 'experiment': found a system account" in found.message
 
     def test_another_number_for_somebody_who_owns_files(self, converge):
         found = converge(accounts_researchers=[{"name": "dave", "uid": 4243}], accounts_projects=[])
@@ -215,15 +237,58 @@ class TestRefusals:
 
 def test_root_follows_no_link_in_a_home(host, converge):
     """A researcher points ~/.ssh at a place where only root may write."""
-    host.check_output("mkdir -p /root/trap && mv /home/alice/.ssh /home/alice/kept && ln -s /root/trap /home/alice/.ssh")
-    try:
-        found = converge()
-        assert not found.ok
-        assert "something else than a directory at /home/alice/.ssh" in found.message
-        assert host.check_output("ls -A /root/trap") == ""
-    finally:
-        host.check_output("rm /home/alice/.ssh && mv /home/alice/kept /home/alice/.ssh")
+    host.check_output("mkdir -p /root/trap && rm -r /home/alice/.ssh && ln -s /root/trap /home/alice/.ssh")
+    found = converge()
+    assert found.ok
+    assert "account 'alice': found a link at /home/alice/.ssh" in str(found.results[-1]["notices"])
+    assert host.check_output("ls -A /root/trap") == ""
+    assert host.check_output("readlink /home/alice/.ssh.replaced.1") == "/root/trap"
+    assert host.file("/home/alice/.ssh").is_directory and not host.file("/home/alice/.ssh").is_symlink
+    host.check_output("rm /home/alice/.ssh.replaced.1")
     assert converge().changed == 0
+
+
+def test_a_home_with_something_mounted_in_it_is_not_archived_and_its_owner_is_out(host, client, converge):
+    researchers = [{"name": "bob", "state": "absent", "home": "archived"}]
+    host.check_output("mkdir -p /home/bob/mount && mount -t tmpfs tmpfs /home/bob/mount")
+    # As if he had never left.
+    host.check_output("usermod --unlock --expiredate '' --shell /bin/bash bob")
+    found = converge(accounts_researchers=researchers, accounts_projects=[])
+    host.check_output("umount /home/bob/mount && rmdir /home/bob/mount")
+    assert not found.ok
+    assert "account 'bob': the home cannot be archived: found a file system mounted at /home/bob/mount" in found.message
+    assert host.file("/home/bob/results").exists
+    assert host.check_output("getent shadow bob").split(":")[7] == "1"
+    assert converge().ok
+
+
+class TestWhatPeopleAdd:
+    """With keys that are not exclusive."""
+
+    @pytest.fixture(autouse=True)
+    def everything_as_before(self, host, converge):
+        yield
+        host.check_output("sed -i '/^AuthorizedKeysFile/d' /etc/ssh/sshd_config && systemctl reload ssh")
+        assert converge().ok
+
+    def test_stays_and_opens_the_account(self, host, client, converge):
+        add = f"rm -f ~/.ssh/authorized_keys; echo '{public('stranger')}' > ~/.ssh/authorized_keys"
+        assert converge(accounts_exclusive_keys=False).ok
+        host.check_output("runuser -u alice -- sh -c %s", add)
+        assert converge(accounts_exclusive_keys=False).ok
+        for key in ("alice", "stranger"):
+            assert client.ssh("alice", key=key, port=22).rc == 0
+        # As the role sshd says it.
+        host.check_output(
+            f"sed -i '1i AuthorizedKeysFile {KEYS}/%u .ssh/authorized_keys' /etc/ssh/sshd_config && systemctl reload ssh"
+        )
+        assert converge(accounts_exclusive_keys=False).changed == 0
+        for key in ("alice", "stranger"):
+            assert client.ssh("alice", key=key, port=22).rc == 0
+        host.check_output("runuser -u alice -- sh -c %s", f"echo 'no-pty {public('alice')}' >> ~/.ssh/authorized_keys")
+        assert converge(accounts_exclusive_keys=False).changed == 1
+        left = host.file("/home/alice/.ssh/authorized_keys").content_string
+        assert "no-pty" not in left and public("stranger") in left
 
 
 def test_a_leaver_comes_back_and_leaves_with_open_sessions(host, client, converge):
@@ -245,7 +310,7 @@ def test_an_archive_that_fails_costs_nothing_and_one_that_was_interrupted_is_fin
     failed = converge(**leaver, accounts_archive_dir=small)
     left = host.check_output(f"ls -A {small}")
     host.check_output(f"umount {small} && rmdir {small}")
-    assert "'tar' ended with" in failed.message
+    assert "account 'bob': 'tar --create" in failed.message and "ended with" in failed.message
     assert left == ""
     assert host.file("/home/bob/results").content_string == "results\n"
     # As if the run had been killed between the archive and the removal.

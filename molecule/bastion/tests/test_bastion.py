@@ -216,7 +216,7 @@ class TestCertificates:
 
     @pytest.mark.parametrize("certificate", [None, "mallory"])
     def test_a_revoked_key_opens_nothing(self, host, server, person, certificate):
-        assert "mallory" in server.check_output("cat ~mallory/.ssh/authorized_keys")
+        assert "mallory" in server.check_output("cat /etc/ssh/authorized_keys.d/mallory")
         done = person("mallory", certificate=certificate).run(f"ssh -W {name_of(server)}:2222 {name_of(host)}")
         assert "Permission denied (publickey)" in done.stderr
 

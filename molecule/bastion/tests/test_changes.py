@@ -35,7 +35,7 @@ def test_the_operators_own_key_is_not_revoked(server, again):
 def test_an_operator_with_a_certificate_only_is_not_locked_out(server, again):
     before = files(server)
     certified = {"ansible_ssh_extra_args": f"-o CertificateFile={FOLDER}/ops_certified-cert.pub"}
-    server.check_output("mv ~ops/.ssh/authorized_keys ~ops/.ssh/away")
+    server.check_output("mv /etc/ssh/authorized_keys.d/ops /root/away")
     try:
         rc, text = again(**certified, sshd_trusted_user_ca_keys=[public("other_ca")])
         assert rc != 0
@@ -45,7 +45,7 @@ def test_an_operator_with_a_certificate_only_is_not_locked_out(server, again):
         assert rc == 0, text
         assert files(server) != before
     finally:
-        server.check_output("mv ~ops/.ssh/away ~ops/.ssh/authorized_keys")
+        server.check_output("mv /root/away /etc/ssh/authorized_keys.d/ops")
     assert again()[0] == 0
     assert files(server) == before
 

@@ -8,8 +8,10 @@ import datetime
 import typing as t
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils import _accounts, _preflight_accounts
-from ansible_collections.openlab.research_server.plugins.module_utils._accounts import Actual, Desired
+from ansible_collections.openlab.research_server.plugins.module_utils import _account_keys, _accounts, _preflight_accounts
+from ansible_collections.openlab.research_server.plugins.module_utils._account_keys import Rules
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts import Actual, Desired, Group, Machine
+from ansible_collections.openlab.research_server.plugins.module_utils._people_files import Found
 
 HASH = "$y$j9T$salt$hash"
 
@@ -20,6 +22,8 @@ def key(letter: str) -> str:
 
 
 A, B, C = key("a"), key("b"), key("c")
+HOMES, NOTHING = Rules(in_system=False), Found()
+HOME_KEYS = Found(text=f"{_account_keys.HEADER}\n{A}\n", folder=(1001, 0o700), file=(1001, 0o600))
 OPS = {"name": "ops", "keys": [A], "sudo_nopasswd": True}
 
 
@@ -34,14 +38,15 @@ def actual(**values: t.Any) -> Actual:
         "expires": "",
         "home_mode": 0o700,
         "home_owned": True,
-        "key_text": _accounts.key_file([A], None, exclusive=True),
+        "home_keys": HOME_KEYS,
     }
     return Actual(**{**base, **values})
 
 
-def steps(desired: Desired, existing: Actual | None, *, exclusive: bool = True) -> list[str]:
+def steps(desired: Desired, existing: Actual | None, *, rules: Rules = HOMES, system: Found = NOTHING) -> list[str]:
     found = {} if existing is None else {desired.name: existing}
-    return [change.action for change in _accounts.plan([desired], found, login_group="ssh-users", exclusive=exclusive)]
+    changes = _accounts.plan([desired], found, {desired.name: system}, login_group="ssh-users", rules=rules)
+    return [change.action for change in changes]
 
 
 def check(**variables: t.Any) -> str:
@@ -63,6 +68,22 @@ def test_good_data_has_no_problems() -> None:
         ({"accounts_administrators": [OPS, OPS]}, "account 'ops': found it twice"),
         ({"accounts_researchers": [OPS]}, "account 'ops': found it twice"),
         ({"accounts_researchers": [{"name": "root"}]}, "root never logs in"),
+        ({"accounts_researchers": [{"name": "nobody"}]}, "account 'nobody': found a user or group of the system"),
+        ({"accounts_researchers": [{"name": "docker"}]}, "account 'docker': found a user or group of the system"),
+        ({"accounts_researchers": [{"name": "shadow"}]}, "account 'shadow': found a user or group of the system"),
+        ({"accounts_researchers": [{"name": "1000"}]}, "expected a name"),
+        ({"accounts_researchers": [{"name": "ssh-users"}]}, "found the name of accounts_login_group"),
+        ({"accounts_researchers": [{"name": "x", "groups": ["ops"]}]}, "groups: found 'ops', the group of that person alone"),
+        ({"accounts_researchers": [{"name": "x", "uid": 0}]}, "account 'x': uid: found 0"),
+        ({"accounts_researchers": [{"name": "x", "uid": 999}]}, "account 'x': uid: found 999"),
+        ({"accounts_researchers": [{"name": "x", "uid": 65534}]}, "account 'x': uid: found 65534"),
+        ({"accounts_researchers": [{"name": "x", "uid": 2**32 - 1}]}, "account 'x': uid: found 4294967295"),
+        ({"accounts_researchers": [{"name": "x", "uid": 1005}, {"name": "y", "uid": 1005}]}, "found uid 1005 for x, y"),
+        (
+            {"accounts_researchers": [{"name": "x", "uid": 1005}, {"name": "y", "uid": 1005, "state": "absent"}]},
+            "found uid 1005 for x, y",
+        ),
+        ({"accounts_login_group": "docker"}, "accounts_login_group: found 'docker'"),
         ({"accounts_researchers": [{"name": "Alice"}]}, "expected a name of lower-case letters"),
         ({"accounts_researchers": [{"name": "a b"}]}, "expected a name"),
         ({"accounts_researchers": [{"name": "x\nALL ALL=(ALL) ALL"}]}, "expected a name"),
@@ -86,6 +107,14 @@ def test_good_data_has_no_problems() -> None:
 )
 def test_problems_are_named(variables: dict[str, t.Any], says: str) -> None:
     assert says in check(**variables)
+
+
+def test_who_has_a_bad_name_can_still_leave() -> None:
+    assert check(accounts_researchers=[{"name": "docker", "state": "absent"}]) == ""
+
+
+def test_ones_own_group_may_be_named() -> None:
+    assert check(accounts_researchers=[{"name": "x", "groups": ["x", "video"]}]) == ""
 
 
 def test_one_way_in_is_enough() -> None:
@@ -133,8 +162,8 @@ def test_a_hash_is_a_way_to_use_sudo() -> None:
 
 
 def test_a_new_person_gets_everything() -> None:
-    assert steps(Desired("x", keys=(A,)), None) == ["create", "home", "keys"]
-    assert steps(Desired("x", keys=(A,), password=HASH), None) == ["create", "password", "home", "keys"]
+    assert steps(Desired("x", keys=(A,)), None) == ["create", "home", "home_keys"]
+    assert steps(Desired("x", keys=(A,), password=HASH), None) == ["create", "password", "home", "home_keys"]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +180,14 @@ def test_a_new_person_gets_everything() -> None:
         ({"home_mode": 0o755}, ["home"]),
         ({"home_mode": None}, ["home"]),
         ({"home_owned": False}, ["home"]),
-        ({"key_text": None}, ["keys"]),
-        ({"key_text": B}, ["keys"]),
-        ({"key_private": False}, ["keys"]),
+        ({"home_owned": False, "home_obstacle": "another's"}, []),
+        ({"home_keys": Found()}, ["home_keys"]),
+        ({"home_keys": HOME_KEYS._replace(text=B)}, ["home_keys"]),
+        ({"home_keys": HOME_KEYS._replace(file=(1001, 0o644))}, ["home_keys"]),
+        ({"home_keys": HOME_KEYS._replace(file=(0, 0o600))}, ["home_keys"]),
+        ({"home_keys": HOME_KEYS._replace(folder=(1001, 0o755))}, ["home_keys"]),
+        ({"home_keys": Found(oddity="a pipe")}, ["home_keys"]),
+        ({"home_keys": Found(oddity="a mounted file system", movable=False)}, []),
     ],
 )
 def test_only_what_differs_is_changed(existing: dict[str, t.Any], expected: list[str]) -> None:
@@ -167,28 +201,33 @@ def test_a_given_password_holds() -> None:
 
 def test_a_leaver_loses_everything_and_only_once() -> None:
     leaver = Desired("x", present=False)
-    assert steps(leaver, actual(busy=True)) == ["no_keys", "lock", "leave", "sessions"]
+    assert steps(leaver, actual(busy=True)) == ["lock", "no_home_keys", "leave", "sessions"]
     assert steps(leaver, actual(linger=True, jobs=("/var/spool/cron/crontabs/x",)))[3:] == ["no_jobs", "sessions"]
-    gone = actual(key_text=None, expires="1", password="!*", shell=_accounts.NO_LOGIN, groups=frozenset())
+    both = steps(leaver, actual(home_keys=Found(oddity="a link")), system=Found(text=""))
+    assert both == ["lock", "no_system_keys", "no_home_keys", "leave", "sessions"]
+    gone = actual(home_keys=Found(), expires="1", password="!*", shell=_accounts.NO_LOGIN, groups=frozenset())
     assert steps(leaver, gone) == []
+    assert steps(leaver, gone._replace(busy=True)) == ["sessions"]
     assert steps(leaver, None) == []
+    # The next one with this name shall not find a key.
+    assert steps(leaver, None, system=Found(text="")) == ["no_system_keys"]
 
 
 def test_a_home_is_archived_as_asked_and_once() -> None:
-    gone = actual(key_text=None, expires="1", password="!*", shell=_accounts.NO_LOGIN, groups=frozenset())
+    gone = actual(home_keys=Found(), expires="1", password="!*", shell=_accounts.NO_LOGIN, groups=frozenset())
     asked = Desired("x", present=False, archived=True)
     assert steps(asked, gone) == ["archive"]
     assert steps(asked, gone._replace(home_mode=None)) == []
     assert steps(asked, gone._replace(home_mode=None, archive_rest=True)) == ["archive"]
-    assert _accounts.conflicts([asked], {"x": gone._replace(archive_obstacle="a mount")}, "ops") == [
-        "account 'x': the home cannot be archived: a mount"
-    ]
+    mounted = {"x": gone._replace(archive_obstacle="a mount")}
+    assert steps(asked, mounted["x"]) == []
+    assert _accounts.obstacles([asked], mounted, {}, HOMES) == ["account 'x': the home cannot be archived: a mount"]
 
 
 def test_the_day_of_an_account_is_that_of_shadow() -> None:
     assert steps(Desired("x", keys=(A,), expires="2027-01-01"), actual(expires="20819")) == []
     assert steps(Desired("x", keys=(A,), expires="2027-01-02"), actual(expires="20819")) == ["expires"]
-    assert steps(Desired("x", keys=(A,), expires="2027-01-02"), None) == ["create", "expires", "home", "keys"]
+    assert steps(Desired("x", keys=(A,), expires="2027-01-02"), None) == ["create", "expires", "home", "home_keys"]
 
 
 @pytest.mark.parametrize(("wanted", "found", "expected"), [(None, True, []), (True, True, []), (True, False, ["linger"])])
@@ -196,17 +235,10 @@ def test_lingering_is_left_alone_unless_the_data_has_it(wanted: bool | None, fou
     assert steps(Desired("x", keys=(A,), linger=wanted), actual(linger=found)) == expected
 
 
-def test_who_leaves_goes_after_who_comes() -> None:
-    people = [Desired("old", present=False), Desired("new", keys=(A,))]
-    changes = _accounts.plan(people, {"old": actual()}, login_group="ssh-users", exclusive=True)
-    assert [change.name for change in changes] == ["new"] * 3 + ["old"] * 3
-
-
-def test_keys_that_are_not_exclusive_join_those_there() -> None:
-    assert _accounts.key_file([A, B], f"# mine\n{B}\nrubbish\n", exclusive=False) == f"# mine\n{B}\nrubbish\n{A}\n"
-    assert _accounts.key_file([A], f"{A}\n", exclusive=False) == f"{A}\n"
-    assert _accounts.key_file([f"restrict {A}"], f"{B}\n{A}\n", exclusive=False) == f"{B}\nrestrict {A}\n"
-    assert _accounts.key_file([A], f"{B}\n", exclusive=True) == f"{_accounts.HEADER}\n{A}\n"
+def test_who_leaves_goes_first() -> None:
+    people = [Desired("new", keys=(A,)), Desired("old", present=False)]
+    changes = _accounts.plan(people, {"old": actual()}, {}, login_group="ssh-users", rules=HOMES)
+    assert [change.name for change in changes] == ["old"] * 4 + ["new"] * 3
 
 
 def test_sudo_rules() -> None:
@@ -226,10 +258,89 @@ def test_sudo_rules() -> None:
         (Desired("x", present=False), actual(), "ops", ""),
         (Desired("x", present=False), actual(), "x", "logged in right now"),
         (Desired("x"), actual(uid=33), "ops", "system account (uid 33)"),
+        (Desired("x"), actual(uid=65534), "ops", "system account (uid 65534)"),
         (Desired("x", uid=1001), actual(), "ops", ""),
         (Desired("x", uid=1002), actual(), "ops", "found uid 1001, expected 1002"),
     ],
 )
 def test_conflicts_with_the_host(desired: Desired, existing: Actual, operator: str, says: str) -> None:
-    found = _accounts.conflicts([desired], {"x": existing}, operator)
+    found = _accounts.conflicts([desired], {"x": existing}, operator, Machine())
     assert (says in found[0]) if says else found == []
+
+
+@pytest.mark.parametrize(
+    ("desired", "machine", "says"),
+    [
+        (Desired("x"), Machine(), ""),
+        (Desired("x"), Machine(groups={"x": Group(1005, frozenset())}), ""),
+        (Desired("x"), Machine(groups={"x": Group(1005, frozenset({"x"}))}), ""),
+        (Desired("x"), Machine(groups={"x": Group(999, frozenset())}), "a system group of that name (gid 999)"),
+        (Desired("x"), Machine(groups={"x": Group(65534, frozenset())}), "a system group of that name"),
+        (Desired("x"), Machine(groups={"x": Group(1005, frozenset({"bob", "ada"}))}), "with ada, bob in it"),
+        (Desired("x", uid=1005), Machine(), ""),
+        (Desired("x", uid=1005), Machine(uids={1005: frozenset({"bob"})}), "found 1005 to be that of bob"),
+        (Desired("x", uid=1005), Machine(uid_min=2000), "found 1005; expected one from 2000 to 60000"),
+        (Desired("x", uid=60001), Machine(), "found 60001; expected one from 1000 to 60000"),
+        (Desired("x", uid=60001), Machine(uid_max=70000), ""),
+        (Desired("x", uid=60000), Machine(subordinate=[("bob", 59000, 1001)]), "among the subordinate ids of bob"),
+        (Desired("x", uid=60000), Machine(subordinate=[("bob", 59000, 1000)]), ""),
+        (Desired("x", present=False, uid=33), Machine(groups={"x": Group(33, frozenset())}), ""),
+    ],
+)
+def test_conflicts_of_somebody_new_with_the_host(desired: Desired, machine: Machine, says: str) -> None:
+    found = _accounts.conflicts([desired], {}, "ops", machine)
+    assert (len(found) == 1 and says in found[0]) if says else found == []
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_number_that_two_have_is_a_conflict(present: bool) -> None:
+    shared = Machine(uids={1001: frozenset({"x", "y"})})
+    found = _accounts.conflicts([Desired("x", present=present)], {"x": actual()}, "ops", shared)
+    assert len(found) == 1
+    assert "found uid 1001 to be that of y too" in found[0]
+    assert _accounts.conflicts([Desired("x")], {"x": actual()}, "ops", Machine(uids={1001: frozenset({"x"})})) == []
+
+
+def test_a_system_group_as_the_primary_group_is_a_conflict() -> None:
+    docker = Machine(groups={"x": Group(120, frozenset({"x"}))}, primary={"x": "x"})
+    assert "found the system group 'x' (gid 120)" in _accounts.conflicts([Desired("x")], {"x": actual()}, "ops", docker)[0]
+    assert _accounts.conflicts([Desired("x", present=False)], {"x": actual()}, "ops", docker) == []
+
+
+MOUNT = Found(oddity="a mounted file system", path="/home/x/.ssh", movable=False)
+PIPE = Found(oddity="a pipe", path="/home/x/\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    ("desired", "existing", "says"),
+    [
+        (Desired("x"), actual(), ""),
+        (Desired("x"), actual(home_keys=PIPE), ""),
+        (Desired("x"), actual(home_keys=MOUNT), "found a mounted file system at /home/x/.ssh"),
+        (Desired("x", present=False), actual(home_keys=MOUNT), "found a mounted file system at /home/x/.ssh"),
+        (Desired("x"), actual(home_obstacle="no folder"), ""),
+        (Desired("x"), actual(home_obstacle="no folder", home_owned=False), "account 'x': no folder"),
+        (Desired("x"), actual(home_obstacle="no folder", home_mode=0o755, home_keys=MOUNT), "account 'x': no folder"),
+    ],
+)
+def test_what_cannot_be_done_for_somebody_is_said_in_one_sentence(desired: Desired, existing: Actual, says: str) -> None:
+    found = _accounts.obstacles([desired], {"x": existing}, {}, HOMES)
+    assert (len(found) == 1 and says in found[0]) if says else found == []
+
+
+@pytest.mark.parametrize(
+    ("desired", "keys", "rules", "told"),
+    [
+        (Desired("x"), HOME_KEYS, HOMES, False),
+        (Desired("x"), PIPE, HOMES, True),
+        (Desired("x", present=False), PIPE, HOMES, True),
+        (Desired("x"), MOUNT, HOMES, False),
+        (Desired("x"), HOME_KEYS._replace(oddity="several names"), HOMES, True),
+        # What they write besides is theirs.
+        (Desired("x"), HOME_KEYS._replace(oddity="several names"), Rules(in_system=False, exclusive=False), False),
+    ],
+)
+def test_what_is_put_aside_is_told(desired: Desired, keys: Found, rules: Rules, told: bool) -> None:
+    found = _accounts.oddities([desired], {"x": actual(home_keys=keys)}, {}, rules)
+    assert len(found) == int(told)
+    assert "\x1b" not in "".join(found)

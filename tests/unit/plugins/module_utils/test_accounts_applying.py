@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Homes become archives with a real tar, below a temporary folder."""
+"""Homes become archives with a real tar, below a temporary folder; and what fails for one person stops nobody else."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils import _accounts_applying as applying
 from ansible_collections.openlab.research_server.plugins.module_utils import _leavers
-from ansible_collections.openlab.research_server.plugins.modules import accounts
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts import Change, Desired
+from ansible_collections.openlab.research_server.plugins.module_utils._projects import Project
 
 
 class Machine:
@@ -24,11 +26,14 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.params = {"archive_dir": str(folder / "archives")}
         self.home = folder / "home" / "bob"
-        self.broken = False
+        self.broken = ""
+        """The program that fails."""
 
     def run_command(self, argv: list[str], **_unused: t.Any) -> tuple[int, str, str]:
+        if argv[0] == self.broken:
+            return 2, "", "No space left"
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        return (2 if self.broken else done.returncode), done.stdout, "No space left" if self.broken else done.stderr
+        return done.returncode, done.stdout, done.stderr
 
     def work(self, text: str) -> None:
         self.home.mkdir(parents=True)
@@ -52,12 +57,16 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     entry = SimpleNamespace(pw_dir=str(made.home), pw_uid=1001)
-    monkeypatch.setattr(accounts.pwd, "getpwnam", lambda _name: entry)
+    monkeypatch.setattr(applying.pwd, "getpwnam", lambda _name: entry)
     return made
 
 
 def archive(machine: Machine) -> None:
-    accounts.Applier(t.cast("t.Any", machine), []).do_archive("bob", None)
+    applier(machine).archive("bob", None)
+
+
+def applier(machine: Machine) -> applying.Applier:
+    return applying.Applier(t.cast("t.Any", machine), [Desired("bob"), Desired("ada")])
 
 
 def test_a_home_becomes_a_file_of_roots(machine: Machine) -> None:
@@ -80,29 +89,85 @@ def test_an_archive_is_never_replaced(machine: Machine) -> None:
 
 def test_a_home_stays_if_its_archive_fails(machine: Machine) -> None:
     machine.work("one")
-    machine.broken = True
-    with pytest.raises(accounts.RefusedError, match="No space left"):
+    machine.broken = "tar"
+    with pytest.raises(applying.RefusedError, match="No space left"):
         archive(machine)
     assert (machine.home / "results").read_text() == "one"
     assert machine.archives == []
 
 
-def test_an_interrupted_removal_is_finished_and_nothing_is_archived_twice(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_removal_is_finished_and_nothing_is_archived_twice(machine: Machine) -> None:
     machine.work("one")
-
-    def killed(path: str) -> None:
-        os.unlink(f"{path}/results")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(accounts.shutil, "rmtree", killed)
-        with pytest.raises(KeyboardInterrupt):
-            archive(machine)
+    machine.broken = "rm"
+    with pytest.raises(applying.RefusedError, match="No space left"):
+        archive(machine)
     assert not machine.home.exists()
     assert os.path.isdir(_leavers.rest(str(machine.home)))
+    machine.broken = ""
     archive(machine)
     assert list(machine.home.parent.iterdir()) == []
     assert machine.archives == ["bob-1001.tar"]
     assert machine.read("bob-1001.tar") == b"one"
+
+
+def test_a_home_may_be_deeper_than_python_goes(machine: Machine) -> None:
+    machine.work("one")
+    before = os.getcwd()
+    os.chdir(machine.home)
+    for _level in range(3000):
+        os.mkdir("d")
+        os.chdir("d")
+    os.chdir(before)
+    archive(machine)
+    assert list(machine.home.parent.iterdir()) == []
+
+
+LEAVE = Change("bob", "leave", "project", "", "")
+ARCHIVE = Change("bob", "archive", None, "", "")
+
+
+def test_what_fails_is_one_sentence_and_the_rest_is_done(machine: Machine) -> None:
+    machine.work("one")
+    hands = applier(machine)
+    removed = Change("bob", "no_jobs", (str(machine.home / "results"),), "", "")
+    # The first three fail here in different ways: a program that says no, a file that cannot be removed, a project without a group.
+    machine.broken = "gpasswd"
+    nowhere = Change("ada", "no_jobs", ("/proc/version",), "", "")
+    folder = Change("imaging", "folder", Project("imaging", str(machine.home / "project"), "no-such-group"), "", "")
+    assert hands.apply([LEAVE, nowhere, folder, removed]) == [removed]
+    assert not (machine.home / "results").exists()
+    assert [sentence.partition(": ")[0] for sentence in hands.failures[:2]] == ["account 'bob'", "account 'ada'"]
+    assert "No space left" in hands.failures[0] and "at /proc/version" in hands.failures[1]
+    assert hands.failures[2].startswith("project 'imaging': ")
+
+
+def test_nothing_else_is_tried_without_an_account(machine: Machine) -> None:
+    machine.broken = "useradd"
+    hands = applier(machine)
+    assert hands.apply([Change("ada", "create", ["x"], "", ""), Change("ada", "linger", True, "", "")]) == []
+    assert len(hands.failures) == 1
+
+
+def test_the_home_of_somebody_who_is_not_out_is_not_archived(machine: Machine) -> None:
+    machine.work("one")
+    machine.broken = "gpasswd"
+    hands = applier(machine)
+    assert hands.apply([LEAVE]) == []
+    assert hands.apply([ARCHIVE]) == []
+    assert machine.home.exists()
+    machine.broken = ""
+    assert applier(machine).apply([ARCHIVE]) == [ARCHIVE]
+    assert not machine.home.exists()
+
+
+def test_no_program_fills_the_screen(machine: Machine) -> None:
+    hands = applier(machine)
+    with hands.noting("account 'bob': "):
+        raise applying.RefusedError("\x1b[2J" + 10_000 * "x")
+    assert len(hands.failures[0]) < 1100
+    assert "\x1b" not in hands.failures[0]
+
+
+def test_processes_of_the_system_are_never_killed() -> None:
+    with pytest.raises(applying.RefusedError, match="found uid 0"):
+        applying.kill_all(0)

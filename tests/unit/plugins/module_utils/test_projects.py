@@ -42,6 +42,10 @@ def test_defaults() -> None:
         ({"name": "No"}, "found group 'No'"),
         ({"name": "x", "group": "ssh-users"}, "means more than the project"),
         ({"name": "x", "group": "sudo"}, "means more than the project"),
+        ({"name": "x", "group": "docker"}, "means more than the project"),
+        ({"name": "video"}, "means more than the project"),
+        ({"name": "ada"}, "found group 'ada', which is that person's alone"),
+        ({"name": "x", "group": "gone"}, "found group 'gone', which is that person's alone"),
         ({"name": "x", "path": "x"}, "found path 'x'"),
         ({"name": "x", "path": "/x"}, "found path '/x'"),
         ({"name": "x", "path": "/srv/../etc/x"}, "found path '/srv/../etc/x'"),
@@ -60,6 +64,15 @@ def test_problems_are_named(item: dict[str, t.Any], says: str) -> None:
 def test_a_name_or_a_path_twice_is_a_problem() -> None:
     found = _projects.problems([project({"name": "a"}), project({"name": "a"})], PEOPLE, "ssh-users")
     assert len(found) == 2
+
+
+def test_who_shares_a_group_shares_all_its_folders() -> None:
+    def found(*members: list[str]) -> str:
+        items = [{"name": f"p{number}", "group": "g", "members": names} for number, names in enumerate(members)]
+        return "\n".join(_projects.problems([project(item) for item in items], PEOPLE, "ssh-users"))
+
+    assert "found group 'g' for 'p0', 'p1' with different members" in found(["ada"], ["emmy"])
+    assert found(["ada", "emmy"], ["emmy", "ada"]) == ""
 
 
 def test_members_get_the_group() -> None:
@@ -95,5 +108,11 @@ def test_two_folders_of_one_group_do_not_take_its_members_twice() -> None:
 def test_conflicts_with_the_host() -> None:
     entry = Project("p", "/srv/p", "docker")
     assert "system group 'docker' (gid 999)" in _projects.conflicts([entry], {"p": Folder(gid=999)})[0]
-    assert "a link" in _projects.conflicts([entry], {"p": Folder(obstacle="found a link")})[0]
+
+
+def test_a_link_in_the_way_is_an_obstacle_for_that_folder_alone() -> None:
+    entry, found = Project("p", "/srv/p", "group"), {"p": Folder(obstacle="found a link")}
+    assert _projects.conflicts([entry], found) == []
+    assert _projects.obstacles([entry, Project("q", "/srv/q", "q")], {**found, "q": Folder()}) == ["project 'p': found a link"]
+    assert _projects.plan([entry], [], found) == []
     assert _projects.conflicts([entry], {"p": DONE}) == []
