@@ -463,5 +463,13 @@ def test_keys_move_and_everybody_gets_in_at_each_step(host, person, apply):
         assert f"authorizedkeysfile {effective}" in host.check_output("sshd -T").splitlines()
         for name in ("ada", "bob", "carol"):
             assert person(name).check("id -un") == name
+        if place == "home":
+            # The role sshd alone, before the role accounts has written the keys that it would make sshd read.
+            host.check_output("mv /etc/ssh/authorized_keys.d /root/kept")
+            alone = apply("--start-at-task", "Configure sshd, and leave the old way in open", ansible_port=2222)
+            host.check_output("mv /root/kept /etc/ssh/authorized_keys.d")
+            assert alone.returncode != 0
+            assert "found no key at all in /etc/ssh/authorized_keys.d/ops" in " ".join((alone.stdout + alone.stderr).split())
+            assert f"authorizedkeysfile {KEYS}" in host.check_output("sshd -T").splitlines()
     again = apply()
     assert "changed=0 " in again.stdout, again.stdout
