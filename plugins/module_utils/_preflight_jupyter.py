@@ -16,34 +16,32 @@ NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 OPTION = re.compile(r"[A-Za-z]\w*\.\w+")
 DIRECTIVE = re.compile(r"[A-Z][A-Za-z0-9]+")
 
-# What keeps a server on the loopback address and behind its token (Jupyter Server, "Config file and command line options").
+# What keeps a server on the loopback address and behind its token and the checks of its visitors (Jupyter Server, "Config file
+# and command line options"). Refused under the name of any class: traitlets takes the option of a class from those that it is
+# made from, too (JupyterApp.ip), jupyter_server from each application in it (LabApp.ip), and notebook_shim from names of old
+# (NotebookApp.ip).
 FIXED_OPTIONS = {
-    *(
-        f"ServerApp.{name}"
-        for name in (
-            "allow_origin",
-            "allow_origin_pat",
-            "allow_remote_access",
-            "allow_root",
-            "allow_unauthenticated_access",
-            "disable_check_xsrf",
-            "identity_provider_class",
-            "ip",
-            "kernel_spec_manager_class",
-            "local_hostnames",
-            "open_browser",
-            "password",
-            "port",
-            "port_retries",
-            "sock",
-            "token",
-        )
-    ),
-    "IdentityProvider.token",
-    "PasswordIdentityProvider.hashed_password",
+    # Where it listens; for kernels, too.
+    *("ip", "port", "port_retries", "sock", "sock_mode"),
+    # Who gets in.
+    *("allow_root", "allow_unauthenticated_access", "authenticate_prometheus", "hashed_password"),
+    *("identity_provider_class", "login_handler_class", "logout_handler_class", "password", "password_required", "token"),
+    *("cookie_options", "cookie_secret", "cookie_secret_file", "get_secure_cookie_kwargs", "secure_cookie"),
+    # Whose pages may use it.
+    *("allow_credentials", "allow_origin", "allow_origin_pat", "allow_remote_access", "disable_check_xsrf", "local_hostnames"),
+    *("settings", "tornado_settings", "trust_xheaders"),
+    # Further places with all of these, and handlers of one's own.
+    *("config_file", "config_file_name", "extra_services", "handlers"),
+    # What would be no server, or needs a screen.
+    *("generate_config", "show_config", "show_config_json", "open_browser"),
+    # The role's own.
+    "kernel_spec_manager_class",
 }
 # What makes the unit the user's own (systemd.exec(5), systemd.service(5)).
-FIXED_DIRECTIVES = {"DynamicUser", "Group", "StateDirectory", "StateDirectoryMode", "Type", "User", "WorkingDirectory"}
+FIXED_DIRECTIVES = {
+    *("DynamicUser", "Group", "RuntimeDirectory", "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode"),
+    *("NotifyAccess", "Type", "User", "WorkingDirectory"),
+}
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
@@ -53,6 +51,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems = [*_names(users), *_explicit(ports)]
     if not problems:
         problems += _collisions(users, ports)
+        problems += _shared(variables.get("jupyter_shared_ports", []), {port_of(name, ports): name for name in users})
     problems += _paths(variables.get("jupyter_writable_paths", []))
     problems += _options(variables.get("jupyter_server_options", {}))
     problems += _directives(variables.get("jupyter_unit_settings", {}))
@@ -106,6 +105,19 @@ def _collisions(users: Iterable[str], ports: Mapping[str, t.Any]) -> list[str]:
     return problems
 
 
+def _shared(shared: Iterable[int], owned: Mapping[int, str]) -> list[str]:
+    problems = []
+    for port in shared:
+        if not 1 <= port <= 65535:
+            problems.append(f"jupyter_shared_ports: found {port}; expected ports from 1 to 65535; correct the number")
+        elif port in owned:
+            problems.append(
+                f"jupyter_shared_ports: found {port}, the port of the JupyterLab of {owned[port]}; expected other ports; remove "
+                "it, or give its owner another port in jupyter_ports"
+            )
+    return problems
+
+
 def _paths(paths: Iterable[str]) -> list[str]:
     problems = []
     for path in paths:
@@ -125,7 +137,7 @@ def _paths(paths: Iterable[str]) -> list[str]:
 def _options(options: Mapping[str, t.Any]) -> list[str]:
     problems = []
     for name, value in sorted(options.items()):
-        if name in FIXED_OPTIONS:
+        if name.rpartition(".")[2] in FIXED_OPTIONS and OPTION.fullmatch(name):
             problems.append(
                 f"jupyter_server_options: found '{name}'; expected options that do not decide who may connect; JupyterLab "
                 "stays on the loopback address behind a token; remove it"

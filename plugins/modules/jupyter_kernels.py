@@ -103,16 +103,16 @@ MODES = {"kernel.json": 0o644, "start": 0o755}
 
 def read_text(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def read_mode(path: str) -> int | None:
     try:
         return os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -11,17 +11,22 @@ short_description: Run exactly one JupyterLab service for each researcher, on th
 version_added: 0.1.0
 description:
   - Looks after the instances of the unit C(jupyter@.service), which the role C(jupyter) installs.
-  - One call serves all users of a host.
-  - Starts and enables what should run, repairs what was stopped, disabled, masked or has failed, and restarts what is out of date
-    if that interrupts nobody.
-  - Stops and disables the services of all other users and removes their drop-ins and tokens.
-  - Does not return before each server that it started listens on its port, and stops a server that listens on an address
-    other than loopback.
+  - One call serves all users of a host. What is wrong with one of them is said at the end, in an error that names the person; all
+    others have been served by then.
+  - First stops and disables the services of people who are no longer users, and removes their drop-ins and tokens.
+  - Then keeps the nftables table C(inet research_server_loopback), which gives ports on the loopback interface to the accounts
+    that listen there, and the unit that loads it at boot. Other tables are not touched.
+  - Starts and enables what should run, repairs what was stopped, disabled or masked, and restarts what is out of date if that
+    interrupts nobody. A server is out of date, too, when its owner has joined or left a group since.
+  - Waits until each server that it started listens on its port, and stops a server that listens on an address other than
+    loopback. A server that ends again and again by itself is not waited for; what it wrote last is in the error.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
   ports:
-    description: Login name to TCP port, of all users who have a JupyterLab on this host. The accounts must exist.
+    description:
+      - Login name to TCP port, of all users who have a JupyterLab on this host. The accounts must exist.
+      - Written to C(/etc/lab-jupyter.json), where the services and their owners look it up.
     type: dict
     required: true
   stale_after:
@@ -42,20 +47,40 @@ options:
     choices: [idle, always, never]
     default: idle
   timeout:
-    description: Seconds until a server that was started must listen.
+    description: Seconds within which all servers that were started must listen, together.
     type: int
     default: 120
+  isolation:
+    description:
+      - How far ports on the loopback interface belong to accounts.
+      - V(servers) gives the ports of O(ports) to their users, whether their servers run or not. Nobody else can connect to them,
+        or answer there.
+      - V(people) besides lets whatever a person listens on answer only the same account, on all addresses of the host. People are
+        the accounts from 1000 on, except those that systemd makes up for services.
+      - V(none) has no table.
+    type: str
+    choices: [people, servers, none]
+    default: people
+  shared_ports:
+    description: Ports on which a person may serve everybody on the host. For O(isolation=people).
+    type: list
+    elements: int
+    default: []
+  protect_keys:
+    description: Whether each unit is told to make C(~/.ssh) of its user read-only.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description:
-      - Says which services would be started, restarted and removed.
+      - Says which services would be started, restarted and removed, and which rules loaded. Waits for nothing.
       - A host without the unit or the accounts is no error then.
     support: full
   diff_mode:
-    description: Shows one line for each user, before and after.
+    description: Shows one line for each user, the table as it is loaded and as it would be, and the files.
     support: full
 requirements:
-  - systemd 249 or newer
+  - systemd 249 or newer; nftables and C(unshare) (util-linux) unless O(isolation=none)
 """
 
 EXAMPLES = r"""
@@ -68,6 +93,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+installed:
+  description: Whether nftables is there, if it is needed. Without it no server is started.
+  returned: success
+  type: bool
 started:
   description: Users whose server was started.
   returned: success
@@ -90,191 +119,132 @@ removed:
   elements: str
 """
 
-import glob
 import os
 import pwd
-import shutil
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._jupyter_servers import (
-    Listener,
-    Plan,
-    Server,
-    describe,
-    describe_wanted,
-    make_plan,
-    name_of,
-    parse_listeners,
-    parse_show,
-    taken,
-)
+from ..module_utils import _loopback
+from ..module_utils._jupyter_host import PORTS, UNITS, Host, newest, unit
+from ..module_utils._jupyter_servers import Plan, Server, describe, describe_wanted, make_plan, taken
+from ..module_utils._loopback_host import Loopback, difference
 from ..module_utils._module import Module, guarded
+from ..module_utils._runner import RefusedError
 
-UNITS = "/etc/systemd/system"
-STATE = "/var/lib/jupyter"
-PROPERTIES = "Id,LoadState,ActiveState,SubState,NeedDaemonReload,DropInPaths,MainPID,ControlGroup,ExecMainStartTimestampMonotonic"
-POLL_SECONDS = 0.2
+HEADER = "Managed by Ansible, role openlab.research_server.jupyter. The next run undoes what is changed here."
 
 
-def unit(name: str) -> str:
-    return f"jupyter@{name}.service"
-
-
-def read_text(path: str) -> str:
+def account(name: str) -> pwd.struct_passwd | None:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def newest(paths: t.Iterable[str]) -> float:
-    """When the last of the files or links was written; what does not exist does not count."""
-    return max((os.lstat(path).st_mtime for path in paths if os.path.lexists(path)), default=0.0)
-
-
-class Host:
-    """What is read from the host and done on it."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.ports: dict[str, int] = {name: int(port) for name, port in module.params["ports"].items()}
-        self.listening: list[Listener] = []
-
-    def systemctl(self, *arguments: str) -> str:
-        program = self.module.get_bin_path("systemctl", required=True)
-        return str(self.module.run_command([program, "--no-pager", *arguments], check_rc=True)[1])
-
-    def see(self) -> dict[str, Server]:
-        """Read the instances that should be there and those that are."""
-        enabled = self.names(f"{UNITS}/*.wants/jupyter@*.service")
-        leftovers = self.names(f"{UNITS}/jupyter@*.service.d") | {os.path.basename(path) for path in glob.glob(f"{STATE}/*")}
-        wanted = [unit(name) for name in sorted({*self.ports, *enabled})]
-        blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*")))
-        sockets = {**parse_listeners(read_text("/proc/net/tcp")), **parse_listeners(read_text("/proc/net/tcp6"))}
-        self.listening = list(sockets.values())
-        # Both clocks are read together: systemd gives the start in monotonic time only as a number (systemctl(1), show).
-        booted = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
-        servers = {}
-        for block in blocks:
-            name = name_of(block["Id"])
-            if name is None:
-                continue
-            pid = int(block["MainPID"])
-            server = Server(
-                name=name,
-                load=block["LoadState"],
-                active=block["ActiveState"],
-                sub=block["SubState"],
-                enabled=name in enabled,
-                reload=block["NeedDaemonReload"] == "yes",
-                pid=pid,
-                started=booted + int(block.get("ExecMainStartTimestampMonotonic") or 0) / 1e6,
-                processes=self.processes(block.get("ControlGroup", "")),
-                listeners=self.listeners(pid, sockets),
-                leftovers=name in leftovers,
-                overridden=newest(block.get("DropInPaths", "").split()),
-            )
-            if name in self.ports or server.enabled or server.leftovers or server.active != "inactive":
-                servers[name] = server
-        for name in leftovers - set(servers) - set(self.ports):
-            servers[name] = Server(name, leftovers=True)
-        return servers
-
-    @staticmethod
-    def names(pattern: str) -> set[str]:
-        found = (name_of(os.path.basename(path).removesuffix(".d")) for path in glob.glob(pattern))
-        return {name for name in found if name}
-
-    @staticmethod
-    def processes(group: str) -> int | None:
-        """How many processes run in a control group and those below it; None if that cannot be read (cgroups(7))."""
-        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"):
-            if group and os.path.isfile(f"{root}{group}/cgroup.procs"):
-                return sum(
-                    len(read_text(os.path.join(folder, "cgroup.procs")).split())
-                    for folder, unused, unused in os.walk(f"{root}{group}")
-                )
+        return pwd.getpwnam(name)
+    except KeyError:
         return None
 
-    @staticmethod
-    def listeners(pid: int, sockets: t.Mapping[str, Listener]) -> tuple[Listener, ...]:
-        """The addresses on which a process listens. Other programs on the same port do not count."""
-        found = set()
-        for path in glob.glob(f"/proc/{pid}/fd/*") if pid else ():
-            try:
-                target = os.readlink(path)
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                found.add(sockets.get(target[8:-1]))
-        return tuple(sorted(listener for listener in found if listener))
 
-    def settle(self) -> dict[str, Server]:
-        """What is there once no server is still starting."""
-        seconds = self.module.params["timeout"]
-        deadline = time.monotonic() + seconds
-        seen = self.see()
-        while time.monotonic() < deadline and any(
-            server.booting(time.time(), seconds) for name, server in seen.items() if name in self.ports
-        ):
-            time.sleep(POLL_SECONDS)
-            seen = self.see()
-        return seen
-
-    def apply(self, plan: Plan) -> None:
-        if plan.remove:
-            self.systemctl("disable", "--now", "--", *map(unit, plan.remove))
-            for name in plan.remove:
-                shutil.rmtree(f"{UNITS}/{unit(name)}.d", ignore_errors=True)
-                shutil.rmtree(f"{STATE}/{name}", ignore_errors=True)
-        if plan.unmask:
-            self.systemctl("unmask", "--", *map(unit, plan.unmask))
-        if plan.reload or plan.remove:
-            self.systemctl("daemon-reload")
-        if plan.enable:
-            self.systemctl("enable", "--", *map(unit, plan.enable))
-        begin = [unit(name) for name in sorted({*plan.start, *plan.restart})]
-        if begin:
-            self.systemctl("reset-failed", "--", *begin)
-            self.systemctl("restart", "--", *begin)
-
-    def problems(self, seen: t.Mapping[str, Server], names: t.Iterable[str]) -> list[str]:
-        """Say which of the servers do not serve after all, and why as far as the journal tells."""
-        found = []
-        for name in names:
-            server = seen.get(name, Server(name))
-            if server.exposed:
-                self.systemctl("stop", "--", unit(name))
-                found.append(
-                    f"{name}: found JupyterLab listening on {', '.join(server.exposed)}; expected 127.0.0.1 only; stopped it; "
-                    f"look for settings in {UNITS}/{unit(name)}.d"
-                )
-            elif not server.serves(self.ports[name]):
-                program = self.module.get_bin_path("journalctl", required=True)
-                # What the service itself wrote, without systemd's account of each attempt (systemd.journal-fields(7)).
-                own = [f"_SYSTEMD_UNIT={unit(name)}", "-n", "8", "-o", "cat", "--no-pager"]
-                lines = self.module.run_command([program, *own])[1]
-                found.append(
-                    f"{name}: found {server.describe()}; expected JupyterLab on 127.0.0.1:{self.ports[name]} within "
-                    f"{self.module.params['timeout']} s; the end of its journal:\n{lines.rstrip()}"
-                )
-        return found
+def obstacle(found: pwd.struct_passwd | None, check_mode: bool) -> str:
+    """Why there can be no server for this account; empty if there can."""
+    if found is None:
+        # The role accounts may be about to create it.
+        absent = "found no account on this host; expected one for each user of JupyterLab; create it (role accounts) or take the "
+        return "" if check_mode else f"{absent}name out of jupyter_users"
+    if found.pw_uid == 0:
+        return "found the uid 0; expected a person's own account; take the name out of jupyter_users"
+    if not found.pw_dir.startswith("/"):
+        return f"found the home {found.pw_dir!r}; expected an absolute path; correct it with usermod --home"
+    return ""
 
 
-def check_accounts(names: t.Iterable[str]) -> tuple[list[str], list[str]]:
-    """Which of the names have no account on this host, and which are the superuser's."""
-    missing, superusers = [], []
-    for name in names:
-        try:
-            if pwd.getpwnam(name).pw_uid == 0:
-                superusers.append(name)
-        except KeyError:
-            missing.append(name)
-    return missing, superusers
+def wrong(host: Host, name: str, server: Server, port: int) -> str:
+    """Why somebody's server does not serve, and is stopped if others could reach it; empty if it does."""
+    if server.exposed:
+        host.stop(name)
+        return (
+            f"found JupyterLab listening on {', '.join(server.exposed)}; expected 127.0.0.1 only; stopped it; look for "
+            f"settings in {UNITS}/{unit(name)}.d and in the Jupyter configuration of {name}"
+        )
+    if server.up:
+        return ""
+    tries = f", started {server.restarts + 1} times" if server.restarts else ""
+    return (
+        f"found {server.describe()}{tries}; expected JupyterLab on 127.0.0.1:{port}; correct what the end of its journal says, "
+        f"or look at 'systemctl status {unit(name)}':\n{host.journal(server)}"
+    )
+
+
+def in_the_way(host: Host, name: str, port: int, inode: str) -> str:
+    holder, program, pid = host.holder(inode)
+    end = f"end it with 'kill {pid}'" if pid else f"find it with 'ss -ltnp sport = :{port}' and end it"
+    return (
+        f"found {program!r} of {holder}{f', process {pid},' if pid else ''} listening on {host.sockets[inode].address}:{port}; "
+        f"expected the port to be free for the JupyterLab of {name}, which has not been started; {end}, or give {name} another "
+        "port in jupyter_ports"
+    )
+
+
+def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: list[str]) -> None:
+    """Do it. What was done is written to `result`, what is wrong with whom to `problems`."""
+    params, check_mode = module.params, module.check_mode
+    every: dict[str, int] = {name: int(port) for name, port in sorted(params["ports"].items())}
+    found = {name: account(name) for name in every}
+    obstacles = {name: obstacle(entry, check_mode) for name, entry in found.items()}
+    problems += [f"{name}: {why}" for name, why in obstacles.items() if why]
+    ports = {name: port for name, port in every.items() if not obstacles[name]}
+    people = {name: entry for name, entry in found.items() if entry and name in ports}
+
+    # Who leaves goes first, whatever is wrong with the others.
+    before = seen = host.see(every)
+    result["removed"] = sorted(set(seen) - set(every))
+    result["changed"] = bool(result["removed"])
+    if not check_mode:
+        problems += host.remove(result["removed"])
+
+    table = ""
+    if params["isolation"] != _loopback.NONE:
+        owners = {ports[name]: entry.pw_uid for name, entry in people.items()}
+        table = _loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
+    loopback = Loopback(module, table, HEADER)
+    if loopback.missing:
+        result.update(changed=True, installed=False)
+        return
+    rules = loopback.compare()
+    files = host.files(every, {name: entry.pw_dir if params["protect_keys"] else "" for name, entry in people.items()})
+    result["diff"] = [*rules, *host.differences(files)]
+    if not check_mode:
+        # Before any server starts.
+        if rules:
+            loopback.apply()
+        host.write(files)
+        seen = host.see(every)
+
+    mine = {name: host.with_files(server, files) for name, server in seen.items() if name in ports}
+    plan = make_plan(ports, mine, newest(params["stale_after"]), params["restart"], newest([PORTS]))
+    occupied = taken(ports, plan, mine, host.sockets, guarded=bool(table))
+    problems += [f"{name}: {in_the_way(host, name, ports[name], inode)}" for name, inode in occupied.items()]
+    plan.leave_out(occupied)
+    result.update(started=plan.start, restarted=plan.restart, pending=sorted(plan.pending))
+    result["changed"] |= bool(rules or files or plan.changed)
+    plan.remove = result["removed"]
+    result["diff"].append(services(every, {**before, **mine}, plan))
+    for name, why in sorted(plan.pending.items()):
+        module.warn(
+            f"The JupyterLab of {name} is out of date ({why}) and was left alone: something may run in it. "
+            f"A run that finds it idle will restart it, and so does: systemctl restart {unit(name)}"
+        )
+    if not check_mode:
+        host.begin(plan)
+        seen = host.settle(ports, params["timeout"])
+    for name in sorted(set(ports) - set(occupied)):
+        server = seen.get(name, Server(name))
+        expected = check_mode and (name in plan.begin or server.coming(time.time(), params["timeout"], 0))
+        why = "" if expected else wrong(host, name, server, ports[name])
+        problems += [f"{name}: {why}"] if why else []
+
+
+def services(ports: t.Mapping[str, int], seen: t.Mapping[str, Server], plan: Plan) -> dict[str, str]:
+    """The diff of the services, one line for each user."""
+    return difference("JupyterLab services", describe({*ports, *seen}, seen), describe_wanted(ports, seen, plan))
 
 
 @guarded
@@ -285,53 +255,22 @@ def main() -> None:
             "stale_after": {"type": "list", "elements": "path", "default": []},
             "restart": {"type": "str", "choices": ["idle", "always", "never"], "default": "idle"},
             "timeout": {"type": "int", "default": 120},
+            "isolation": {"type": "str", "choices": list(_loopback.ISOLATION), "default": _loopback.PEOPLE},
+            "shared_ports": {"type": "list", "elements": "int", "default": []},
+            "protect_keys": {"type": "bool", "default": True, "no_log": False},
         },
         supports_check_mode=True,
     )
-    host = Host(module)
-    missing, superusers = check_accounts(sorted(host.ports))
-    if superusers:
-        module.fail_json(msg=f"found user(s) with uid 0: {', '.join(superusers)}; expected people's own accounts; remove them")
-    if missing and not module.check_mode:
-        module.fail_json(
-            msg=f"found no account on this host for: {', '.join(missing)}; expected one for each user of JupyterLab; "
-            "create them (role accounts) or remove them from the list"
-        )
-
-    seen = host.settle()
-    plan = make_plan(host.ports, seen, newest(module.params["stale_after"]), module.params["restart"])
-    result: dict[str, t.Any] = {
-        "changed": plan.changed,
-        "started": plan.start,
-        "restarted": plan.restart,
-        "pending": plan.pending,
-        "removed": plan.remove,
-        "diff": {
-            "before_header": "JupyterLab services",
-            "after_header": "JupyterLab services",
-            "before": describe({*host.ports, *seen}, seen),
-            "after": describe_wanted(host.ports, seen, plan),
-        },
-    }
-    for name in plan.pending:
-        module.warn(
-            f"The JupyterLab of {name} is out of date and was left alone: something may run in it. "
-            f"A run that finds it idle will restart it, and so does: systemctl restart {unit(name)}"
-        )
-    occupied = taken(host.ports, plan, seen, host.listening)
-    if occupied:
-        found = ", ".join(f"port {host.ports[name]} of {name}" for name in occupied)
-        module.fail_json(
-            msg=f"found another program listening on {found}; expected the port to be free; find it with 'ss -ltnp' and stop it, "
-            "or give the user another port in jupyter_ports; no service has been changed",
-            **{**result, "changed": False},
-        )
-    if plan.changed and not module.check_mode:
-        host.apply(plan)
-        seen = host.settle()
-        problems = host.problems(seen, sorted({*plan.start, *plan.restart}))
-        if problems:
-            module.fail_json(msg="\n".join(problems), **result)
+    os.umask(0o022)
+    result: dict[str, t.Any] = {"changed": False, "installed": True, "diff": [], "removed": []}
+    result.update(started=[], restarted=[], pending=[])
+    problems: list[str] = []
+    try:
+        run(module, Host(module, HEADER), result, problems)
+    except RefusedError as error:
+        problems.append(f"jupyter_servers: {error}")
+    if problems:
+        module.fail_json(msg="\n".join(problems), **result)
     module.exit_json(**result)
 
 

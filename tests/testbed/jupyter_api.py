@@ -12,6 +12,8 @@ import json
 import time
 import typing as t
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -61,6 +63,16 @@ def execute_request(code: str, session: str) -> Message:
     return {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []}
 
 
+def debug_request(session: str) -> Message:
+    """The first request of the Debug Adapter Protocol, which makes the kernel load its debugger."""
+    message = execute_request("", session)
+    message["header"]["msg_type"] = "debug_request"
+    arguments = {"clientID": "test", "adapterID": "python", "pathFormat": "path", "linesStartAt1": True}
+    message["content"] = {"type": "request", "seq": 1, "command": "initialize", "arguments": arguments}
+    message["channel"] = "control"
+    return message
+
+
 @dataclass(frozen=True)
 class Jupyter:
     """A server at `url`, such as ``http://127.0.0.1:20207``. Each wait ends after `timeout` seconds."""
@@ -84,15 +96,28 @@ class Jupyter:
 
         Raises :class:`JupyterError` if there is no such kernel, if the code raises, or if it takes too long.
         """
-        identity = quote(self._ask("POST", "/api/kernels", {"name": kernel})["id"])
+        with self.kernel(kernel) as identity:
+            return self.run(identity, code)
+
+    @contextmanager
+    def kernel(self, name: str) -> Iterator[str]:
+        """Start the kernel, and end it afterwards; yields its identity."""
+        identity = quote(self._ask("POST", "/api/kernels", {"name": name})["id"])
         try:
-            return self._run(identity, code)
+            yield identity
         finally:
             self._ask("DELETE", f"/api/kernels/{identity}")
 
-    def _run(self, identity: str, code: str) -> str:
-        session = uuid.uuid4().hex
-        request = execute_request(code, session)
+    def run(self, identity: str, code: str) -> str:
+        """Run the code in a kernel that was started, and return what it printed."""
+        return self._send(identity, execute_request(code, uuid.uuid4().hex))
+
+    def debug(self, identity: str) -> None:
+        """Switch the kernel's debugger on, as JupyterLab's switch does."""
+        self._send(identity, debug_request(uuid.uuid4().hex))
+
+    def _send(self, identity: str, request: Message) -> str:
+        session = request["header"]["session"]
         output = Output(request["header"]["msg_id"])
         address = f"ws{self.url.removeprefix('http')}/api/kernels/{identity}/channels?session_id={session}"
         try:

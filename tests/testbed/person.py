@@ -8,10 +8,46 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
 from ssh_tunnel import Login
+
+LISTEN = """
+import select, socket, sys
+heard = []
+for address in {addresses}:
+    server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if ":" in address:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        server.bind((address, {port}))
+        server.listen({backlog})
+    except OSError:
+        continue
+    heard.append(server)
+    print("on", address)
+print("listening", flush=True)
+while {backlog}:  # with none of them its queue is full at once, and stays so
+    for server in select.select(heard, [], [])[0]:
+        client, peer = server.accept()
+        print("visit", peer[0], client.recv(1000), flush=True)
+        client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 8\\r\\n\\r\\nimpostor")
+        client.close()
+select.select([], [], [])
+"""
+CONNECT = """
+import socket
+try:
+    socket.create_connection(("{address}", {port}), 3).close()
+    print("open")
+except ConnectionRefusedError:
+    print("refused")
+except TimeoutError:
+    print("silence")
+"""
 
 
 class Person:
@@ -45,6 +81,32 @@ class Person:
     def start(self, code: str) -> None:
         """Leave a Python program running on the server, as with nohup; `stop` ends it."""
         self.check(f"echo {_word(code)} | base64 -d > ~/.attack.py; setsid python3 ~/.attack.py </dev/null >~/.attack.out 2>&1 &")
+
+    def listen(self, port: int, addresses: t.Sequence[str], backlog: int = 128) -> list[str]:
+        """Leave a server running on the port of each address that can be had, and return those addresses.
+
+        It writes down who comes, see `visitors`.
+        """
+        self.start(LISTEN.format(port=port, addresses=list(addresses), backlog=backlog))
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            said = self.written().splitlines()
+            if "listening" in said:
+                return [line.split()[1] for line in said if line.startswith("on ")]
+            time.sleep(0.1)
+        raise AssertionError(f"{self.name} does not listen: {self.written()}")
+
+    def visitors(self) -> list[str]:
+        """Who has connected to the server that was left running."""
+        return [line for line in self.written().splitlines() if line.startswith("visit ")]
+
+    def written(self) -> str:
+        """By the program that was left running."""
+        return str(self.host.run(f"cat /home/{self.name}/.attack.out").stdout)
+
+    def connect(self, port: int, address: str = "127.0.0.1") -> str:
+        """What happens when the person connects: C(open), C(refused) or C(silence)."""
+        return self.python(CONNECT.format(port=port, address=address)).stdout.strip()
 
     def stop(self) -> None:
         self.host.run(f"pkill -KILL -u {self.name} -f [.]attack.py")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -72,15 +73,22 @@ def notebook(ada):
 def apply(host):
     """Apply the site to this server again, or only some roles of it. Returns a function that returns the outcome."""
 
-    def run(*arguments, roles=(), **variables):
+    def run(*arguments, roles=(), tasks_from="main", **variables):
         name = host.backend.get_hostname()
         playbook = PART if roles else SITE
-        variables |= {"roles_to_apply": list(roles)} if roles else {}
+        variables |= {"roles_to_apply": list(roles), "roles_tasks_from": tasks_from} if roles else {}
         command = ["ansible-playbook", "-i", EPHEMERAL / "inventory", "--limit", name, "--extra-vars", json.dumps(variables)]
         root = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+        # One line for each message, however long it is.
+        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "100000"}
         return subprocess.run(
             [*command, *arguments, root / playbook], env=environment, capture_output=True, text=True, timeout=600, check=False
         )
 
     return run
+
+
+@pytest.fixture
+def apply_notebooks(apply):
+    """Apply the roles that a change of notebooks or projects needs, in the same way."""
+    return functools.partial(apply, roles=("accounts", "jupyter"), tasks_from="apply")

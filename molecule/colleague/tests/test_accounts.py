@@ -19,6 +19,7 @@ from person import Person
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 FOLDER = EPHEMERAL / "ssh"
+ROLES, ONLY = "molecule/colleague/roles.yml", {"roles_to_apply": ["accounts"], "roles_tasks_from": "apply"}
 KEYS = ".ssh/authorized_keys"
 DATABASES = "sha256sum /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/sudoers.d/* /etc/ssh/authorized_keys.d/*"
 
@@ -113,7 +114,7 @@ class Lab:
         """Apply the role accounts."""
         variables.setdefault("accounts_researchers", [{"name": name, **entry} for name, entry in self.people.items()])
         inventory = str(EPHEMERAL / "inventory")
-        return self.converge("-i", inventory, *arguments, playbook="molecule/colleague/accounts.yml", **variables)
+        return self.converge("-i", inventory, *arguments, playbook=ROLES, **ONLY, **variables)
 
     def begin_a_day(self):
         self.day += 1
@@ -171,7 +172,7 @@ def lab(host, converge):
         f"for name in {names}; do setpriv --reuid $name --clear-groups kill -KILL -1; umount -q /home/$name/mount; "
         "userdel --remove --force $name; groupdel $name; rm -f /etc/ssh/authorized_keys.d/$name; done >/dev/null 2>&1; true"
     )
-    assert made.converge("-i", str(EPHEMERAL / "inventory"), playbook="molecule/colleague/accounts.yml").ok, (
+    assert made.converge("-i", str(EPHEMERAL / "inventory"), playbook=ROLES, **ONLY).ok, (
         "the people of the data do not come back"
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
+from ansible_collections.openlab.research_server.plugins.module_utils._preflight_jupyter import FIXED_OPTIONS, check
 from debian_packages import need
 from jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
 from shell import TestbedError
@@ -111,7 +112,9 @@ class TestToken:
             assert host.run(f"ps -eo args | grep -F -f {token}").rc == 1
             assert host.run(f"cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -F -f {token}").rc == 1
             assert host.run(f"journalctl --no-pager | grep -F -f {token}").rc == 1
-            readable = f"grep -rlF -f {token} /etc /usr/local /tmp /run /var/log /var/tmp"
+            own = f"/run/jupyter/{user}"
+            assert (host.file(own).user, host.file(own).mode) == (user, 0o700), "where Jupyter keeps it for its owner's programs"
+            readable = f"grep -rlF -f {token} /etc /usr/local /tmp /run /var/log /var/tmp --exclude-dir={user}"
             assert host.run(readable).stdout == ""
             assert host.run(f"find /home -perm /077 -type f -exec grep -lF -f {token} {{}} +").stdout == ""
 
@@ -127,17 +130,16 @@ class TestToken:
         assert requests.get(f"{door}/api/contents", params={"token": "wrong"}, timeout=30).status_code == 403
         page = requests.get(f"{door}/lab", timeout=30)
         assert page.url.startswith(f"{door}/login"), "the page asks to log in"
-        # Other accounts of the server reach the port, and get no further.
-        code = "import sys, urllib.request as r; r.urlopen(sys.argv[1])"
-        inside = login_of(host, "bob").run(f"python3 -c '{code}' http://127.0.0.1:{PORTS['alice']}/api/kernels")
-        assert "HTTP Error 403" in inside.stderr
 
-    def test_it_stays_over_a_restart(self, host, alice):
+    def test_it_stays_over_a_restart(self, host, alice, door):
         before = token_of(host, "alice"), main_pid(host, "alice")
+        browser = requests.Session()
+        browser.get(f"{door}/lab", params={"token": alice.token}, timeout=30).raise_for_status()
         host.check_output("systemctl restart jupyter@alice")
         wait_until_answers(alice)
         assert token_of(host, "alice") == before[0]
         assert main_pid(host, "alice") != before[1]
+        assert browser.get(f"{door}/api/kernels", timeout=30).ok, "who was logged in still is"
 
     def test_the_users_own_configuration_cannot_give_it_up(self, host, door, alice):
         folder = "/home/alice/.jupyter"
@@ -345,6 +347,16 @@ class TestSandbox:
         names, expressions, expected = zip(*USABLE, strict=True)
         assert dict(zip(names, in_a_notebook(alice, expressions), strict=True)) == dict(zip(names, expected, strict=True))
 
+    def test_it_writes_where_its_owner_is_told(self, alice):
+        """Every folder that can be written there, as the README has it."""
+        code = """
+import subprocess
+command = "find / ( -path /proc -o -path /home/alice ) -prune -o -type d -writable -print -prune"
+print(*sorted(subprocess.run(command.split(), capture_output=True, text=True).stdout.split()), sep=",")
+"""
+        expected = "/dev/mqueue,/dev/shm,/run/jupyter/alice,/tmp,/var/lib/jupyter/alice,/var/tmp"
+        assert execute(alice.url, alice.token, "lab", code) == expected
+
     def test_its_temporary_files_are_its_own(self, host, alice):
         path = "/tmp/of-alice"
         assert in_a_notebook(alice, [f"try_to(lambda: open('{path}', 'w').close())"]) == ["done"]
@@ -431,27 +443,254 @@ class TestRuns:
         try:
             for arguments in (["--check"], []):
                 failed = converge(*arguments, jupyter_ports={"bob": 31001})
-                assert not failed.ok and "listening on port 31001 of bob" in failed.message
+                pid = host.check_output("systemctl show -p MainPID --value thief")
+                assert not failed.ok
+                assert f"bob: found 'python3' of root, process {pid}, listening on 127.0.0.1:31001" in failed.message
+                assert f"end it with 'kill {pid}'" in failed.message
             assert host.socket("tcp://127.0.0.1:31000").is_listening, "he keeps what he had"
         finally:
             host.run("systemctl stop thief")
         assert main_pid(host, "alice") == alice
 
     def test_a_server_that_others_could_reach_is_stopped(self, host, converge, restored):
+        """Whatever its owner's configuration is up to; the others are served in the same run."""
+        folder = "/home/bob/.jupyter"
+        opened = "import builtins, socket\nbuiltins.kept = socket.create_server(('0.0.0.0', 31002))\n"
+        host.check_output("install -d -o bob -g bob %s && printf %%s %s > %s/jupyter_server_config.py", folder, opened, folder)
+        host.check_output("systemctl stop jupyter@alice; systemctl restart jupyter@bob")
+        try:
+            failed = converge()
+            assert not failed.ok and "bob: found JupyterLab listening on 0.0.0.0:31002" in failed.message
+            assert not host.service("jupyter@bob").is_running and host.service("jupyter@alice").is_running
+        finally:
+            host.check_output(f"rm -r {folder}")
+
+    def test_a_unit_that_serves_elsewhere_does_not_start(self, host, converge, restored):
         unit = host.file("/etc/systemd/system/jupyter@.service").content_string
         start = next(line for line in unit.replace("\\\n", "").splitlines() if line.startswith("ExecStart="))
         opened = start.replace("ServerApp.ip=127.0.0.1", "ServerApp.ip=0.0.0.0")
-        folder = "/etc/systemd/system/jupyter@bob.service.d"
-        host.check_output("mkdir -p %s && printf '[Service]\\nExecStart=\\n%%s\\n' %s > %s/open.conf", folder, opened, folder)
-        host.check_output("systemctl daemon-reload && systemctl restart jupyter@bob")
+        path = "/etc/systemd/system/jupyter@bob.service.d/open.conf"
+        host.check_output("printf '[Service]\\nExecStart=\\n%%s\\n' %s > %s", opened, path)
+        host.check_output("systemctl daemon-reload; systemctl stop jupyter@bob")
         try:
             failed = converge()
-            assert not failed.ok and "listening on 0.0.0.0" in failed.message and folder in failed.message
-            assert not host.service("jupyter@bob").is_running
+            assert not failed.ok and f"found a server at 0.0.0.0:{PORTS['bob']}" in failed.message
         finally:
-            host.check_output(f"rm -r {folder} && systemctl daemon-reload")
+            host.check_output(f"rm {path} && systemctl daemon-reload && systemctl stop jupyter@bob")
 
-    def test_users_without_an_account_are_named_before_anything_changes(self, host, converge):
-        failed = converge(jupyter_users=["alice", "nobody-knows"])
-        assert not failed.ok and "no account on this host for: nobody-knows" in failed.message
+    def test_users_without_an_account_are_named_and_the_others_served(self, host, converge):
+        host.check_output("systemctl stop jupyter@bob")
+        failed = converge(jupyter_users=["alice", "bob", "nobody-knows"])
+        assert not failed.ok and "nobody-knows: found no account on this host" in failed.message
         assert all(all(state) for state in states(host).values())
+        assert converge().changed == 1, "the list of ports"
+
+    @pytest.mark.parametrize(
+        ("fault", "repair", "says"),
+        [
+            ("mv /home/bob /home/.bob", "mv /home/.bob /home/bob", "No such file or directory"),
+            ("chown root /home/bob", "chown bob /home/bob", "/home/bob cannot be written"),
+            ("cd /home/bob; mv .ssh keys; ln -s keys .ssh", "cd /home/bob; rm .ssh; mv keys .ssh", "found a link"),
+        ],
+    )
+    @pytest.mark.usefixtures("restored")
+    def test_a_home_that_does_not_do_is_its_owners_problem(self, host, converge, fault, repair, says):
+        host.check_output(f"systemctl stop jupyter@alice jupyter@bob; {fault}")
+        try:
+            failed = converge()
+            assert not failed.ok and "bob: found " in failed.message and says in failed.message, failed.message
+            assert "alice" not in failed.message and host.service("jupyter@alice").is_running
+        finally:
+            host.check_output(f"systemctl stop jupyter@bob; {repair}")
+
+    def test_a_lab_may_leave_keys_writable(self, host, converge, restored):
+        assert converge(jupyter_protect_keys=False).ok
+        assert host.run(f"nsenter --target {main_pid(host, 'alice')} --mount touch /home/alice/.ssh/x").rc == 0
+        assert converge(jupyter_protect_keys=False).changed == 0
+
+    def test_the_longest_name_has_kernels(self, host, converge, restored):
+        """The name of a UNIX socket has at most 107 bytes (unix(7))."""
+        name = "n" * 32
+        host.check_output(f"useradd --create-home --groups ssh-users {name}")
+        host.check_output(f"cp -a ~alice/.ssh ~{name}/ && chown -R {name}: ~{name}/.ssh")
+        try:
+            served = converge(jupyter_users=["alice", "bob", name], jupyter_ports={name: 31003})
+            assert served.ok, served.message
+            with tunnel(login_of(host, name), 31003) as port:
+                jupyter = Jupyter(f"http://127.0.0.1:{port}", token_of(host, name))
+                wait_until_answers(jupyter)
+                assert jupyter.execute("lab", "print(6 * 7)").strip() == "42"
+            assert converge().ok
+        finally:
+            host.check_output(f"userdel --remove {name}")
+
+
+TABLE = "inet research_server_loopback"
+
+
+def connects(host, user, port):
+    code = f'import socket; socket.create_connection(("127.0.0.1", {port}), 2)'
+    return login_of(host, user).run(f"python3 -c '{code}'").returncode == 0
+
+
+def serve(unit, port):
+    """A program of bob's that listens everywhere."""
+    run = f"systemd-run -q --unit={unit} --collect -p User=bob python3 -m http.server {port}"
+    return f"{run}; for i in $(seq 100); do ss -Hltn sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1"
+
+
+@pytest.fixture
+def page(host):
+    host.check_output(serve("page", 31005))
+    yield 31005
+    host.run("systemctl stop page")
+
+
+class TestLoopback:
+    def test_a_port_belongs_to_its_owner(self, host, page):
+        assert connects(host, "alice", PORTS["alice"]) and not connects(host, "bob", PORTS["alice"])
+        assert connects(host, "bob", page) and not connects(host, "alice", page)
+
+    @pytest.mark.parametrize(("isolation", "server"), [("servers", False), ("none", True)])
+    @pytest.mark.usefixtures("restored")
+    def test_a_lab_may_want_less(self, host, converge, page, isolation, server):
+        assert converge(jupyter_loopback_isolation=isolation).ok
+        assert connects(host, "alice", PORTS["alice"]) and connects(host, "bob", page)
+        assert connects(host, "bob", PORTS["alice"]) == server and connects(host, "alice", page)
+        assert host.run(f"nft list table {TABLE}").rc == (1 if isolation == "none" else 0)
+        assert converge(jupyter_loopback_isolation=isolation).changed == 0
+
+    def test_other_machines_do_not_reach_a_server_that_listens_everywhere(self, host, client, page, restored):
+        """There is no firewall on this host."""
+        assert client.reaches(page)
+        host.check_output("systemctl stop jupyter@bob")
+        port = PORTS["bob"]
+        host.check_output(serve("open", port))
+        try:
+            assert connects(host, "bob", port) and not client.reaches(port)
+        finally:
+            host.check_output("systemctl stop open")
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            f"nft delete table {TABLE}",
+            f"nft insert rule {TABLE} output accept",
+            "rm /etc/research-server/loopback.nft",
+            "systemctl disable research-server-loopback",
+        ],
+    )
+    def test_what_somebody_has_changed_is_told_and_undone(self, host, converge, fault):
+        pids = {user: main_pid(host, user) for user in USERS}
+        host.check_output(fault)
+        checked = converge("--check", "--diff")
+        assert checked.ok and checked.changed == 1 and checked.results[-1]["diff"]
+        repaired = converge()
+        assert repaired.ok and repaired.changed == 1 and converge("--check").changed == 0
+        assert {user: main_pid(host, user) for user in USERS} == pids, "nobody is interrupted"
+
+    def test_it_is_loaded_again_after_nftables(self, host):
+        """Debian's service empties the whole ruleset."""
+        host.check_output("systemctl start nftables")
+        for verb in ("reload", "restart"):
+            host.check_output(f"systemctl {verb} nftables")
+            assert not connects(host, "bob", PORTS["alice"]), verb
+
+    def test_nothing_that_is_stopped_opens_it(self, host):
+        host.check_output("systemctl stop research-server-loopback")
+        try:
+            assert not connects(host, "bob", PORTS["alice"])
+        finally:
+            host.check_output("systemctl start research-server-loopback")
+
+    def test_no_server_starts_without_it(self, host, restored):
+        host.check_output(f"systemctl stop jupyter@bob; nft delete table {TABLE}")
+        assert host.run("systemctl start jupyter@bob").rc != 0
+        host.check_output("systemctl stop jupyter@bob")
+
+    def test_a_host_that_cannot_load_rules_is_told_the_way_out(self, host, converge):
+        """As in a container: root without the capability."""
+        wrapper = "/usr/local/bin/python-in-a-container"
+        drop = "setpriv --bounding-set=-net_admin --inh-caps=-net_admin"
+        host.check_output(f"printf '#!/bin/sh\nexec {drop} python3 \"$@\"\n' > {wrapper} && chmod 755 {wrapper}")
+        host.check_output("systemctl stop jupyter@bob")
+        try:
+            failed = converge(ansible_python_interpreter=wrapper)
+            assert not failed.ok and "NET_ADMIN" in failed.message
+            assert "jupyter_loopback_isolation: none" in failed.message
+            assert not host.service("jupyter@bob").is_running, "nothing starts unprotected"
+            unprotected = converge(ansible_python_interpreter=wrapper, jupyter_loopback_isolation="none")
+            assert unprotected.ok and host.service("jupyter@bob").is_running
+        finally:
+            assert converge().ok
+
+    def test_it_is_there_from_the_start(self, host, reboot):
+        host.check_output("systemctl enable nftables")
+        reboot()
+        assert not connects(host, "bob", PORTS["alice"])
+        show = "systemctl show --value -p ActiveEnterTimestampMonotonic"
+        loaded = int(host.check_output(f"{show} research-server-loopback"))
+        assert 0 < loaded < int(host.check_output(f"{show} sysinit.target"))
+        assert loaded < min(int(host.check_output(f"{show} {unit}")) for unit in ("ssh.service", "jupyter@alice", "jupyter@bob"))
+
+
+# What decides nothing about who connects: judged for the versions that the lock of the test bed names.
+FREE = {
+    *("allow_external_kernels", "allow_password_change", "allowed_extensions_uris", "answer_yes", "app_dir"),
+    *("app_settings_dir", "app_url", "authorizer_class", "autoreload", "autorestart", "base_url", "blacklist_uris"),
+    *("blocked_extensions_uris", "browser", "cache_files", "cache_ports", "certfile", "check_for_updates_class"),
+    *("client_ca", "client_class", "client_factory", "collaborative", "config_manager_class", "connection_file"),
+    *("contents_manager_class", "control_port", "cookie_name", "copy_absolute_path", "core_mode", "custom_css"),
+    *("custom_display_url", "default_url", "dev_mode", "expose_app_in_browser", "extension_manager"),
+    *("extensions_in_dev_mode", "external_connection_dir", "extra_event_schema_paths", "extra_labextensions_path"),
+    *("extra_log_scrub_param_keys", "extra_static_paths", "extra_template_paths", "file_to_run", "file_url_prefix"),
+    *("hb_port", "iopub_data_rate_limit", "iopub_msg_rate_limit", "iopub_port", "jinja2_options"),
+    *("jinja_environment_options", "jinja_template_vars", "jpserver_extensions", "kernel_manager_class"),
+    *("kernel_websocket_connection_class", "kernel_ws_protocol", "keyfile", "labextensions_path", "labextensions_url"),
+    *("limit_rate", "listings_refresh_seconds", "listings_request_options", "listings_url", "lock_all_plugins"),
+    *("log_datefmt", "log_format", "log_level", "logging_config", "max_body_size", "max_buffer_size"),
+    *("min_open_files_limit", "nbconvert_csp_sandbox", "news_url", "notebook_dir", "notebook_starts_kernel"),
+    *("override_static_url", "override_theme_url", "preferred_dir", "pylab", "quit_button", "rate_limit_window"),
+    *("reraise_server_extension_failures", "restarter_class", "root_dir", "schemas_dir", "session_manager_class"),
+    *("settings_url", "shell_port", "shutdown_no_activity_timeout", "shutdown_wait_time", "skip_dev_build"),
+    *("splice_source", "ssl_options", "static_dir", "static_immutable_cache", "static_paths", "static_url_prefix"),
+    *("stdin_port", "template_paths", "templates_dir", "terminado_settings", "terminals_enabled", "themes_dir"),
+    *("themes_url", "translations_api_url", "transport", "transport_encryption", "tree_url", "updatable_fields"),
+    *("use_redirect_file", "user_settings_dir", "watch", "webbrowser_open_new", "websocket_compression_options"),
+    *("websocket_ping_interval", "websocket_ping_timeout", "websocket_url", "whitelist_uris", "workspaces_api_url"),
+    *("workspaces_dir",),
+}
+TRAITS = """
+import json
+from jupyter_server.auth import identity
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
+from jupyterlab.labapp import LabApp
+
+owners = (ServerApp, LabApp, ServerKernelManager, identity.PasswordIdentityProvider)
+print(json.dumps({
+    "traits": {owner.__name__: sorted(owner.class_traits(config=True)) for owner in owners},
+    "names": {owner.__name__: owner.section_names() for owner in owners},
+}))
+"""
+
+
+class TestOptions:
+    def test_no_name_of_a_protected_option_is_left_open(self, host):
+        """Asked of the packages themselves: every class by whose name traitlets and Jupyter take an option."""
+        told = json.loads(host.check_output("/opt/miniconda3/envs/jupyter/bin/python -I -c %s", TRAITS))
+        known = {trait for traits in told["traits"].values() for trait in traits}
+        assert known - FREE == FIXED_OPTIONS, "each option of these versions is either harmless or refused"
+        classes = {name for names in told["names"].values() for name in names} | {"NotebookApp"}
+        assert {"Configurable", "SingletonConfigurable", "Application", "JupyterApp", "LabApp", "ServerApp"} < classes
+        passed = [
+            option
+            for option in (f"{name}.{trait}" for name in classes for trait in FIXED_OPTIONS)
+            if not check({"jupyter_server_options": {option: 1}})
+        ]
+        assert passed == []
+
+    @pytest.mark.parametrize("name", ["NotebookApp", "LabApp", "JupyterApp", "SingletonConfigurable"])
+    def test_an_option_by_another_name_stops_the_run(self, host, converge, name):
+        failed = converge(jupyter_server_options={f"{name}.ip": "0.0.0.0"})
+        assert not failed.ok and f"found '{name}.ip'" in failed.message

@@ -9,18 +9,28 @@ lab-jupyter serve    serve JupyterLab; run by jupyter@USER.service with the Pyth
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pwd
 import secrets
 import socket
 import stat
+import struct
 import sys
 from pathlib import Path
 
 PORTS = Path("/etc/lab-jupyter.json")
 TOKENS = Path("/var/lib/jupyter")
 TOKEN_BYTES = 32
+ADDRESS = "127.0.0.1"
+WRITABLE_KEYS = "--writable-keys"  # the lab's decision, jupyter_protect_keys
+
+# landlock(7), include/uapi/linux/landlock.h; the numbers of the calls are the same on all architectures.
+LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
+LANDLOCK_VERSION, LANDLOCK_PATH_BENEATH = 1, 1
+LANDLOCK_REFER = 1 << 13  # to link and rename from folder to folder; from version 2 on it can be allowed
+CLONE_NEWUSER = 0x10000000
 
 
 class RefusedError(Exception):
@@ -73,6 +83,56 @@ def show(name: str, port: int) -> None:
     )
 
 
+def check_keys(home: Path) -> None:
+    """Refuse where a notebook could add a key and log in to this host, outside of its sandbox.
+
+    In this service ~/.ssh is read-only as a mount point, which can be neither renamed nor replaced; a link could be.
+    """
+    keys = home / ".ssh"
+    try:
+        folder = stat.S_ISDIR(keys.lstat().st_mode)
+    except OSError as error:
+        raise RefusedError(f"{keys}: {error.strerror}; expected a folder") from None
+    if not folder:
+        raise RefusedError(f"{keys}: found a link or a file; expected a folder: what is behind a link, a notebook could replace")
+    if not os.statvfs(keys).f_flag & os.ST_RDONLY:
+        raise RefusedError(f"{keys}: can be written here; expected the service to make it read-only; run the role jupyter again")
+    above = next((folder for folder in home.resolve().parents if os.access(folder, os.W_OK)), None)
+    if above is not None:
+        raise RefusedError(f"{home}: {above} can be written here; expected a home that a notebook cannot move away with its keys")
+
+
+def keep_apart() -> bool:
+    """Close the way around the sandbox that leads through processes of the same person outside of it: to trace them, or to use
+    their view of the files (/proc/PID/root). Landlock refuses both from inside a domain to its outside; debuggers work inside.
+
+    Returns false where that cannot be had: the kernel has no Landlock, or one that would keep files from being moved between
+    folders; or the lab lets notebooks make namespaces, in which Landlock would refuse to mount.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    child = os.fork()
+    if child == 0:
+        os._exit(libc.unshare(CLONE_NEWUSER) == 0)
+    may_make_namespaces = os.waitpid(child, 0)[1] != 0
+    if may_make_namespaces or libc.syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION) < 2:
+        return False
+    ruleset = libc.syscall(LANDLOCK_CREATE, struct.pack("=Q", LANDLOCK_REFER), 8, 0)
+    root = os.open("/", os.O_PATH)
+    everywhere = struct.pack("=Qi", LANDLOCK_REFER, root)
+    added = libc.syscall(LANDLOCK_ADD, ruleset, LANDLOCK_PATH_BENEATH, everywhere, 0)
+    os.close(root)
+    # No new privileges, which Landlock asks for, is a setting of the unit.
+    return added == 0 and libc.syscall(LANDLOCK_RESTRICT, ruleset, 0) == 0
+
+
+def tell_systemd(state: str) -> None:
+    """As sd_notify(3). Kernels and terminals do not inherit the variable."""
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.sendto(state.encode(), address.replace("@", "\0", 1))
+
+
 def serve(account: pwd.struct_passwd, port: int, options: list[str]) -> None:
     if account.pw_uid == 0:
         raise RefusedError("JupyterLab is not served to root: everything that runs in a notebook would run as root")
@@ -82,6 +142,14 @@ def serve(account: pwd.struct_passwd, port: int, options: list[str]) -> None:
     if prefix != sys.prefix:
         # The environment's name is a link that moves on when the environment changes: stay with one tree for life.
         os.execv(f"{prefix}/bin/python", [f"{prefix}/bin/python", *sys.orig_argv[1:]])  # noqa: S606
+    if WRITABLE_KEYS in options:
+        options.remove(WRITABLE_KEYS)
+    else:
+        check_keys(Path(account.pw_dir))
+    if not keep_apart():
+        print("lab-jupyter: on this host notebooks can reach into your own processes outside of JupyterLab", file=sys.stderr)
+    # Kernels have their sockets there: short enough for a socket's name, and nobody else can open the folder.
+    os.environ["JUPYTER_RUNTIME_DIR"] = os.environ["RUNTIME_DIRECTORY"]
     # Only JupyterLab's own environment has these.
     from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
     from jupyterlab.labapp import LabApp  # noqa: PLC0415
@@ -94,9 +162,23 @@ def serve(account: pwd.struct_passwd, port: int, options: list[str]) -> None:
             return [folder for folder in inherited if not folder.startswith(f"{prefix}/")]
 
     globals()["LabKernels"] = LabKernels  # found by Jupyter as __main__.LabKernels
-    token = keep_token(TOKENS / account.pw_name / "token")
+    # Old names of the server's options, such as NotebookApp.ip in somebody's file, would win over the arguments.
+    LabApp.shim_config_from_notebook_to_jupyter_server = lambda _app, config: config
+    folder = TOKENS / account.pw_name
+    token = keep_token(folder / "token")
     # As arguments within this process, because those win over the user's own files; the process list does not show them.
-    LabApp.launch_instance([*options, f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"])
+    own = [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
+    # Browsers stay logged in over a restart; the runtime directory goes with the service.
+    own.append(f"--ServerApp.cookie_secret_file={folder / 'cookie_secret'}")
+    server = LabApp.initialize_server([*options, *own])
+    found = (server.ip, server.port, server.sock, server.identity_provider.token)
+    if found != (ADDRESS, port, "", token):
+        raise RefusedError(
+            f"found a server at {server.sock or f'{server.ip}:{server.port}'}, or another token than its own; expected "
+            f"{ADDRESS}:{port}; look for these settings in ~/.jupyter"
+        )
+    tell_systemd("READY=1")
+    server.start()
 
 
 def main(arguments: list[str]) -> str | None:

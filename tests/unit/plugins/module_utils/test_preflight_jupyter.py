@@ -21,7 +21,8 @@ def test_what_a_lab_writes_is_accepted() -> None:
                 "jupyter_users": ["alice", "bob", "_svc", "anna-lena", "j.doe"],
                 "jupyter_ports": {"alice": 31000, "somebody-of-another-server": 20000},
                 "jupyter_writable_paths": ["/home", "/srv/data"],
-                "jupyter_server_options": {"MappingKernelManager.cull_idle_timeout": 3600},
+                "jupyter_server_options": {"MappingKernelManager.cull_idle_timeout": 3600, "KernelManager.transport": "tcp"},
+                "jupyter_shared_ports": [6006, 65000],
                 "jupyter_unit_settings": {"RestrictNamespaces": False, "IOWeight": 50, "ReadOnlyPaths": ["/a", "/b"]},
             }
         )
@@ -51,6 +52,13 @@ def test_what_a_lab_writes_is_accepted() -> None:
         ({"jupyter_server_options": {"ServerApp.ip": "0.0.0.0"}}, "found 'ServerApp.ip'", "loopback"),
         ({"jupyter_server_options": {"IdentityProvider.token": ""}}, "found 'IdentityProvider.token'", "behind a token"),
         ({"jupyter_server_options": {"ServerApp.allow_root": True}}, "found 'ServerApp.allow_root'", "remove it"),
+        ({"jupyter_server_options": {"NotebookApp.ip": "0.0.0.0"}}, "found 'NotebookApp.ip'", "remove it"),
+        ({"jupyter_server_options": {"LabApp.tornado_settings": "{}"}}, "found 'LabApp.tornado_settings'", "remove it"),
+        ({"jupyter_server_options": {"KernelManager.ip": "0.0.0.0"}}, "found 'KernelManager.ip'", "remove it"),
+        ({"jupyter_server_options": {"JupyterApp.config_file": "/x"}}, "found 'JupyterApp.config_file'", "remove it"),
+        ({"jupyter_shared_ports": [0]}, "found 0", "1 to 65535"),
+        ({"jupyter_shared_ports": [28650], "jupyter_users": ["bob"]}, "found 28650", "JupyterLab of bob"),
+        ({"jupyter_unit_settings": {"RuntimeDirectory": "x"}}, "found 'RuntimeDirectory'", "remove it"),
         ({"jupyter_server_options": {"ip": "0.0.0.0"}}, "found 'ip'", "Class.option"),
         ({"jupyter_server_options": {"ServerApp.x": "a\nUser=root"}}, "line break in 'ServerApp.x'", "one line"),
         ({"jupyter_unit_settings": {"User": "root"}}, "found 'User'", "remove it"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 import stat
 import types
 from pathlib import Path
@@ -81,6 +82,36 @@ def test_a_home_that_cannot_be_written_is_told(program: types.ModuleType, tmp_pa
     account = types.SimpleNamespace(pw_uid=1000, pw_name="alice", pw_dir=str(tmp_path / "absent"))
     with pytest.raises(program.RefusedError, match="jupyter_writable_paths"):
         program.serve(account, 20207, [])
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [("absent", "No such file"), ("link", "found a link"), ("file", "found a link or a file"), ("folder", "can be written here")],
+)
+def test_keys_that_a_notebook_could_add_are_refused(program: types.ModuleType, tmp_path: Path, folder: str, says: str) -> None:
+    keys = tmp_path / ".ssh"
+    if folder == "link":
+        (tmp_path / "dotfiles").mkdir()
+        keys.symlink_to("dotfiles")
+    elif folder == "file":
+        keys.touch()
+    elif folder == "folder":
+        keys.mkdir()
+    with pytest.raises(program.RefusedError, match=says):
+        program.check_keys(tmp_path)
+
+
+def test_systemd_is_told_once(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{tmp_path}/n")
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/n")
+        program.tell_systemd("READY=1")
+        assert systemd.recv(100) == b"READY=1"
+        assert "NOTIFY_SOCKET" not in os.environ, "kernels do not inherit it"
+        systemd.setblocking(False)
+        program.tell_systemd("READY=1")
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
 
 
 def test_the_owner_is_told_how_to_connect(

@@ -1,0 +1,399 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A notebook is private: bob tries to be ada's JupyterLab, and to get into what she runs; her notebook tries to get out."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import requests
+from jupyter_api import Jupyter, wait_until_answers
+from ssh_tunnel import tunnel
+
+EVERYWHERE = ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::")
+WEB_PORT = 34567
+WAIT = "for i in $(seq 100); do ss -Hltn sport = :%s | grep -q . && exit; sleep 0.1; done; exit 1"
+
+
+@pytest.fixture
+def down(host, ada, bob):
+    """ada's JupyterLab does not run, for a test."""
+    host.check_output("systemctl stop jupyter@ada")
+    yield
+    bob.stop()
+    start(host, ada)
+
+
+def start(host, person):
+    host.check_output(f"systemctl reset-failed; systemctl start jupyter@{person.name}")
+
+
+def own_addresses(host):
+    return [*EVERYWHERE, *host.check_output("hostname -I").split()]
+
+
+def token_sent(person, target):
+    """What a browser gets at the end of a tunnel, with the token: the server, an impostor's answer, or nothing."""
+    with tunnel(person.login, person.port, target) as port:
+        headers = {"Authorization": f"token {person.token}"}
+        try:
+            answer = requests.get(f"http://127.0.0.1:{port}/api/kernels", headers=headers, timeout=8)
+        except requests.RequestException:
+            return "nothing"
+        return "server" if answer.ok and answer.json() == [] else answer.text
+
+
+def listening(host, person):
+    """The TCP ports on which programs of this person listen (proc(5))."""
+    rows = [row.split() for row in host.check_output("cat /proc/net/tcp /proc/net/tcp6").splitlines()]
+    uid = str(host.user(person.name).uid)
+    return sorted({int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[7] == uid})
+
+
+class TestImpostor:
+    """Whoever listens in the place of ada's JupyterLab gets her token, and with it her account."""
+
+    @pytest.mark.parametrize("target", ["localhost", "127.0.0.1"])
+    def test_a_tunnel_leads_to_her_server_while_it_is_up(self, host, ada, bob, target):
+        on = bob.listen(ada.port, own_addresses(host))
+        assert "::1" in on, "bob can listen there at all"
+        assert token_sent(ada, target) == "server"
+        assert bob.visitors() == []
+
+    @pytest.mark.parametrize("target", ["localhost", "127.0.0.1"])
+    def test_a_tunnel_leads_nowhere_while_it_is_down(self, host, ada, bob, down, target):
+        on = bob.listen(ada.port, own_addresses(host))
+        assert {"127.0.0.1", "::1"} <= set(on)
+        assert token_sent(ada, target) == "nothing"
+        assert bob.visitors() == []
+
+    def test_nor_does_any_other_address(self, host, ada, bob, down):
+        on = bob.listen(ada.port, own_addresses(host))
+        for address in {*on, "127.9.9.9"} - {"0.0.0.0", "::"}:
+            assert ada.connect(ada.port, address) != "open", address
+        assert bob.visitors() == []
+
+    def test_a_full_queue_does_not_make_it_answer(self, ada, bob, down):
+        """With a full queue the kernel answers with SYN cookies, which belong to no account."""
+        bob.listen(ada.port, ["0.0.0.0"], backlog=0)
+        assert ada.python(CONNECT_OFTEN.format(port=ada.port, count=12, seconds=1.5)).stdout.strip() == "0"
+
+    def test_nor_does_he_answer_by_connecting_at_the_same_time(self, ada, bob, down):
+        """Two who connect to each other need nobody who listens (simultaneous open)."""
+        bob.start(MEET.format(own=ada.port, other=31999, seconds=30))
+        assert ada.python(MEET.format(own=31999, other=ada.port, seconds=8)).stdout.strip() == "0"
+
+
+CONNECT_OFTEN = """
+import socket
+connected, clients = 0, []
+for number in range({count}):
+    client = socket.socket()
+    client.settimeout({seconds})
+    connected += client.connect_ex(("127.0.0.1", {port})) == 0
+    clients.append(client)
+print(connected)
+"""
+MEET = """
+import socket, time
+met, end = 0, time.monotonic() + {seconds}
+while time.monotonic() < end:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.settimeout(0.2)
+    try:
+        client.bind(("127.0.0.1", {own}))
+        client.connect(("127.0.0.1", {other}))
+        met += 1
+    except OSError:
+        pass
+    client.close()
+print(met)
+"""
+WEB = """
+import http.server, socket
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in "{address}" else socket.AF_INET
+Server(("{address}", {port}), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+FLOOD = """
+import os, socket
+for _worker in range(3):
+    if os.fork() == 0:
+        break
+server = socket.create_server(("127.0.0.1", 0), backlog=4096)
+while True:
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(server.getsockname())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0\\0\\0\\0\\0")
+    client.close()
+"""
+
+
+@contextlib.contextmanager
+def web(person, address, port=WEB_PORT):
+    """What TensorBoard, Dask and their like are: a program without a password."""
+    person.start(WEB.format(address=address, port=port))
+    try:
+        person.host.check_output(WAIT % port)
+        yield
+    finally:
+        person.stop()
+
+
+class TestColleague:
+    """What ada runs, bob does not reach, on any port."""
+
+    def test_her_jupyterlab(self, host, ada, bob, carol):
+        assert ada.connect(ada.port) == "open"
+        assert bob.connect(ada.port) == carol.connect(ada.port) == "refused"
+        assert host.run(f"bash -c ': < /dev/tcp/127.0.0.1/{ada.port}'").rc != 0
+
+    def test_her_kernels(self, host, ada, bob, notebook):
+        with notebook.kernel("lab") as first, notebook.kernel("lab") as second:
+            assert (notebook.run(first, "print(1)"), notebook.run(second, "print(2)")) == ("1\n", "2\n")
+            sockets = host.check_output("ss -Hlx | grep -c /run/jupyter/ada/kernel-")
+            assert int(sockets) >= 10, "they listen where only she can go"
+            assert host.file("/run/jupyter/ada").mode & 0o777 == 0o700
+            # Each has a port for what its child processes print, too, whatever the transport.
+            ports = [port for port in listening(host, ada) if port != ada.port]
+            assert len(ports) == 2
+            assert {port: bob.connect(port) for port in ports} == dict.fromkeys(ports, "silence")
+
+    def test_the_debugger_of_a_kernel(self, host, ada, bob, notebook):
+        """It needs TCP; whoever connects to it runs code as ada."""
+        with notebook.kernel("lab") as kernel:
+            before = listening(host, ada)
+            notebook.debug(kernel)
+            ports = [port for port in listening(host, ada) if port not in before]
+            assert ports, "the debugger listens"
+            assert {port: bob.connect(port) for port in ports} == dict.fromkeys(ports, "silence")
+            assert {port: ada.connect(port) for port in ports} == dict.fromkeys(ports, "open")
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])
+    def test_her_other_programs(self, host, ada, bob, address):
+        reached = {address.replace("0.0.0.0", "127.0.0.1"), *(own_addresses(host)[5:6] if address == "0.0.0.0" else [])}
+        with web(ada, address):
+            assert {where: bob.connect(WEB_PORT, where) for where in reached} == dict.fromkeys(reached, "silence")
+            assert {where: ada.connect(WEB_PORT, where) for where in reached} == dict.fromkeys(reached, "open")
+
+    def test_a_flood_hurts_nobody_else(self, host, ada, bob):
+        """The table remembers for a moment who connects; bob fills it for himself only."""
+        bob.start(FLOOD)
+        with web(ada, "127.0.0.1"):
+            assert ada.python(CONNECT_OFTEN.format(port=WEB_PORT, count=20, seconds=5)).stdout.strip() == "20"
+        dropped = host.check_output("nft list chain inet research_server_loopback ask | grep -o 'packets [0-9]* bytes'")
+        assert int(dropped.split()[1]) > 1000, "there was a flood"
+
+
+class TestUsable:
+    """What people need of the loopback interface is as it was."""
+
+    def test_their_own_programs_over_a_tunnel(self, ada):
+        with web(ada, "127.0.0.1"), tunnel(ada.login, WEB_PORT, "localhost") as port:
+            assert requests.get(f"http://127.0.0.1:{port}/", timeout=10).ok
+
+    def test_their_own_jupyterlab_from_the_host(self, ada):
+        code = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{ada.port}/api').read())"
+        assert "version" in ada.python(code).stdout
+
+    @pytest.mark.parametrize("account", ["User=www-data", "User=root", "DynamicUser=yes"])
+    def test_daemons_serve_everybody(self, host, ada, account):
+        program = "python3 -m http.server 8088 --bind 127.0.0.1"
+        host.check_output(f"systemd-run -q --unit=daemon --collect -p {account} {program}")
+        try:
+            host.check_output(WAIT % 8088)
+            assert ada.connect(8088) == "open"
+            assert host.run("bash -c ': < /dev/tcp/127.0.0.1/8088'").rc == 0
+        finally:
+            host.run("systemctl stop daemon")
+
+    def test_root_reaches_sshd(self, host):
+        assert "SSH-2.0" in host.check_output("bash -c 'head -c 20 < /dev/tcp/127.0.0.1/2222'")
+
+    def test_a_shared_port_serves_everybody(self, ada, bob, apply_notebooks):
+        with web(ada, "127.0.0.1", 6006):
+            assert bob.connect(6006) == "silence"
+            assert apply_notebooks(jupyter_shared_ports=[6006]).returncode == 0
+            assert bob.connect(6006) == ada.connect(6006) == "open"
+            assert apply_notebooks().returncode == 0
+            assert bob.connect(6006) == "silence"
+
+
+OUTSIDE = """
+import os, time
+open(os.path.expanduser("~/outside"), "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+# What code in a notebook tries, to get out or to come back outside. Each prints the error that it meets, or "done".
+ESCAPES = {
+    "add a key": ("open(home + '/.ssh/authorized_keys', 'a')", "EROFS"),
+    "make a key file": ("open(home + '/.ssh/authorized_keys2', 'w')", "EROFS"),
+    "move the folder away": ("os.rename(home + '/.ssh', home + '/.ssh.away')", "EBUSY"),
+    "put another in its place": ("(os.makedirs(home + '/s'), os.rename(home + '/s', home + '/.ssh'))", "EBUSY"),
+    "change what ssh runs": ("open(home + '/.ssh/rc', 'w')", "EROFS"),
+    # As if it were somebody else's: not even to be seen.
+    "through the view of a process outside": ("open(f'/proc/{outside}/root' + home + '/.ssh/authorized_keys', 'a')", "ENOENT"),
+    "through its memory": ("open(f'/proc/{outside}/mem', 'r+b')", "ENOENT"),
+    "trace a process outside": ("call(libc.ptrace(16, outside, None, None))", "EPERM"),
+    "ask the own service manager": ("os.listdir('/run/user')", "EACCES"),
+    "connect to it": ("socket.socket(socket.AF_UNIX).connect(f'/run/user/{os.getuid()}/systemd/private')", "EACCES"),
+}
+ESCAPE = """
+import ctypes, errno, os, socket
+libc, home = ctypes.CDLL(None, use_errno=True), os.path.expanduser("~")
+outside = int(open(home + "/outside").read())
+def call(result):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), "")
+def attempt(do):
+    try:
+        do()
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+"""
+TOUCH = """
+import errno
+try:
+    open("{path}", "a")
+    print("done")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+LOG_IN = """
+import os, subprocess
+home = os.path.expanduser("~")
+make = f"rm -f {{home}}/k*; ssh-keygen -q -N '' -f {{home}}/k; cat {{home}}/k.pub >> {{home}}/.ssh/authorized_keys"
+subprocess.run(["sh", "-c", make])
+options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-i", f"{{home}}/k", "-p", "{port}"]
+print(subprocess.run(["ssh", *options, "127.0.0.1", "id"], capture_output=True, text=True).returncode)
+"""
+FILES = """
+import os, subprocess
+os.chdir(os.path.expanduser("~"))
+for folder in ("from", "to"):
+    os.makedirs(folder, exist_ok=True)
+for name in ("to/a", "to/b", "key", "key.pub"):
+    if os.path.exists(name):
+        os.unlink(name)
+open("from/a", "w").close()
+os.link("from/a", "to/b")
+os.rename("from/a", "to/a")
+print(sorted(os.listdir("to")), os.access(".ssh", os.R_OK))
+print(subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", "key"]).returncode)
+"""
+
+
+def touch(person, path):
+    """Open a file for writing in the person's notebook: C(done) or the error."""
+    with tunnel(person.login, person.port) as port:
+        jupyter = Jupyter(f"http://127.0.0.1:{port}", person.token)
+        wait_until_answers(jupyter)
+        return jupyter.execute("lab", TOUCH.format(path=path)).strip()
+
+
+class TestSandbox:
+    """A notebook that somebody else has written does not get out of its sandbox."""
+
+    def test_it_stays_inside(self, ada, notebook):
+        ada.start(OUTSIDE)
+        try:
+            code = ESCAPE + "".join(f"print(attempt(lambda: {code}))\n" for code, _error in ESCAPES.values())
+            found = notebook.execute("lab", code).split()
+        finally:
+            ada.stop()
+        expected = [error for _code, error in ESCAPES.values()]
+        assert dict(zip(ESCAPES, found, strict=True)) == dict(zip(ESCAPES, expected, strict=True))
+
+    def test_work_with_files_is_as_outside(self, notebook):
+        """What closes the view of other processes must not close moves and links between folders."""
+        assert notebook.execute("lab", FILES).split("\n")[:2] == ["['a', 'b'] True", "0"]
+
+    @pytest.mark.parametrize("state", ["absent", "link"])
+    def test_keys_cannot_be_added_whatever_the_folder_was(self, host, ada, state):
+        keys = "/home/ada/.ssh"
+        host.check_output(f"systemctl stop jupyter@ada; mv {keys} /root/ssh-of-ada")
+        try:
+            if state == "link":
+                host.check_output(f"install -d -o ada -g ada /home/ada/dotfiles && ln -s dotfiles {keys}")
+            host.run("systemctl reset-failed; systemctl start jupyter@ada")
+            if state == "link":
+                assert not host.service("jupyter@ada").is_running
+                assert "found a link" in host.check_output("journalctl -u jupyter@ada -n 20 -o cat --no-pager")
+            else:
+                inside = f"nsenter --target {ada.main_pid()} --mount"
+                assert "Read-only file system" in host.run(f"{inside} touch {keys}/authorized_keys").stderr
+                assert host.file(keys).mode == 0o700 and host.file(keys).user == "ada"
+        finally:
+            host.check_output(f"systemctl stop jupyter@ada; rm -rf {keys}; mv /root/ssh-of-ada {keys}")
+            start(host, ada)
+
+    def test_a_home_elsewhere_is_no_way_out(self, host, apply_notebooks, carol):
+        """The unit is told the home of the account, not a guess from its name."""
+        host.check_output("systemctl stop jupyter@carol; install -d /data && usermod --home /data/c --move-home carol")
+        try:
+            done = apply_notebooks(jupyter_writable_paths=["/home", "/data"])
+            assert done.returncode == 0, done.stdout[-3000:]
+            assert touch(carol, "/data/c/.ssh/authorized_keys") == "EROFS"
+            assert touch(carol, "/data/c/x") == "done"
+        finally:
+            host.check_output("systemctl stop jupyter@carol; usermod --home /home/carol --move-home carol")
+            assert apply_notebooks().returncode == 0
+
+    def test_a_key_from_a_notebook_does_not_log_in(self, ada, notebook):
+        """The whole way: make a key, add it, log in on the host itself."""
+        assert notebook.execute("lab", LOG_IN.format(port=ada.login.port)).split()[-1] == "255"
+
+
+class TestOwnConfiguration:
+    """A mistake in somebody's own files does not open their server to others."""
+
+    @pytest.mark.parametrize("name", ["NotebookApp", "LabApp", "ServerApp", "JupyterApp"])
+    def test_it_cannot_move_the_server(self, host, ada, name):
+        config = "/home/ada/.jupyter/jupyter_server_config.py"
+        text = f"c.{name}.ip = '0.0.0.0'\nc.{name}.port = 4444\nc.{name}.token = ''\n"
+        host.check_output("install -d -o ada -g ada /home/ada/.jupyter && printf %%s %s > %s", text, config)
+        try:
+            host.check_output("systemctl reset-failed; systemctl restart jupyter@ada")
+            shown = host.check_output(f"ss -Hltnp | grep 'pid={ada.main_pid()},' | awk '{{print $4}}'")
+            assert shown == f"127.0.0.1:{ada.port}"
+            assert token_sent(ada, "127.0.0.1") == "server"
+        finally:
+            host.check_output("rm -r /home/ada/.jupyter && systemctl stop jupyter@ada")
+            start(host, ada)
+
+
+class TestProject:
+    def test_a_members_notebook_writes_in_the_project(self, host, notebook):
+        path = "/srv/projects/imaging/from-a-notebook"
+        assert notebook.execute("lab", TOUCH.format(path=path)).strip() == "done"
+        assert host.file(path).group == "imaging"
+
+    def test_who_joins_later_can_write_after_the_run(self, apply_notebooks, carol):
+        imaging = {"name": "imaging", "members": ["ada", "carol"]}
+        genomes = {"name": "genomes", "members": ["ada"], "path": "/srv/genomes"}
+        assert apply_notebooks(accounts_projects=[imaging, genomes]).returncode == 0
+        assert touch(carol, "/srv/genomes/x") == "EACCES"
+        genomes["members"].append("carol")
+        joined = apply_notebooks(accounts_projects=[imaging, genomes])
+        assert joined.returncode == 0, joined.stdout[-3000:]
+        assert touch(carol, "/srv/genomes/x") == "done"
+        assert " changed=0 " in apply_notebooks(accounts_projects=[imaging, genomes]).stdout
+        assert apply_notebooks().returncode == 0
+
+    def test_who_is_at_work_is_told(self, apply_notebooks, carol):
+        with tunnel(carol.login, carol.port) as port:
+            jupyter = Jupyter(f"http://127.0.0.1:{port}", carol.token)
+            wait_until_answers(jupyter)
+            with jupyter.kernel("lab"):
+                pid = carol.main_pid()
+                told = apply_notebooks(accounts_projects=[{"name": "imaging", "members": ["ada"]}])
+                assert told.returncode == 0
+                said = " ".join((told.stdout + told.stderr).split())
+                assert "JupyterLab of carol is out of date (its owner is in other groups now) and was left alone" in said
+                assert carol.main_pid() == pid
+        assert apply_notebooks().returncode == 0
