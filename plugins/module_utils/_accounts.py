@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from . import _account_keys, _ssh_key_options, _ssh_keys
 from ._account_keys import HEADER, Rules
-from ._people_files import Found, shown
+from ._escapes import in_one_line
+from ._people_files import Found
 from ._system_names import NOBODY, POWERFUL_GROUPS, REFUSED
 
 # No password will ever match, and nothing calls the account locked (shadow(5), crypt(5)).
@@ -240,8 +241,8 @@ def obstacles(desired: Iterable[Desired], actual: Mapping[str, Actual], system: 
             found.append(f"{where}: {existing.home_obstacle}")
             odd = [entry for entry in odd if entry is not existing.home_keys]
         found += [
-            f"{where}: found {entry.oddity} at {shown(entry.path)}; expected a file of keys in folders of the account's own. "
-            "Take it away, then run again"
+            f"{where}: found {entry.oddity} at {in_one_line(entry.path)}; expected a file of keys in folders of the account's "
+            "own. Take it away, then run again"
             for entry in odd
             if entry.oddity and not entry.movable
         ]
@@ -257,9 +258,9 @@ def oddities(desired: Iterable[Desired], actual: Mapping[str, Actual], system: M
         if not account.present and existing is not None:
             odd.append(existing.home_keys)
         found += [
-            f"account '{account.name}': found {entry.oddity} at {shown(entry.path)}; expected "
-            f"{'a file of keys' if account.present else 'nothing'}. It is put aside, as {shown(posixpath.basename(entry.path))}"
-            ".replaced.NUMBER"
+            f"account '{account.name}': found {entry.oddity} at {in_one_line(entry.path)}; expected "
+            f"{'a file of keys' if account.present else 'nothing'}. It is put aside, as "
+            f"{in_one_line(posixpath.basename(entry.path))}.replaced.NUMBER"
             for entry in odd
             if entry.oddity and entry.movable and (rules.exclusive or not account.present or entry.text is None)
         ]

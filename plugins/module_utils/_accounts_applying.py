@@ -22,7 +22,8 @@ from . import _account_keys, _accounts, _leavers, _people_files, _projects
 from ._account_keys import Wanted
 from ._accounts import Change, Desired
 from ._accounts_reading import group_exists, home_obstacle, processes_of, read_acl
-from ._people_files import OddError, shown
+from ._escapes import in_one_line
+from ._people_files import OddError
 from ._projects import Project
 from ._runner import RefusedError, Runner
 from ._sshd_host import read_file
@@ -71,12 +72,12 @@ class Applier(Runner):
         try:
             yield
         except (OddError, RefusedError) as error:
-            self.failures.append(f"{who}{shown(str(error))[:SENTENCE]}. Correct that, and run again")
+            self.failures.append(f"{who}{in_one_line(str(error))[:SENTENCE]}. Correct that, and run again")
         except OSError as error:
-            where = f" at {shown(str(error.filename))}" if error.filename else ""
+            where = f" at {in_one_line(str(error.filename))}" if error.filename else ""
             self.failures.append(f"{who}found '{error.strerror or error}'{where}. Correct that, and run again")
         except (LookupError, ValueError) as error:
-            self.failures.append(f"{who}found {type(error).__name__}: {shown(str(error))}. Correct that, and run again")
+            self.failures.append(f"{who}found {type(error).__name__}: {in_one_line(str(error))}. Correct that, and run again")
 
     def create(self, name: str, groups: Sequence[str]) -> None:
         account = self.people[name]

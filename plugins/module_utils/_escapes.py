@@ -32,3 +32,8 @@ def escape(text: str, kept: str = "\n\t") -> str:
         text = text.replace("\r\n", "\n")
     odd = {ord(sign): sign.encode("unicode_escape").decode("ascii") for sign in unseen(text, kept)}
     return text.translate(odd) if odd else text
+
+
+def in_one_line(text: str) -> str:
+    """A path, a name, or what else may not have line ends of its own."""
+    return escape(text, "")

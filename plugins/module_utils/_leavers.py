@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ._people_files import shown
+from ._escapes import in_one_line
 
 LINGER = "/var/lib/systemd/linger"
 # Debian's folders, then those of RHEL. cron names a file after its owner; at only gives it to him.
@@ -87,7 +87,7 @@ def search_roots(mountinfo: str) -> list[str]:
 
 def setuid_notice(name: str, paths: Sequence[str], *, complete: bool, removed: bool) -> str:
     """What is told of a leaver's files that run as the leaver, whoever starts them."""
-    listing = ", ".join(shown(path) for path in paths[:TOLD]) + (f" and {len(paths) - TOLD} more" if len(paths) > TOLD else "")
+    listing = ", ".join(map(in_one_line, paths[:TOLD])) + (f" and {len(paths) - TOLD} more" if len(paths) > TOLD else "")
     end = "" if complete else ". The search was not finished: it took too long, or found too many"
     if removed:
         return f"account '{name}': took the set-user-ID and set-group-ID bits from {listing or 'no file'}{end}"

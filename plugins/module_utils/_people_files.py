@@ -18,6 +18,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ._escapes import in_one_line
+
 LIMIT = 1 << 20
 ASIDE = 100  # names to try; whoever takes them all has his own reasons
 ATTEMPTS = 5
@@ -41,7 +43,7 @@ class OddError(Exception):
     """Something else than what belongs there."""
 
     def __init__(self, what: str, path: str, *, movable: bool = True) -> None:
-        super().__init__(f"found {what} at {shown(path)}")
+        super().__init__(f"found {what} at {in_one_line(path)}")
         self.what = what
         self.path = path
         self.movable = movable
@@ -62,11 +64,6 @@ class Found(NamedTuple):
     """Owner and mode of the folder that the file is in."""
     file: tuple[int, int] | None = None
     """Owner and mode of the file."""
-
-
-def shown(text: str) -> str:
-    """Text for a terminal: nothing in it moves the cursor, or turns the direction of writing."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def read(home: str, parts: Sequence[str], *, limit: int = LIMIT) -> Found:

@@ -265,8 +265,8 @@ from ..module_utils._accounts_reading import (
     read_system_keys,
     sshd_files,
 )
+from ..module_utils._escapes import in_one_line
 from ..module_utils._module import Module, guarded
-from ..module_utils._people_files import shown
 from ..module_utils._preflight_accounts import everyone, project
 from ..module_utils._runner import RefusedError
 from ..module_utils._sshd_host import current_session, read_file
@@ -369,12 +369,12 @@ def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t
         found = _setuid_files.search(roots, uid)
         if found.paths and account.setuid_removed:
             result["changes"].append(f"{account.name}: setuid")
-            listing = "".join(f"{shown(path)}\n" for path in found.paths)
+            listing = "".join(f"{in_one_line(path)}\n" for path in found.paths)
             header = f"set-user-ID and set-group-ID files of {account.name}"
             result["diff"].append({"before_header": header, "after_header": header, "before": listing, "after": ""})
             failed = [] if applier.module.check_mode else _setuid_files.clear(found.paths, uid)
             if failed:
-                raise RefusedError(f"found no way to take the set-user-ID bits from {', '.join(map(shown, failed))}")
+                raise RefusedError(f"found no way to take the set-user-ID bits from {', '.join(map(in_one_line, failed))}")
         if found.paths or not found.complete:
             notice = _leavers.setuid_notice(account.name, found.paths, complete=found.complete, removed=account.setuid_removed)
             return [notice]
@@ -403,7 +403,7 @@ def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dic
 def lines(text: str) -> str:
     """A file that people may have written, for a terminal."""
     cut = text[:TEXT_SHOWN] + (f"\n... {len(text) - TEXT_SHOWN} more characters\n" if len(text) > TEXT_SHOWN else "")
-    return "\n".join(shown(line) for line in cut.split("\n"))
+    return "\n".join(in_one_line(line) for line in cut.split("\n"))
 
 
 @guarded

@@ -211,7 +211,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _firewall, _selinux, _sshd_access, _sshd_config, _sshd_port, _sshd_trust
+from ..module_utils import _firewall, _people_files, _selinux, _sshd_access, _sshd_config, _sshd_port, _sshd_trust
 from ..module_utils._lockout import Account, obstacles
 from ..module_utils._module import Module, guarded
 from ..module_utils._networks import parse as parse_network
@@ -256,7 +256,7 @@ class Host(Sshd):
             shell=entry.pw_shell,
             expired=self._expired(entry.pw_name),
             key_files=tuple(files),
-            keys=tuple(line for path in files for line in (read_file(path) or "").splitlines()),
+            keys=tuple(line for path in files for line in _keys_of(entry.pw_dir, path).splitlines()),
             revoked=_keys_in(plan.setting("RevokedKeys", effective.get("revokedkeys")), _reader(plan)),
             # Who is logged in by a certificate needs one of today's authorities tomorrow, too. Which, only a new login tells.
             keys_elsewhere=effective.get("authorizedkeyscommand", ["none"]) != ["none"] or bool(today & later),
@@ -342,6 +342,14 @@ def _shut_out(plan: Plan, keyword: str, names: list[str]) -> str:
         f"found {' and '.join(where) or f'{keyword} in the settings'}, which keeps out {', '.join(names)}; expected everybody "
         "who has an account by the inventory to get in. Remove the line, or give their entry 'state: absent'"
     )
+
+
+def _keys_of(home: str, path: str) -> str:
+    """The text of a file of keys. One at home is read as sshd would, and as whatever else its owner has put there is not."""
+    inside = os.path.relpath(path, home)
+    if inside.startswith("../"):
+        return read_file(path) or ""
+    return _people_files.read(home, inside.split("/")).text or ""
 
 
 def accounts(names: t.Iterable[str]) -> t.Iterator[pwd.struct_passwd]:

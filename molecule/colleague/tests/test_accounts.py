@@ -172,9 +172,7 @@ def lab(host, converge):
         f"for name in {names}; do setpriv --reuid $name --clear-groups kill -KILL -1; umount -q /home/$name/mount; "
         "userdel --remove --force $name; groupdel $name; rm -f /etc/ssh/authorized_keys.d/$name; done >/dev/null 2>&1; true"
     )
-    assert made.converge("-i", str(EPHEMERAL / "inventory"), playbook=ROLES, **ONLY).ok, (
-        "the people of the data do not come back"
-    )
+    assert made.converge("-i", str(EPHEMERAL / "inventory"), playbook=ROLES, **ONLY).ok, "the people of the data do not come back"
 
 
 class TestOddThingsAtHome:

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._escapes import escape
+from ansible_collections.openlab.research_server.plugins.module_utils._escapes import escape, in_one_line
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +44,7 @@ def test_what_nobody_sees_is_written_out_and_the_rest_stays(text: str, expected:
 
 
 def test_one_line_stays_one_line() -> None:
-    assert escape("a\r\nb\tc\n", kept="") == r"a\r\nb\tc\n"
+    assert in_one_line("a\r\nb\tc\n") == r"a\r\nb\tc\n"
 
 
 def test_every_character_of_these_categories_is_written_out() -> None:

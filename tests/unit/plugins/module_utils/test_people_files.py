@@ -251,16 +251,3 @@ def test_above_a_home_only_root_can_write(tmp_path: Path) -> None:
 )
 def test_a_home_that_is_none(home: str, oddity: str) -> None:
     assert files.read(home, PARTS).oddity == oddity
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Zoë 张 -- ok", "Zoë 张 -- ok"),
-        ("\x1b[2Jclean\r\n", "\\x1b[2Jclean\\r\\n"),
-        ("\u202egro.live", "\\u202egro.live"),
-        ("\udcff", "\\udcff"),
-    ],
-)
-def test_nothing_in_it_moves_the_cursor(text: str, expected: str) -> None:
-    assert files.shown(text) == expected
