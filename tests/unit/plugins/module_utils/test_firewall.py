@@ -107,3 +107,39 @@ def test_no_table_but_its_own_is_named() -> None:
             continue
         assert "flush ruleset" not in line
         assert "table " not in line or "inet research_server" in line
+
+
+def test_what_is_loaded_where_the_rules_cannot_be_lets_ssh_in_from_where_it_was() -> None:
+    wanted = firewall.rules(["192.0.2.0/24"], [{"port": 443}], ["gpu1"])
+    text = firewall.closed(wanted)
+    assert "443" not in text
+    assert "ip saddr { 192.0.2.0/24 } tcp dport @ssh_ports" in text
+    assert "policy drop" in text
+
+
+def test_stopping_the_service_takes_no_rule_away() -> None:
+    unit = firewall.unit("Managed", "/usr/sbin/nft")
+    assert "ExecStop" not in unit
+    assert "StartLimitIntervalSec=0" in unit
+    before = next(line for line in unit.splitlines() if line.startswith("Before="))
+    assert {"network-pre.target", "sysinit.target"} <= set(before.removeprefix("Before=").split())
+
+
+@pytest.mark.parametrize(
+    ("vendor", "configuration"),
+    [
+        ("[Service]\nExecStart=/usr/sbin/nft -f /etc/nftables.conf\n", "/etc/nftables.conf"),
+        ("[Service]\nExecStart=/sbin/nft -f /etc/sysconfig/nftables.conf\n", "/etc/sysconfig/nftables.conf"),
+    ],
+)
+def test_the_distributions_service_loads_ours_in_the_same_step(vendor: str, configuration: str) -> None:
+    text = firewall.nftables_dropin("Managed", "/usr/sbin/nft", vendor) or ""
+    commands = [line.partition("=")[2] for line in text.splitlines() if line.startswith("Exec") and not line.endswith("=")]
+    assert len(commands) == 3
+    assert all('include "/etc/research-server/firewall.nf[t]"' in command for command in commands)
+    assert [f'include "{configuration}"' in command for command in commands] == [True, True, False]
+
+
+@pytest.mark.parametrize("vendor", ["", "[Service]\nExecStart=/usr/local/bin/load-rules\n", "ExecStart=nft -f '/etc/a b'\n"])
+def test_a_service_of_another_form_is_left_alone(vendor: str) -> None:
+    assert firewall.nftables_dropin("Managed", "/usr/sbin/nft", vendor) is None
