@@ -177,7 +177,7 @@ class TestOthers:
         """Debian's own file empties the whole ruleset; this one only what is ours."""
         before = host.check_output(TABLE)
         host.check_output("cp /etc/nftables.conf /root/ && echo > /etc/nftables.conf && systemctl start nftables")
-        host.check_output("echo 'delete table inet research_server' > /etc/nftables.conf")
+        host.check_output("echo 'add table inet research_server; delete table inet research_server' > /etc/nftables.conf")
         try:
             host.check_output("systemctl reload nftables")
             wait_until(lambda: host.run(TABLE).stdout.strip() == before)
