@@ -15,22 +15,20 @@ Listing = Mapping[str, Sequence[str]]
 """Keyword in lower case -> values, as ``sshd -T`` prints them: one for each pattern."""
 
 
-def obstacle(name: str, groups: Collection[str], listing: Listing) -> str:
-    """Which of the four keeps this account out wherever it comes from, in sshd's order; empty if none does.
+def obstacles(name: str, groups: Collection[str], listing: Listing) -> list[str]:
+    """Which of the four keep this account out wherever it comes from, in sshd's order.
 
     A pattern USER@HOST neither shuts anybody out everywhere nor keeps anybody out who comes from there.
     """
     denied, allowed = listing.get("denyusers", ()), listing.get("allowusers", ())
-    if any(_names(pattern, name) for pattern in denied if "@" not in pattern):
-        return "denyusers"
-    if allowed and not any(_names(pattern.partition("@")[0], name) for pattern in allowed):
-        return "allowusers"
-    if _any_group(listing.get("denygroups", ()), groups):
-        return "denygroups"
     allowed_groups = listing.get("allowgroups", ())
-    if allowed_groups and not _any_group(allowed_groups, groups):
-        return "allowgroups"
-    return ""
+    verdicts = {
+        "denyusers": any(_names(pattern, name) for pattern in denied if "@" not in pattern),
+        "allowusers": bool(allowed) and not any(_names(pattern.partition("@")[0], name) for pattern in allowed),
+        "denygroups": _any_group(listing.get("denygroups", ()), groups),
+        "allowgroups": bool(allowed_groups) and not _any_group(allowed_groups, groups),
+    }
+    return [keyword for keyword in KEYWORDS if verdicts[keyword]]
 
 
 def words(values: Iterable[t.Any]) -> list[str]:

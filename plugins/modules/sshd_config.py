@@ -330,9 +330,9 @@ def left_outside(host: Host, plan: Plan, people: t.Iterable[str]) -> list[str]:
         for keyword, value in planned.items():
             lines = [line.value for line in plan.access if line.keyword == keyword and not line.in_match]
             listing[keyword] = _sshd_access.words([*as_list(value), *lines])
-        keyword = _sshd_access.obstacle(entry.pw_name, groups_of(entry), listing)
-        if keyword and keyword != "allowgroups":
+        for keyword in _sshd_access.obstacles(entry.pw_name, groups_of(entry), listing):
             shut_out.setdefault(keyword, []).append(entry.pw_name)
+    shut_out.pop("allowgroups", None)
     return [_shut_out(plan, keyword, names) for keyword, names in sorted(shut_out.items())]
 
 
@@ -391,15 +391,14 @@ def verify(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | 
     check_matches(host, plan, path, session)
     for entry in accounts(params["people"]):
         listing = _sshd_config.group_listing(host.effective("-C", context(entry.pw_name)))
-        keyword = _sshd_access.obstacle(entry.pw_name, groups_of(entry), listing)
-        if keyword and keyword != "allowgroups":
-            raise RefusedError(_shut_out(plan, keyword, [entry.pw_name]))
+        for keyword in _sshd_access.obstacles(entry.pw_name, groups_of(entry), listing):
+            if keyword != "allowgroups":
+                raise RefusedError(_shut_out(plan, keyword, [entry.pw_name]))
     if session is not None:
         # With all Match blocks: a login that only gets another program than its shell is of no use to Ansible.
         name = pwd.getpwuid(session.uid).pw_name
         listing = _sshd_config.group_listing(host.effective("-C", context(name, session.client_address)))
-        keyword = _sshd_access.obstacle(name, groups_of(pwd.getpwuid(session.uid)), listing)
-        if keyword:
+        for keyword in _sshd_access.obstacles(name, groups_of(pwd.getpwuid(session.uid)), listing):
             raise RefusedError(f"'{name}', who is logged in, would be kept out by {keyword} ({', '.join(listing[keyword])})")
         command = " ".join(listing.get("forcecommand", ["none"]))
         if command != "none":

@@ -13,9 +13,10 @@ import pytest
 from waiting import wait_until
 
 HIGH = 22022
-# Tries to listen, on every address and in every way, until somebody ends it. Says when it has begun and when it has won.
+# Tries to listen, on every address and in every way, until somebody ends it. Says when it has begun and when it has won. Its
+# pauses are shorter by far than the time in which sshd starts, and leave the processor to what is tested.
 GRAB = """
-import errno, itertools, os, socket
+import errno, itertools, os, socket, time
 os.nice(10)
 ports, tries, refused, won = {ports}, 0, set(), {{}}
 addresses = ["0.0.0.0", "127.0.0.1", "::", "::1", "::ffff:0.0.0.0", {own!r}]
@@ -38,6 +39,8 @@ for port, address, reuse in itertools.cycle(itertools.product(ports, addresses, 
         if error.errno not in refused:
             refused.add(error.errno); print(errno.errorcode[error.errno], flush=True)
     tries += 1
+    if tries % 24 == 0:
+        time.sleep(0.001)
     if tries % 5000 == 0:
         print("tried", tries, flush=True)
 """
@@ -102,9 +105,8 @@ class TestNobodyTakesIt:
 
     def test_while_a_run_changes_a_setting(self, host, carol, grabbing, door):
         with grabbing(2222):
-            for tries in (5, 4):
-                done = door(sshd_max_auth_tries=tries)
-                assert done.returncode == 0, done.stdout
+            done = door(sshd_max_auth_tries=5)
+            assert done.returncode == 0, done.stdout
         assert answering(host, 2222) and carol.check("id -un") == "carol"
 
     def test_while_the_port_moves_and_comes_back(self, host, carol, grabbing, door):
@@ -127,7 +129,7 @@ class TestNobodyTakesIt:
         host.check_output("printf %%s %s > /etc/systemd/system/early.service", unit)
         host.check_output("systemctl enable early")
         try:
-            for _time in range(3):
+            for _time in range(2):
                 reboot()
                 wait_until(lambda: host.run("grep -q tried /home/bob/early.out").rc == 0)
                 assert "WON" not in host.file("/home/bob/early.out").content_string
@@ -189,16 +191,17 @@ def test_there_is_no_second_way_in(host, bob):
 
 
 class TestEverybodyGetsIn:
-    @pytest.mark.parametrize("line", ["AllowUsers ops bob", "DenyUsers ca*", "DenyGroups imaging"])
-    def test_a_line_of_another_file_that_keeps_people_out_is_named(self, host, door, line):
+    def test_lines_of_another_file_that_keep_people_out_are_named(self, host, door):
         other = "/etc/ssh/sshd_config.d/50-old.conf"
-        host.check_output(f"echo '{line}' > {other}")
+        lines = ["AllowUsers ops bob", "DenyUsers ca*", "DenyGroups imaging"]
+        host.check_output("printf %%s %s > %s", "".join(f"{line}\n" for line in lines), other)
         try:
             for arguments in (["--check"], []):
                 refused = door(*arguments, sshd_max_auth_tries=5)
                 assert refused.returncode != 0
-                assert f"{other}:1: {line.split()[0].lower()}" in refused.stdout
-                assert re.search(r"keeps out [\w, ]*carol", refused.stdout), refused.stdout
+                for number, line in enumerate(lines, 1):
+                    said = rf"{re.escape(other)}:{number}: {line.split()[0].lower()}\b.*keeps out [\w, ]*carol"
+                    assert re.search(said, refused.stdout), refused.stdout
         finally:
             host.check_output(f"rm {other}")
         assert host.check_output("sshd -T | grep maxauthtries") == "maxauthtries 4"

@@ -25,13 +25,14 @@ from ansible_collections.openlab.research_server.plugins.module_utils import _ss
         ({"denyusers": ["!ada"]}, ""),
         # A dot is a dot, and not any sign.
         ({"denyusers": ["a.a"]}, ""),
-        # In sshd's order the first counts.
+        # All of them are told, in sshd's order.
         ({"denyusers": ["ada"], "allowusers": ["ada"]}, "denyusers"),
         ({"allowusers": ["ada"], "denygroups": ["users"]}, "denygroups"),
+        ({"denygroups": ["users"], "allowusers": ["b*"], "denyusers": ["a*"]}, "denyusers allowusers denygroups"),
     ],
 )
 def test_who_is_kept_out(listing: dict[str, list[str]], keeps_out: str) -> None:
-    assert access.obstacle("ada", {"ssh-users", "users"}, listing) == keeps_out
+    assert " ".join(access.obstacles("ada", {"ssh-users", "users"}, listing)) == keeps_out
 
 
 def test_patterns_as_files_have_them() -> None:
