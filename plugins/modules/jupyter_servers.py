@@ -237,7 +237,9 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         seen = host.settle(ports, params["timeout"])
     for name in sorted(set(ports) - set(occupied)):
         server = seen.get(name, Server(name))
-        expected = check_mode and (name in plan.begin or server.coming(time.time(), params["timeout"], 0))
+        # What has ended by itself before, a run in check mode does not wait for; nor does it hope for the best.
+        coming = not server.restarts and server.coming(time.time(), params["timeout"], 0)
+        expected = check_mode and (name in plan.begin or coming)
         why = "" if expected else wrong(host, name, server, ports[name])
         problems += [f"{name}: {why}"] if why else []
 

@@ -52,7 +52,9 @@ def paint(host):
     bob = Person(host, "bob", EPHEMERAL / "ssh")
     host.check_output("cp -p /home/bob/.ssh/authorized_keys /root/bob.keys")
     # The last lines of a journal are the ones that are told.
-    done = bob.python(WRITE.format(lines=b"\n".join([b"", *LINES, b""]), paint=b"\n".join([*LINES[1:], PAINT, b""])))
+    # A file of keys with a byte that is no UTF-8 is not looked into.
+    lines = [PAINT.removesuffix(b"\xff"), *LINES[1:]]
+    done = bob.python(WRITE.format(lines=b"\n".join([b"", *lines, b""]), paint=b"\n".join([*LINES[1:], PAINT, b""])))
     assert done.returncode == 0, done.stderr
     yield bob
     host.check_output("rm /home/bob/.ssh/authorized_keys; cp -p /root/bob.keys /home/bob/.ssh/authorized_keys")
@@ -88,7 +90,7 @@ def test_a_difference_is_shown_and_does_nothing(operate):
     assert_harmless(output)
     assert b"-" + PAINTED in output.splitlines()
     # The module reads a carriage return as the end of a line.
-    assert rb"-verdict: clean\udcff" in output.splitlines()
+    assert b"-verdict: clean" in output.splitlines()
     assert b"-token=***" in output.splitlines()
 
 
