@@ -230,7 +230,9 @@ time.sleep(600)
 """
 # What code in a notebook tries, to get out or to come back outside. Each prints the error that it meets, or "done".
 ESCAPES = {
-    "add a key": ("open(home + '/.ssh/authorized_keys', 'a')", "EROFS"),
+    # It is root's, and says where the keys are.
+    "add a key": ("open(home + '/.ssh/authorized_keys', 'a')", "EACCES"),
+    "put another file in its place": ("os.unlink(home + '/.ssh/authorized_keys')", "EROFS"),
     "make a key file": ("open(home + '/.ssh/authorized_keys2', 'w')", "EROFS"),
     "move the folder away": ("os.rename(home + '/.ssh', home + '/.ssh.away')", "EBUSY"),
     "put another in its place": ("(os.makedirs(home + '/s'), os.rename(home + '/s', home + '/.ssh'))", "EBUSY"),
@@ -267,8 +269,8 @@ except OSError as error:
 LOG_IN = """
 import os, subprocess
 home = os.path.expanduser("~")
-make = f"rm -f {{home}}/k*; ssh-keygen -q -N '' -f {{home}}/k; cat {{home}}/k.pub >> {{home}}/.ssh/authorized_keys"
-subprocess.run(["sh", "-c", make])
+make = f"rm -f {{home}}/k*; ssh-keygen -q -N '' -f {{home}}/k; cat {{home}}/k.pub | tee -a {{home}}/.ssh/authorized_keys2"
+subprocess.run(["sh", "-c", make], capture_output=True)
 options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-i", f"{{home}}/k", "-p", "{port}"]
 print(subprocess.run(["ssh", *options, "127.0.0.1", "id"], capture_output=True, text=True).returncode)
 """
@@ -338,7 +340,7 @@ class TestSandbox:
         try:
             done = apply_notebooks(jupyter_writable_paths=["/home", "/data"])
             assert done.returncode == 0, done.stdout[-3000:]
-            assert touch(carol, "/data/c/.ssh/authorized_keys") == "EROFS"
+            assert touch(carol, "/data/c/.ssh/authorized_keys2") == "EROFS"
             assert touch(carol, "/data/c/x") == "done"
         finally:
             host.check_output("systemctl stop jupyter@carol; usermod --home /home/carol --move-home carol")
