@@ -120,8 +120,6 @@ def test_the_doctor_names_a_program_and_does_nothing(bob, operate, tmp_path):
 def test_a_journal_is_shown_and_does_nothing(paint, operate):
     """bob's JupyterLab does not start any more, and says why in its own words. The run ends with them."""
     paint.run("pkill -KILL -u bob -f jupyter")
-    _exit_code, output = operate(
-        "ansible-playbook", ROOT / "playbooks" / "site.yml", "--diff", "-e", "jupyter_start_timeout=60", seconds=600
-    )
+    _exit_code, output = operate("ansible-playbook", ROOT / "playbooks" / "site.yml", "--diff", seconds=600)
     assert_harmless(output)
     assert PAINTED in output
