@@ -16,9 +16,9 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._jupyter_port import port_of
-from ..plugin_utils._client_config import Server, known_hosts, problems, reachable, short_names, ssh_config
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._jupyter.port import port_of
+from ..plugin_utils._login.client_config import Server, known_hosts, problems, reachable, short_names, ssh_config
 from .preflight import ROLES, read_yaml, trusted
 
 READ = ("accounts", "sshd", "jupyter")

@@ -13,11 +13,11 @@ from pathlib import Path
 from ansible.errors import AnsibleFileNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils._conda_archive import lines, sha256_of
-from ..module_utils._conda_errors import CondaEnvError
-from ..module_utils._conda_lockfile import RENEW
-from ..plugin_utils._conda_action import FAILURES, Data, SpecificationAction, failure, name_of
-from ..plugin_utils._conda_lock_file import read
+from ..module_utils._conda.archive import lines, sha256_of
+from ..module_utils._conda.errors import CondaEnvError
+from ..module_utils._conda.lock import RENEW
+from ..plugin_utils._conda.action import FAILURES, Data, SpecificationAction, failure, name_of
+from ..plugin_utils._conda.lock_file import read
 
 
 class ActionModule(SpecificationAction):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..plugin_utils._conda_action import SpecificationAction
+from ..plugin_utils._conda.action import SpecificationAction
 
 
 class ActionModule(SpecificationAction):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..module_utils._conda_errors import CondaEnvError
-from ..module_utils._conda_lockfile import Lock, parse_lock
-from ..plugin_utils._conda_action import Data, SpecificationAction
-from ..plugin_utils._conda_lock_file import beside, lines, read, same, write
+from ..module_utils._conda.errors import CondaEnvError
+from ..module_utils._conda.lock import Lock, parse_lock
+from ..plugin_utils._conda.action import Data, SpecificationAction
+from ..plugin_utils._conda.lock_file import beside, lines, read, same, write
 
 
 class ActionModule(SpecificationAction):

@@ -12,16 +12,16 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import _doctor as doctor
-from ..module_utils import _first_contact as contact
-from ..module_utils._doctor import ERROR, OK, Finding
-from ..module_utils._jupyter_port import port_of
-from ..module_utils._preflight import check_platform
-from ..module_utils._secrets import mask
-from ..module_utils._shown import SIDE_LIMIT, shown_line, text_of
-from ..module_utils._ssh_endpoint import candidates, port_numbers, with_alias
+from ..module_utils._text.secrets import mask
+from ..module_utils._text.shown import SIDE_LIMIT, shown_line, text_of
 from ..plugin_utils._answers import NVIDIA_INFO, SETUP, doctor_info, misfit
+from ..plugin_utils._doctor import judge as doctor
+from ..plugin_utils._doctor.judge import ERROR, OK, Finding
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._jupyter.port import port_of
+from ..plugin_utils._login import first_contact as contact
+from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
+from ..plugin_utils._preflight.check import check_platform
 from .first_contact import Target, find, read_pins, try_login
 from .preflight import ROLES, read_yaml, trusted
 from .preflight import ActionModule as Preflight

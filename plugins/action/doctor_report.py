@@ -20,9 +20,9 @@ from ansible.release import __version__ as core_version
 from ansible.utils.color import ANSIBLE_COLOR
 
 from ..callback.drift import ROOT, collection_version, read_report, write_private
-from ..module_utils._doctor import Finding
-from ..plugin_utils import _doctor_controller as controller
-from ..plugin_utils._doctor_report import render, report
+from ..plugin_utils._doctor import controller
+from ..plugin_utils._doctor.judge import Finding
+from ..plugin_utils._doctor.report import render, report
 from ..plugin_utils._guarded import guarded
 from .preflight import ROLES, read_yaml
 

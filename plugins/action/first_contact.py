@@ -19,11 +19,11 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import _first_contact as contact
-from ..module_utils._first_contact import HostKey, Pins, RefusedError
-from ..module_utils._shown import shown_line
-from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, port_numbers, with_alias
+from ..module_utils._text.shown import shown_line
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._login import first_contact as contact
+from ..plugin_utils._login.endpoint import Client, aliases, candidates, no_answer, port_numbers, with_alias
+from ..plugin_utils._login.first_contact import HostKey, Pins, RefusedError
 from .ssh_endpoint import read_banner, read_client
 
 # Before the user's own options, of which ssh takes the first: this connection trusts nobody and tells nothing.

@@ -15,13 +15,11 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ..module_utils._preflight import PLATFORMS, check_platform, check_unknown, check_values, report
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._preflight.check import PLATFORMS, check_platform, check_unknown, check_values, report
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-# Where the cross-checks of a role are: module_utils, or plugin_utils if they read files of the controller.
-CHECKS = ("module_utils", "plugin_utils")
-PLUGINS = "ansible_collections.openlab.research_server.plugins"
+CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
 
 
 def read_yaml(path: Path) -> dict[str, t.Any]:
@@ -83,9 +81,8 @@ class ActionModule(ActionBase):
         problems += check_values(role, options, values)
         # Cross-checks only make sense on values of the right types.
         notes: list[str] = []
-        for own in () if problems else (f"{PLUGINS}.{folder}._preflight_{role}" for folder in CHECKS):
-            if importlib.util.find_spec(own) is not None:
-                module = importlib.import_module(own)
-                problems += module.check({**values, "ansible_facts": facts})
-                notes += module.notes(values) if hasattr(module, "notes") else []
+        if not problems and importlib.util.find_spec(f"{CHECKS}.{role}") is not None:
+            module = importlib.import_module(f"{CHECKS}.{role}")
+            problems += module.check({**values, "ansible_facts": facts})
+            notes += module.notes(values) if hasattr(module, "notes") else []
         return problems, notes

@@ -14,9 +14,9 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._ssh_endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
-from ..plugin_utils import _ssh_client
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._login import client as login_client
+from ..plugin_utils._login.endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
 
 BANNER_LIMIT = 8192
 
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         if self._connection.transport != "ssh":
             return {"changed": False, "found": False}
         host = self._connection.get_option("host")
-        arguments_of_ssh = _ssh_client.arguments(self._connection)
+        arguments_of_ssh = login_client.arguments(self._connection)
         client = read_client(host, arguments_of_ssh)
         ports = candidates(wanted, client.port)
         alias = pinned_name(client, ports)
@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
 
 def read_client(host: str, arguments: list[str]) -> Client:
     """What the ssh client's own configuration says about this host."""
-    return parse_client(host, _ssh_client.listing(host, arguments))
+    return parse_client(host, login_client.listing(host, arguments))
 
 
 def pinned_name(client: Client, ports: list[int]) -> str:

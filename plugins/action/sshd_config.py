@@ -9,9 +9,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._sshd_config import NEGOTIATED
-from ..plugin_utils import _ssh_client
+from ..module_utils._ssh.server_config import NEGOTIATED
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._login import client as login_client
 
 
 class ActionModule(ActionBase):
@@ -28,6 +28,6 @@ class ActionModule(ActionBase):
         return {**result, **self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)}
 
     def _algorithms(self) -> dict[str, list[str]]:
-        listing = _ssh_client.listing(self._connection.get_option("host"), _ssh_client.arguments(self._connection))
+        listing = login_client.listing(self._connection.get_option("host"), login_client.arguments(self._connection))
         said = dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
         return {keyword: said[keyword.lower()].split(",") for keyword in NEGOTIATED if keyword.lower() in said}

@@ -82,9 +82,9 @@ from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ..module_utils._shown import end_of, shown_line, text_of
-from ..plugin_utils._drift_report import DriftReport, Kind, Outcome, TaskRef, label
-from ..plugin_utils._drift_summary import render
+from ..module_utils._text.shown import end_of, shown_line, text_of
+from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label
+from ..plugin_utils._drift.summary import render
 
 EXAMPLES = r"""
 ansible.cfg: |

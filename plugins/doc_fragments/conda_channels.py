@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that say where conda's packages come from; their argument spec is `CHANNEL_ARGUMENTS` in _conda_spec."""
+"""Options that say where conda's packages come from; their argument spec is `CHANNEL_ARGUMENTS` in _conda.specification."""
 
 from __future__ import annotations
 

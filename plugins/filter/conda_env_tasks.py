@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..plugin_utils._conda_lock_file import lock_files
+from ..plugin_utils._conda.lock_file import lock_files
 
 DOCUMENTATION = r"""
 name: conda_env_tasks

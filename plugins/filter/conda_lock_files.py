@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
-from ..plugin_utils._conda_lock_file import lock_files
+from ..plugin_utils._conda.lock_file import lock_files
 
 DOCUMENTATION = r"""
 name: conda_lock_files

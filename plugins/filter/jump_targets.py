@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
-from ..module_utils._ssh_endpoint import with_port
+from ..plugin_utils._login.endpoint import with_port
 
 DOCUMENTATION = r"""
 name: jump_targets

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils._jupyter_port import port_of
+from ..plugin_utils._jupyter.port import port_of
 
 DOCUMENTATION = r"""
 name: jupyter_port

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ..module_utils._nvidia_plan import Wishes, plan
+from ..plugin_utils._nvidia.plan import Wishes, plan
 
 DOCUMENTATION = r"""
 name: nvidia_plan

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils import _networks
+from ..module_utils._host import networks as host_networks
 
 DOCUMENTATION = r"""
 name: with_address
@@ -49,7 +49,7 @@ _value:
 def with_address(networks: list[str], address: str | None) -> list[str]:
     """Adapter: errors become Ansible's."""
     try:
-        return _networks.with_address(networks, address)
+        return host_networks.with_address(networks, address)
     except ValueError as error:
         raise AnsibleFilterError(f"with_address: {error}") from error
 

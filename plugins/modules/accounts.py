@@ -253,11 +253,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _account_keys, _accounts, _leavers, _projects, _setuid_files
-from ..module_utils._account_keys import Rules
-from ..module_utils._accounts import Actual, Change, Desired
-from ..module_utils._accounts_applying import Applier
-from ..module_utils._accounts_reading import (
+from ..module_utils._accounts import keys as account_keys
+from ..module_utils._accounts import leavers, setuid_files
+from ..module_utils._accounts import people as account_people
+from ..module_utils._accounts import projects as account_projects
+from ..module_utils._accounts.applying import Applier
+from ..module_utils._accounts.entries import everyone, project
+from ..module_utils._accounts.keys import Rules
+from ..module_utils._accounts.people import Actual, Change, Desired
+from ..module_utils._accounts.reading import (
     group_exists,
     read_accounts,
     read_machine,
@@ -265,11 +269,10 @@ from ..module_utils._accounts_reading import (
     read_system_keys,
     sshd_files,
 )
-from ..module_utils._escapes import in_one_line
-from ..module_utils._module import Module, guarded
-from ..module_utils._preflight_accounts import everyone, project
-from ..module_utils._runner import RefusedError
-from ..module_utils._sshd_host import current_session, read_file
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.runner import RefusedError
+from ..module_utils._ssh.server import current_session, read_file
+from ..module_utils._text.escapes import in_one_line
 
 TEXT_SHOWN = 20_000  # characters of a file in a difference; people may have written a megabyte
 
@@ -293,29 +296,29 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     people = everyone(params["administrators"], params["researchers"], projects)
     login_group = params["login_group"]
     session, now = current_session(), time.time()
-    wrong = _accounts.problems(people, login_group, now=now, address=session.client_address if session else None)
-    wrong += _projects.problems(projects, people, login_group)
+    wrong = account_people.problems(people, login_group, now=now, address=session.client_address if session else None)
+    wrong += account_projects.problems(projects, people, login_group)
     refuse(wrong)
     rules = Rules(in_system=params["keys_in"] == "system", exclusive=params["exclusive_keys"], sshd_files=sshd_files(module))
     actual, folders, system = read_accounts(people, rules), read_projects(projects), read_system_keys(people)
-    wrong = _accounts.conflicts(people, actual, pwd.getpwuid(session.uid).pw_name if session else None, read_machine(people))
-    wrong += _projects.conflicts(projects, folders)
+    wrong = account_people.conflicts(people, actual, pwd.getpwuid(session.uid).pw_name if session else None, read_machine(people))
+    wrong += account_projects.conflicts(projects, folders)
     refuse(wrong)
 
-    named = {*_accounts.groups_of(people, login_group), *(entry.group for entry in projects)}
-    changes = _accounts.plan(people, actual, system, login_group=login_group, rules=rules)
+    named = {*account_people.groups_of(people, login_group), *(entry.group for entry in projects)}
+    changes = account_people.plan(people, actual, system, login_group=login_group, rules=rules)
     present = {account.name for account in people if account.present}
     plan = Plan(
         going=[change for change in changes if change.name not in present and change.action != "archive"],
         groups=[name for name in sorted(named) if not group_exists(name)],
-        coming=[change for change in changes if change.name in present] + _projects.plan(projects, people, folders),
-        rules=_accounts.sudoers(people),
+        coming=[change for change in changes if change.name in present] + account_projects.plan(projects, people, folders),
+        rules=account_people.sudoers(people),
         remains=[change for change in changes if change.action == "archive"],
     )
     applier = Applier(module, people)
-    applier.failures += _accounts.obstacles(people, actual, system, rules) + _projects.obstacles(projects, folders)
-    notices = [notice.sentence for notice in _accounts.notices(people, now=now, days=params["expiry_notice_days"])]
-    notices += _accounts.oddities(people, actual, system, rules)
+    applier.failures += account_people.obstacles(people, actual, system, rules) + account_projects.obstacles(projects, folders)
+    notices = [notice.sentence for notice in account_people.notices(people, now=now, days=params["expiry_notice_days"])]
+    notices += account_people.oddities(people, actual, system, rules)
 
     result = carry_out(applier, plan, params["sudoers_path"])
     for account in people:
@@ -364,19 +367,19 @@ def searched(account: Desired, existing: Actual | None, going: t.Sequence[Change
 
 def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t.Any]) -> list[str]:
     """Returns what is to be told."""
-    roots = _leavers.search_roots(read_file("/proc/self/mountinfo") or "")
+    roots = leavers.search_roots(read_file("/proc/self/mountinfo") or "")
     with applier.noting(f"account '{account.name}': "):
-        found = _setuid_files.search(roots, uid)
+        found = setuid_files.search(roots, uid)
         if found.paths and account.setuid_removed:
             result["changes"].append(f"{account.name}: setuid")
             listing = "".join(f"{in_one_line(path)}\n" for path in found.paths)
             header = f"set-user-ID and set-group-ID files of {account.name}"
             result["diff"].append({"before_header": header, "after_header": header, "before": listing, "after": ""})
-            failed = [] if applier.module.check_mode else _setuid_files.clear(found.paths, uid)
+            failed = [] if applier.module.check_mode else setuid_files.clear(found.paths, uid)
             if failed:
                 raise RefusedError(f"found no way to take the set-user-ID bits from {', '.join(map(in_one_line, failed))}")
         if found.paths or not found.complete:
-            notice = _leavers.setuid_notice(account.name, found.paths, complete=found.complete, removed=account.setuid_removed)
+            notice = leavers.setuid_notice(account.name, found.paths, complete=found.complete, removed=account.setuid_removed)
             return [notice]
     return []
 
@@ -386,8 +389,8 @@ def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dic
     files = []
     for change in changes:
         if change.action.endswith("_keys"):
-            path = "/".join(("~" + change.name, *_account_keys.HOME_PARTS))
-            header = path if change.action.endswith("home_keys") else _account_keys.system_file(change.name)
+            path = "/".join(("~" + change.name, *account_keys.HOME_PARTS))
+            header = path if change.action.endswith("home_keys") else account_keys.system_file(change.name)
             files.append(
                 {"before_header": header, "after_header": header, "before": lines(change.before), "after": lines(change.after)}
             )
@@ -428,7 +431,7 @@ def main() -> None:
         "path": {"type": "path"},
         "group": {"type": "str"},
         "members": {"type": "list", "elements": "str", "default": []},
-        "mode": {"type": "str", "default": _projects.MODE},
+        "mode": {"type": "str", "default": account_projects.MODE},
         "acl": {"type": "bool", "default": True},
     }
     module = Module(

@@ -93,9 +93,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask, unexpected
-from ..module_utils._conda_packing import Packing
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda.errors import CondaEnvError, from_system, mask, unexpected
+from ..module_utils._conda.pack import Packing
+from ..module_utils._host.module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},

@@ -428,10 +428,10 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets, unexpected
-from ..module_utils._conda_spec import CHANNEL_ARGUMENTS
-from ..module_utils._conda_task import Task
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets, unexpected
+from ..module_utils._conda.specification import CHANNEL_ARGUMENTS
+from ..module_utils._conda.task import Task
+from ..module_utils._host.module import Module, guarded
 
 FROZEN_MESSAGE = (
     "This environment is managed with Ansible, which undoes changes by hand. "
@@ -497,17 +497,17 @@ def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str
     """Do what the task says; returns the module's result."""
     task = Task(arguments, check_mode)
     if task.base:
-        from ..module_utils._conda_base import Base  # noqa: PLC0415 - seldom used
+        from ..module_utils._conda.in_place import Base  # noqa: PLC0415 - seldom used
 
         return Base(task, check_mode, scratch).run()
     settled = task.settled()
     if settled is not None:
         return settled
     if task.archive is not None:
-        from ..module_utils._conda_unpack import Unpacking  # noqa: PLC0415
+        from ..module_utils._conda.unpack import Unpacking  # noqa: PLC0415
 
         return Unpacking(task, check_mode, scratch).run()
-    from ..module_utils._conda_change import Change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
+    from ..module_utils._conda.change import Change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
 
     return Change(task, check_mode, scratch).run()
 

@@ -359,13 +359,15 @@ import datetime
 import os
 import typing as t
 
-from ..module_utils import _conda_compare, _conda_frozen, _conda_inventory, _conda_state
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
-from ..module_utils._conda_inventory import Place
-from ..module_utils._conda_records import site_packages
-from ..module_utils._conda_spec import CHANNEL_ARGUMENTS, Settings, parse
-from ..module_utils._conda_verify import verify
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda import compare as conda_compare
+from ..module_utils._conda import environments, manifest
+from ..module_utils._conda import frozen as conda_frozen
+from ..module_utils._conda.environments import Place
+from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.records import site_packages
+from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, parse
+from ..module_utils._conda.verify import verify
+from ..module_utils._host.module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "conda_root": {"type": "path", "default": "/opt/miniconda3"},
@@ -385,7 +387,7 @@ def wanted(root: str, name: str | None, prefix: str | None) -> list[Place]:
     if name and ("/" in name or name.startswith(".")):
         raise CondaEnvError(f"found the name '{name}'; expected the name of an environment", "Give a path as 'prefix'.")
     root = os.path.abspath(root)
-    everything = _conda_inventory.places(root)
+    everything = environments.places(root)
     if name:
         return [place for place in everything if place.name == name]
     if prefix is None:
@@ -393,18 +395,18 @@ def wanted(root: str, name: str | None, prefix: str | None) -> list[Place]:
     link = os.path.abspath(prefix)
     if os.path.realpath(link) == os.path.realpath(root):
         return [place for place in everything if place.kind == "base"]
-    place = _conda_inventory.place_of(link)
+    place = environments.place_of(link)
     return [place] if place else []
 
 
 def describe(place: Place, now: datetime.datetime, packages: bool, verification: bool) -> dict[str, t.Any]:
     """What the module reports about one environment."""
     prefix = place.prefix
-    state = _conda_state.load(prefix) if prefix else None
-    changed = _conda_inventory.drift(prefix, state) if state else []
-    created = _conda_inventory.created(prefix) if prefix else None
-    used = _conda_inventory.usage(prefix, place.kind == "base") if prefix else _conda_inventory.Usage(0, 0, ())
-    frozen = _conda_frozen.read(prefix) if prefix else None
+    state = manifest.load(prefix) if prefix else None
+    changed = environments.drift(prefix, state) if state else []
+    created = environments.created(prefix) if prefix else None
+    used = environments.usage(prefix, place.kind == "base") if prefix else environments.Usage(0, 0, ())
+    frozen = conda_frozen.read(prefix) if prefix else None
     result: dict[str, t.Any] = {
         "name": place.name,
         "path": place.path,
@@ -420,8 +422,8 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
         "age_seconds": max(0, int((now - created).total_seconds())) if created else 0,
         "size_bytes": used.size,
         "unshared_bytes": used.unshared,
-        "signs": _conda_inventory.signs(place, state, used),
-        "generations": _conda_inventory.generations(place) if place.kind != "base" else [],
+        "signs": environments.signs(place, state, used),
+        "generations": environments.generations(place) if place.kind != "base" else [],
     }
     if packages:
         result.update(list_packages(prefix))
@@ -435,8 +437,8 @@ def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
     settings = Settings.of(arguments)
     digest = specification.digest(settings)
-    state = _conda_state.load(prefix) if prefix else None
-    found = _conda_compare.compare(specification, list_packages(prefix)["packages"])
+    state = manifest.load(prefix) if prefix else None
+    found = conda_compare.compare(specification, list_packages(prefix)["packages"])
     differs = any(found[key] for key in ("missing", "wrong", "extra"))
     return {"digest": digest, "built_from_it": state is not None and state.digest == digest, "differs": differs, **found}
 
@@ -444,20 +446,20 @@ def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
 def list_packages(prefix: str) -> dict[str, t.Any]:
     """Packages of conda and pip, and the records that cannot be read."""
     found, unreadable = [], []
-    for path, record in _conda_inventory.records(prefix) if prefix else ():
+    for path, record in environments.records(prefix) if prefix else ():
         if record is None:
             unreadable.append(os.path.relpath(path, prefix))
         else:
-            found.append(_conda_inventory.conda_details(record))
+            found.append(environments.conda_details(record))
     found.sort(key=lambda item: (item["name"], item["version"]))
     if prefix:
-        found += [details for details, _place, _info in _conda_inventory.pip_details(prefix, site_packages(prefix))]
+        found += [details for details, _place, _info in environments.pip_details(prefix, site_packages(prefix))]
     return {"packages": found, "unreadable_records": unreadable}
 
 
 def compare(prefix: str) -> dict[str, t.Any]:
     """Every file against its recorded hash."""
-    files, unusable = _conda_inventory.expected_files(prefix) if prefix else ([], [])
+    files, unusable = environments.expected_files(prefix) if prefix else ([], [])
     verdict = verify(prefix, files)
     return {
         "intact": bool(prefix) and not verdict.problems and not unusable,

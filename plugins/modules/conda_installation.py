@@ -106,11 +106,11 @@ from urllib.error import URLError
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils import _conda_installation as installation
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask, mask_all, secrets
-from ..module_utils._conda_mutex import exclusive, lock_file
-from ..module_utils._conda_process import clean_environment, runner
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda import installer as installation
+from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
+from ..module_utils._conda.mutex import exclusive, lock_file
+from ..module_utils._conda.process import clean_environment, runner
+from ..module_utils._host.module import Module, guarded
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1

@@ -122,16 +122,16 @@ import dataclasses
 import os
 import typing as t
 
-from ..module_utils import _conda_generations
-from ..module_utils._conda_errors import CondaEnvError, from_system, mask_all, secrets
-from ..module_utils._conda_generations import Layout
-from ..module_utils._conda_locking import make
-from ..module_utils._conda_mutex import exclusive, lock_file, writable_home
-from ..module_utils._conda_pip import check_files
-from ..module_utils._conda_process import clean_environment, runner
-from ..module_utils._conda_solver import PACKAGE_CACHE, PRIVATE_CACHE, Conda
-from ..module_utils._conda_spec import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda import generations as conda_generations
+from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.generations import Layout
+from ..module_utils._conda.make_lock import make
+from ..module_utils._conda.mutex import exclusive, lock_file, writable_home
+from ..module_utils._conda.pip import check_files
+from ..module_utils._conda.process import clean_environment, runner
+from ..module_utils._conda.solve import PACKAGE_CACHE, PRIVATE_CACHE, Conda
+from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
+from ..module_utils._host.module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
@@ -184,7 +184,7 @@ def installation(arguments: dict[str, t.Any], specification: Specification, chec
 def forget(layout: Layout, prefix: str) -> None:
     """Remove the environment in which pip was asked."""
     if os.path.lexists(prefix):
-        _conda_generations.remove(layout, [prefix])
+        conda_generations.remove(layout, [prefix])
 
 
 @guarded

@@ -111,8 +111,13 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils import _apt_sources, _conda_installation, _doctor_host, _sshd_config, _sshd_host, _sshd_port
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda import installer
+from ..module_utils._host import health
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._nvidia import apt_sources
+from ..module_utils._ssh import port as ssh_port
+from ..module_utils._ssh import server as ssh_server
+from ..module_utils._ssh import server_config
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 OURS = "/etc/ssh/sshd_config.d/00-research-server.conf"
@@ -143,7 +148,7 @@ def read_disk(path: str) -> dict[str, t.Any]:
 
 
 def read_ports(ports: list[int]) -> dict[str, list[str]]:
-    sockets = _doctor_host.listeners([text("/proc/net/tcp"), text("/proc/net/tcp6")], ports)
+    sockets = health.listeners([text("/proc/net/tcp"), text("/proc/net/tcp6")], ports)
     names: dict[str, set[str]] = {str(port): set() for port in sockets.values()}
     wanted = {f"socket:[{inode}]": str(port) for inode, port in sockets.items()}
     for link in glob.glob("/proc/[0-9]*/fd/*") if wanted else ():
@@ -172,13 +177,13 @@ def read_dpkg() -> dict[str, t.Any]:
     journals = [path for path in glob.glob("/var/lib/dpkg/updates/*") if os.path.basename(path).isdigit()]
     holders = {path: lock_holder(path) for path in LOCKS}
     return {
-        "interrupted": sorted(journals) + _doctor_host.unfinished(text("/var/lib/dpkg/status")),
+        "interrupted": sorted(journals) + health.unfinished(text("/var/lib/dpkg/status")),
         "locks": {path: holder for path, holder in holders.items() if holder},
     }
 
 
 def read_packages(names: list[str]) -> dict[str, str]:
-    installed = _doctor_host.installed(text("/var/lib/dpkg/status"))
+    installed = health.installed(text("/var/lib/dpkg/status"))
     cached = {os.path.basename(path).split("_")[0] for path in glob.glob("/var/cache/apt/archives/*.deb")}
     return {name: "installed" if name in installed else "cached" if name in cached else "missing" for name in names}
 
@@ -187,7 +192,7 @@ def read_source_hosts() -> list[str]:
     """One URL for each host of apt's sources."""
     found: dict[str, str] = {}
     for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*"))]:
-        parse = {".list": _apt_sources.parse_list, ".sources": _apt_sources.parse_sources}.get(os.path.splitext(path)[1])
+        parse = {".list": apt_sources.parse_list, ".sources": apt_sources.parse_sources}.get(os.path.splitext(path)[1])
         for source in parse(text(path)) if parse else []:
             for uri in source["uris"]:
                 if urlsplit(uri).scheme in ("http", "https"):
@@ -205,7 +210,7 @@ def ask(url: str, timeout: int) -> str:
     try:
         open_url(url, method="HEAD", timeout=timeout, force=True).close()
     except Exception as error:  # urllib, ssl and http each have their own; any of them means that it cannot be had
-        return _doctor_host.reason(error)
+        return health.reason(error)
     return ""
 
 
@@ -221,23 +226,23 @@ def read_network(urls: list[str], sources: list[str], timeout: int) -> tuple[dic
 def read_firewalls() -> list[str]:
     wanted_by = glob.glob("/etc/systemd/system/*.wants/*.service")
     enabled = {os.path.basename(path) for path in wanted_by}
-    return _doctor_host.firewalls(text("/etc/ufw/ufw.conf"), enabled)
+    return health.firewalls(text("/etc/ufw/ufw.conf"), enabled)
 
 
 def read_matches() -> list[str]:
-    lines = _sshd_config.walk(_sshd_host.MAIN, _sshd_host.read_file, _sshd_host.expand)
+    lines = server_config.walk(ssh_server.MAIN, ssh_server.read_file, ssh_server.expand)
     return [f"{line.keyword} ({line.path}:{line.number})" for line in lines if line.in_match and line.path != OURS]
 
 
 def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     urls, sources = read_network(params["urls"], read_source_hosts() if params["sources"] else [], params["timeout"])
-    conda = _conda_installation.read(params["prefix"])
+    conda = installer.read(params["prefix"])
     return {
         "time": time.time(),
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "kernel": os.uname().release,
         "processors": os.cpu_count() or 1,
-        "memory": _doctor_host.memory(text("/proc/meminfo")),
+        "memory": health.memory(text("/proc/meminfo")),
         "disks": {path: read_disk(path) for path in params["paths"]},
         "ports": read_ports(params["ports"]),
         "urls": urls,
@@ -247,10 +252,10 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "firewalls": read_firewalls(),
         "sshd_matches": read_matches(),
         "sshd_ports": {
-            "start": int(text(_sshd_port.START) or _sshd_port.DEFAULT_START),
-            "settable": os.access(_sshd_port.START, os.W_OK),
-            "inherits": _sshd_host.inherits(),
-            "units": sorted(os.path.basename(path) for path in glob.glob(f"{_sshd_port.UNITS}/research-server-sshd-*.socket")),
+            "start": int(text(ssh_port.START) or ssh_port.DEFAULT_START),
+            "settable": os.access(ssh_port.START, os.W_OK),
+            "inherits": ssh_server.inherits(),
+            "units": sorted(os.path.basename(path) for path in glob.glob(f"{ssh_port.UNITS}/research-server-sshd-*.socket")),
         },
         "conda": {
             "exists": conda.exists,

@@ -90,10 +90,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _fail2ban
-from ..module_utils._module import Module, guarded
-from ..module_utils._networks import with_address
-from ..module_utils._sshd_host import current_session, read_file, runtime_directory
+from ..module_utils._firewall import bans
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.networks import with_address
+from ..module_utils._ssh.server import current_session, read_file, runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.fail2ban. The next run undoes what is changed here."
 SERVICE = "fail2ban.service"
@@ -127,7 +127,7 @@ class Host:
     def missing(self, packages: list[str]) -> list[str]:
         status = read_file(DPKG)
         if status is not None:
-            return _fail2ban.missing(packages, status)
+            return bans.missing(packages, status)
         return [name for name in packages if self.module.run_command(["rpm", "--query", "--quiet", name])[0] != 0]
 
     def service(self) -> dict[str, str]:
@@ -137,7 +137,7 @@ class Host:
     def doors(self) -> list[tuple[str, int]]:
         sshd = self.module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
         with runtime_directory():
-            return _fail2ban.doors(self.run(sshd, "-T"))
+            return bans.doors(self.run(sshd, "-T"))
 
     def write(self, path: str, text: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -169,7 +169,7 @@ def prove(host: Host, log: str) -> None:
         where = ", ".join(f"{address} port {port}" for address, port in doors)
         raise RefusedError(f"found no SSH server that answers at {where or 'any address'}; expected one, to prove jail '{JAIL}'")
     deadline = time.monotonic() + PROOF_SECONDS
-    while not _fail2ban.noticed(read_from(log, begin), JAIL, address):
+    while not bans.noticed(read_from(log, begin), JAIL, address):
         if time.monotonic() > deadline:
             raise RefusedError(UNPROVEN.format(jail=JAIL, address=address, seconds=PROOF_SECONDS, log=log))
         time.sleep(0.1)
@@ -207,14 +207,14 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         return {"changed": False, "missing": missing, "proven": False}
 
     session = current_session()
-    ignored = with_address([*_fail2ban.LOOPBACK, *params["ignoreip"]], session.client_address if session else None)
+    ignored = with_address([*bans.LOOPBACK, *params["ignoreip"]], session.client_address if session else None)
     path = params["path"]
-    text, before = _fail2ban.render(HEADER, params["jails"], ignored), read_file(path)
+    text, before = bans.render(HEADER, params["jails"], ignored), read_file(path)
     # Before the installation there is no service to ask.
     state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
     new_file, new_state = text != before, state != RUNNING
-    dropin = _fail2ban.NFTABLES_DROPIN
-    dropin_text, dropin_before = _fail2ban.NFTABLES_TEXT.format(header=HEADER), read_file(dropin)
+    dropin = bans.NFTABLES_DROPIN
+    dropin_text, dropin_before = bans.NFTABLES_TEXT.format(header=HEADER), read_file(dropin)
     new_dropin = dropin_text != dropin_before
     if not module.check_mode:
         if new_dropin:
@@ -265,7 +265,7 @@ def main() -> None:
         module.fail_json(msg="fail2ban: found no root rights; expected them. Set 'become: true'")
     try:
         module.exit_json(**run(module))
-    except (RefusedError, _fail2ban.JailError) as error:
+    except (RefusedError, bans.JailError) as error:
         module.fail_json(msg=f"fail2ban: {error}")
 
 

@@ -131,11 +131,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _firewall
-from ..module_utils._module import Module, guarded
-from ..module_utils._runner import RefusedError
-from ..module_utils._sshd_host import Sshd, current_session, read_file, unit_text
-from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
+from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
+from ..module_utils._ssh.server import Sshd, current_session, read_file, unit_text
 
 NFT = "/usr/sbin/nft"
 SHOW = "nft -s list table inet research_server"
@@ -170,13 +170,13 @@ class Host(Sshd):
         return self.run("unshare", "--net", "sh", "-c", f"nft -f - && {SHOW}", data=text)
 
     def enabled(self) -> bool:
-        return os.path.islink(f"/etc/systemd/system/sysinit.target.wants/{_firewall.UNIT_NAME}")
+        return os.path.islink(f"/etc/systemd/system/sysinit.target.wants/{firewall_rules.UNIT_NAME}")
 
     def activate(self) -> None:
         self.run("systemctl", "daemon-reload")
-        self.run("systemctl", "enable", "--quiet", _firewall.UNIT_NAME)
+        self.run("systemctl", "enable", "--quiet", firewall_rules.UNIT_NAME)
         # Loads what is loaded already; so systemd knows that it is.
-        self.run("systemctl", "reload-or-restart", _firewall.UNIT_NAME)
+        self.run("systemctl", "reload-or-restart", firewall_rules.UNIT_NAME)
 
 
 def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
@@ -187,11 +187,11 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
             f"found {other} active; expected no second firewall, since a packet has to please both. Take its rules over into "
             f"firewall_allow and switch it off, or take the host out of the group firewall. Nothing has been changed"
         )
-    rules = _firewall.rules(params["ssh_from"], params["allow"], params["names"])
+    rules = firewall_rules.rules(params["ssh_from"], params["allow"], params["names"])
     ports = host.ports()
-    table = _firewall.render(_firewall.HEADER, rules)
+    table = firewall_rules.render(firewall_rules.HEADER, rules)
     session = current_session()
-    if session is not None and _firewall.cut_off(rules, ports, session.client_address, session.server_port):
+    if session is not None and firewall_rules.cut_off(rules, ports, session.client_address, session.server_port):
         raise RefusedError(
             f"found this run logged in from {session.client_address} to port {session.server_port}. The rules would not let it "
             f"in again; expected that address in firewall_ssh_from ({', '.join(params['ssh_from'])}). Nothing has been changed"
@@ -201,31 +201,31 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         # Left behind by a run that ended half-way. Start again from what was there before it.
         transaction.undo()
     wanted: Files = {
-        _firewall.RULES: File(_firewall.rules_file(table)),
-        _firewall.SSH_PORTS: File(_firewall.ssh_ports_file(ports)),
-        _firewall.CLOSED: File(_firewall.closed(rules)),
-        _firewall.UNIT: File(_firewall.unit(_firewall.HEADER, host.nft or NFT)),
+        firewall_rules.RULES: File(firewall_rules.rules_file(table)),
+        firewall_rules.SSH_PORTS: File(firewall_rules.ssh_ports_file(ports)),
+        firewall_rules.CLOSED: File(firewall_rules.closed(rules)),
+        firewall_rules.UNIT: File(firewall_rules.unit(firewall_rules.HEADER, host.nft or NFT)),
     }
-    dropin = _firewall.nftables_dropin(_firewall.HEADER, host.nft or NFT, unit_text(_firewall.NFTABLES))
+    dropin = firewall_rules.nftables_dropin(firewall_rules.HEADER, host.nft or NFT, unit_text(firewall_rules.NFTABLES))
     if dropin is not None:
-        wanted[_firewall.NFTABLES_DROPIN] = File(dropin)
+        wanted[firewall_rules.NFTABLES_DROPIN] = File(dropin)
     final = {path: file for path, file in wanted.items() if read_file(path) != file.text}
     diff = [difference(path, file) for path, file in sorted(final.items())]
     result: dict[str, t.Any] = {"changed": True, "pending": False, "installed": bool(host.nft), "ssh_ports": ports, "diff": diff}
     if not host.nft:
         return result
-    program = table + (wanted[_firewall.SSH_PORTS].text or "")
+    program = table + (wanted[firewall_rules.SSH_PORTS].text or "")
     before, after = host.loaded(), host.as_loaded(program)
     if before != after:
         diff.append({"before_header": "loaded", "after_header": "loaded", "before": before, "after": after})
     if not host.enabled():
-        name = _firewall.UNIT_NAME
+        name = firewall_rules.UNIT_NAME
         diff.append({"before_header": name, "after_header": name, "before": "disabled\n", "after": "enabled\n"})
     result["changed"] = bool(diff or interrupted)
     if module.check_mode or not result["changed"]:
         return result
     transaction.stage(
-        {}, wanted, None, back=[f"nft -f - <<'END'\n{_firewall.restore(before)}\nEND"], undo_after=params["undo_after"]
+        {}, wanted, None, back=[f"nft -f - <<'END'\n{firewall_rules.restore(before)}\nEND"], undo_after=params["undo_after"]
     )
     try:
         host.run("nft", "-f", "-", data=program)
@@ -265,7 +265,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, "firewall", Host, Stages(apply, confirm, (_firewall.RuleError,)))
+    run_module(module, "firewall", Host, Stages(apply, confirm, (firewall_rules.RuleError,)))
 
 
 if __name__ == "__main__":

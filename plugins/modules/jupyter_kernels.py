@@ -94,9 +94,9 @@ import os
 import shutil
 import typing as t
 
-from ..module_utils._conda_records import distributions
-from ..module_utils._jupyter_kernels import files, is_ours, kernel_name, will_have
-from ..module_utils._module import Module, guarded
+from ..module_utils._conda.records import distributions
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._jupyter.kernels import files, is_ours, kernel_name, will_have
 
 MODES = {"kernel.json": 0o644, "start": 0o755}
 

@@ -126,12 +126,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _loopback
-from ..module_utils._jupyter_host import PORTS, UNITS, Host, newest, unit
-from ..module_utils._jupyter_servers import Plan, Server, describe, describe_wanted, make_plan, taken
-from ..module_utils._loopback_host import Loopback, difference
-from ..module_utils._module import Module, guarded
-from ..module_utils._runner import RefusedError
+from ..module_utils._firewall import loopback as firewall_loopback
+from ..module_utils._firewall.loopback_table import Loopback, difference
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.runner import RefusedError
+from ..module_utils._jupyter.host import PORTS, UNITS, Host, newest, unit
+from ..module_utils._jupyter.servers import Plan, Server, describe, describe_wanted, make_plan, taken
 
 HEADER = "Managed by Ansible, role openlab.research_server.jupyter. The next run undoes what is changed here."
 
@@ -201,9 +201,9 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         problems += host.remove(result["removed"])
 
     table = ""
-    if params["isolation"] != _loopback.NONE:
+    if params["isolation"] != firewall_loopback.NONE:
         owners = {ports[name]: entry.pw_uid for name, entry in people.items()}
-        table = _loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
+        table = firewall_loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
     loopback = Loopback(module, table, HEADER)
     if loopback.missing:
         result.update(changed=True, installed=False)
@@ -257,7 +257,7 @@ def main() -> None:
             "stale_after": {"type": "list", "elements": "path", "default": []},
             "restart": {"type": "str", "choices": ["idle", "always", "never"], "default": "idle"},
             "timeout": {"type": "int", "default": 120},
-            "isolation": {"type": "str", "choices": list(_loopback.ISOLATION), "default": _loopback.PEOPLE},
+            "isolation": {"type": "str", "choices": list(firewall_loopback.ISOLATION), "default": firewall_loopback.PEOPLE},
             "shared_ports": {"type": "list", "elements": "int", "default": []},
             "protect_keys": {"type": "bool", "default": True, "no_log": False},
         },

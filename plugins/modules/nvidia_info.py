@@ -139,8 +139,10 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..module_utils import _apt_sources, _nvidia_pci, _nvidia_state
-from ..module_utils._module import Module, guarded
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._nvidia import apt_sources
+from ..module_utils._nvidia import pci as nvidia_pci
+from ..module_utils._nvidia import state as nvidia_state
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -177,7 +179,7 @@ def read_pci(sysfs: Path) -> Iterator[dict[str, str]]:
     """NVIDIA's PCI functions."""
     for device in sorted((sysfs / "bus/pci/devices").glob("*")):
         vendor = text(device / "vendor").strip()
-        if not vendor or int(vendor, 16) != _nvidia_pci.VENDOR:
+        if not vendor or int(vendor, 16) != nvidia_pci.VENDOR:
             continue
         attributes = {"address": device.name, "vendor": vendor}
         attributes.update({name: text(device / name).strip() for name in ("device", "class")})
@@ -198,7 +200,7 @@ def read_kernels(root: Path, running: str) -> list[dict[str, t.Any]]:
             version, kernel = Path(os.readlink(link)).parts[-3:-1]
             installed[kernel] = version
     kernels = []
-    for folder in sorted((root / "lib/modules").glob("*"), key=lambda path: _nvidia_state.version_key(path.name)):
+    for folder in sorted((root / "lib/modules").glob("*"), key=lambda path: nvidia_state.version_key(path.name)):
         release = folder.name
         kernels.append(
             {
@@ -218,10 +220,10 @@ def read_userland(root: Path) -> list[str]:
     for folder in LIBRARY_FOLDERS:
         for library in LIBRARIES:
             for path in root.glob(f"{folder}/{library}.*.*"):
-                match = _nvidia_state.VERSION.search(path.name)
+                match = nvidia_state.VERSION.search(path.name)
                 if match:
                     found.add(match.group(1))
-    return sorted(found, key=_nvidia_state.version_key)
+    return sorted(found, key=nvidia_state.version_key)
 
 
 def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
@@ -234,9 +236,9 @@ def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
     key = next((root / name for name in CERTIFICATES if (root / name).is_file()), None)
     lists = [content for content in map(raw, files) if content]
     return {
-        "state": _nvidia_state.secure_boot(raw(variables / f"SecureBoot-{EFI_GLOBAL}"), raw(variables / f"MokSBStateRT-{SHIM}")),
+        "state": nvidia_state.secure_boot(raw(variables / f"SecureBoot-{EFI_GLOBAL}"), raw(variables / f"MokSBStateRT-{SHIM}")),
         "key": str(key) if key else None,
-        "key_enrolled": _nvidia_state.key_enrolled(raw(key) if key else None, lists),
+        "key_enrolled": nvidia_state.key_enrolled(raw(key) if key else None, lists),
     }
 
 
@@ -245,7 +247,7 @@ def read_sources(root: Path, ignored: list[str]) -> list[dict[str, t.Any]]:
     folder = root / "etc/apt"
     sources = []
     for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
-        parse = {".list": _apt_sources.parse_list, ".sources": _apt_sources.parse_sources}.get(path.suffix)
+        parse = {".list": apt_sources.parse_list, ".sources": apt_sources.parse_sources}.get(path.suffix)
         if parse is not None and str(path) not in ignored:
             sources += [{**source, "file": str(path)} for source in parse(text(path))]
     return sources
@@ -287,10 +289,10 @@ def read_system(root: Path) -> dict[str, str]:
 
 def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool) -> dict[str, t.Any]:
     """Everything that RETURN describes."""
-    gpus = _nvidia_pci.describe(read_pci(sysfs))
+    gpus = nvidia_pci.describe(read_pci(sysfs))
     system = read_system(root)
     kernels = read_kernels(root, system["kernel"])
-    loaded = _nvidia_state.loaded_driver(text(procfs / "driver/nvidia/version"), text(sysfs / "module/nvidia/version"))
+    loaded = nvidia_state.loaded_driver(text(procfs / "driver/nvidia/version"), text(sysfs / "module/nvidia/version"))
     userland = read_userland(root)
     nouveau = (sysfs / "module/nouveau").is_dir()
     lists = root / "var/lib/apt/lists"
@@ -299,10 +301,10 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
         "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists()},
         "nouveau": nouveau,
         "kernels": kernels,
-        "health": _nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
+        "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
         "secure_boot": read_secure_boot(root, sysfs),
-        "packages": _nvidia_state.installed_packages(text(root / "var/lib/dpkg/status")),
-        "available": _nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
+        "packages": nvidia_state.installed_packages(text(root / "var/lib/dpkg/status")),
+        "available": nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
         "apt_sources": read_sources(root, ignored),
         "apt_origins": read_origins(lists),
         "system": system,

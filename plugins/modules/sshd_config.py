@@ -211,31 +211,36 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _firewall, _people_files, _selinux, _sshd_access, _sshd_config, _sshd_port, _sshd_trust
-from ..module_utils._lockout import Account, obstacles
-from ..module_utils._module import Module, guarded
-from ..module_utils._networks import parse as parse_network
-from ..module_utils._runner import RefusedError
-from ..module_utils._session import Session
-from ..module_utils._sshd_facts import read_facts
-from ..module_utils._sshd_host import RUNTIME, Sshd, current_session, describe, read_file, runtime_directory
-from ..module_utils._sshd_plan import Facts, Plan, Wishes, as_list, make_plan, place, setting
-from ..module_utils._undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
+from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._host import people_files
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.networks import parse as parse_network
+from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.session import Session
+from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
+from ..module_utils._ssh import access as ssh_access
+from ..module_utils._ssh import port as ssh_port
+from ..module_utils._ssh import selinux, server_config
+from ..module_utils._ssh import trust as ssh_trust
+from ..module_utils._ssh.facts import read_facts
+from ..module_utils._ssh.lockout import Account, obstacles
+from ..module_utils._ssh.plan import Facts, Plan, Wishes, as_list, make_plan, place, setting
+from ..module_utils._ssh.server import RUNTIME, Sshd, current_session, describe, read_file, runtime_directory
 
 LISTEN_SECONDS = 10.0
 TRUST = ("trusted_user_ca_keys", "authorized_principals", "revoked_keys", "host_certificates")
 # Where the role firewall is in use.
 OPEN_FIREWALL = (
-    f"if [ -e {_firewall.SSH_PORTS} ] && nft list set {' '.join(_firewall.TABLE)} ssh_ports >/dev/null 2>&1; "
-    f"then nft -f {_firewall.SSH_PORTS}; fi"
+    f"if [ -e {firewall_rules.SSH_PORTS} ] && nft list set {' '.join(firewall_rules.TABLE)} ssh_ports >/dev/null 2>&1; "
+    f"then nft -f {firewall_rules.SSH_PORTS}; fi"
 )
 
 
 class Host(Sshd):
     """What the module asks the host, and what it tells sshd."""
 
-    def commands(self, ports: _sshd_port.Ports, phase: _sshd_port.Phase) -> list[str]:
-        return _sshd_port.commands(ports, phase, sshd=self.sshd, runtime=RUNTIME, first=[OPEN_FIREWALL])
+    def commands(self, ports: ssh_port.Ports, phase: ssh_port.Phase) -> list[str]:
+        return ssh_port.commands(ports, phase, sshd=self.sshd, runtime=RUNTIME, first=[OPEN_FIREWALL])
 
     def activate(self, commands: t.Iterable[str]) -> None:
         for command in commands:
@@ -287,7 +292,7 @@ def wishes(params: dict[str, t.Any]) -> Wishes:
         settings=params["settings"],
         since=params["since"],
         match=params["match"],
-        trust=_sshd_trust.Trust(*(params[name] for name in TRUST)),
+        trust=ssh_trust.Trust(*(params[name] for name in TRUST)),
         penalty_exempt=addresses(params["penalty_exempt"]),
         path=params["path"],
         rsa_bits=params["rsa_bits"],
@@ -298,7 +303,7 @@ def wishes(params: dict[str, t.Any]) -> Wishes:
 def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
     """Why the operator could not come back; empty if he can."""
     later = {keyword.lower(): [str(word) for word in as_list(value)] for keyword, value in plan.settings.items()}
-    effective = _sshd_config.group_listing(host.effective())
+    effective = server_config.group_listing(host.effective())
     effective.update((keyword, later[keyword]) for keyword in ("authorizedkeysfile", "authorizedkeyscommand") if keyword in later)
     if session is not None:
         account = host.account(session.uid, effective, plan)
@@ -321,16 +326,16 @@ def check_lockout(host: Host, plan: Plan, session: Session | None) -> list[str]:
 def left_outside(host: Host, plan: Plan, people: t.Iterable[str]) -> list[str]:
     """Lines of other files, or settings, that keep people of the data out, with their names; nothing is changed then."""
     # AllowGroups is the inventory's own word, and a line of another file becomes a comment.
-    planned = {keyword: plan.setting(keyword) for keyword in _sshd_access.KEYWORDS if plan.setting(keyword) is not None}
+    planned = {keyword: plan.setting(keyword) for keyword in ssh_access.KEYWORDS if plan.setting(keyword) is not None}
     if not plan.access and not set(planned) - {"allowgroups"}:
         return []
     shut_out: dict[str, list[str]] = {}
     for entry in accounts(people):
-        listing = _sshd_config.group_listing(host.effective("-C", context(entry.pw_name)))
+        listing = server_config.group_listing(host.effective("-C", context(entry.pw_name)))
         for keyword, value in planned.items():
             lines = [line.value for line in plan.access if line.keyword == keyword and not line.in_match]
-            listing[keyword] = _sshd_access.words([*as_list(value), *lines])
-        for keyword in _sshd_access.obstacles(entry.pw_name, groups_of(entry), listing):
+            listing[keyword] = ssh_access.words([*as_list(value), *lines])
+        for keyword in ssh_access.obstacles(entry.pw_name, groups_of(entry), listing):
             shut_out.setdefault(keyword, []).append(entry.pw_name)
     shut_out.pop("allowgroups", None)
     return [_shut_out(plan, keyword, names) for keyword, names in sorted(shut_out.items())]
@@ -349,7 +354,7 @@ def _keys_of(home: str, path: str) -> str:
     inside = os.path.relpath(path, home)
     if inside.startswith("../"):
         return read_file(path) or ""
-    return _people_files.read(home, inside.split("/")).text or ""
+    return people_files.read(home, inside.split("/")).text or ""
 
 
 def accounts(names: t.Iterable[str]) -> t.Iterator[pwd.struct_passwd]:
@@ -382,7 +387,7 @@ def verify(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | 
     with runtime_directory():
         host.run(host.sshd, "-t")
     ours = host.effective("-f", path)
-    wrong = _sshd_config.differences(ours, host.effective(), plan.managed)
+    wrong = server_config.differences(ours, host.effective(), plan.managed)
     if wrong:
         keyword, (expected, found) = next(iter(wrong.items()))
         raise RefusedError(
@@ -390,15 +395,15 @@ def verify(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | 
         )
     check_matches(host, plan, path, session)
     for entry in accounts(params["people"]):
-        listing = _sshd_config.group_listing(host.effective("-C", context(entry.pw_name)))
-        for keyword in _sshd_access.obstacles(entry.pw_name, groups_of(entry), listing):
+        listing = server_config.group_listing(host.effective("-C", context(entry.pw_name)))
+        for keyword in ssh_access.obstacles(entry.pw_name, groups_of(entry), listing):
             if keyword != "allowgroups":
                 raise RefusedError(_shut_out(plan, keyword, [entry.pw_name]))
     if session is not None:
         # With all Match blocks: a login that only gets another program than its shell is of no use to Ansible.
         name = pwd.getpwuid(session.uid).pw_name
-        listing = _sshd_config.group_listing(host.effective("-C", context(name, session.client_address)))
-        for keyword in _sshd_access.obstacles(name, groups_of(pwd.getpwuid(session.uid)), listing):
+        listing = server_config.group_listing(host.effective("-C", context(name, session.client_address)))
+        for keyword in ssh_access.obstacles(name, groups_of(pwd.getpwuid(session.uid)), listing):
             raise RefusedError(f"'{name}', who is logged in, would be kept out by {keyword} ({', '.join(listing[keyword])})")
         command = " ".join(listing.get("forcecommand", ["none"]))
         if command != "none":
@@ -415,7 +420,7 @@ def check_matches(host: Host, plan: Plan, path: str, session: Session | None) ->
     everybody = {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid >= 1000 and entry.pw_shell.endswith("sh")}
     for user in sorted({"root"} | logged_in | (everybody if plan.conditional else set())):
         login = ("-C", context(user, address))
-        wrong = _sshd_config.differences(host.effective("-f", path, *login), host.effective(*login), plan.managed)
+        wrong = server_config.differences(host.effective("-f", path, *login), host.effective(*login), plan.managed)
         if wrong:
             keyword, (expected, found) = next(iter(wrong.items()))
             winner = next(
@@ -426,20 +431,20 @@ def check_matches(host: Host, plan: Plan, path: str, session: Session | None) ->
 
 def label_ports(host: Host, ports: t.Iterable[int]) -> None:
     """Where SELinux enforces, sshd may only listen on ports with its label."""
-    if (read_file(_selinux.ENFORCE) or "").strip() != "1":
+    if (read_file(selinux.ENFORCE) or "").strip() != "1":
         return
     if host.attempt("semanage", "--help")[0] != 0:
         raise RefusedError(
             "found SELinux enforcing and no semanage; expected it, to let sshd listen on another port. "
             "Install policycoreutils-python-utils. Nothing has been changed"
         )
-    for command in _selinux.label_commands(ports, host.run(*_selinux.LIST)):
+    for command in selinux.label_commands(ports, host.run(*selinux.LIST)):
         host.run(*command)
 
 
 def refuse_intruders(host: Host, ports: t.Collection[int]) -> None:
     """Whoever listens there already keeps the port, whatever the kernel's limit says now."""
-    found = _sshd_port.intruders(*host.listening(ports), ports)
+    found = ssh_port.intruders(*host.listening(ports), ports)
     if found:
         port = found[0].rpartition(":")[2]
         raise RefusedError(
@@ -456,8 +461,8 @@ def prove(host: Host, ports: t.Collection[int]) -> None:
             raise RefusedError(f"{problem} {LISTEN_SECONDS:g} s after the change; see 'journalctl -u {host.service}'")
         time.sleep(0.05)
     own = {tuple(text.split()[:2]) for path in _own_keys(host) if (text := read_file(f"{path}.pub"))}
-    for address, port in sorted(_sshd_port.held(*host.listening(ports))):
-        shown = _sshd_port.answers_at(address)
+    for address, port in sorted(ssh_port.held(*host.listening(ports))):
+        shown = ssh_port.answers_at(address)
         _rc, out, _err = host.attempt("ssh-keyscan", "-T", "5", "-t", "ed25519,rsa", "-p", str(port), shown)
         keys = {tuple(line.split()[1:3]) for line in out.splitlines() if line and not line.startswith("#")}
         if not keys or not keys <= own:
@@ -470,16 +475,16 @@ def _absent(host: Host, ports: t.Collection[int]) -> str:
     """Where sshd does not listen, or somebody else does; empty if all is well."""
     facts = host.ports_facts()
     listeners, holders = host.listening(ports)
-    others = _sshd_port.intruders(listeners, holders, ports)
+    others = ssh_port.intruders(listeners, holders, ports)
     if others:
         return f"found {'; '.join(others)}, where sshd should listen,"
     unheard = [f"port {port}" for port in sorted(set(ports) - set(facts.told))]
-    unheard += _sshd_port.silent((spot for spot in facts.addresses if spot[1] in ports), listeners, holders, ipv6=facts.ipv6)
+    unheard += ssh_port.silent((spot for spot in facts.addresses if spot[1] in ports), listeners, holders, ipv6=facts.ipv6)
     return f"sshd does not listen on {unheard[0]}" if unheard else ""
 
 
 def _own_keys(host: Host) -> list[str]:
-    return _sshd_config.group_listing(host.effective()).get("hostkey", [])
+    return server_config.group_listing(host.effective()).get("hostkey", [])
 
 
 def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[dict[str, str]]:
@@ -487,7 +492,7 @@ def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[dict[st
     found = [difference(path, file) for path, file in sorted(plan.final.items()) if file.shown]
     states = []
     if plan.start:
-        states.append((_sshd_port.START_KEY, *(f"{value}\n" for value in plan.start)))
+        states.append((ssh_port.START_KEY, *(f"{value}\n" for value in plan.start)))
     if asleep:
         states.append(("sshd", f"silent on {', '.join(asleep)}\n", "listening\n"))
     states += [(name, "listening\n", "") for name in facts.ports.generated]
@@ -499,16 +504,16 @@ def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[dict[st
 def notices(facts: Facts, plan: Plan) -> list[str]:
     """What people have to know although nothing can be done about it here."""
     told = [
-        f"port {port} is not safe from the accounts of this host: {_sshd_port.START_KEY} is {facts.ports.start} and cannot "
+        f"port {port} is not safe from the accounts of this host: {ssh_port.START_KEY} is {facts.ports.start} and cannot "
         f"be set here. Set it to {port + 1} for the container from outside, or choose a port below {facts.ports.start}"
-        for port in _sshd_port.unprotected(facts.ports, plan.ports)
+        for port in ssh_port.unprotected(facts.ports, plan.ports)
     ]
     needed = plan.phases[1].start or 0
     return told + [
-        f"{where} sets {_sshd_port.START_KEY} to {value}, which {_sshd_port.SYSCTL} raises to {needed}: programs that need a "
+        f"{where} sets {ssh_port.START_KEY} to {value}, which {ssh_port.SYSCTL} raises to {needed}: programs that need a "
         "port below have to get CAP_NET_BIND_SERVICE (AmbientCapabilities in systemd.exec(5))"
         for where, value in facts.ports.other_starts.items()
-        if value < min(needed, _sshd_port.DEFAULT_START)
+        if value < min(needed, ssh_port.DEFAULT_START)
     ]
 
 
@@ -523,7 +528,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     plan = make_plan(facts, wishes(params), session)
     staged, final, back = plan.phases
     listeners, holders = host.listening(staged.ports)
-    asleep = _sshd_port.silent(facts.ports.addresses, listeners, holders, ipv6=facts.ports.ipv6)
+    asleep = ssh_port.silent(facts.ports.addresses, listeners, holders, ipv6=facts.ports.ipv6)
     changed = bool(plan.final or plan.missing_keys or asleep or interrupted or plan.start or facts.ports.generated)
     told = notices(facts, plan)
     for sentence in told:
@@ -550,7 +555,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         check_matches(host, plan, params["path"], session)
     if not changed:
         return result
-    unspoken = _sshd_config.not_spoken(plan.settings, params["client_algorithms"])
+    unspoken = server_config.not_spoken(plan.settings, params["client_algorithms"])
     if unspoken:
         raise RefusedError(
             f"{'; '.join(unspoken)}. Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. "
@@ -583,15 +588,15 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     return {**result, "pending": True}
 
 
-def cover(host: Host, ports: _sshd_port.Ports, phase: _sshd_port.Phase) -> None:
+def cover(host: Host, ports: ssh_port.Ports, phase: ssh_port.Phase) -> None:
     """From here on nobody can take a port; whoever was faster is refused."""
     if phase.start is None:
         return
-    host.activate([f"echo {max(_sshd_port.covered(phase.ports), phase.start)} > {_sshd_port.START}"])
+    host.activate([f"echo {max(ssh_port.covered(phase.ports), phase.start)} > {ssh_port.START}"])
     try:
         refuse_intruders(host, phase.ports)
     except RefusedError:
-        host.activate([f"echo {ports.start} > {_sshd_port.START}"])
+        host.activate([f"echo {ports.start} > {ssh_port.START}"])
         raise
 
 
@@ -648,7 +653,7 @@ def _reader(plan: Plan) -> t.Callable[[str], str | None]:
 def _keys_in(value: t.Any, read: t.Callable[[str], str | None]) -> frozenset[bytes]:
     """The public keys in the files that a setting names."""
     paths = " ".join(map(str, as_list(value))).split()
-    return _sshd_trust.blobs(line for path in paths if path.startswith("/") for line in (read(path) or "").splitlines())
+    return ssh_trust.blobs(line for path in paths if path.startswith("/") for line in (read(path) or "").splitlines())
 
 
 @guarded
@@ -677,7 +682,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, "sshd", Host, Stages(apply, confirm, (_sshd_config.ConfigError,), undo))
+    run_module(module, "sshd", Host, Stages(apply, confirm, (server_config.ConfigError,), undo))
 
 
 if __name__ == "__main__":

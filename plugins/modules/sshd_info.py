@@ -87,34 +87,35 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _sshd_config, _sshd_host
-from ..module_utils._module import Module, guarded
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._ssh import server as ssh_server
+from ..module_utils._ssh import server_config
 
 
 def read(module: AnsibleModule) -> dict[str, t.Any]:
     sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
     user, address = module.params["user"], module.params["address"]
     context = ["-C", f"user={user},host={address},addr={address}"] if user else []
-    with _sshd_host.runtime_directory():
+    with ssh_server.runtime_directory():
         _rc, listing, _err = module.run_command([sshd, "-T", *context], check_rc=True, environ_update={"LC_ALL": "C"})
     sources: dict[str, str] = {}
-    for line in _sshd_config.walk(_sshd_host.MAIN, _sshd_host.read_file, _sshd_host.expand):
+    for line in server_config.walk(ssh_server.MAIN, ssh_server.read_file, ssh_server.expand):
         if not line.in_match:
             sources.setdefault(line.keyword, f"{line.path}:{line.number}")
-    settings = _sshd_config.group_listing(listing)
+    settings = server_config.group_listing(listing)
     return {
         "settings": settings,
         "sources": sources,
-        "ports": _sshd_config.effective_ports(listing),
+        "ports": server_config.effective_ports(listing),
         "host_keys": public_parts(f"{path}.pub" for path in settings.get("hostkey", [])),
         "host_certificates": public_parts(settings.get("hostcertificate", [])),
-        "session": _sshd_host.describe(_sshd_host.current_session()),
+        "session": ssh_server.describe(ssh_server.current_session()),
     }
 
 
 def public_parts(paths: t.Iterable[str]) -> list[str]:
     """Type and key of each file, without the comment."""
-    lines = (_sshd_host.read_file(path) or "" for path in paths)
+    lines = (ssh_server.read_file(path) or "" for path in paths)
     return [" ".join(line.split()[:2]) for line in lines if line.strip()]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
-from ..module_utils._shown import shown, shown_all, shown_diff
+from ..module_utils._text.shown import shown, shown_all, shown_diff
 
 Result = dict[str, t.Any]
 Run = Callable[..., Result]

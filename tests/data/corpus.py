@@ -18,8 +18,8 @@ import typing as t
 from pathlib import Path
 
 import yaml
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_spec import Specification, parse
-from ansible_collections.openlab.research_server.plugins.plugin_utils._conda_file import collect_pip_files, read_definition
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Specification, parse
+from ansible_collections.openlab.research_server.plugins.plugin_utils._conda.file import collect_pip_files, read_definition
 
 FOLDER = Path(__file__).resolve().parent / "environments"
 _PART = re.compile(r"^-- (\S+) --\n", re.MULTILINE)

@@ -30,10 +30,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils import _conda_inventory
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_generations import Found, Layout
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_state import STATE_FILE
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_verify import verify
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import environments
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.generations import Found, Layout
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import STATE_FILE
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import verify
 from ansible_collections.openlab.research_server.tests.integration.real_conda import RUN, Conda, install
 from ansible_collections.openlab.research_server.tests.testbed.conda_channel import (
     PLACEHOLDER,
@@ -111,7 +111,7 @@ class Tally:
 
 def broken_files(prefix: Path) -> list[str]:
     """Files that are not as their records say, and records that cannot be read."""
-    files, unusable = _conda_inventory.expected_files(str(prefix))
+    files, unusable = environments.expected_files(str(prefix))
     return [problem.path for problem in verify(str(prefix), files).problems] + unusable
 
 
@@ -181,7 +181,7 @@ def at_work(pids: t.Iterable[int]) -> str:
             lines += Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
-    if "conda_helper.py" in lines:
+    if "conda_side.py" in lines:
         return "conda"
     return "pip" if " pip " in lines else "the module itself"
 

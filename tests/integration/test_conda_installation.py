@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils import _conda_installation
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import installer
 from ansible_collections.openlab.research_server.tests.integration.real_conda import MIRROR, Conda
 
 # As much of an installer's interface as the module uses; quick, and it can be told to fail.
@@ -139,7 +139,7 @@ def test_a_damaged_installation_is_repaired(host: Host) -> None:
 
 def test_an_installation_made_by_hand_is_kept(host: Host) -> None:
     host.run(host.offer("1"))
-    (host.prefix / _conda_installation.MARKER).unlink()
+    (host.prefix / installer.MARKER).unlink()
     (host.prefix / "mine").write_text("kept")
     (host.prefix / "envs/nlp").mkdir()
     kept = Path(host.run(host.offer("1"))["kept"])
@@ -182,9 +182,9 @@ def test_the_exchange_can_stop_at_any_moment(host: Host, moment: str) -> None:
     (beside / "envs/nlp").rmdir()
     (beside / "version").write_text("2\n")
     if moment != "before the exchange":
-        _conda_installation._swap(str(host.prefix / "envs"), str(beside / "envs"))
+        installer._swap(str(host.prefix / "envs"), str(beside / "envs"))
     if moment == "after them":
-        _conda_installation._swap(str(host.prefix), str(beside))
+        installer._swap(str(host.prefix), str(beside))
     host.run(host.offer("2"))
     assert (host.prefix / "version").read_text() == "2\n"
     assert (host.prefix / "envs/nlp").is_dir()
@@ -198,7 +198,7 @@ def test_the_real_installer_upgrades_a_real_conda(conda: Conda, tmp_path: Path) 
     conda.run(module="conda_installation", **arguments)
     local = {"conda_root": str(prefix), "channel_alias": f"file://{conda.channels}"}
     conda.run(name="kept", definition={"channels": ["lab"], "dependencies": ["app"]}, **local)
-    marker = prefix / _conda_installation.MARKER
+    marker = prefix / installer.MARKER
     marker.write_text(marker.read_text().replace(mirror["installer"], "Miniconda3-older.sh"))
     assert conda.run(module="conda_installation", **arguments)["changed"]
     listing = subprocess.run([prefix / "bin/conda", "list", "-n", "kept"], capture_output=True, text=True, check=True)

@@ -11,8 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import SpecificationError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_spec import package_name, parse
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import SpecificationError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import package_name, parse
 from ansible_collections.openlab.research_server.tests.data.corpus import Case, arguments, cases, understand
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import CondaEnvError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_spec import Settings
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings
 from ansible_collections.openlab.research_server.tests.data.corpus import Case, cases, understand
 
 CASES = cases()

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.plugin_utils._conda_lock_file import read
+from ansible_collections.openlab.research_server.plugins.plugin_utils._conda.lock_file import read
 
 ROOT = "/opt/miniconda3"
 KERNELS = "/usr/local/share/jupyter/kernels"

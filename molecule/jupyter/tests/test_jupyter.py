@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
-from ansible_collections.openlab.research_server.plugins.module_utils._preflight_jupyter import FIXED_OPTIONS, check
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import FIXED_OPTIONS, check
 from debian_packages import need
 from jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
 from shell import TestbedError

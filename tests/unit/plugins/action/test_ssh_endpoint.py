@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.action.ssh_endpoint import pinned_name, read_banner, read_client
-from ansible_collections.openlab.research_server.plugins.module_utils import _ssh_endpoint as endpoint
+from ansible_collections.openlab.research_server.plugins.plugin_utils._login import endpoint
 
 
 @contextlib.contextmanager

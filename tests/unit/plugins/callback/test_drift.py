@@ -18,8 +18,8 @@ from ansible.executor import task_result
 from ansible.inventory.host import Host
 from ansible.playbook.task import Task
 from ansible_collections.openlab.research_server.plugins.callback.drift import unpack
-from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_report import DriftReport, Kind
-from ansible_collections.openlab.research_server.plugins.plugin_utils._drift_summary import render
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import DriftReport, Kind
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.summary import render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

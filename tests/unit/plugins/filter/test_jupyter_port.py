@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.openlab.research_server.plugins.filter.jupyter_port import FilterModule
-from ansible_collections.openlab.research_server.plugins.module_utils._jupyter_port import collisions, free_port, port_of
+from ansible_collections.openlab.research_server.plugins.plugin_utils._jupyter.port import collisions, free_port, port_of
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -13,9 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils import _conda_state
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_errors import CondaEnvError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_records import conda_packages
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import manifest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import conda_packages
 from ansible_collections.openlab.research_server.plugins.modules import conda_env_info
 
 NOW = datetime.datetime(2026, 11, 20, 12, 0, 0, tzinfo=datetime.timezone.utc)
@@ -64,7 +64,7 @@ def generation(root: Path, name: str, number: int = 1) -> Path:
     """A finished generation with the link to it."""
     path = prefix(root / f"envs/.generations/{name}-{DIGEST[:12]}.{number}")
     (path / PLACE).mkdir(parents=True, exist_ok=True)
-    _conda_state.write(_conda_state.take(str(path), DIGEST, conda_packages(str(path)), []))
+    manifest.write(manifest.take(str(path), DIGEST, conda_packages(str(path)), []))
     link = root / "envs" / name
     link.unlink(missing_ok=True)
     link.symlink_to(f".generations/{path.name}")
@@ -215,7 +215,7 @@ SIGNS: dict[str, tuple[t.Callable[[Path], object], str]] = {
     "record of a killed conda": (lambda p: put(p / "conda-meta/x.json.c~"), "such as conda-meta/x.json.c~"),
     "no history": (lambda p: (p / "conda-meta/history").unlink(), "no conda-meta/history"),
     "temporary folder": (lambda p: (p / ".condatmp").mkdir(), ".condatmp"),
-    "not finished": (lambda p: (p / _conda_state.STATE_FILE).unlink(), "never finished"),
+    "not finished": (lambda p: (p / manifest.STATE_FILE).unlink(), "never finished"),
 }
 
 

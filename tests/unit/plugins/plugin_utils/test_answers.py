@@ -7,8 +7,6 @@ import copy
 import typing as t
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils import _doctor as doctor
-from ansible_collections.openlab.research_server.plugins.module_utils._doctor import GIB, Wanted
 from ansible_collections.openlab.research_server.plugins.plugin_utils._answers import (
     MOST,
     NVIDIA_INFO,
@@ -16,7 +14,9 @@ from ansible_collections.openlab.research_server.plugins.plugin_utils._answers i
     doctor_info,
     misfit,
 )
-from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor_report import render, report
+from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor import judge as doctor
+from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor.judge import GIB, Wanted
+from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor.report import render, report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

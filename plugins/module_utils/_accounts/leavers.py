@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody who leaves has left on a host: jobs, services, a home. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from .._text.escapes import in_one_line
+
+LINGER = "/var/lib/systemd/linger"
+# Debian's folders, then those of RHEL. cron names a file after its owner; at only gives it to him.
+CRON = ("/var/spool/cron/crontabs", "/var/spool/cron")
+AT = ("/var/spool/cron/atjobs", "/var/spool/at")
+# File systems of this machine alone that keep set-user-ID bits. Those of networks are searched where they live.
+LOCAL = (
+    "bcachefs",
+    "btrfs",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "jfs",
+    "nilfs2",
+    "overlay",
+    "ramfs",
+    "reiserfs",
+    "tmpfs",
+    "xfs",
+    "zfs",
+)
+TOLD = 20
+
+
+class Home(NamedTuple):
+    """A home and what matters before it is removed."""
+
+    path: str
+    is_folder: bool
+    """And no link to one."""
+    owned: bool
+    parent_is_safe: bool
+    """Only root can put something else in its place."""
+    others: frozenset[str]
+    """Other accounts whose homes are this one, or lie in it."""
+
+
+def archive_obstacle(home: Home, mounts: Iterable[str]) -> str:
+    """Why the home must not be archived and removed; empty if it may be."""
+    inside = sorted(mount for mount in mounts if mount == home.path or mount.startswith(f"{home.path}/"))
+    if not home.is_folder:
+        return f"found a link or a file at {home.path}; expected a folder. Archive it by hand"
+    if not home.owned or not home.parent_is_safe:
+        return f"found {home.path} in other hands; expected it to be the account's, in a folder of root. Archive it by hand"
+    if home.others:
+        return f"found {home.path} to be the home of {', '.join(sorted(home.others))} too; archive it by hand"
+    if inside:
+        return f"found a file system mounted at {inside[0]}; unmount it first"
+    return ""
+
+
+def search_roots(mountinfo: str) -> list[str]:
+    """Where to look for set-user-ID files, from the text of /proc/self/mountinfo: each local file system once (proc(5)).
+
+    Where a mount says nosuid, the bits mean nothing.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in mountinfo.splitlines():
+        left, _dash, right = line.partition(" - ")
+        fields, kind = left.split(), right.split(" ")[0]
+        if len(fields) > 5 and kind in LOCAL and "nosuid" not in fields[5].split(","):
+            found.setdefault(fields[2], []).append((_decoded(fields[3]), _decoded(fields[4])))
+    roots = []
+    for mounts in found.values():
+        whole: list[str] = []
+        for inside, at in sorted(mounts, key=lambda mount: len(mount[0])):
+            # The same file system at another place shows nothing new, if it is the whole or a part of what is seen already.
+            if not any(f"{inside}/".startswith(f"{seen.rstrip('/')}/") for seen in whole):
+                whole.append(inside)
+                roots.append(at)
+    return sorted(roots)
+
+
+def setuid_notice(name: str, paths: Sequence[str], *, complete: bool, removed: bool) -> str:
+    """What is told of a leaver's files that run as the leaver, whoever starts them."""
+    listing = ", ".join(map(in_one_line, paths[:TOLD])) + (f" and {len(paths) - TOLD} more" if len(paths) > TOLD else "")
+    end = "" if complete else ". The search was not finished: it took too long, or found too many"
+    if removed:
+        return f"account '{name}': took the set-user-ID and set-group-ID bits from {listing or 'no file'}{end}"
+    return (
+        f"account '{name}': found files with a set-user-ID or set-group-ID bit: {listing or 'none so far'}; expected none of "
+        f"somebody who has left. Look at them, and say 'setuid: removed' to take the bits away{end}"
+    )
+
+
+def rest(home: str) -> str:
+    """Where a home waits for its removal once its archive is on the disk. No account's name begins with a dot."""
+    return posixpath.join(posixpath.dirname(home), f".{posixpath.basename(home)}.archived")
+
+
+def mount_points(mountinfo: str) -> list[str]:
+    """The mount points in the text of /proc/self/mountinfo."""
+    fields = (line.split() for line in mountinfo.splitlines())
+    return [_decoded(row[4]) for row in fields if len(row) > 4]
+
+
+def service(cgroup: str) -> str:
+    """The system service that a process belongs to, from the text of its /proc/PID/cgroup; empty if it is in a session."""
+    for line in cgroup.splitlines():
+        path = line.split(":", 2)[-1]
+        if not path.startswith("/user.slice/"):
+            for part in reversed(path.split("/")):
+                if part.endswith(".service"):
+                    return part
+    return ""
+
+
+def _decoded(word: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), word)

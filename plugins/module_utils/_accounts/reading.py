@@ -1,0 +1,310 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module accounts reads from a host, for its plan. Changes nothing. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._host import people_files
+from .._host.people_files import Found, OddError
+from .._ssh.server import read_file, runtime_directory
+from .._ssh.server_config import group_listing
+from . import keys as account_keys
+from . import leavers
+from . import projects as account_projects
+from .keys import IN_HOMES, Rules
+from .people import Actual, Desired, Group, Machine
+from .projects import Folder, Project
+
+
+def sshd_files(module: AnsibleModule) -> tuple[str, ...]:
+    """Where sshd looks for keys. One that cannot be asked may look in either place."""
+    sshd = module.get_bin_path("sshd", False, ["/usr/sbin", "/usr/local/sbin"])
+    if not sshd:
+        return (IN_HOMES,)
+    with runtime_directory():
+        rc, listing, _errors = module.run_command([sshd, "-T"])
+    words = " ".join(group_listing(listing).get("authorizedkeysfile", ())).split() if rc == 0 else []
+    return tuple(words) or (IN_HOMES, account_keys.system_file("%u"))
+
+
+def read_system_keys(people: Sequence[Desired]) -> dict[str, Found]:
+    """The files of keys that are root's, also of people without an account."""
+    return {account.name: people_files.read(account_keys.FOLDER, (account.name,)) for account in people}
+
+
+def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
+    """The accounts that exist. What people can do to their files, does not raise here: it is part of what is found."""
+    shadow = _read_shadow()
+    memberships: dict[str, set[str]] = {}
+    for group in grp.getgrall():
+        for member in group.gr_mem:
+            memberships.setdefault(member, set()).add(group.gr_name)
+    mounts = leavers.mount_points(read_file("/proc/self/mountinfo") or "")
+    found = {}
+    for account in people:
+        try:
+            entry = pwd.getpwnam(account.name)
+        except KeyError:
+            continue
+        password, expires = shadow.get(account.name, ["", ""])
+        primary = _group_name(entry.pw_gid)
+        actual = Actual(
+            uid=entry.pw_uid,
+            home=entry.pw_dir,
+            shell=entry.pw_shell,
+            comment=entry.pw_gecos.rstrip(","),
+            groups=frozenset(memberships.get(account.name, ())) | ({primary} if primary else frozenset()),
+            password=password,
+            expires=expires,
+            home_mode=None,
+            home_owned=False,
+            linger=os.path.lexists(f"{leavers.LINGER}/{account.name}"),
+        )
+        actual = _with_home(actual, entry)
+        if account.present and rules.looks_at_home(account.name, entry.pw_dir):
+            actual = actual._replace(home_keys=_home_keys(actual))
+        if not account.present:
+            actual = _with_remains(account.name, actual, entry, mounts)
+        found[account.name] = actual
+    return found
+
+
+def read_machine(people: Sequence[Desired]) -> Machine:
+    """Numbers and groups that people of the data could collide with."""
+    uids: dict[int, set[str]] = {}
+    in_group: dict[int, set[str]] = {}
+    names = {account.name for account in people}
+    primary = {}
+    for entry in pwd.getpwall():
+        uids.setdefault(entry.pw_uid, set()).add(entry.pw_name)
+        in_group.setdefault(entry.pw_gid, set()).add(entry.pw_name)
+        if entry.pw_name in names:
+            primary[entry.pw_name] = _group_name(entry.pw_gid)
+    for account in people:
+        # A directory service need not list its accounts, and answers when it is asked for one.
+        with contextlib.suppress(KeyError):
+            if account.uid is not None:
+                uids.setdefault(account.uid, set()).add(pwd.getpwuid(account.uid).pw_name)
+    groups = {}
+    for name in names:
+        with contextlib.suppress(KeyError):
+            group = grp.getgrnam(name)
+            groups[name] = Group(group.gr_gid, frozenset(group.gr_mem) | frozenset(in_group.get(group.gr_gid, ())))
+    limits = _login_defs(read_file("/etc/login.defs") or "")
+    return Machine(
+        uids={uid: frozenset(found) for uid, found in uids.items()},
+        groups=groups,
+        primary=primary,
+        uid_min=limits.get("UID_MIN", Machine().uid_min),
+        uid_max=limits.get("UID_MAX", Machine().uid_max),
+        subordinate=_subordinate(read_file("/etc/subuid") or ""),
+    )
+
+
+def home_of(entry: pwd.struct_passwd) -> leavers.Home:
+    """What matters before a home is archived."""
+    home, parent = os.lstat(entry.pw_dir), os.stat(os.path.dirname(entry.pw_dir))
+    return leavers.Home(
+        path=entry.pw_dir,
+        is_folder=stat.S_ISDIR(home.st_mode),
+        owned=home.st_uid == entry.pw_uid,
+        parent_is_safe=parent.st_uid == 0 and not parent.st_mode & 0o022,
+        others=_living_in(entry),
+    )
+
+
+def home_obstacle(entry: pwd.struct_passwd) -> str:
+    """Why the home is not to be given to the account: it has other owners, or is none; empty if there is no reason."""
+    try:
+        with people_files.open_home(entry.pw_dir) as handle:
+            owner = os.fstat(handle).st_uid
+    except FileNotFoundError:
+        return ""
+    except OddError as odd:
+        return f"{odd}; expected a home in folders of root. Correct that, or give the account another home with 'usermod -d'"
+    except OSError as error:
+        return f"found no way to look at {entry.pw_dir} ({error.strerror}); expected a home. Correct that"
+    if owner == entry.pw_uid:
+        return ""
+    others = _living_in(entry) | ({_user_name(owner)} - {"", "root"})
+    if others:
+        return (
+            f"found {entry.pw_dir} to be the home of {', '.join(sorted(others))}; expected it to be the account's. Give the "
+            "account another home with 'usermod -d', or the folder to the account with 'chown'"
+        )
+    return ""
+
+
+def processes_of(uid: int) -> list[int]:
+    """What runs as this user. A dead process that nobody has taken notice of is not running."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == uid and not _dead(f"/proc/{name}/stat"):
+                    found.append(int(name))
+    return found
+
+
+def read_projects(projects: Sequence[Project]) -> dict[str, Folder]:
+    found = {}
+    for entry in projects:
+        try:
+            group = grp.getgrnam(entry.group)
+            folder = Folder(gid=group.gr_gid, members=frozenset(group.gr_mem))
+        except KeyError:
+            folder = Folder()
+        try:
+            folder = folder._replace(obstacle=path_obstacle(entry.path))
+            if not folder.obstacle and os.path.isdir(entry.path):
+                status = os.stat(entry.path)
+                folder = folder._replace(
+                    exists=True,
+                    mode=stat.S_IMODE(status.st_mode),
+                    owner=f"{status.st_uid}:{status.st_gid}",
+                    acl=read_acl(entry.path),
+                )
+        except OSError as error:
+            folder = folder._replace(obstacle=f"found no way to look at {entry.path} ({error.strerror}); expected a folder")
+        found[entry.name] = folder
+    return found
+
+
+def path_obstacle(path: str) -> str:
+    """Root makes no folder where somebody else could put a link in its way."""
+    part = path
+    while part != "/":
+        status = os.lstat(part) if os.path.lexists(part) else None
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            return f"found a link or a file at {part}; expected a folder or nothing"
+        if status is not None and part != path and (status.st_uid != 0 or status.st_mode & 0o022):
+            return f"found {part} to be writable by others than root; expected a folder of root above {path}"
+        part = os.path.dirname(part)
+    return ""
+
+
+def read_acl(path: str | int) -> bytes | None:
+    try:
+        return os.getxattr(path, account_projects.ACL_ATTRIBUTE)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return None
+        raise
+
+
+def group_exists(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _with_home(actual: Actual, entry: pwd.struct_passwd) -> Actual:
+    try:
+        status = os.stat(entry.pw_dir)
+    except OSError:
+        status = None
+    return actual._replace(
+        home_mode=None if status is None else stat.S_IMODE(status.st_mode),
+        home_owned=status is not None and status.st_uid == entry.pw_uid,
+        home_obstacle=home_obstacle(entry),
+    )
+
+
+def _home_keys(actual: Actual) -> Found:
+    if actual.home_obstacle and not actual.home_owned:
+        return Found(oddity="another's home", path=actual.home, movable=False)
+    return people_files.read(actual.home, account_keys.HOME_PARTS)
+
+
+def _with_remains(name: str, actual: Actual, entry: pwd.struct_passwd, mounts: Sequence[str]) -> Actual:
+    """What is to be taken from somebody who leaves."""
+    rest = leavers.rest(entry.pw_dir)
+    return actual._replace(
+        home_keys=people_files.read(entry.pw_dir, account_keys.HOME_PARTS) if actual.home_owned else Found(),
+        busy=bool(processes_of(entry.pw_uid)),
+        jobs=tuple(_jobs_of(name, entry.pw_uid)),
+        archive_obstacle=_archive_obstacle(entry, mounts),
+        archive_rest=os.path.isdir(rest) and not os.path.islink(rest),
+    )
+
+
+def _archive_obstacle(entry: pwd.struct_passwd, mounts: Sequence[str]) -> str:
+    try:
+        return leavers.archive_obstacle(home_of(entry), mounts)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"found no way to look at {entry.pw_dir} ({error.strerror})"
+
+
+def _jobs_of(name: str, uid: int) -> Iterator[str]:
+    """Files of cron and at that would still run programs as this account."""
+    for folder in leavers.CRON:
+        path = f"{folder}/{name}"
+        if os.path.lexists(path) and not os.path.isdir(path):
+            yield path
+    for folder in leavers.AT:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == uid:
+                    yield entry.path
+
+
+def _living_in(entry: pwd.struct_passwd) -> frozenset[str]:
+    """Other accounts whose homes are this one, or lie in it."""
+    home = entry.pw_dir.rstrip("/")
+    return frozenset(
+        other.pw_name
+        for other in pwd.getpwall()
+        if other.pw_name != entry.pw_name and f"{other.pw_dir.rstrip('/')}/".startswith(f"{home}/")
+    )
+
+
+def _read_shadow() -> dict[str, list[str]]:
+    """Password field and date of expiry by name (shadow(5))."""
+    rows = (line.split(":") for line in (read_file("/etc/shadow") or "").splitlines())
+    return {row[0]: [row[1], row[7]] for row in rows if len(row) > 7}
+
+
+def _login_defs(text: str) -> Mapping[str, int]:
+    """The numbers in login.defs(5)."""
+    rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def _subordinate(text: str) -> list[tuple[str, int, int]]:
+    rows = (line.split(":") for line in text.splitlines())
+    return [(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdigit() and row[2].isdigit()]
+
+
+def _dead(path: str) -> bool:
+    # The state follows the name of the program, which may have brackets and blanks in it (proc(5)).
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read().rpartition(")")[2].split()[0] in ("Z", "X")
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ""
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""

@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make an environment what a task asks for, or say what that would change. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing as t
+from collections.abc import Iterator
+
+from . import additions, build, environments_txt, in_place_backup, manifest, rollback
+from . import damage as conda_damage
+from . import frozen as conda_frozen
+from . import generations as conda_generations
+from . import pip as conda_pip
+from .errors import CondaEnvError, mask, secrets
+from .generations import Found
+from .mutex import exclusive, lock_file, writable_home
+from .plan import Actual, Plan, as_lines, reasons
+from .process import clean_environment, runner
+from .records import conda_packages, pip_packages
+from .solve import PACKAGE_CACHE, PRIVATE_CACHE, Conda, ask
+from .specification import Specification
+from .task import Task
+
+
+class Change:
+    """The steps from what is there to what the task asks for."""
+
+    def __init__(self, task: Task, check_mode: bool, scratch: str) -> None:
+        self.task = task
+        self.arguments = task.arguments
+        self.layout = task.layout
+        self.check_mode = check_mode
+        self.scratch = scratch
+        self.conda = Conda(
+            root=task.root,
+            pkgs_dir=os.path.join(writable_home(task.root), self.package_cache()),
+            settings=task.settings,
+            offline=self.arguments["offline"],
+        )
+        self.environment = clean_environment(os.environ, scratch)
+        self.repaired = False
+
+    def package_cache(self) -> str:
+        """conda writes the URLs of packages into its cache: one that others cannot enter, if they carry credentials."""
+        definition = self.arguments["definition"]
+        channels = definition.get("channels") if isinstance(definition, dict) else None
+        places = [self.arguments[key] for key in ("channels", "channel_alias", "custom_channels", "default_channels")]
+        return PRIVATE_CACHE if secrets([channels, *places]) else PACKAGE_CACHE
+
+    def run(self) -> dict[str, t.Any]:
+        """Do what the task says; returns the module's result."""
+        if self.task.specification:
+            return self.present(self.task.specification)
+        return self.absent() if self.arguments["state"] == "absent" else self.rolled_back()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[int]:
+        """Be the only writer, in an installation that works."""
+        with exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"]) as handle:
+            self.repaired = in_place_backup.repair(self.conda.root)
+            yield handle
+
+    def read(self) -> tuple[Actual, tuple[str, ...]]:
+        """What is there, and why that is not what should be."""
+        digest = self.task.digest
+        found = self.layout.found()
+        if found is Found.MISSING:
+            return Actual(), reasons(Actual(), digest, False)
+        conda_generations.require_room(self.layout, found, self.arguments["adopt"])
+        generation = self.layout.current() if found is Found.GENERATION else None
+        state = manifest.load(generation) if generation else None
+        confirmed = manifest.confirm(state) if state else None
+        frozen = conda_frozen.read(generation or self.layout.link)
+        prune = self.task.prune
+        damage = self.damage(confirmed) if confirmed else ()
+        if self.task.owner and generation:
+            damage += tuple(filter(None, (self.task.owner.reason(generation),)))
+        if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept) and not damage:
+            if confirmed is not state and not self.check_mode:
+                manifest.write(confirmed)
+            return Actual(exists=True, state=confirmed, frozen=frozen), ()
+        drift = state is not None and confirmed is None
+        prefix = generation or self.layout.link
+        unreadable = ""
+        try:
+            conda = tuple(conda_packages(prefix))
+        except CondaEnvError as error:
+            unreadable, conda = error.cause, state.conda if state else ()
+        pip = tuple(pip_packages(prefix))
+        actual = Actual(True, state, conda, pip, unreadable, frozen, additions.shadows(prefix, pip))
+        accepted = None if prune else additions.tolerated(actual)
+        if accepted is not None:
+            if not self.check_mode:
+                manifest.write(accepted)
+            actual, drift = dataclasses.replace(actual, state=accepted), False
+        return actual, (*reasons(actual, digest, drift, prune), *damage)
+
+    def damage(self, state: manifest.State) -> tuple[str, ...]:
+        """Why the files of an environment are not as they should be, if the task wants them to be read."""
+        if self.arguments["verify"] != "full":
+            return ()
+        return conda_damage.reasons(conda_damage.damage(state.prefix), state.known_damage or ())
+
+    def present(self, specification: Specification) -> dict[str, t.Any]:
+        conda_pip.check_files(specification)
+        actual, why = self.read()
+        adjusted = Plan() if why else self.adjusted(actual)
+        if not why and not adjusted.changed and not self.task.untidy():
+            return self.task.report(adjusted)
+        if self.check_mode:
+            return self.foresee(specification, actual, why) if why else self.task.report(adjusted)
+        if why and not self.conda.exists():
+            raise CondaEnvError(
+                f"there is no conda installation at {self.conda.root}",
+                "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
+            )
+        with self.lock() as handle:
+            # Another run may have done it while this one waited.
+            actual, why = self.read()
+            if not why:
+                return self.task.report(self.adjust(actual), swept=self.sweep())
+            return self.replace(specification, actual, why, handle)
+
+    def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
+        """The plan of `replace`, from the same lock or solve, without writing anything."""
+        if self.task.locked:
+            return self.task.report(self.plan(actual, why, as_lines(self.task.locked.packages, specification.pip)))
+        if not self.conda.exists():
+            note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
+            after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
+            return self.task.report(self.plan(actual, why, after), [note])
+        extras = self.extras(specification)
+        solution = ask(
+            self.conda,
+            specification,
+            self.layout.next(self.task.digest),
+            run=runner(),
+            environment=self.environment,
+            scratch=self.scratch,
+            install=False,
+            keep=extras.conda,
+        )
+        plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip)))
+        return self.task.report(plan, conda_version=solution.conda_version)
+
+    def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
+        """Build a generation and switch to it. The lock is held."""
+        os.makedirs(self.conda.pkgs_dir, mode=0o700 if self.conda.pkgs_dir.endswith(PRIVATE_CACHE) else 0o755, exist_ok=True)
+        # What a killed run left goes first: it may be what fills the disk.
+        swept = self.sweep()
+        prefix = self.layout.next(self.task.digest)
+        extras = self.extras(specification)
+        try:
+            solution, state, warnings = build.build(
+                self.conda,
+                specification,
+                prefix,
+                digest=self.task.digest,
+                smoke=self.arguments["smoke"],
+                run=runner(handle),
+                environment=self.environment,
+                scratch=self.scratch,
+                extras=extras,
+                locked=self.task.locked,
+                verify=self.arguments["verify"] == "full",
+                owner=self.task.owner,
+            )
+        except (CondaEnvError, OSError):
+            if os.path.lexists(prefix):
+                conda_generations.remove(self.layout, [prefix])
+            raise
+        conda_frozen.write(prefix, self.task.frozen)
+        kept = self.switch(prefix)
+        return self.task.report(
+            self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip))),
+            [f"pip check: {line}" for line in warnings],
+            conda_version=solution.conda_version,
+            packages=[vars(package) for package in (*state.conda, *state.pip)],
+            swept=swept + self.sweep(),
+            **({"kept": kept} if kept else {}),
+        )
+
+    def switch(self, prefix: str) -> str | None:
+        """Let people have a generation; returns where a directory went that stood there."""
+        kept = conda_generations.switch(self.layout, prefix)
+        if os.path.dirname(self.layout.link) != os.path.join(self.conda.root, "envs"):
+            environments_txt.add(self.layout.link)
+        return kept
+
+    def extras(self, specification: Specification) -> additions.Extras:
+        """What of the present environment is to stay beside the specification."""
+        if self.task.prune:
+            return additions.NO_EXTRAS
+        return additions.extras(self.layout.current() or self.layout.link, specification)
+
+    def adjusted(self, actual: Actual) -> Plan:
+        """What is to be done to an environment whose packages are right."""
+        reason = conda_frozen.reason(actual.frozen, self.task.frozen)
+        before, after = conda_frozen.line(actual.frozen), conda_frozen.line(self.task.frozen)
+        return Plan("adjust", (reason,), settings_before=before, settings_after=after) if reason else Plan()
+
+    def adjust(self, actual: Actual) -> Plan:
+        """Do it. The mutex is held."""
+        plan = self.adjusted(actual)
+        generation = self.layout.current()
+        if plan.changed and generation is not None:
+            conda_frozen.write(generation, self.task.frozen)
+        return plan
+
+    def rolled_back(self) -> dict[str, t.Any]:
+        wanted = self.arguments["generation"] or ""
+        step = rollback.choose(self.layout, wanted)
+        if not step.target or self.check_mode:
+            return self.task.report(self.back(step), step.notes)
+        with self.lock():
+            step = rollback.choose(self.layout, wanted)
+            plan = self.back(step)
+            if step.target:
+                rollback.mark(step.target, self.layout.current())
+                conda_generations.switch(self.layout, step.target)
+        return self.task.report(plan, step.notes)
+
+    def back(self, step: rollback.Step) -> Plan:
+        """A switch to another generation as a plan."""
+        if not step.target:
+            return Plan()
+        current = self.layout.current()
+        reason = f"the environment is to be {os.path.basename(step.target)} again"
+        return Plan("roll_back", (reason,), contents(current), contents(step.target))
+
+    def absent(self) -> dict[str, t.Any]:
+        found = self.layout.found()
+        if found is Found.OTHER:
+            conda_generations.require_room(self.layout, found, True)
+        prefix = self.layout.current() or self.layout.link
+        generations = self.layout.generations()
+        if found is Found.MISSING and not generations:
+            if not self.check_mode:  # a killed run left something
+                with self.lock():
+                    conda_generations.remove(self.layout, ())
+            return self.task.report(Plan())
+        before = contents(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
+        plan = Plan("remove", ("the environment is to be absent",), before)
+        if not self.check_mode:
+            with self.lock():
+                conda_generations.remove(self.layout, conda_generations.take_away(self.layout))
+                environments_txt.forget(self.layout.contains)
+        return self.task.report(plan)
+
+    def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:
+        settings = conda_frozen.line(actual.frozen), conda_frozen.line(self.task.frozen)
+        return Plan("replace" if actual.exists else "create", why, tuple(actual.lines()), tuple(after), *settings)
+
+    def sweep(self) -> list[str]:
+        """Remove generations that nobody needs or uses any more."""
+        paths = self.task.superseded()
+        used = conda_generations.in_use(paths)
+        free = [path for path in paths if path not in used]
+        conda_generations.remove(self.layout, free)
+        return free
+
+
+def contents(prefix: str | None) -> tuple[str, ...]:
+    """Packages in a prefix as lines of a diff."""
+    if prefix is None or not os.path.isdir(prefix):
+        return ()
+    try:
+        return tuple(as_lines([*conda_packages(prefix), *pip_packages(prefix)], ()))
+    except CondaEnvError as error:
+        return (error.cause,)

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one error of the conda modules, and how they keep credentials out of their data. Private to this collection."""
+
+from __future__ import annotations
+
+import errno
+import re
+import traceback
+import typing as t
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from .._text.secrets import HIDDEN, in_urls, mask_urls
+
+# Keys and indexes that lead to an item of nested data.
+Path = tuple[t.Union[str, int], ...]
+
+# Specifications, plans and records are compared and written, so only what is surely a credential may be hidden in them. Whatever
+# else looks like one is hidden where a module ends (_host.module).
+mask = mask_urls
+
+# Shorter ones would hide half of every text.
+_SHORTEST = 4
+
+
+def secrets(value: t.Any) -> set[str]:
+    """Credentials in the URLs of nested plain data, to be hidden wherever a program repeats them in another form."""
+    if isinstance(value, str):
+        parts = {part for found in in_urls(value) for part in re.split(r"[:=]", found)[-1:]}
+        return {part for text in parts for part in (text, unquote(text)) if len(part) >= _SHORTEST}
+    if isinstance(value, dict):
+        return set().union(*(secrets(item) for item in value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*(secrets(item) for item in value))
+    return set()
+
+
+def mask_all(value: t.Any, known: t.Collection[str] = ()) -> t.Any:
+    """Hide credentials in every string of nested plain data: those in URLs, and those that are known."""
+    if isinstance(value, str):
+        text = mask(value)
+        for secret in sorted(known, key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
+    if isinstance(value, dict):
+        return {key: mask_all(item, known) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mask_all(item, known) for item in value]
+    return value
+
+
+class CondaEnvError(Exception):
+    """What went wrong (cause), what to do (way out), and the raw output of the program that said so."""
+
+    def __init__(self, cause: str, way_out: str = "", raw: str = "") -> None:
+        super().__init__(cause)
+        self.cause = mask(cause.strip())
+        self.way_out = mask(way_out.strip())
+        self.raw = mask(raw)
+
+    def message(self, name: str) -> str:
+        """One message for people: the environment, the cause, the way out."""
+        lines = [f"conda environment '{name}': {self.cause}"]
+        if self.way_out:
+            lines.append(self.way_out)
+        return "\n".join(lines)
+
+
+class SpecificationError(CondaEnvError):
+    """A specification that cannot be used; `path` leads to the item, so that the reader of a file can name its line."""
+
+    def __init__(self, cause: str, way_out: str = "", path: Path = ()) -> None:
+        super().__init__(cause, way_out)
+        self.path = path
+
+
+def kind(value: t.Any) -> str:
+    """What a value of plain data is, in words for people."""
+    if value is None:
+        return "nothing"
+    for found, noun in ((bool, "truth value"), (str, "text"), ((int, float), "number"), (Mapping, "mapping"), (Sequence, "list")):
+        if isinstance(value, found):
+            return noun
+    return type(value).__name__
+
+
+def unexpected(error: Exception) -> CondaEnvError:
+    """What no one has thought of, in the same words; the trace is the raw output."""
+    text = " ".join(str(error).split())
+    return CondaEnvError(
+        f"the module failed unexpectedly ({type(error).__name__}{': ' if text else ''}{text})",
+        "This is a defect of the module: report it with what the task shows with -vvv.",
+        "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+    )
+
+
+def from_system(error: OSError) -> CondaEnvError:
+    """An error of the operating system in the same words."""
+    where = f": {error.filename}" if error.filename else ""
+    way_out = "Free some space and run again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return CondaEnvError(f"{error.strerror or error}{where}", way_out)

@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Add packages to a conda installation itself.
+
+It cannot be a generation behind a link: conda's own programs name its path. So it is changed in place, only gets more, and is
+brought back to what it was (in_place_backup) if anything goes wrong. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import typing as t
+from collections.abc import Sequence
+
+from . import build, in_place_backup, manifest
+from . import frozen as conda_frozen
+from . import pip as conda_pip
+from .change import Change
+from .errors import CondaEnvError, mask
+from .plan import Plan, as_lines
+from .process import Runner, runner
+from .records import Package, conda_packages, pip_packages
+from .solve import PRIVATE_CACHE, Extension, extend
+from .specification import Specification
+
+ADDED_ONLY = "packages are added to the conda installation itself: nothing is removed from it, 'prune' has no effect"
+INTERRUPTED = "a run was interrupted while it changed the installation: what was there before is brought back"
+# conda starts, and finds the solver that it is configured for.
+_WORKS = (
+    "from conda.base.context import context, reset_context\n"
+    "reset_context(search_path=())\n"
+    "context.plugin_manager.get_cached_solver_backend()\n"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What is to be done: the plan, lines that pip is to be given, and variables to set."""
+
+    plan: Plan
+    pip: tuple[str, ...]
+    conda_version: str
+    before: tuple[Package, ...]
+    after: tuple[Package, ...]
+
+
+class Base(Change):
+    """The steps from what an installation has to what the task wants to be there, too."""
+
+    def run(self) -> dict[str, t.Any]:
+        """Do what the task says; returns the module's result."""
+        refuse(self.arguments)
+        specification = self.task.specification
+        if specification is None:
+            raise AssertionError("every state but 'present' is refused")
+        conda_pip.check_files(specification)
+        pending = in_place_backup.pending(self.conda.root)
+        state = self.state()
+        if not pending and state and state.digest == self.task.digest and manifest.untouched(state):
+            return self.task.report(Plan(), self.notes())
+        if not self.conda.exists():
+            return self.without_conda(specification)
+        if self.check_mode:
+            # After an interrupted run its copy is what there will be.
+            step = self.step(specification, pending or self.conda.root, bool(pending), runner())
+            return self.report(step)
+        with self.lock() as handle:
+            step = self.step(specification, self.conda.root, self.repaired, runner(handle))
+            if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
+                warnings = self.extend(specification, step, runner(handle))
+            else:
+                warnings = []
+            self.remember(specification)
+            return self.report(step, warnings)
+
+    def remember(self, specification: Specification) -> None:
+        """Write down what is there now; `kept` are names of packages that this or a former specification named."""
+        root, former = self.conda.root, self.state()
+        state = manifest.take(root, self.task.digest, conda_packages(root), lines(specification))
+        names = specification.names().union(former.kept if former else ())
+        state = dataclasses.replace(state, kept=tuple(sorted(names)))
+        manifest.write(state, manifest.BASE_STATE_FILE)
+
+    def state(self) -> manifest.State | None:
+        return manifest.load(self.conda.root, manifest.BASE_STATE_FILE)
+
+    def report(self, step: Step, notes: Sequence[str] = ()) -> dict[str, t.Any]:
+        return self.task.report(step.plan, [*self.notes(), *notes], conda_version=step.conda_version)
+
+    def without_conda(self, specification: Specification) -> dict[str, t.Any]:
+        if not self.check_mode:
+            raise CondaEnvError(
+                f"there is no conda installation at {self.conda.root}",
+                "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
+            )
+        note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
+        after = (*specification.conda, *(f"pip: {line}" for line in lines(specification)))
+        return self.task.report(Plan("extend", ("there is no conda installation",), (), after), [*self.notes(), note])
+
+    def notes(self) -> list[str]:
+        """What people should know in any case."""
+        frozen = conda_frozen.read(self.conda.root)
+        if frozen is None:
+            return [ADDED_ONLY]
+        return [ADDED_ONLY, f"the installation is marked as frozen ({frozen}); 'allow_base: true' works through it"]
+
+    def ask(self, specification: Specification, prefix: str, run: Runner, install: bool = False) -> Extension:
+        state = self.state()
+        return extend(
+            self.conda,
+            specification,
+            prefix,
+            run=run,
+            environment=self.environment,
+            scratch=self.scratch,
+            install=install,
+            former=state.kept if state else (),
+        )
+
+    def step(self, specification: Specification, prefix: str, interrupted: bool, run: Runner) -> Step:
+        """Ask conda what is to be done. Nothing is written. `prefix` is the installation, or the copy that it will be again."""
+        answer = self.ask(specification, prefix, run)
+        before = tuple(conda_packages(prefix))
+        after = extended(before, answer)
+        missing = self.missing(specification, prefix, answer)
+        unset = self.variables(specification, prefix)
+        reasons = [INTERRUPTED] if interrupted else []
+        reasons += ["packages of the specification are missing, or are not as it says"] if before != after else []
+        reasons += [f"pip has not installed what the specification says: {mask(line)}" for line in missing]
+        reasons += [f"the variable {name} is not as the specification says" for name in unset]
+        there = [line for line in specification.pip if line not in missing]
+        plan = Plan("extend", tuple(reasons), tuple(as_lines(before, there)), tuple(as_lines(after, (*there, *missing))))
+        return Step(plan if reasons else Plan(), missing, answer.conda_version, before, after)
+
+    def missing(self, specification: Specification, prefix: str, answer: Extension) -> tuple[str, ...]:
+        """Lines for pip that are not met. Of some only the last run of pip can tell: nothing of it may have gone since."""
+        state = self.state()
+        told = state is not None and state.digest == self.task.digest and set(state.pip) <= set(pip_packages(prefix))
+        open_ = {*answer.unmet, *(() if told else answer.unknown)}
+        return tuple(line for line in specification.pip if line in open_)
+
+    def variables(self, specification: Specification, prefix: str) -> list[str]:
+        """Names of variables that activation does not set as it should."""
+        found: t.Any = {}
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(os.path.join(prefix, "conda-meta", "state"), encoding="utf-8") as file,
+        ):
+            found = json.load(file).get("env_vars", {})
+        return [name for name, value in specification.variables if found.get(name) != value]
+
+    def extend(self, specification: Specification, step: Step, run: Runner) -> list[str]:
+        """Change the installation, or leave it as it was. The lock is held. Returns warnings."""
+        private = self.conda.pkgs_dir.endswith(PRIVATE_CACHE)
+        os.makedirs(self.conda.pkgs_dir, mode=0o700 if private else 0o755, exist_ok=True)
+        in_place_backup.take(self.conda.root)
+        try:
+            warnings = self.change(specification, step, run)
+        except BaseException:
+            in_place_backup.repair(self.conda.root)
+            raise
+        os.sync()
+        in_place_backup.discard(self.conda.root)
+        return warnings
+
+    def change(self, specification: Specification, step: Step, run: Runner) -> list[str]:
+        root = self.conda.root
+        inside = build.activated(self.environment, root)
+        warnings = conda_pip.problems(root, run, inside)
+        if step.before != step.after or self.variables(specification, root):
+            self.ask(specification, root, run, install=True)
+        if step.pip:
+            conda_pip.install(
+                specification, root, run=run, environment=inside, scratch=self.scratch, offline=self.conda.offline, movable=True
+            )
+        if set(conda_packages(root)) != set(step.after):
+            raise CondaEnvError("conda installed other packages than it had chosen", "Run again.")
+        broken = [line for line in conda_pip.problems(root, run, inside) if line not in warnings]
+        if broken:
+            raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the specification.")
+        done = run([self.conda.python, "-s", "-c", _WORKS], {**self.environment, "HOME": self.scratch})
+        if done.code != 0:
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
+            raise CondaEnvError(f"conda itself does not work with these packages: {last}", "Choose other versions.", done.output)
+        build.check_imports(root, self.arguments["smoke"], run, inside)
+        return [f"pip check: {line}" for line in warnings]
+
+
+def refuse(arguments: t.Mapping[str, t.Any]) -> None:
+    """Refuse what makes no sense for an installation that is changed in place."""
+    found = [f"state: {arguments['state']}"] if arguments["state"] != "present" else []
+    found += [key for key in ("lock", "archive", "frozen", "owner", "group") if arguments[key]]
+    found += [f"verify: {arguments['verify']}"] if arguments["verify"] == "full" else []
+    if found:
+        raise CondaEnvError(
+            f"found {', '.join(found)} for the conda installation itself; with 'allow_base' packages can only be added to it",
+            "Leave that out, or give the environment another name.",
+        )
+
+
+def extended(before: Sequence[Package], answer: Extension) -> tuple[Package, ...]:
+    """Packages that are there afterwards."""
+    stay = [package for package in before if package.name not in answer.replaced]
+    return tuple(sorted([*stay, *answer.packages]))
+
+
+def lines(specification: Specification) -> list[str]:
+    """Lines of the pip section as they may be written down."""
+    return [mask(line) for line in specification.pip]

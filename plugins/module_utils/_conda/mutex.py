@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One writer per conda installation: conda locks neither its package cache nor a prefix. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+from .errors import CondaEnvError
+
+_STEP = 0.2
+
+
+def lock_file(root: str) -> str:
+    """Path of the lock of a conda installation: beside it, since the installation itself may be replaced."""
+    folder, name = os.path.split(os.path.abspath(root))
+    if os.access(folder, os.W_OK):
+        return os.path.join(folder, f".{name}.lock")
+    home = writable_home(root)
+    os.makedirs(home, exist_ok=True)
+    return os.path.join(home, ".conda_env.lock")
+
+
+def writable_home(root: str) -> str:
+    """Folder for package cache and lock: the installation, or `~/.conda` of somebody who does not own it."""
+    return root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
+
+
+@contextlib.contextmanager
+def exclusive(path: str, who: str, timeout: float) -> Iterator[int]:
+    """Hold the lock file at `path`; yields its descriptor.
+
+    Children that inherit the descriptor hold the lock too: it is free only when the last of them has ended, also after
+    this process was killed. Raises CondaEnvError after `timeout` seconds.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    holder = os.pread(handle, 300, 0).decode("utf-8", "replace").strip() or "unknown"
+                    raise CondaEnvError(
+                        f"another run holds {path} ({holder}); waited {timeout:g} s",
+                        "Wait until it has finished, or raise 'lock_timeout'. The environment has not been touched.",
+                    ) from None
+                time.sleep(_STEP)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()}, environment '{who}'\n".encode(), 0)
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pip section, by the environment's own pip, in isolation. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+from .additions import Extras, index_options
+from .errors import CondaEnvError
+from .process import Completed, Runner, private_file
+from .records import Package, distributions
+from .requirements import nested_file
+from .specification import Specification
+
+# pip may replace these for itself: they build packages, nothing that people use depends on the version.
+_TOOLS = ("pip", "setuptools", "wheel")
+_VERSION = re.compile(r"^\d[A-Za-z0-9.!+_-]*$")
+
+
+def constraints(installed: Sequence[Package]) -> str:
+    """Constraints file that keeps pip from replacing what conda installed."""
+    pinned = (item for item in installed if item.name not in _TOOLS and _VERSION.match(item.version))
+    return "".join(f"{item.name}=={item.version}\n" for item in pinned)
+
+
+def requirement_files(specification: Specification, folder: str) -> str:
+    """Write the requirement lines and the files they name for pip; returns the path of the main file.
+
+    They are private files: lines may hold credentials, and a process list is public.
+    """
+    texts = dict(specification.pip_files)
+    paths = {name: os.path.join(folder, f"requirements-{number}.txt") for number, name in enumerate(sorted(texts), 1)}
+    for name, path in paths.items():
+        private_file(folder, os.path.basename(path), _with_paths(texts[name].splitlines(), paths))
+    return private_file(folder, "requirements.txt", _with_paths(specification.pip, paths))
+
+
+def requirements(specification: Specification, installed: Sequence[Package], scratch: str) -> list[str]:
+    """Arguments with which pip reads the pip section beside what conda installed."""
+    limits = private_file(scratch, "constraints.txt", constraints(installed))
+    return ["-r", requirement_files(specification, scratch), "-c", limits]
+
+
+def _with_paths(lines: Sequence[str], paths: Mapping[str, str]) -> str:
+    out = []
+    for line in lines:
+        nested = nested_file(line)
+        out.append(f"{nested[0]} {paths[nested[1]]}" if nested and nested[1] in paths else line)
+    return "\n".join(out) + "\n"
+
+
+def check_files(specification: Specification) -> None:
+    """Every file named by -r or -c must have come along, or be a URL."""
+    texts = dict(specification.pip_files)
+    for line in [*specification.pip, *(line for text in texts.values() for line in text.splitlines())]:
+        nested = nested_file(line)
+        if nested and nested[1] not in texts and "://" not in nested[1]:
+            raise CondaEnvError(
+                f"the pip section names the file '{nested[1]}', which was not found on the controller",
+                "Put it beside the environment file, or write the requirements into the pip section.",
+            )
+
+
+def install(
+    specification: Specification,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    offline: bool,
+    locked: str = "",
+    movable: bool = False,
+) -> None:
+    """Install the pip section into a prefix that conda has just built; precisely `locked`, a file with hashes, if it is given.
+
+    What is there is held in place; with `movable` not what pip itself had installed.
+    """
+    before = [package for package, installer in distributions(prefix) if installer == "conda" or not movable]
+    if locked:
+        chosen = ["--no-deps", "--require-hashes", "-r", private_file(scratch, "requirements.txt", locked)]
+    else:
+        chosen = requirements(specification, before, scratch)
+    argv = [*pip(prefix), "install", *consent(prefix), "--progress-bar", "off", "--no-warn-script-location", *chosen]
+    done = run([*argv, *(["--no-index"] if offline else [])], environment)
+    if done.code != 0:
+        raise explain(done, before)
+    after = {package for package, _installer in distributions(prefix)}
+    replaced = [item for item in before if item not in after and item.name not in _TOOLS]
+    if replaced:
+        raise CondaEnvError(
+            "pip replaced what conda installed: " + ", ".join(f"{item.name} {item.version}" for item in replaced),
+            "Ask conda for the version that pip needs, or take the package out of the conda dependencies.",
+            done.output,
+        )
+
+
+def keep(
+    specification: Specification,
+    extras: Extras,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    offline: bool,
+) -> None:
+    """Install what people had added with pip, with everything that is there already held in place."""
+    lines = (*index_options(specification), *extras.pip)
+    asked = dataclasses.replace(specification, pip=lines, pip_files=())
+    try:
+        install(asked, prefix, run=run, environment=environment, scratch=scratch, offline=offline)
+    except CondaEnvError as error:
+        raise CondaEnvError(
+            f"what 'prune: false' keeps cannot be installed ({', '.join(extras.pip)}): {error.cause}",
+            "Remove it from the environment ('pip uninstall'), or set 'prune: true'. The environment has not been touched.",
+            error.raw,
+        ) from None
+
+
+def problems(prefix: str, run: Runner, environment: Mapping[str, str]) -> list[str]:
+    """What `pip check` says against the environment; empty if there is no pip."""
+    if not os.path.exists(os.path.join(prefix, "bin", "pip")):
+        return []
+    done = run([*pip(prefix), "check"], environment)
+    return [line for line in done.stdout.splitlines() if line.strip()] if done.code != 0 else []
+
+
+def pip(prefix: str) -> list[str]:
+    """The environment's own pip, without anyone's configuration."""
+    python = os.path.join(prefix, "bin", "python")
+    return [python, "-I", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check", "--no-color"]
+
+
+def consent(prefix: str) -> list[str]:
+    """What pip wants to be told in an environment that is marked for people's sake (PEP 668), as conda-pypi does."""
+    marked = glob.glob(os.path.join(glob.escape(prefix), "lib", "python3*", "EXTERNALLY-MANAGED"))
+    return ["--break-system-packages"] if marked else []
+
+
+def explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:
+    if "DO NOT MATCH THE HASHES" in done.stderr:
+        files = ", ".join(re.findall(r"^ {4}(\S.*?)(?: \(from .*)?:$", done.stderr, re.MULTILINE))
+        return CondaEnvError(
+            f"a package for pip is not the one that was locked: {files}",
+            "Compare the file on the index with its origin; if it is right, renew the lock.",
+            done.output,
+        )
+    errors = [line.partition(":")[2].strip() for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+    cause = "; ".join(errors[-3:]) or f"exit code {done.code}"
+    if "ResolutionImpossible" in done.stderr or "conflicting dependencies" in done.stderr:
+        clash = sorted({item.name for item in installed if f"{item.name}=={item.version}" in done.stdout})
+        if clash:
+            return CondaEnvError(
+                f"the pip section needs other versions of packages that conda installs ({', '.join(clash)}): {cause}",
+                "Ask conda for the version that pip needs, for example 'numpy<2' under 'dependencies'.",
+                done.output,
+            )
+    return CondaEnvError(
+        f"the pip section cannot be installed: {cause}", "Check the requirement and the package index.", done.output
+    )

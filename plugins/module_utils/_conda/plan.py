@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be done, and how it reads. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Sequence
+
+from .errors import mask
+from .manifest import State
+from .records import Package
+
+
+@dataclasses.dataclass(frozen=True)
+class Shadow:
+    """A distribution that pip installed over the same one of conda."""
+
+    pip: Package
+    conda: Package
+
+    def line(self) -> str:
+        return f"pip package {self.pip.name} {self.pip.version} shadows conda package {self.conda.name} {self.conda.version}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Actual:
+    """What was read from the host. `state` is None where this module did not build what it found.
+
+    `frozen` is the message of conda's marker, None without one.
+    """
+
+    exists: bool = False
+    state: State | None = None
+    conda: tuple[Package, ...] = ()
+    pip: tuple[Package, ...] = ()
+    unreadable: str = ""
+    frozen: str | None = None
+    shadows: tuple[Shadow, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""
+        known = self.state.pip if self.state else ()
+        requirements = self.state.requirements if self.state else ()
+        return as_lines([*self.conda, *(package for package in self.pip if package not in known)], requirements)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """`action` is none, create, replace, extend, adjust, roll back or remove; `reasons` say why, `before` and `after` what.
+
+    The settings are lines for the diff that are no packages.
+    """
+
+    action: str = "none"
+    reasons: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    settings_before: tuple[str, ...] = ()
+    settings_after: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return self.action != "none"
+
+    def to_dict(self) -> dict[str, t.Any]:
+        """For the module's result."""
+        return {
+            "action": self.action,
+            "reasons": [mask(reason) for reason in self.reasons],
+            "install": [line for line in self.after if line not in self.before],
+            "remove": [line for line in self.before if line not in self.after],
+        }
+
+    def diff(self, header: str) -> dict[str, str]:
+        """For `--diff`."""
+        sides = ((*self.settings_before, *self.before), (*self.settings_after, *self.after))
+        before, after = ("".join(f"{line}\n" for line in lines) for lines in sides)
+        return {"before": before, "after": after, "before_header": header, "after_header": header}
+
+
+def as_lines(packages: t.Iterable[Package], requirements: Sequence[str]) -> list[str]:
+    """Packages in order of name, then what pip is given, in its own order."""
+    return [package.line() for package in sorted(set(packages))] + [f"pip: {mask(line)}" for line in requirements]
+
+
+def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tuple[str, ...]:
+    """Why the environment is not what its specification says; empty if it is."""
+    if not actual.exists:
+        return ("the environment does not exist",)
+    if actual.state is None:
+        return ("it was not built by this module, or was never finished", *(shadow.line() for shadow in actual.shadows))
+    found: list[str] = []
+    if actual.state.digest != digest:
+        found.append("the specification has changed")
+    if prune and actual.state.kept:
+        found.append("packages beyond the specification were kept: " + ", ".join(actual.state.kept))
+    if drift:
+        found.extend(changes(actual, actual.state) or ["records of conda or pip were changed by hand"])
+    return tuple(found)
+
+
+def changes(actual: Actual, state: State) -> list[str]:
+    """Name what was changed by hand since the environment was built."""
+    if actual.unreadable:
+        return [actual.unreadable]
+    found = [shadow.line() for shadow in actual.shadows if shadow.pip not in state.pip]
+    told = {shadow.pip for shadow in actual.shadows}
+    for installer, then, now in (("conda", state.conda, actual.conda), ("pip", state.pip, actual.pip)):
+        found += [f"{installer} package {item.line()} is missing" for item in then if item not in now]
+        found += [f"{installer} package {item.line()} was added" for item in now if item not in (*then, *told)]
+    return found

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines of a pip section: what they name, and whether a managed host has it. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Sequence
+
+from .errors import Path, SpecificationError, kind
+
+_FILE_OPTION = re.compile(r"^(?P<flag>-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>.+)$")
+# Options whose value pip takes for a place.
+_PLACE_OPTION = re.compile(r"^(?:-[efi]\s*|(?:--editable|--find-links|--index-url|--extra-index-url)(?:\s+|=))(?P<target>.+)$")
+_DIRECT = re.compile(r"^[A-Za-z0-9][\w.-]*\s*(?:\[[^]]*\]\s*)?@\s*(?P<target>.+)$")
+_CONTINUED = re.compile(r"\s*\\\n\s*")
+_ARCHIVES = (".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def requirements(items: t.Any, path: Path) -> list[str]:
+    """Check the list under `pip:`; one line each. Raises SpecificationError."""
+    if items is None:
+        return []
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", path=path)
+    lines: list[str] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, str) or not item.strip():
+            raise SpecificationError(
+                f"found {item!r} ({kind(item)}); expected a requirement such as 'requests==2.32.3'",
+                "Quote it.",
+                (*path, index),
+            )
+        # An item may be a piece of a requirements file: conda writes the items to one.
+        for line in logical_lines(item):
+            check_local(line, (*path, index))
+            lines.append(line)
+    return lines
+
+
+def logical_lines(text: str) -> list[str]:
+    """Lines as pip reads them: a backslash at the end continues a line."""
+    return [line.strip() for line in _CONTINUED.sub(" ", text.replace("\r\n", "\n")).split("\n") if line.strip()]
+
+
+def nested_file(line: str) -> tuple[str, str] | None:
+    """(flag, file) of a requirement line such as `-r extra.txt`; None for any other line."""
+    found = _FILE_OPTION.match(line.strip())
+    return (found.group("flag"), _unquote(found.group("file"))) if found else None
+
+
+def check_local(line: str, path: Path = ()) -> None:
+    """Refuse what only exists on the controller: a relative path means nothing on a managed host."""
+    if line.startswith("#") or nested_file(line):
+        return
+    option = _PLACE_OPTION.match(line)
+    if line.startswith("-") and not option:
+        return
+    # pip takes an option's value and what follows `@` for a place, and anything else only if it looks like one.
+    named = option or _DIRECT.match(line)
+    target = _unquote(named.group("target") if named else line)
+    target = re.split(r"\s+(?:;|--)|;\s", target, maxsplit=1)[0].strip()
+    if target.startswith("file:"):
+        relative = not target.startswith(("file:///", "file://localhost/"))
+    elif "://" in target or target.startswith(("/", "$")):
+        relative = False
+    elif named:
+        relative = True
+    else:
+        relative = _is_path(target)
+    if relative:
+        raise SpecificationError(
+            f"found the local path '{target}'; expected a requirement that exists on the managed host",
+            "Use an absolute path on the managed host, a URL, or a package index.",
+            path,
+        )
+
+
+def _is_path(target: str) -> bool:
+    plain = re.sub(r"\[[^]]*\]$", "", target.split(" ", 1)[0])
+    if plain.startswith(("./", "../", "~/")) or plain in (".", ".."):
+        return True
+    return plain.endswith(_ARCHIVES) or re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+/?", plain) is not None
+
+
+def _unquote(text: str) -> str:
+    text = re.split(r"\s+#", text, maxsplit=1)[0].strip()
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text

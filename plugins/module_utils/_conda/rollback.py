@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which generation to go back to. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from . import manifest
+from .errors import CondaEnvError
+from .generations import Found, Layout, left
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """The generation to switch to, empty if the environment is where it should be, and what a person should know."""
+
+    target: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def choose(layout: Layout, wanted: str) -> Step:
+    """`wanted` is the name or path of a generation; empty for the one that people had before. Changes nothing."""
+    found = layout.found()
+    if found not in (Found.GENERATION, Found.DEAD_LINK, Found.MISSING):
+        raise CondaEnvError(
+            f"{layout.link} is not managed by this module", "There is nothing to go back to; it has not been touched."
+        )
+    current = layout.current() if found is Found.GENERATION else None
+    candidates = former(layout, current)
+    if wanted:
+        target = os.path.join(layout.folder, os.path.basename(wanted.rstrip("/")))
+        if target == current:
+            return Step()
+        if target not in candidates:
+            raise CondaEnvError(f"found no complete generation '{wanted}'", _kept(candidates))
+        return Step(target, _doubts(target))
+    state = manifest.load(current) if current else None
+    if current and (state is None or state.rolled_back_from):
+        origin = f" from {state.rolled_back_from}" if state else ""
+        return Step("", (f"it was rolled back{origin} before and stays there; 'generation' names another one", _kept(candidates)))
+    if not candidates:
+        raise CondaEnvError("there is no former generation to go back to", "'keep_generations' says how many are kept.")
+    return Step(candidates[0], _doubts(candidates[0]))
+
+
+def former(layout: Layout, current: str | None) -> list[str]:
+    """Generations to which one can go, the one that people had last first; then directories that stood there before."""
+    complete, adopted = [], []
+    for path in layout.generations():
+        if path == current:
+            continue
+        if ".adopted." in os.path.basename(path):
+            if os.path.isfile(os.path.join(path, "conda-meta", "history")):
+                adopted.append(path)
+        elif manifest.load(path) is not None:
+            complete.append(path)
+    return sorted(complete, key=left, reverse=True) + sorted(adopted, key=lambda path: int(path.rpartition(".")[2]), reverse=True)
+
+
+def mark(target: str, current: str | None) -> None:
+    """Write down that people are sent back, so that the next run does not send them back once more."""
+    state = manifest.load(target)
+    if state is not None:
+        name = os.path.basename(current) if current else "nothing"
+        manifest.write(dataclasses.replace(state, rolled_back_from=name))
+
+
+def _kept(candidates: list[str]) -> str:
+    return "Kept are: " + (", ".join(os.path.basename(path) for path in candidates) or "none") + "."
+
+
+def _doubts(target: str) -> tuple[str, ...]:
+    state = manifest.load(target)
+    if state is not None and manifest.confirm(state) is None:
+        return (f"conda, pip or a person changed {target} after it was built",)
+    return ()

@@ -1,0 +1,325 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask conda for the packages of a specification, and let it install them. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import inspect
+import json
+import os
+import re
+import shutil
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from . import conda_side
+from .errors import CondaEnvError
+from .process import Runner, private_file
+from .records import Package, package_of
+from .specification import Settings, Specification
+
+# Exception of conda -> (cause, way out). The first that matches wins; {text} is conda's own explanation.
+_EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("ChecksumMismatchError", "CondaVerificationError", "SafetyError"),
+        "a downloaded package is not what the channel announced: {text}",
+        "Remove it from the package cache ('conda clean --packages') and compare mirror and original.",
+    ),
+    (
+        ("NoSpaceLeftError",),
+        "no space left on the device: {text}",
+        "Free some space ('conda clean --all', old generations) and run again.",
+    ),
+    (
+        ("LockMismatchError",),
+        "a package is not the one that was locked: {text}",
+        "Compare the file on the channel with its origin; if it is right, renew the lock.",
+    ),
+    (
+        ("LockGoneError",),
+        "a channel does not have a locked package any more: {text}",
+        "Renew the lock, or restore the file on the channel.",
+    ),
+    (
+        ("LockIncompleteError",),
+        "the locked packages cannot be used together on this host: {text}",
+        "Renew the lock on a host like this one.",
+    ),
+    (
+        ("BaseProtectedError",),
+        "the conda installation itself must keep what it has: {text}",
+        "Put these packages into an environment of their own.",
+    ),
+    (
+        ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied", "ChannelError"),
+        "a channel does not exist or is no conda channel: {text}",
+        "Check 'channels', 'channel_alias' and 'custom_channels'.",
+    ),
+    (
+        ("CondaToSError",),
+        "a channel asks for acceptance of its terms of service: {text}",
+        "If your organisation accepts them, say so on the host ('conda tos accept --system'), or use another channel, "
+        "such as conda-forge.",
+    ),
+    (
+        ("CondaHTTPError", "ConnectionFailed", "CondaSSLError", "OfflineError", "ProxyError", "RemoteDisconnected"),
+        "a channel cannot be reached: {text}",
+        "Check the network, proxy and 'channel_alias', then run again.",
+    ),
+    (
+        ("UnsatisfiableError", "LibMambaUnsatisfiableError", "RattlerUnsatisfiableError"),
+        "its packages cannot be installed together: {text}",
+        "Loosen one of the specifications named above.",
+    ),
+    (
+        ("PackagesNotFoundError", "ResolvePackageNotFound"),
+        "packages are not in the declared channels: {text}",
+        "Check spelling and version, or add the channel that has them.",
+    ),
+    (
+        ("InvalidMatchSpec", "InvalidVersionSpec", "InvalidSpec"),
+        "a dependency cannot be understood: {text}",
+        "Write it as 'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'.",
+    ),
+    (
+        ("ImportError", "SyntaxError"),
+        "the conda installation does not work: {text}",
+        "Repair it, for example with the role 'miniconda'.",
+    ),
+    (
+        ("OperationNotAllowed", "EnvironmentNotWritableError", "NoWritablePkgsDirError", "PermissionError"),
+        "not allowed: {text}",
+        "Run as the owner of the conda installation ('become: true').",
+    ),
+)
+_KEEPING = "CannotKeepError"
+_LONGEST = 1500
+# A file in the package cache is not what its package says.
+_ALTERED = {"SafetyError", "CondaVerificationError"}
+# Folders of an installation with downloaded packages.
+PACKAGE_CACHE = "pkgs"
+PRIVATE_CACHE = "pkgs-private"
+
+
+@dataclasses.dataclass(frozen=True)
+class Conda:
+    """A conda installation and how it is to be used."""
+
+    root: str
+    pkgs_dir: str
+    settings: Settings
+    offline: bool = False
+
+    @property
+    def python(self) -> str:
+        return os.path.join(self.root, "bin", "python")
+
+    def exists(self) -> bool:
+        """True if there is a conda that can be asked."""
+        return os.access(self.python, os.X_OK) and os.path.isdir(os.path.join(self.root, "conda-meta"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """Answer of conda."""
+
+    packages: tuple[Package, ...]
+    conda_version: str
+    kept: tuple[str, ...] = ()
+    records: tuple[dict[str, t.Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """Answer of conda about packages for a conda installation itself.
+
+    `replaced` are names of packages that move, `unmet` lines for pip that are not met, `unknown` those that do not tell.
+    """
+
+    packages: tuple[Package, ...]
+    conda_version: str
+    replaced: tuple[str, ...]
+    unmet: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def extend(
+    conda: Conda,
+    specification: Specification,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    install: bool,
+    former: Sequence[str] = (),
+) -> Extension:
+    """Solve for the conda installation itself and, if told so, change it. Without `install` nothing outside `scratch` is written.
+
+    `prefix` is that installation, or a copy of it to solve with; `former` are names of packages that former specifications named.
+    """
+    request = _request(conda, specification, prefix, scratch, install)
+    request |= {"envs_dir": os.path.join(prefix, "envs"), "base": True}
+    request |= {"pip": list(specification.pip), "former": list(former)}
+    there = dataclasses.replace(conda, root=prefix)
+    variables = _own_home(environment, scratch)
+    result, output = _run_helper(there, request, run, variables, scratch)
+    changes = another_way(result, install)
+    if changes:
+        result, output = _run_helper(there, {**request, **changes}, run, variables, scratch)
+    if "error" in result:
+        raise explain(result["error"], output)
+    packages = tuple(sorted(package_of(item) for item in result["packages"]))
+    lines = (tuple(result[key]) for key in ("replaced", "unmet", "unknown"))
+    return Extension(packages, str(result["conda_version"]), *lines)
+
+
+def ask(
+    conda: Conda,
+    specification: Specification,
+    prefix: str,
+    *,
+    run: Runner,
+    environment: Mapping[str, str],
+    scratch: str,
+    install: bool,
+    keep: Sequence[Package] = (),
+    records: Sequence[Mapping[str, t.Any]] = (),
+) -> Solution:
+    """Solve for an empty prefix and, if told so, install into it. Without `install` nothing outside `scratch` is written.
+
+    `keep` are packages that stay if the specification does not decide about them. With `records` (of a lock) nothing is solved:
+    they are the solution.
+    """
+    request = _request(conda, specification, prefix, scratch, install)
+    request |= {"records": list(records), "keep": [dataclasses.asdict(package) for package in keep]}
+    variables = _own_home(environment, scratch)
+    result, output = _run_helper(conda, request, run, variables, scratch)
+    changes = another_way(result, install)
+    if changes:
+        shutil.rmtree(prefix, ignore_errors=True)
+        result, output = _run_helper(conda, {**request, **changes}, run, variables, scratch)
+    if "error" in result:
+        raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
+    packages = tuple(sorted(package_of(item) for item in result["packages"]))
+    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]), tuple(result["packages"]))
+
+
+def another_way(result: Mapping[str, t.Any], install: bool) -> dict[str, bool]:
+    """What to ask for differently after a failure that a second try can get around; nothing for any other answer."""
+    error = result.get("error", {})
+    types, text = error.get("types", ()), str(error.get("text", ""))
+    if "OperationalError" in types and "database is locked" in text:
+        # Newer solvers keep parts of a channel's index in a database, which fails on some file systems (NFS) and beside others.
+        return {"shards": False}
+    # Files of environments are hard links into the cache: whoever edits one in place alters the cached package, too.
+    return {"extract_again": True} if install and _ALTERED.intersection(types) else {}
+
+
+def _request(conda: Conda, specification: Specification, prefix: str, scratch: str, install: bool) -> dict[str, t.Any]:
+    return {
+        "specs": list(specification.conda),
+        "records": [],
+        "channels": list(specification.channels),
+        "variables": dict(specification.variables),
+        "channel_alias": conda.settings.channel_alias,
+        "custom_channels": dict(conda.settings.custom_channels),
+        "default_channels": list(conda.settings.default_channels),
+        "channel_priority": conda.settings.channel_priority,
+        "offline": conda.offline,
+        "prefix": prefix,
+        "envs_dir": os.path.dirname(prefix),
+        "pkgs_dirs": [conda.pkgs_dir if install else os.path.join(scratch, "pkgs")],
+        "install": install,
+        "keep": [],
+        "extract_again": False,
+        "shards": True,
+        "scratch": scratch,
+        "base": False,
+    }
+
+
+def _own_home(environment: Mapping[str, str], scratch: str) -> dict[str, str]:
+    """conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
+
+    ... and which terms of service were accepted.
+    """
+    netrc = environment.get("NETRC") or os.path.expanduser("~/.netrc")
+    return {**environment, "HOME": scratch, "NETRC": netrc, "CONDATOS": os.path.expanduser("~/.conda/tos")}
+
+
+def _of_a_lock(error: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """conda's own verdict on a download, where it was a lock that announced the package."""
+    types = list(error["types"])
+    if "ChecksumMismatchError" in types:
+        types = ["LockMismatchError"]
+    elif re.search(r"\b404\b", str(error["text"])):
+        types = ["LockGoneError"]
+    return {**error, "types": types}
+
+
+def _run_helper(
+    conda: Conda, request: Mapping[str, t.Any], run: Runner, environment: Mapping[str, str], scratch: str
+) -> tuple[dict[str, t.Any], str]:
+    """Answer of the helper, and what conda printed meanwhile."""
+    program = private_file(scratch, "conda_side.py", _source())
+    asked = private_file(scratch, "request.json", json.dumps(request))
+    answer = os.path.join(scratch, "result.json")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(answer)
+    # conda walks sets. With one seed its choice among equals and its explanations are the same in each run, in check mode and on
+    # each host. -I would ignore the seed; the environment is clean already, and -s leaves the user's own packages out.
+    variables = {**environment, "PYTHONHASHSEED": "0"}
+    if not request["install"]:
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"  # nothing is written then, not even beside conda's own modules
+    done = run([conda.python, "-s", program, asked, answer], variables)
+    result = _read(answer)
+    if result is None or done.code != 0:
+        raise CondaEnvError(
+            f"the conda installation at {conda.root} does not work (exit code {done.code})",
+            "Repair it, for example with the role 'miniconda'.",
+            done.output,
+        )
+    return result, done.output
+
+
+def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
+    """Turn an exception of conda into cause and way out."""
+    types, text = set(error["types"]), " ".join(str(error["text"]).split("\n")).strip()
+    short = text if len(text) <= _LONGEST else text[:_LONGEST] + " [...]"
+    short = " ".join(short.split())
+    if _KEEPING in types:
+        kept = ", ".join(error["names"])
+        return CondaEnvError(
+            f"what 'prune: false' keeps does not go with the specification ({kept}): {short}",
+            "Remove it from the environment, or set 'prune: true'. The environment has not been touched.",
+            f"{error['text']}\n{raw}",
+        )
+    for names, cause, way_out in _EXPLANATIONS:
+        if types.intersection(names):
+            return CondaEnvError(cause.format(text=short), way_out, f"{error['text']}\n{raw}")
+    if "No space left on device" in text:
+        return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)
+    return CondaEnvError(f"conda failed: {short}", "", f"{error['text']}\n{raw}")
+
+
+def _source() -> str:
+    """Text of the helper; inside Ansible's archive there is no file to point an interpreter to."""
+    loader = getattr(conda_side, "__loader__", None)
+    if loader is not None and hasattr(loader, "get_source"):
+        text = loader.get_source(conda_side.__name__)
+        if text is not None:
+            return str(text)
+    return inspect.getsource(importlib.import_module(conda_side.__name__))
+
+
+def _read(path: str) -> t.Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None

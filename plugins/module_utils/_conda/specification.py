@@ -1,0 +1,298 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An environment specification: what an environment.yml says, checked and normalised. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from .errors import CondaEnvError, Path, SpecificationError, kind
+from .requirements import requirements
+
+KEYS = ("name", "prefix", "channels", "dependencies", "variables")
+# Written to the digest: raise it when the way an environment is built changes, and every environment is built again.
+FORMAT = 1
+
+_WHERE_INSTEAD = "Give an environment.yml: 'channels' and 'dependencies', as conda documents them"
+# Keys that tell a lock file, by the tool that wrote it.
+_LOCK_FILES = {
+    "conda-lock": {"metadata", "package"},
+    "pixi": {"environments", "packages"},
+    "pipenv": {"_meta", "default"},
+}
+# Keys that other tools know, and what to do instead.
+_FOREIGN_KEYS = {
+    "pip": "Write '- pip:' as an item of 'dependencies'.",
+    "package": "The file is a recipe: give an environment.yml.",
+    "packages": "Write conda packages under 'dependencies'.",
+    "platforms": "It is conda-lock's: which platforms there are is decided by the inventory.",
+    "category": "It is conda-lock's: give each category an environment file of its own.",
+    "env_specs": "The file is a project of anaconda-project: give the environment.yml that it was made from.",
+    "includes": "It is conda-devenv's: write what it renders.",
+    "environment": "Write environment variables under 'variables'.",
+}
+# A package in a match spec, after its channel (a name or URL) and conda's old `channel:namespace:`.
+_NAME = re.compile(r"^(?:(?:[^\s\[]*::)|(?:[^\s\[:/]+:[^\s\[:/]*:))?(?P<name>[A-Za-z0-9_.\-*+]+)")
+_ARCHIVE = re.compile(r"(?P<name>[^/\\]+)-[^-/]+-[^-/]+\.(?:conda|tar\.bz2)(?:#[0-9A-Za-z:]+)?$")
+# What a person wrote for pip, or for a program that fills in templates, and conda would take for something else.
+_PIP_SYNTAX = re.compile(r"^-|^[a-z]+\+[a-z]+://|\s@\s|;\s*\w+\s*(?:[<>=!~]=?|in\b)")
+_EXTRAS = re.compile(r"^[^\[=]*\[\s*[A-Za-z0-9_.,\s-]*\]")
+_TEMPLATE = re.compile(r"\{\{|\{%|\$\{|\$[A-Za-z_]")
+# micromamba's selectors; managed hosts are Linux.
+_SELECTOR = re.compile(r"^sel\((?P<platform>[a-z]+)\)$")
+_OURS, _OTHERS = ("linux", "unix"), ("win", "osx")
+_ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+_MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+# Of a module that reads a specification; documented in the fragment conda_channels.
+CHANNEL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "channels": {"type": "list", "elements": "str", "default": []},
+    "channel_alias": {"type": "str"},
+    "custom_channels": {"type": "dict", "default": {}},
+    "default_channels": {"type": "list", "elements": "str", "default": []},
+    "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What besides the specification decides which packages are chosen."""
+
+    channel_alias: str = ""
+    custom_channels: tuple[tuple[str, str], ...] = ()
+    default_channels: tuple[str, ...] = ()
+    channel_priority: str = "flexible"
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, t.Any]) -> Settings:
+        """From the arguments of a task, see `CHANNEL_ARGUMENTS`."""
+        return cls(
+            channel_alias=(arguments["channel_alias"] or "").rstrip("/"),
+            custom_channels=tuple(sorted(arguments["custom_channels"].items())),
+            default_channels=tuple(arguments["default_channels"]),
+            channel_priority=arguments["channel_priority"],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Specification:
+    """A checked specification. `pip` holds requirement lines, `pip_files` the text of the files they name by -r and -c."""
+
+    channels: tuple[str, ...]
+    conda: tuple[str, ...]
+    pip: tuple[str, ...] = ()
+    pip_files: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def digest(self, settings: Settings) -> str:
+        """SHA-256 (hex) over everything that decides the content of the environment; notes and comments do not count."""
+        content = dataclasses.asdict(self)
+        del content["notes"]
+        content["conda"] = sorted(content["conda"])
+        payload = json.dumps([FORMAT, content, dataclasses.asdict(settings)], sort_keys=True)
+        return hashlib.sha256(payload.encode()).hexdigest()
+
+    def names(self) -> frozenset[str]:
+        """Names of the conda packages that are asked for."""
+        return frozenset(filter(None, (package_name(spec) for spec in self.conda)))
+
+
+def package_name(spec: str) -> str:
+    """Name in a match spec such as `conda-forge::numpy>=1.26,<2`, or of a package's URL; empty for a pattern."""
+    spec = re.sub(r"\s#.*", "", spec).strip()
+    found = _ARCHIVE.search(spec) or _NAME.match(spec)
+    return found.group("name").lower() if found and "*" not in found.group("name") else ""
+
+
+# What conda calls the environment that it is installed in.
+BASE_NAMES = ("base", "root")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is not one plain path component, or that conda keeps for itself."""
+    if name in BASE_NAMES:
+        raise CondaEnvError(
+            f"'{name}' is the conda installation itself",
+            "Give the environment another name: packages for people do not belong into the base environment.",
+        )
+    if not _ENVIRONMENT_NAME.match(name):
+        raise CondaEnvError(
+            f"found the name '{name}'; expected letters, digits and '.', '_', '+', '-', not starting with '.' or '-'"
+        )
+
+
+def check_modules(smoke: Sequence[str]) -> None:
+    """Refuse what is not the name of a module."""
+    for name in smoke:
+        if not _MODULE.match(name):
+            raise CondaEnvError(f"smoke: found '{name}'; expected the name of a Python module, such as 'numpy'")
+
+
+def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channels: Sequence[str] = ()) -> Specification:
+    """Check a specification and bring it into its normal form.
+
+    `channels` are used where the specification declares none. Raises SpecificationError.
+    """
+    _refuse_other_formats(definition)
+    for key in definition:
+        if key not in KEYS:
+            import difflib  # noqa: PLC0415 - only a mistake needs it
+
+            near = difflib.get_close_matches(str(key).lower(), KEYS, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(KEYS)}."
+            hint = _FOREIGN_KEYS.get(str(key), hint)
+            raise SpecificationError(f"unknown key '{key}'", hint, (key,))
+    notes = tuple(
+        f"'{key}: {definition[key]}' in the specification is ignored: the task names the environment"
+        for key in ("name", "prefix")
+        if definition.get(key) is not None
+    )
+    conda, pip, remarks = _dependencies(definition.get("dependencies"))
+    notes += remarks
+    own = _channels(definition.get("channels"))
+    declared = tuple(dict.fromkeys(channel for channel in own or tuple(channels) if channel != "nodefaults"))
+    if not declared:
+        raise SpecificationError(
+            "declares no channel",
+            "Add 'channels:' with the channels it may use, for example 'conda-forge'; nothing is taken from any .condarc.",
+            ("channels",) if "channels" in definition else (),
+        )
+    if pip and "pip" not in {package_name(spec) for spec in conda}:
+        conda = (*conda, "pip")
+        notes = (*notes, "'pip' is added to the dependencies because the specification has a pip section")
+    return Specification(
+        channels=declared,
+        conda=conda,
+        pip=pip,
+        pip_files=tuple(sorted((pip_files or {}).items())),
+        variables=_variables(definition.get("variables")),
+        notes=notes,
+    )
+
+
+def _refuse_other_formats(definition: t.Any) -> None:
+    if isinstance(definition, str) and "@EXPLICIT" in definition:
+        raise SpecificationError("is an explicit list of packages (@EXPLICIT), not a specification", _WHERE_INSTEAD + ".")
+    if not isinstance(definition, Mapping):
+        found = "nothing" if definition is None else f"a {kind(definition)}"
+        raise SpecificationError(f"found {found}; expected a mapping", _WHERE_INSTEAD + ".")
+    for tool, keys in _LOCK_FILES.items():
+        if keys <= set(map(str, definition)):
+            raise SpecificationError(f"is a lock file of {tool}, not a specification", _WHERE_INSTEAD + ".")
+
+
+def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Conda's part, pip's part, and notes."""
+    if items is None or items == []:
+        raise SpecificationError(
+            "has no dependencies", "List at least one package under 'dependencies:', for example 'python=3.11'."
+        )
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        raise SpecificationError(f"found a {kind(items)}; expected a list", path=("dependencies",))
+    conda: list[str] = []
+    pip: list[str] = []
+    notes: list[str] = []
+    for index, item in enumerate(items):
+        path: Path = ("dependencies", index)
+        if isinstance(item, Mapping) and list(item) == ["pip"]:
+            pip.extend(requirements(item["pip"], (*path, "pip")))
+            continue
+        spec = _selected(item, path) if isinstance(item, Mapping) else item
+        if spec is None and isinstance(item, Mapping):
+            notes.append(f"'{next(iter(item))}' in the specification is left out: managed hosts are Linux")
+        elif isinstance(spec, str) and spec.strip():
+            conda.append(" ".join(spec.split()))
+            notes.extend(_check_spec(conda[-1], path))
+        else:
+            raise SpecificationError(f"found {spec!r} ({kind(spec)}); expected a package such as 'numpy=1.26'", "Quote it.", path)
+    if not conda and not pip:
+        raise SpecificationError("has no dependencies", "List at least one package under 'dependencies:'.")
+    return tuple(dict.fromkeys(conda)), tuple(pip), tuple(notes)
+
+
+def _selected(item: Mapping[t.Any, t.Any], path: Path) -> t.Any:
+    """What stands under a selector of this platform, None under one of another."""
+    found = _SELECTOR.match(str(next(iter(item)))) if len(item) == 1 else None
+    if found and found.group("platform") in _OURS:
+        return next(iter(item.values())) or ""
+    if found and found.group("platform") in _OTHERS:
+        return None
+    keys = ", ".join(f"'{key}'" for key in item)
+    raise SpecificationError(
+        f"found a mapping with {keys}; expected a package, or 'pip:' with a list of requirements",
+        "Write a package as 'name=version'; a colon followed by a space makes it a mapping.",
+        path,
+    )
+
+
+def _check_spec(spec: str, path: Path) -> tuple[str, ...]:
+    """Refuse what conda would silently take for something else; notes about what it ignores."""
+    if spec.startswith("@EXPLICIT"):
+        raise SpecificationError("is an explicit list of packages (@EXPLICIT)", _WHERE_INSTEAD + ".", path)
+    if _TEMPLATE.search(spec):
+        raise SpecificationError(
+            f"found the template '{spec}'; expected a package such as 'numpy=1.26'",
+            "Fill it in before: conda and this module take the text as it is. 'definition' may hold Ansible's templates.",
+            path,
+        )
+    if _PIP_SYNTAX.search(re.sub(r"\[.*\]", "", spec)):
+        raise SpecificationError(
+            f"found '{spec}', which is written for pip; expected a package such as 'numpy=1.26'",
+            "Put it under '- pip:' in the dependencies.",
+            path,
+        )
+    if spec.endswith((".conda", ".tar.bz2")) and "://" not in spec and not spec.startswith("/"):
+        raise SpecificationError(
+            f"found the local path '{spec}'; expected a package that exists for the managed host",
+            "Use an absolute path on the managed host, a URL, or a channel.",
+            path,
+        )
+    if _EXTRAS.search(spec):
+        return (f"conda has no extras and ignores the brackets in '{spec}'",)
+    return ()
+
+
+def _channels(items: t.Any) -> tuple[str, ...]:
+    channels = _strings(items, "channels")
+    for index, channel in enumerate(channels):
+        if channel.startswith((".", "~")) or (channel.startswith("file:") and not channel.startswith("file:///")):
+            raise SpecificationError(
+                f"found the local path '{channel}'; expected a channel that the managed host can reach",
+                "Use a name, a URL, or 'file:///' with an absolute path on the managed host.",
+                ("channels", index),
+            )
+    return channels
+
+
+def _strings(items: t.Any, key: str) -> tuple[str, ...]:
+    if items is None:
+        return ()
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise SpecificationError(f"found a {kind(items)}; expected a list of {key}", path=(key,))
+    for index, item in enumerate(items):
+        if not isinstance(item, str) or not item.strip():
+            raise SpecificationError(f"found {item!r} ({kind(item)}); expected a string", "Quote it.", (key, index))
+    return tuple(item.strip() for item in items)
+
+
+def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
+    if items is None:
+        return ()
+    if not isinstance(items, Mapping):
+        raise SpecificationError(f"found a {kind(items)}; expected a mapping of names to values", path=("variables",))
+    for name, value in items.items():
+        path: Path = ("variables", name)
+        if not isinstance(name, str) or not _VARIABLE.match(name):
+            raise SpecificationError(f"found the variable name {name!r}; expected letters, digits and '_'", path=path)
+        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+            raise SpecificationError(f"found {value!r} ({kind(value)}); expected text", "Quote it.", path)
+    return tuple(sorted((name, str(value)) for name, value in items.items()))

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a conda_env task asks for, and whether the host has it already.
+
+Every run comes here, and most end here. So this reads metadata of files only, starts no process, and imports little: Ansible
+brings modules to a host without byte code. What a change needs is in change. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from . import frozen as conda_frozen
+from . import generations as conda_generations
+from . import manifest
+from .errors import CondaEnvError, mask
+from .generations import Layout
+from .plan import Plan
+from .specification import BASE_NAMES, Settings, Specification, check_modules, check_name, parse
+
+if t.TYPE_CHECKING:
+    from .archive import Archive
+    from .lock import Locked
+    from .owner import Owner
+
+
+class Task:
+    """The arguments of a task, checked.
+
+    `specification` is None unless the environment is to be present; `locked` is what to install in place of solving, if anything;
+    `frozen` is the message of the marker, None for no marker.
+    """
+
+    def __init__(self, arguments: dict[str, t.Any], check_mode: bool = False) -> None:
+        self.arguments = arguments
+        self.root: str = arguments["conda_root"]
+        if arguments["executable"]:
+            from .installation import root_of  # noqa: PLC0415 - seldom used
+
+            self.root = root_of(arguments["executable"])
+        if arguments["name"] in BASE_NAMES:
+            link = os.path.abspath(self.root)
+        else:
+            if arguments["name"]:
+                check_name(arguments["name"])
+            link = os.path.abspath(arguments["prefix"] or os.path.join(self.root, "envs", arguments["name"]))
+        self.layout = Layout(link)
+        self.base = os.path.realpath(link) == os.path.realpath(self.root)
+        if not self.base:
+            check_name(self.layout.name)
+        installation = self.base or os.path.exists(os.path.join(link, "condabin", "conda"))
+        if installation and not (self.base and arguments["allow_base"]):
+            raise CondaEnvError(
+                f"{link} is the conda installation itself",
+                "Give the environment another name: packages for people do not belong into the base environment. "
+                "If they do in this case, 'allow_base: true' adds them to the one at 'conda_root'.",
+            )
+        self.settings = Settings.of(arguments)
+        self.frozen: str | None = mask(arguments["frozen_message"]) if arguments["frozen"] else None
+        self.specification: Specification | None = None
+        self.locked: Locked | None = None
+        self.digest = ""
+        self.archive: Archive | None = None
+        if arguments["state"] == "present":
+            if arguments["archive"]:
+                from .archive_task import archive_of  # noqa: PLC0415 - only an archive needs it
+
+                self.archive = archive_of(arguments)
+                self.digest = self.archive.digest()
+            else:
+                self.specification, self.locked, self.digest = self.wanted()
+            check_modules(arguments["smoke"])
+        self.owner: Owner | None = None
+        if arguments["state"] == "present" and (arguments["owner"] or arguments["group"]):
+            from .owner import resolve  # noqa: PLC0415 - seldom used
+
+            self.owner = resolve(arguments["owner"], arguments["group"], foreseen=check_mode)
+        # A lock says what there is to be, to the last package.
+        self.prune: bool = arguments["prune"] or self.locked is not None
+
+    def wanted(self) -> tuple[Specification, Locked | None, str]:
+        """What is to be solved, or the lock to follow in its place, and the digest of the generation."""
+        arguments, given = self.arguments, None
+        if arguments["definition"] is not None:
+            given = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
+        if arguments["lock"] is not None or arguments["lock_policy"] == "require":
+            from .lock_policy import follow  # noqa: PLC0415 - only a lock needs it
+
+            return follow(given, arguments, self.settings)
+        if given is None:
+            raise CondaEnvError("found neither 'src' nor 'definition' nor 'lock'", "Say what the environment shall contain.")
+        return given, None, given.digest(self.settings)
+
+    def settled(self) -> dict[str, t.Any] | None:
+        """The result if the host has what is asked for; None if a closer look is needed."""
+        if self.arguments["state"] == "absent":
+            return self.report(Plan()) if self.traceless() else None
+        generation = self.layout.current()
+        state = manifest.load(generation) if generation and self.digest else None
+        if state is None or state.digest != self.digest or not manifest.untouched(state):
+            return None
+        if self.arguments["verify"] == "full" or (self.prune and state.kept):
+            return None
+        if self.owner and self.owner.reason(state.prefix):
+            return None
+        if conda_frozen.read(state.prefix) != self.frozen or self.untidy():
+            return None
+        return self.report(Plan())
+
+    def traceless(self) -> bool:
+        """True if there is nothing of the environment at all."""
+        missing = self.layout.found() is conda_generations.Found.MISSING
+        return missing and not self.layout.generations() and not conda_generations.leftovers(self.layout)
+
+    def untidy(self) -> bool:
+        """True if there is something to sweep."""
+        return bool(self.superseded()) or conda_generations.leftovers(self.layout)
+
+    def superseded(self) -> list[str]:
+        """Generations that this task does not keep."""
+        return conda_generations.superseded(self.layout, self.arguments["keep_generations"])
+
+    def report(self, plan: Plan, notes: t.Sequence[str] = (), **more: t.Any) -> dict[str, t.Any]:
+        """The module's result."""
+        own = self.specification.notes if self.specification else ()
+        result: dict[str, t.Any] = {
+            "changed": plan.changed,
+            "plan": plan.to_dict(),
+            "prefix": self.layout.link,
+            "generation": self.layout.current() or "",
+            "swept": [],
+            "notes": [*own, *notes],
+            **more,
+        }
+        if self.digest:
+            result["digest"] = self.digest
+        if plan.changed:
+            result["diff"] = plan.diff(self.layout.link)
+        return result

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way out of every module of this collection: what a host said leaves it as a person may see it. Private to this collection.
+
+Ansible prints messages, warnings and differences to the operator's terminal as they are, and refuses a whole result for a byte
+that is no UTF-8 in it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+import typing as t
+from collections.abc import Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._text.escapes import escape
+from .._text.shown import shown, shown_all, shown_diff
+
+# What Ansible, or a role, shows of a result that is none of a failure. The rest is data that tasks go on with: its secrets are
+# looked after by the module itself.
+READ = ("msg", "changes", "notices", "notes", "reason", "warnings", "stdout", "stderr")
+
+
+class Module(AnsibleModule):
+    """An AnsibleModule that shows what it says, and what others made it say."""
+
+    latest: t.ClassVar[Module | None] = None
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        Module.latest = self
+
+    def exit_json(self, **result: t.Any) -> t.NoReturn:
+        super().exit_json(**{key: shown_all(value, shown if key in READ else escape) for key, value in _compared(result).items()})
+        raise SystemExit(0)
+
+    def fail_json(self, msg: object, **result: t.Any) -> t.NoReturn:
+        error, given = result.pop("exception", None), sys.exc_info()[1]
+        if isinstance(error, BaseException):
+            msg, given, error = f"{msg}: {error}", error, None
+        if error is None and given is not None:
+            # Else Ansible would put it into the result itself, as it is.
+            error = "".join(traceback.format_exception(type(given), given, given.__traceback__))
+        # ansible-core before 2.19 shows it to everybody, not only to those who ask for more.
+        if error and (self._verbosity >= 3 or AnsibleModule.fail_json.__kwdefaults__):
+            result["exception"] = error
+        super().fail_json(**shown_all({**_compared(result), "msg": str(msg)}))
+        raise SystemExit(1)
+
+    def warn(self, warning: str, **more: t.Any) -> None:
+        super().warn(shown(warning), **more)
+
+
+def guarded(main: Callable[[], None]) -> Callable[[], None]:
+    """What nobody has thought of ends as every other failure does, instead of with a trace that shows what it likes."""
+
+    @functools.wraps(main)
+    def run() -> None:
+        try:
+            main()
+        except Exception as error:
+            if Module.latest is None:
+                raise
+            Module.latest.fail_json(
+                msg=f"the module failed unexpectedly ({type(error).__name__}: {error}). "
+                "This is a defect of the module: report it with what the task shows with -vvv."
+            )
+
+    return run
+
+
+def _compared(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {**result, "diff": shown_diff(result["diff"])} if "diff" in result else result

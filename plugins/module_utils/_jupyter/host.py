@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read from a host about its JupyterLab services, and done to them. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import glob
+import grp
+import json
+import os
+import pwd
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._firewall.loopback_table import Difference, difference
+from .._host.files import put_file
+from .._host.remove_tree import remove_tree
+from .._host.runner import Runner
+from .._ssh.server import read_file
+from .servers import Plan, Server, Socket, drop_in, name_of, parse_groups, parse_listeners, parse_show, shown
+
+UNITS = "/etc/systemd/system"
+STATE = "/var/lib/jupyter"
+PORTS = "/etc/lab-jupyter.json"
+PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,NeedDaemonReload,DropInPaths,MainPID,ControlGroup,ExecMainStartTimestampMonotonic,"
+    "StateChangeTimestampMonotonic,NRestarts,Result,Job,InvocationID,SupplementaryGroups"
+)
+POLL_SECONDS = 0.3
+REMOVAL_SECONDS = 60.0
+
+
+def unit(name: str) -> str:
+    return f"jupyter@{name}.service"
+
+
+class Host(Runner):
+    """The services of all users of a host."""
+
+    def __init__(self, module: AnsibleModule, header: str) -> None:
+        super().__init__(module)
+        self.header = header
+        self.sockets: dict[str, Socket] = {}
+
+    def systemctl(self, *arguments: str) -> str:
+        return self.run("systemctl", "--no-pager", *arguments)
+
+    def see(self, names: t.Iterable[str]) -> dict[str, Server]:
+        """Read the instances that should be there and those that are."""
+        enabled = _names(f"{UNITS}/*.wants/jupyter@*.service")
+        leftovers = _names(f"{UNITS}/jupyter@*.service.d") | {os.path.basename(path) for path in glob.glob(f"{STATE}/*")}
+        wanted = [unit(name) for name in sorted({*names, *enabled})]
+        blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*")))
+        self.sockets = {**parse_listeners(_read("/proc/net/tcp")), **parse_listeners(_read("/proc/net/tcp6"))}
+        # Both clocks are read together: systemd gives times in monotonic time only as a number (systemctl(1), show).
+        booted = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+        servers = {}
+        for block in blocks:
+            name = name_of(block["Id"])
+            if name is None:
+                continue
+            pid = int(block["MainPID"])
+            server = Server(
+                name=name,
+                load=block["LoadState"],
+                active=block["ActiveState"],
+                sub=block["SubState"],
+                enabled=name in enabled,
+                reload=block["NeedDaemonReload"] == "yes",
+                pid=pid,
+                started=booted + int(block.get("ExecMainStartTimestampMonotonic") or 0) / 1e6,
+                processes=_processes(block.get("ControlGroup", "")),
+                listeners=tuple(sorted((socket.address, socket.port) for socket in self._sockets_of(pid))),
+                leftovers=name in leftovers,
+                overridden=newest(block.get("DropInPaths", "").split()),
+                since=booted + int(block.get("StateChangeTimestampMonotonic") or 0) / 1e6,
+                restarts=int(block.get("NRestarts") or 0),
+                result=block.get("Result", "success"),
+                job=bool(block.get("Job")),
+                invocation=block.get("InvocationID", ""),
+                regrouped=_regrouped(name, pid, block.get("SupplementaryGroups", "").split()),
+            )
+            if name in names or server.enabled or server.leftovers or server.active != "inactive":
+                servers[name] = server
+        for name in leftovers - set(servers) - set(names):
+            servers[name] = Server(name, leftovers=True)
+        return servers
+
+    def settle(self, names: t.Collection[str], seconds: float) -> dict[str, Server]:
+        """What is there once nobody's server is still starting, or time is up for all of them together."""
+        begin = time.monotonic()
+        while True:
+            seen, waited = self.see(names), time.monotonic() - begin
+            coming = any(server.coming(time.time(), seconds, waited) for name, server in seen.items() if name in names)
+            if not coming or waited > seconds:
+                return seen
+            time.sleep(POLL_SECONDS)
+
+    def remove(self, names: t.Collection[str]) -> list[str]:
+        """Stop and remove the servers of people who are no longer users. Returns what could not be done."""
+        if not names:
+            return []
+        self.attempt("systemctl", "stop", "--", *map(unit, names))
+        problems = []
+        for name in names:
+            # One by one: what is wrong with one unit must not keep another enabled.
+            self.attempt("systemctl", "disable", "--", unit(name))
+            if self.attempt("systemctl", "is-active", "--quiet", "--", unit(name))[0] == 0:
+                problems.append(f"{name}: found {unit(name)} still running; expected it to stop; stop it by hand")
+                continue
+            for path in (f"{UNITS}/{unit(name)}.d", f"{STATE}/{name}"):
+                wrong = remove_tree(path, REMOVAL_SECONDS)
+                if wrong:
+                    problems.append(f"{name}: {wrong}; expected nothing to be left of a former user; remove it by hand")
+        self.systemctl("daemon-reload")
+        return problems
+
+    def files(self, ports: t.Mapping[str, int], homes: t.Mapping[str, str]) -> dict[str, str]:
+        """Path -> text, of what the services read and is not so yet: whose port is which, and what each unit must know of its
+        owner's home. No text: no file."""
+        found = {PORTS: f"{json.dumps(dict(ports), indent=4, sort_keys=True)}\n"}
+        for name, home in homes.items():
+            found[_drop_in(name)] = drop_in(self.header, home) if home else ""
+        return {path: text for path, text in found.items() if (read_file(path) or "") != text}
+
+    @staticmethod
+    def differences(files: t.Mapping[str, str]) -> list[Difference]:
+        return [difference(path, read_file(path) or "", text) for path, text in sorted(files.items())]
+
+    def write(self, files: t.Mapping[str, str]) -> None:
+        for path, text in files.items():
+            if text:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                put_file(*os.path.split(path), text)
+            else:
+                os.unlink(path)
+        if any(path.startswith(UNITS) for path in files):
+            self.systemctl("daemon-reload")
+
+    @staticmethod
+    def with_files(server: Server, files: t.Mapping[str, str]) -> Server:
+        """A server of which a file has just changed, or would in check mode, is out of date."""
+        return dataclasses.replace(server, overridden=time.time()) if _drop_in(server.name) in files else server
+
+    def begin(self, plan: Plan) -> None:
+        """Start what is to be started, without waiting: one that hangs would hold the others up. What fails is seen later."""
+        if plan.unmask:
+            self.attempt("systemctl", "unmask", "--", *map(unit, plan.unmask))
+        if plan.reload:
+            self.systemctl("daemon-reload")
+        if plan.enable:
+            self.attempt("systemctl", "enable", "--", *map(unit, plan.enable))
+        if plan.begin:
+            units = [unit(name) for name in plan.begin]
+            self.attempt("systemctl", "reset-failed", "--", *units)
+            self.attempt("systemctl", "restart", "--no-block", "--", *units)
+
+    def stop(self, name: str) -> None:
+        self.attempt("systemctl", "stop", "--", unit(name))
+
+    def journal(self, server: Server) -> str:
+        """The end of what the service itself wrote, without systemd's account of each attempt (systemd.journal-fields(7)).
+
+        If it has been started only once, what it wrote before that is about something else.
+        """
+        match = [f"_SYSTEMD_UNIT={unit(server.name)}"]
+        if server.invocation and not server.restarts:
+            match.append(f"_SYSTEMD_INVOCATION_ID={server.invocation}")
+        return shown(self.attempt("journalctl", *match, "-n", "8", "-o", "cat", "--no-pager")[1]) or "(nothing yet)"
+
+    def holder(self, inode: str) -> tuple[str, str, int]:
+        """Who has a socket: account, program and number of the process; 0 if that cannot be found."""
+        socket = self.sockets[inode]
+        try:
+            account = pwd.getpwuid(socket.uid).pw_name
+        except KeyError:
+            account = f"account {socket.uid}"
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                if inode in _inodes(int(pid)):
+                    return account, shown(_read(f"/proc/{pid}/comm")), int(pid)
+        return account, "a program", 0
+
+    def _sockets_of(self, pid: int) -> list[Socket]:
+        """Where a process listens. Other programs on the same port do not count."""
+        return [self.sockets[inode] for inode in _inodes(pid) if inode in self.sockets] if pid else []
+
+
+def _drop_in(name: str) -> str:
+    return f"{UNITS}/{unit(name)}.d/50-research-server.conf"
+
+
+def newest(paths: t.Iterable[str]) -> float:
+    """When the last of the files or links was written; what does not exist does not count."""
+    return max((os.lstat(path).st_mtime for path in paths if os.path.lexists(path)), default=0.0)
+
+
+def _names(pattern: str) -> set[str]:
+    found = (name_of(os.path.basename(path).removesuffix(".d")) for path in glob.glob(pattern))
+    return {name for name in found if name}
+
+
+def _processes(group: str) -> int | None:
+    """How many processes run in a control group and those below it; None if that cannot be read (cgroups(7))."""
+    for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"):
+        if group and os.path.isfile(f"{root}{group}/cgroup.procs"):
+            return sum(
+                len(_read(os.path.join(folder, "cgroup.procs")).split()) for folder, unused, unused in os.walk(f"{root}{group}")
+            )
+    return None
+
+
+def _regrouped(name: str, pid: int, more: t.Iterable[str]) -> bool:
+    """Whether a process is in other groups than a new one of its owner would be; `more` are those that the unit adds."""
+    try:
+        account = pwd.getpwnam(name)
+        wanted = {*os.getgrouplist(name, account.pw_gid), *(grp.getgrnam(group).gr_gid for group in more)}
+    except KeyError:
+        return False
+    groups = parse_groups(_read(f"/proc/{pid}/status")) if pid else frozenset()
+    return bool(groups) and groups != wanted
+
+
+def _inodes(pid: int) -> set[str]:
+    """Of the sockets of a process."""
+    found = set()
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what a host is and what is wanted to the driver it should have. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+
+from ...module_utils._nvidia.apt_sources import extend
+from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN
+from ...module_utils._nvidia.state import branch
+
+# The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
+OPEN_BY_DEFAULT = 560
+# Tool -> command that rebuilds the initial RAM file systems of all kernels.
+INITRAMFS = {"update-initramfs": "update-initramfs -u -k all", "dracut": "dracut --regenerate-all --force"}
+# Kernel drivers that lend a GPU to a guest: it is not this host's to drive.
+PASSED_THROUGH = ("vfio-pci", "nvgrace_gpu_vfio_pci", "pci-stub", "xen-pciback")
+
+
+class Offer(t.NamedTuple):
+    """A driver that can be installed: the compute part, without X. C(%s) in a name is the branch."""
+
+    branch: int | None  # None: whatever the repository has
+    components: tuple[str, ...]  # of the distribution's archive
+    packages: Mapping[str, tuple[str, ...]]  # flavour -> packages that carry the driver's version, the kernel part first
+    companions: tuple[str, ...]  # packages with versions of their own
+    headers: Mapping[str, str]  # architecture -> package that follows the distribution's newest kernel
+    toolkit: str
+
+
+DEBIAN_HEADERS = {"x86_64": "linux-headers-amd64", "aarch64": "linux-headers-arm64"}
+UBUNTU_HEADERS = {"x86_64": "linux-headers-generic", "aarch64": "linux-headers-generic"}
+DEBIAN_USERLAND = ("libcuda1", "nvidia-smi", "libnvidia-cfg1", "libnvidia-nvvm4", "libnvcuvid1", "libnvidia-encode1")
+DEBIAN_PACKAGES = {
+    "proprietary": ("nvidia-kernel-dkms", *DEBIAN_USERLAND),
+    "open": ("nvidia-open-kernel-dkms", *DEBIAN_USERLAND),
+}
+UBUNTU_PACKAGES = {
+    "proprietary": ("nvidia-headless-%s-server", "nvidia-utils-%s-server"),
+    "open": ("nvidia-headless-%s-server-open", "nvidia-utils-%s-server"),
+}
+# Names of NVIDIA's Driver Installation Guide, "compute-only".
+NVIDIA_PACKAGES = {
+    "proprietary": ("nvidia-kernel-dkms", "nvidia-driver-cuda"),
+    "open": ("nvidia-kernel-open-dkms", "nvidia-driver-cuda"),
+}
+DEBIAN_COMPONENTS = ("contrib", "non-free", "non-free-firmware")
+UBUNTU_COMPONENTS = ("restricted", "multiverse")
+PERSISTENCED = ("nvidia-persistenced",)
+TOOLKIT = "nvidia-cuda-toolkit"
+
+
+def debian(number: int) -> Offer:
+    return Offer(number, DEBIAN_COMPONENTS, DEBIAN_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, TOOLKIT)
+
+
+UBUNTU = Offer(580, UBUNTU_COMPONENTS, UBUNTU_PACKAGES, (), UBUNTU_HEADERS, TOOLKIT)
+NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-toolkit")
+
+# (source, distribution, major version) -> offer.
+OFFERS: dict[tuple[str, str, str], Offer] = {
+    ("distribution", "debian", "12"): debian(535),
+    ("distribution", "debian", "13"): debian(550),
+    ("distribution", "ubuntu", "22"): UBUNTU,
+    ("distribution", "ubuntu", "24"): UBUNTU,
+    ("nvidia", "debian", "12"): NVIDIA,
+    ("nvidia", "debian", "13"): NVIDIA,
+}
+
+SECURE_BOOT_STEPS = """\
+Secure Boot is enabled, and the key that would sign the driver's module ({key}) is not enrolled: the kernel would refuse
+the module. Nothing has been changed. Either switch Secure Boot off in the firmware's setup, or enroll a key of this host:
+    apt-get install mokutil openssl
+    install -d -m 0755 /var/lib/dkms
+    openssl req -new -x509 -newkey rsa:2048 -nodes -days 36500 -subj '/CN=DKMS module signing key/' -outform DER \\
+        -keyout /var/lib/dkms/mok.key -out /var/lib/dkms/mok.pub && chmod 0600 /var/lib/dkms/mok.key
+      (leave this out where both files exist)
+    mokutil --import /var/lib/dkms/mok.pub     (asks for a password that is needed once)
+    systemctl reboot
+  then on the machine's console, in the blue screen 'MOK management' that waits a few seconds only:
+    Enroll MOK > Continue > Yes > the password > Reboot
+  and run the play again."""
+
+
+class Wishes(t.TypedDict):
+    """The role's variables that decide, without their prefix."""
+
+    required: bool
+    source: str
+    module_flavour: str
+    version: str
+    repository_url: str
+    kernel_headers: str
+    cuda_toolkit: bool
+    cuda_toolkit_package: str
+
+
+def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | None) -> list[str]:
+    """Say which GPUs the open or proprietary modules of a branch cannot drive."""
+    problems = []
+    for gpu in gpus:
+        needs = ARCHITECTURES.get(gpu["architecture"])
+        if needs is None:
+            continue
+        what = f"GPU {gpu['address']} (10de:{gpu['device_id']}, {gpu['architecture']})"
+        if not (needs.open if flavour == "open" else needs.proprietary):
+            other = "proprietary" if flavour == "open" else "open"
+            problems.append(f"{what} is not driven by the {flavour} kernel modules; set nvidia_module_flavour: {other}")
+        if wanted is not None and wanted < needs.first_branch:
+            problems.append(
+                f"{what} needs driver branch {needs.first_branch} or newer, found {wanted}; "
+                f"take a newer driver: nvidia_source: nvidia, or another nvidia_version"
+            )
+        if wanted is not None and needs.last_branch is not None and wanted > needs.last_branch:
+            problems.append(
+                f"{what} is driven by branch {needs.last_branch} at most, found {wanted}; "
+                f"set nvidia_version to a version of a branch up to {needs.last_branch}"
+            )
+    return problems
+
+
+def choose_flavour(gpus: Sequence[Mapping[str, t.Any]], wanted: int | None) -> str:
+    """Open where a GPU needs it, proprietary where one needs that, else what NVIDIA installs by default in the branch."""
+    needs = [ARCHITECTURES[gpu["architecture"]] for gpu in gpus if gpu["architecture"] in ARCHITECTURES]
+    if any(not need.open for need in needs):
+        return "proprietary"
+    if any(not need.proprietary for need in needs):
+        return "open"
+    return "open" if wanted is None or wanted >= OPEN_BY_DEFAULT else "proprietary"
+
+
+def choose_branch(gpus: Sequence[Mapping[str, t.Any]], offer: Offer, version: str) -> int | None:
+    """The branch that is wanted, else the distribution's, else the last that drives all GPUs (None: the newest)."""
+    if version:
+        return branch(version)
+    if offer.branch is not None:
+        return offer.branch
+    last = [ARCHITECTURES[gpu["architecture"]].last_branch for gpu in gpus if gpu["architecture"] in ARCHITECTURES]
+    return min((number for number in last if number is not None), default=None)
+
+
+def matches(found: str, version: str) -> bool:
+    """Whether a package version is the wanted one: a branch, an upstream version or a package version; any for none."""
+    plain = found.split(":", 1)[-1]
+    return not version or plain == version or plain.startswith((f"{version}.", f"{version}-"))
+
+
+def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
+    """Plan a host's driver from what nvidia_info returned and what the role's variables wish.
+
+    With C(problems), nothing may be changed; without C(apply) there is nothing to do. C(missing) are the packages to
+    install, C(unavailable) those among them that apt's lists do not offer, C(held) the version to hold (empty: not known yet).
+    """
+    gpus = [gpu for gpu in info["gpus"] if gpu["kernel_driver"] not in PASSED_THROUGH]
+    result: dict[str, t.Any] = {"apply": False, "problems": [], "summary": ""}
+    if not gpus:
+        found = f"{len(info['gpus'])} NVIDIA GPU(s), all lent to guests" if info["gpus"] else "no NVIDIA GPU"
+        result["summary"] = f"found {found} on the PCI bus: nothing to do"
+        if wishes["required"]:
+            result["problems"] = [
+                f"nvidia_required is true, but found {found} on the PCI bus; expected at least one display controller "
+                "of vendor 10de; check the card, the firmware's setup and the passthrough of a virtual machine"
+            ]
+        return result
+
+    system = info["system"]
+    offer = OFFERS.get((wishes["source"], system["id"], system["version"].split(".")[0]))
+    if offer is None or system["machine"] not in offer.headers:
+        result["problems"] = [
+            f"no driver packages are known for nvidia_source: {wishes['source']} on {system['id']} {system['version']}, "
+            f"{system['machine']}; expected one of: {'; '.join(' '.join(known) for known in OFFERS)}"
+        ]
+        return result
+
+    wanted = choose_branch(gpus, offer, wishes["version"])
+    flavour = choose_flavour(gpus, wanted) if wishes["module_flavour"] == "auto" else wishes["module_flavour"]
+    # NVIDIA's repository has many branches: there the last one that drives these GPUs is the wish where none is given.
+    version = wishes["version"] or (str(wanted) if offer.branch is None and wanted else "")
+    driver = [name % wanted if "%s" in name else name for name in offer.packages[flavour]]
+    others = [*wanted_headers(info, offer, wishes["kernel_headers"]), *offer.companions]
+    if wishes["cuda_toolkit"]:
+        others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
+
+    installed, available = info["packages"], info["available"]
+    old = [name for name in driver if name not in installed or not matches(installed[name], version)]
+    absent = [name for name in others if name not in installed]
+    candidates = [found for found in available.get(driver[0], []) if matches(found, version)]
+    held = candidates[0] if driver[0] in old and candidates else installed.get(driver[0], "")
+    result.update(
+        apply=True,
+        problems=[*conflicts(gpus, flavour, wanted), *obstacles(gpus, info, wishes)],
+        summary=summarise(gpus, info, flavour),
+        flavour=flavour,
+        branch=wanted,
+        missing=[*absent, *(f"{name}={version}*" if version else name for name in old)],
+        unavailable=[
+            *(name for name in absent if name not in available),
+            *(
+                f"{name} {version}".strip()
+                for name in old
+                if not any(matches(found, version) for found in available.get(name, []))
+            ),
+        ],
+        held=upstream(held) if driver[0] not in old or candidates else "",
+        sources=[],
+        load=info["health"]["loadable"],
+        reboot=info["health"]["reboot_required"],
+        initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
+        rebuild=info["system"]["initramfs_outdated"],
+    )
+    if offer.components:
+        result["sources"] = extend(
+            info["apt_sources"],
+            distribution=system["id"],
+            codename=system["codename"],
+            components=offer.components,
+            origins=info["apt_origins"],
+        )
+    return result
+
+
+def upstream(version: str) -> str:
+    """C(535.261.03) of C(1:535.261.03-1)."""
+    return version.split(":", 1)[-1].split("-", 1)[0]
+
+
+def wanted_headers(info: Mapping[str, t.Any], offer: Offer, wish: str) -> list[str]:
+    """Header packages: of the running kernel where its headers are not there already, and the one for future kernels."""
+    meta = offer.headers[info["system"]["machine"]]
+    there = any(kernel["running"] and kernel["headers"] for kernel in info["kernels"])
+    own = [] if there else [f"linux-headers-{info['system']['kernel']}"]
+    return {"running": [*own, meta], "distribution": [meta], "none": []}[wish]
+
+
+def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wishes: Wishes) -> list[str]:
+    """What would make the installation fail or do harm, whatever the packages are."""
+    problems = [
+        f"GPU {gpu['address']} (10de:{gpu['device_id']}) is of a generation that this collection does not know; look up what "
+        "it needs in NVIDIA's Driver Installation Guide, and set nvidia_module_flavour and nvidia_version"
+        for gpu in gpus
+        if gpu["architecture"] == UNKNOWN and (wishes["module_flavour"] == "auto" or not wishes["version"])
+    ]
+    if wishes["source"] == "nvidia":
+        url = wishes["repository_url"].rstrip("/")
+        problems += [
+            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file"
+            for source in info["apt_sources"]
+            if url in [uri.rstrip("/") for uri in source["uris"]]
+        ]
+    if info["driver"]["unpackaged"]:
+        problems.append(
+            "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host"
+        )
+    # A module that is loaded has proven that its signature is accepted.
+    refused = info["secure_boot"]["state"] == "enabled" and not info["secure_boot"]["key_enrolled"]
+    if refused and not info["driver"]["loaded"]:
+        problems.append(SECURE_BOOT_STEPS.format(key=info["secure_boot"]["key"] or "none exists yet"))
+    return problems
+
+
+def summarise(gpus: Sequence[Mapping[str, t.Any]], info: Mapping[str, t.Any], flavour: str) -> str:
+    """One line for people: GPUs, driver, and what is missing."""
+    kinds = sorted({gpu["architecture"] for gpu in gpus})
+    text = f"{len(gpus)} NVIDIA GPU(s), {', '.join(kinds)}: "
+    driver, health = info["driver"], info["health"]
+    if driver["loaded"]:
+        text += f"driver {driver['loaded']['version']} ({driver['loaded']['flavour']}) is loaded"
+    elif driver["userland"]:
+        text += f"driver {', '.join(driver['userland'])} is installed, not loaded"
+    else:
+        text += f"no driver is installed; the {flavour} kernel modules fit"
+    notes = [*health["disagreements"]]
+    if health["reboot_required"]:
+        notes.append(f"reboot required: {', '.join(health['reboot_reasons'])}")
+    return "; ".join([text, *notes])

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of the role `conda_envs` must satisfy together, and the files they name. Private to this collection."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...module_utils._conda.channels import platform_of
+from ...module_utils._conda.errors import CondaEnvError
+from ...module_utils._conda.lock import RENEW
+from ...module_utils._conda.lock_policy import choose, unusable
+from ...module_utils._conda.specification import Settings, Specification, check_modules, check_name, parse
+from ...module_utils._jupyter.kernels import kernel_name
+from .._conda.file import collect_pip_files, read_definition
+from .._conda.lock_file import lock_files, read
+from .miniconda import anaconda_channels
+
+# Environments that other roles build in the same installation: two owners would undo each other's work for ever.
+RESERVED = {"jupyter": "jupyter"}
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """Say what is wrong with the role's variables; nothing if they can be applied."""
+    environments: list[Mapping[str, t.Any]] = variables.get("conda_envs_environments", [])
+    kernels = collections.Counter(kernel_name(str(item["name"])) for item in environments)
+    problems = [
+        f"conda_envs_environments: found {count} environments with the name '{name}' (case does not count); expected one"
+        for name, count in kernels.items()
+        if count > 1
+    ]
+    for item in environments:
+        try:
+            problems += _environment(item, variables)
+        except CondaEnvError as error:
+            problems.append(error.message(str(item["name"])).replace("\n", " "))
+    return problems
+
+
+def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> list[str]:
+    name = str(item["name"])
+    check_name(name)
+    if name in RESERVED:
+        raise CondaEnvError(f"the name belongs to the role '{RESERVED[name]}'", "Choose another name.")
+    if item.get("state", "present") != "present":
+        return []
+    given = [key for key in ("src", "definition", "archive") if item.get(key) is not None]
+    if len(given) > 1 or not (given or item.get("lock")):
+        found = " and ".join(f"'{key}'" for key in given) or "none"
+        raise CondaEnvError(f"found {found} of 'src', 'definition' and 'archive'; expected one of them")
+    check_modules(item.get("smoke") or [])
+    folder = Path(str(variables.get("conda_envs_dir", ".")))
+    if given == ["archive"]:
+        if not (folder / str(item["archive"])).is_file():
+            raise CondaEnvError(f"found no file {folder / str(item['archive'])}", "Correct 'archive' or 'conda_envs_dir'.")
+        return []
+    definition = item.get("definition")
+    if item.get("src") is None and definition is None:
+        _lock(item, variables, None)
+        return []
+    if item.get("src") is not None:
+        file = folder / str(item["src"])
+        if not file.is_file():
+            raise CondaEnvError(f"found no file {file}", "Expected an environment.yml there; correct 'src' or 'conda_envs_dir'.")
+        definition, folder = read_definition(file), file.parent
+    definition, files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
+    specification = parse(definition, files, tuple(variables.get("conda_envs_channels", ())))
+    _lock(item, variables, specification)
+    qualified = [spec.split("::", 1)[0] for spec in specification.conda if "::" in spec]
+    gated = anaconda_channels(dict.fromkeys([*specification.channels, *qualified]))
+    if gated and not variables.get("conda_envs_accept_anaconda_tos"):
+        return [
+            f"conda environment '{name}': uses {', '.join(gated)}, which need Anaconda's terms of service to be accepted; "
+            "use conda-forge, or set 'miniconda_accept_anaconda_tos: true' if your organisation accepts them"
+        ]
+    return []
+
+
+def _lock(item: Mapping[str, t.Any], variables: Mapping[str, t.Any], specification: Specification | None) -> None:
+    """Refuse a lock that the policy asks for and that is not there or does not fit."""
+    policy = variables.get("conda_envs_lock_policy", "ignore")
+    architecture = str(variables.get("ansible_facts", {}).get("architecture", "x86_64"))
+    _src, path = lock_files(item, str(variables.get("conda_envs_dir", ".")), architecture)
+    if policy == "ignore" or (path is None and policy != "require"):
+        return
+    if path is None or not path.is_file():
+        if policy == "require" or specification is None:
+            raise CondaEnvError(f"there is no lock {path or ''}".rstrip(), f"{RENEW}, or change 'conda_envs_lock_policy'.")
+        return
+    lock = read(path)
+    settings = Settings(channel_priority=str(variables.get("conda_envs_channel_priority", "flexible")))
+    try:
+        choose(specification, lock, policy, unusable(specification, lock, settings, platform_of(architecture)))
+    except CondaEnvError as error:
+        raise CondaEnvError(f"{path}: {error.cause}", error.way_out) from None

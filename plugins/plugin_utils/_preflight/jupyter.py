@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of the role `jupyter` must satisfy together. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from .._jupyter.port import HIGHEST, LOWEST, collisions, free_port, port_of
+
+# useradd(8), CAVEATS; a dot is common with central directories. Also safe as the instance of a systemd unit and as a file name.
+NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+OPTION = re.compile(r"[A-Za-z]\w*\.\w+")
+DIRECTIVE = re.compile(r"[A-Z][A-Za-z0-9]+")
+
+# What keeps a server on the loopback address and behind its token and the checks of its visitors (Jupyter Server, "Config file
+# and command line options"). Refused under the name of any class: traitlets takes the option of a class from those that it is
+# made from, too (JupyterApp.ip), jupyter_server from each application in it (LabApp.ip), and notebook_shim from names of old
+# (NotebookApp.ip).
+FIXED_OPTIONS = {
+    # Where it listens; for kernels, too.
+    *("ip", "port", "port_retries", "sock", "sock_mode"),
+    # Who gets in.
+    *("allow_root", "allow_unauthenticated_access", "authenticate_prometheus", "hashed_password"),
+    *("identity_provider_class", "login_handler_class", "logout_handler_class", "password", "password_required", "token"),
+    *("cookie_options", "cookie_secret", "cookie_secret_file", "get_secure_cookie_kwargs", "secure_cookie"),
+    # Whose pages may use it.
+    *("allow_credentials", "allow_origin", "allow_origin_pat", "allow_remote_access", "disable_check_xsrf", "local_hostnames"),
+    *("settings", "tornado_settings", "trust_xheaders"),
+    # Further places with all of these, and handlers of one's own.
+    *("config_file", "config_file_name", "extra_services", "handlers"),
+    # What would be no server, or needs a screen.
+    *("generate_config", "show_config", "show_config_json", "open_browser"),
+    # The role's own.
+    "kernel_spec_manager_class",
+}
+# What makes the unit the user's own (systemd.exec(5), systemd.service(5)).
+FIXED_DIRECTIVES = {
+    *("DynamicUser", "Group", "RuntimeDirectory", "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode"),
+    *("NotifyAccess", "Type", "User", "WorkingDirectory"),
+}
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """Say what is wrong with the role's variables; nothing if they can be applied."""
+    users: list[str] = variables.get("jupyter_users", [])
+    ports: Mapping[str, t.Any] = variables.get("jupyter_ports", {})
+    problems = [*_names(users), *_explicit(ports)]
+    if not problems:
+        problems += _collisions(users, ports)
+        problems += _shared(variables.get("jupyter_shared_ports", []), {port_of(name, ports): name for name in users})
+    problems += _paths(variables.get("jupyter_writable_paths", []))
+    problems += _options(variables.get("jupyter_server_options", {}))
+    problems += _directives(variables.get("jupyter_unit_settings", {}))
+    return problems
+
+
+def _names(users: Iterable[str]) -> list[str]:
+    problems = []
+    for name in users:
+        if name == "root":
+            problems.append(
+                "jupyter_users: found 'root'; expected people's own accounts: everything that runs in a notebook would run as "
+                "root; remove it from the list"
+            )
+        elif not NAME.fullmatch(name):
+            problems.append(
+                f"jupyter_users: found {name!r}; expected a login name of lower case letters, digits, '_', '-' and '.', "
+                "at most 32 characters, beginning with a letter or '_'; correct the name"
+            )
+    return problems
+
+
+def _explicit(ports: Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    for name, port in sorted(ports.items()):
+        try:
+            number = int(port)
+        except (TypeError, ValueError):
+            number = -1
+        if isinstance(port, (bool, float)) or not LOWEST <= number <= HIGHEST:
+            problems.append(
+                f"jupyter_ports: found {port!r} for '{name}'; expected a whole number from {LOWEST} to {HIGHEST}, below the "
+                "ports that the kernel gives to outgoing connections; choose another port"
+            )
+    return problems
+
+
+def _collisions(users: Iterable[str], ports: Mapping[str, t.Any]) -> list[str]:
+    everyone = list(users)
+    taken = {port_of(name, ports) for name in everyone}
+    problems = []
+    for port, names in collisions(everyone, ports).items():
+        # Whoever has the port by the name alone can be moved.
+        mover = next((name for name in reversed(names) if name not in ports), names[-1])
+        proposal = free_port(port, taken)
+        taken.add(proposal)
+        problems.append(
+            f"jupyter_users: found port {port} for {' and '.join(names)}; expected a port of its own for each; "
+            f"add 'jupyter_ports: {{{mover}: {proposal}}}'"
+        )
+    return problems
+
+
+def _shared(shared: Iterable[int], owned: Mapping[int, str]) -> list[str]:
+    problems = []
+    for port in shared:
+        if not 1 <= port <= 65535:
+            problems.append(f"jupyter_shared_ports: found {port}; expected ports from 1 to 65535; correct the number")
+        elif port in owned:
+            problems.append(
+                f"jupyter_shared_ports: found {port}, the port of the JupyterLab of {owned[port]}; expected other ports; remove "
+                "it, or give its owner another port in jupyter_ports"
+            )
+    return problems
+
+
+def _paths(paths: Iterable[str]) -> list[str]:
+    problems = []
+    for path in paths:
+        if not path.startswith("/") or any(character.isspace() or character in "%:\"'\\" for character in path):
+            problems.append(
+                f"jupyter_writable_paths: found {path!r}; expected an absolute path without spaces, quotes, ':' and '%'; "
+                "correct the path"
+            )
+        elif path.rstrip("/") in ("", "/etc", "/usr", "/boot"):
+            problems.append(
+                f"jupyter_writable_paths: found {path!r}; expected directories of people's data; the system stays read-only "
+                "inside JupyterLab; remove it"
+            )
+    return problems
+
+
+def _options(options: Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    for name, value in sorted(options.items()):
+        if name.rpartition(".")[2] in FIXED_OPTIONS and OPTION.fullmatch(name):
+            problems.append(
+                f"jupyter_server_options: found '{name}'; expected options that do not decide who may connect; JupyterLab "
+                "stays on the loopback address behind a token; remove it"
+            )
+        elif not OPTION.fullmatch(name):
+            problems.append(
+                f"jupyter_server_options: found '{name}'; expected 'Class.option', for example "
+                "'MappingKernelManager.cull_idle_timeout'; correct the name"
+            )
+        elif "\n" in str(value):
+            problems.append(f"jupyter_server_options: found a line break in '{name}'; expected one line; correct the value")
+    return problems
+
+
+def _directives(settings: Mapping[str, t.Any]) -> list[str]:
+    problems = []
+    for name, value in sorted(settings.items()):
+        if name in FIXED_DIRECTIVES or name.startswith("Exec"):
+            problems.append(
+                f"jupyter_unit_settings: found '{name}'; expected a limit or a sandbox setting; who runs what is the role's; "
+                "remove it"
+            )
+        elif not DIRECTIVE.fullmatch(name):
+            problems.append(
+                f"jupyter_unit_settings: found '{name}'; expected the name of a [Service] setting, for example 'CPUQuota' "
+                "(systemd.exec(5), systemd.resource-control(5)); correct the name"
+            )
+        elif any("\n" in str(line) for line in (value if isinstance(value, list) else [value])):
+            problems.append(f"jupyter_unit_settings: found a line break in '{name}'; expected one line, or a list; correct it")
+    return problems

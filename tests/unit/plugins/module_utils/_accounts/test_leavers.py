@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts import leavers
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.leavers import Home
+
+HOME = Home("/home/bob", is_folder=True, owned=True, parent_is_safe=True, others=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("values", "mounts", "says"),
+    [
+        ({}, ["/", "/home", "/home/bobby"], ""),
+        ({}, ["/home/bob/nfs"], "mounted at /home/bob/nfs"),
+        ({}, ["/home/bob"], "mounted at /home/bob"),
+        ({"is_folder": False}, [], "found a link"),
+        ({"owned": False}, [], "in other hands"),
+        ({"parent_is_safe": False}, [], "in other hands"),
+        ({"others": frozenset({"alice"})}, [], "the home of alice too"),
+    ],
+)
+def test_what_keeps_a_home_from_being_archived(values: dict[str, t.Any], mounts: list[str], says: str) -> None:
+    found = leavers.archive_obstacle(HOME._replace(**values), mounts)
+    assert (says in found) if says else found == ""
+
+
+def test_mount_points_are_decoded() -> None:
+    text = "36 35 98:0 / /mnt rw - ext4 /dev/sda rw\n37 35 98:0 /a /home/a\\040b rw shared:1 - ext4 /dev/sdb rw\n"
+    assert leavers.mount_points(text) == ["/mnt", "/home/a b"]
+
+
+ROOT = "29 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw"
+
+
+@pytest.mark.parametrize(
+    ("lines", "roots"),
+    [
+        ([ROOT], ["/"]),
+        ([ROOT, "30 29 0:5 / /proc rw,nosuid - proc proc rw", "31 29 0:6 / /dev rw,nosuid - devtmpfs udev rw"], ["/"]),
+        ([ROOT, "32 29 0:40 / /data rw - nfs4 server:/data rw", "33 29 0:41 / /mnt rw - fuse.sshfs x rw"], ["/"]),
+        (
+            [ROOT, "34 29 0:30 / /tmp rw,nosuid,nodev - tmpfs tmpfs rw", "35 29 0:31 / /var/tmp rw - tmpfs tmpfs rw"],
+            ["/", "/var/tmp"],
+        ),
+        # The same file system again, in part and as a whole.
+        ([ROOT, "36 29 254:1 /srv/a /home/a rw - ext4 /dev/vda1 rw", "37 29 254:1 / /copy rw - ext4 /dev/vda1 rw"], ["/"]),
+        # Where the whole of it is without the bits, the part with them counts.
+        (["38 29 254:2 / /x rw,nosuid - ext4 /dev/vdb rw", "39 29 254:2 /p /y rw - ext4 /dev/vdb rw"], ["/y"]),
+        (["40 29 0:50 /@ / rw - btrfs /dev/vdc rw", "41 29 0:50 /@home /home rw - btrfs /dev/vdc rw"], ["/", "/home"]),
+        (["42 29 8:1 / /a\\040b rw - xfs /dev/sda rw", ""], ["/a b"]),
+    ],
+)
+def test_each_local_file_system_is_searched_once(lines: list[str], roots: list[str]) -> None:
+    assert leavers.search_roots("\n".join(lines)) == roots
+
+
+def test_what_is_told_of_set_user_id_files() -> None:
+    notice = leavers.setuid_notice("bob", ["/tmp/\x1b[2J", "/y"], complete=True, removed=False)
+    assert notice.startswith("account 'bob': found files with a set-user-ID or set-group-ID bit: /tmp/\\x1b[2J, /y; expected")
+    assert "not finished" not in notice
+    many = leavers.setuid_notice("bob", [f"/{number}" for number in range(30)], complete=False, removed=True)
+    assert many.startswith("account 'bob': took the set-user-ID") and "/19 and 10 more. The search was not finished" in many
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/bobs-work.service\n", "bobs-work.service"),
+        ("0::/system.slice/system-jupyter.slice/jupyter@bob.service\n", "jupyter@bob.service"),
+        ("0::/system.slice/docker.service/payload\n", "docker.service"),
+        ("0::/user.slice/user-1001.slice/session-3.scope\n", ""),
+        ("0::/user.slice/user-1001.slice/user@1001.service/app.slice/dbus.service\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_service_of_a_process(cgroup: str, unit: str) -> None:
+    assert leavers.service(cgroup) == unit
+
+
+def test_what_waits_for_removal_is_nobodys_home() -> None:
+    assert leavers.rest("/home/bob") == "/home/.bob.archived"

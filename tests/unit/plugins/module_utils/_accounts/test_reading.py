@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be read anywhere; the rest is in molecule/accounts and molecule/colleague."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts import reading
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import Desired
+
+
+def test_the_limits_of_a_host() -> None:
+    text = "# UID_MIN 1\n  # UID_MIN 2\nUID_MIN\t\t 2000\nUID_MAX 50000\nUMASK 022\nMAIL_DIR /var/mail\nFAILLOG_ENAB\n"
+    found = reading._login_defs(text)
+    assert (found["UID_MIN"], found["UID_MAX"]) == (2000, 50000)
+
+
+def test_subordinate_ids() -> None:
+    assert reading._subordinate("ada:100000:65536\n\nrubbish\nbob:x:1\n") == [("ada", 100000, 65536)]
+
+
+def test_the_dead_do_not_run() -> None:
+    """Whoever does not take notice of the end of a leaver's process must not keep it alive."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.5)
+        os._exit(0)
+    assert pid in reading.processes_of(os.getuid())
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert Path(f"/proc/{pid}").exists()
+    assert pid not in reading.processes_of(os.getuid())
+    os.waitpid(pid, 0)
+
+
+def test_a_name_with_brackets_is_no_state(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("12 (a) Z (b)) S 1 1 1")
+    assert not reading._dead(str(tmp_path / "stat"))
+    (tmp_path / "stat").write_text("12 (S 1 \xff) Z 1 1 1", encoding="latin-1")
+    assert reading._dead(str(tmp_path / "stat"))
+
+
+@pytest.mark.parametrize(
+    ("home", "uid", "says"),
+    [
+        ("/root", 0, ""),
+        ("/nowhere/at/all", 4711, ""),
+        ("/root", 4711, "found /root to be the home of root"),
+        ("/", 4711, "found the root of all folders at /"),
+        ("/etc/passwd", 4711, "found a file at /etc/passwd"),
+        ("/tmp/bob", 4711, "found a folder that others than root can write to at /tmp"),
+    ],
+)
+def test_what_is_not_given_to_an_account(home: str, uid: int, says: str) -> None:
+    entry = cast("pwd.struct_passwd", SimpleNamespace(pw_name="somebody", pw_dir=home, pw_uid=uid))
+    found = reading.home_obstacle(entry)
+    assert (says in found) if says else found == ""
+
+
+def test_numbers_and_groups_of_this_machine() -> None:
+    me = pwd.getpwuid(os.getuid())
+    found = reading.read_machine([Desired(me.pw_name, uid=0), Desired("nobody-here")])
+    assert me.pw_name in found.uids[me.pw_uid]
+    assert "root" in found.uids[0]
+    assert "nobody-here" not in found.groups
+    assert found.primary[me.pw_name]
+    assert found.uid_min > 0
+
+
+def test_without_a_sshd_keys_are_looked_for_in_homes() -> None:
+    module: Any = SimpleNamespace(get_bin_path=lambda *_unused: None)
+    assert reading.sshd_files(module) == (".ssh/authorized_keys",)

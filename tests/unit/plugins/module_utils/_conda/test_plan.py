@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import State
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.plan import Actual, Plan, as_lines, reasons
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
+
+LIB = Package("lib", "1", "0", "c")
+APP = Package("app", "1", "0", "c")
+PIP = Package("x", "1", "pypi_0", "pypi")
+
+
+def built(digest: str = "d") -> State:
+    return State("/p", digest, (APP, LIB), (PIP,), ("x",), (), "q", "t")
+
+
+@pytest.mark.parametrize(
+    ("actual", "drift", "expected"),
+    [
+        (Actual(), False, ("the environment does not exist",)),
+        (Actual(True), False, ("it was not built by this module, or was never finished",)),
+        (Actual(True, built()), False, ()),
+        (Actual(True, built("other")), False, ("the specification has changed",)),
+        (Actual(True, built(), (APP,), (PIP,)), True, ("conda package lib 1 0 c is missing",)),
+        (Actual(True, built(), (APP, LIB), ()), True, ("pip package x 1 pypi_0 pypi is missing",)),
+        (Actual(True, built(), (APP, LIB), (PIP,)), True, ("records of conda or pip were changed by hand",)),
+        (Actual(True, built(), (APP, LIB), (PIP,), "record r cannot be read"), True, ("record r cannot be read",)),
+        (
+            Actual(True, built("other"), (APP, LIB, Package("new", "1", "0", "c")), (PIP,)),
+            True,
+            ("the specification has changed", "conda package new 1 0 c was added"),
+        ),
+    ],
+)
+def test_reasons(actual: Actual, drift: bool, expected: tuple[str, ...]) -> None:
+    assert reasons(actual, "d", drift) == expected
+
+
+def test_a_plan_reads_as_lines() -> None:
+    actual = Actual(True, built(), (APP, LIB), (PIP, Package("hand", "2", "pypi_0", "pypi")))
+    after = as_lines([Package("lib", "2", "0", "c"), APP], ["x", "--index-url https://u:secret@h.example"])
+    plan = Plan("replace", ("why",), tuple(actual.lines()), tuple(after))
+    assert plan.to_dict() == {
+        "action": "replace",
+        "reasons": ["why"],
+        "install": ["lib 2 0 c", "pip: --index-url https://***@h.example"],
+        "remove": ["hand 2 pypi_0 pypi", "lib 1 0 c"],
+    }
+    assert plan.diff("h")["before"] == "app 1 0 c\nhand 2 pypi_0 pypi\nlib 1 0 c\npip: x\n"
+    assert Plan().changed is False

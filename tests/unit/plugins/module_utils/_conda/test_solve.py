@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import solve as conda_solve
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.process import Completed
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.solve import Conda, ask, explain
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
+
+
+# Type names as conda 24.7 and 26.7 raise them (conda/exceptions.py, conda-libmamba-solver, conda-anaconda-tos).
+@pytest.mark.parametrize(
+    ("types", "text", "cause", "way_out"),
+    [
+        (["UnsatisfiableError"], "a conflicts with b", "cannot be installed together: a conflicts with b", "Loosen"),
+        (["LibMambaUnsatisfiableError", "UnsatisfiableError"], "a", "cannot be installed together", "Loosen"),
+        (["ResolvePackageNotFound"], "- nunpy", "not in the declared channels: - nunpy", "spelling"),
+        (["PackagesNotFoundError"], "nunpy", "not in the declared channels", "spelling"),
+        (["UnavailableInvalidChannel", "ChannelError"], "404", "no conda channel", "channel_alias"),
+        (["ChannelError", "CondaError"], "a channel names itself", "no conda channel: a channel names itself", "channel_alias"),
+        (["CondaHTTPError"], "000", "cannot be reached", "network"),
+        (["CondaMultiError", "ChecksumMismatchError"], "sha256", "not what the channel announced", "cache"),
+        (
+            ["CondaToSNonInteractiveError", "CondaToSError", "CondaError", "Exception"],
+            "Terms of Service have not been accepted for the following channels. Please accept or remove them before proceeding:\n"
+            "    - https://repo.anaconda.com/pkgs/main\n",
+            "acceptance of its terms of service: Terms of Service have not been accepted for the following channels. Please accept "
+            "or remove them before proceeding: - https://repo.anaconda.com/pkgs/main",
+            "conda tos accept",
+        ),
+        (
+            ["CondaToSRejectedError", "CondaToSError", "CondaError"],
+            "Terms of Service has been rejected for the following channels.",
+            "terms of service",
+            "conda-forge",
+        ),
+        (["CondaToSMissingError", "CondaToSError"], "No Terms of Service for main.", "terms of service", "conda-forge"),
+        (["ModuleNotFoundError", "ImportError"], "No module named 'conda'", "installation does not work: No module", "Repair"),
+        (["NoSpaceLeftError"], "disk", "no space left", "Free"),
+        (["OSError"], "[Errno 28] No space left on device", "no space left", "Free"),
+        (["SomethingNew"], "what\n\n  happened", "conda failed: what happened", ""),
+    ],
+)
+def test_an_exception_of_conda_becomes_cause_and_way_out(types: list[str], text: str, cause: str, way_out: str) -> None:
+    error = explain({"types": types, "text": text})
+    assert cause in error.cause
+    assert way_out in error.way_out
+    assert text.split("\n", maxsplit=1)[0] in error.raw + error.cause
+
+
+def test_a_long_explanation_is_cut_in_the_message_only() -> None:
+    error = explain({"types": ["UnsatisfiableError"], "text": "x" * 5000})
+    assert len(error.cause) < 2000
+    assert "x" * 5000 in error.raw
+
+
+def test_the_helper_is_found_as_text() -> None:
+    text = conda_solve._source()
+    compile(text, "helper", "exec")
+    assert "ansible" not in [line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))]
+
+
+FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": []}
+LOCKED = {"types": ["OperationalError", "DatabaseError", "Exception"], "text": "database is locked"}
+ALTERED = {"types": ["CondaMultiError", "SafetyError", "CondaError"], "text": "sha256 of a/b"}
+
+
+@pytest.mark.parametrize(
+    ("error", "install", "differs"),
+    [
+        (LOCKED, True, {"shards"}),
+        (LOCKED, False, {"shards"}),
+        (ALTERED, True, {"extract_again"}),
+        (ALTERED, False, None),
+        ({"types": ["OperationalError"], "text": "no such table"}, True, None),
+        ({"types": ["UnsatisfiableError"], "text": "a conflicts with b"}, True, None),
+    ],
+)
+def test_what_a_second_try_can_get_around_is_tried_once_more(
+    tmp_path: Path, error: dict[str, t.Any], install: bool, differs: set[str] | None
+) -> None:
+    asked: list[dict[str, t.Any]] = []
+
+    def run(argv: Sequence[str], _environment: Mapping[str, str]) -> Completed:
+        asked.append(json.loads(Path(argv[-2]).read_text()))
+        Path(argv[-1]).write_text(json.dumps({"error": error} if len(asked) == 1 else FOUND))
+        return Completed(0, "", "")
+
+    def solve() -> str:
+        conda = Conda(str(tmp_path / "root"), str(tmp_path / "pkgs"), Settings())
+        wanted = parse({"channels": ["c"], "dependencies": ["a"]}, {})
+        prefix, scratch = str(tmp_path / "envs/x"), str(tmp_path)
+        return ask(conda, wanted, prefix, run=run, environment={}, scratch=scratch, install=install).conda_version
+
+    if differs is None:
+        with pytest.raises(CondaEnvError):
+            solve()
+        assert len(asked) == 1
+    else:
+        assert solve() == "26.9.4"
+        first, second = asked
+        assert {key for key in first if first[key] != second[key]} == differs

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import configparser
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._firewall import bans
+
+STATUS = """Package: fail2ban
+Status: install ok installed
+Priority: optional
+
+Package: nftables
+Status: deinstall ok config-files
+
+Package: python3-systemd
+Status: hold ok installed
+Description: not
+ Package: imagined
+ Status: install ok installed
+"""
+
+
+def test_what_is_written_reads_back() -> None:
+    jails = {"DEFAULT": {"backend": "systemd", "x": None}, "sshd": {"enabled": True, "failregex": ["%(known/failregex)s", "^a$"]}}
+    text = bans.render("Managed", jails, ["127.0.0.1/8", "::1"])
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    assert text.startswith("# Managed\n\n[DEFAULT]\n")
+    assert dict(parser["DEFAULT"]) == {"backend": "systemd", "ignoreip": "127.0.0.1/8 ::1"}
+    assert parser["sshd"]["enabled"] == "true"
+    assert parser["sshd"]["failregex"].split() == ["%(known/failregex)s", "^a$"]
+
+
+def test_a_value_cannot_begin_a_section() -> None:
+    text = bans.render("Managed", {"sshd": {"bantime": "1h\n[recidive]\nenabled = false"}}, [])
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    assert parser.sections() == ["sshd"]
+    with pytest.raises(bans.JailError):
+        bans.render("Managed", {"sshd": {"bantime": "1h\n\nx"}}, [])
+
+
+def test_only_what_is_installed_is_there() -> None:
+    assert bans.missing(["fail2ban", "nftables", "python3-systemd", "imagined"], STATUS) == ["nftables", "imagined"]
+
+
+@pytest.mark.parametrize(
+    ("listing", "doors"),
+    [
+        ("port 22\nlistenaddress [::]:2222\nlistenaddress 0.0.0.0:2222\n", [("::1", 2222), ("127.0.0.1", 2222)]),
+        ("listenaddress 192.0.2.7:22\nlistenaddress [2001:db8::7]:2222\n", [("192.0.2.7", 22), ("2001:db8::7", 2222)]),
+        ("usepam yes\n", []),
+    ],
+)
+def test_where_sshd_answers_its_own_host(listing: str, doors: list[tuple[str, int]]) -> None:
+    assert bans.doors(listing) == doors
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("fail2ban.filter [437]: INFO    [sshd] Ignore ::1 by ignoreself rule", True),
+        ("fail2ban.filter [437]: INFO    [sshd] Ignore ::1 by ip", True),
+        ("fail2ban.filter [437]: INFO    [other] Ignore ::1 by ip", False),
+        ("fail2ban.filter [437]: INFO    [sshd] Ignore ::11 by ip", False),
+        ("fail2ban.filter [437]: INFO    [sshd] Found ::1 - 2026-11-20", False),
+    ],
+)
+def test_the_jail_says_that_it_noticed(line: str, expected: bool) -> None:
+    assert bans.noticed(f"x\n{line}\n", "sshd", "::1") is expected

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import urllib.error
+from email.message import Message
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._host import health as host
+
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:4E21 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 501 1 0 100 0 0 10 0
+   1: 00000000:08AE 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 502 1 0 100 0 0 10 0
+   2: 0100007F:08AE 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 503 1 0 100 0 0 10 0
+"""
+TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt
+   0: 00000000000000000000000000000000:08AE 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 504 1
+"""
+STATUS = """Package: good
+Status: install ok installed
+
+Package: gone
+Status: deinstall ok config-files
+
+Package: half
+Status: install ok half-configured
+
+Package: bad
+Status: install reinstreq half-installed
+"""
+
+
+def test_listeners_on_the_wanted_ports_are_found_by_their_sockets() -> None:
+    assert host.listeners([TCP, TCP6], {2222}) == {502: 2222, 504: 2222}
+    assert host.listeners([TCP, ""], {20001, 80}) == {501: 20001}
+
+
+def test_dpkgs_states_are_read() -> None:
+    assert host.unfinished(STATUS) == ["half", "bad"]
+    assert host.installed(STATUS) == {"good"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable: 500 kB\n".replace(" ", "  "), (1024000, 512000)),
+        ("MemTotal:  2 kB\nMemFree:  1 kB\n", (2048, 1024)),
+        ("", (0, 0)),
+    ],
+)
+def test_memory_is_read(text: str, expected: tuple[int, int]) -> None:
+    found = host.memory(text.replace("  kB", " kB"))
+    assert (found["total"], found["available"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("ufw", "units", "expected"),
+    [
+        ("", set(), []),
+        ("ENABLED=no\n", set(), []),
+        ("# ENABLED=yes\n", set(), []),
+        ("LOGLEVEL=low\nENABLED=yes\n", {"ssh.service"}, ["ufw"]),
+        ("", {"firewalld.service", "netfilter-persistent.service"}, ["firewalld", "iptables-persistent"]),
+    ],
+)
+def test_other_firewalls_are_named(ufw: str, units: set[str], expected: list[str]) -> None:
+    assert host.firewalls(ufw, units) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (urllib.error.HTTPError("http://h", 404, "Not Found", Message(), None), "HTTP status 404"),
+        (urllib.error.HTTPError("http://h", 405, "Not Allowed", Message(), None), ""),
+        (urllib.error.URLError(OSError("no route")), "no route"),
+        (TimeoutError("timed\nout"), "timed out"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_a_failed_request_has_one_line(error: Exception, expected: str) -> None:
+    assert host.reason(error) == expected

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._host import listening
+from ansible_collections.openlab.research_server.plugins.module_utils._host.listening import Holder, Listener
+
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:08AE 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000 100 0 0 10 0
+   1: 0100007F:61A3 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1002        0 4712 1 0000 100 0 0 10 0
+   2: 0100007F:08AE 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0000 20 4 30 10 -1
+"""
+TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue
+   0: 00000000000000000000000001000000:08AE 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0  1003 0 4714 1
+   1: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0     0 0 4715 1
+"""
+
+
+@pytest.mark.skipif(os.sys.byteorder != "little", reason="the tables were written down on such a machine")
+def test_only_who_listens_counts() -> None:
+    assert listening.parse([TCP, TCP6]) == [
+        Listener("0.0.0.0", 2222, 0, 4711),
+        Listener("127.0.0.1", 24995, 1002, 4712),
+        Listener("::1", 2222, 1003, 4714),
+        Listener("127.0.0.1", 8080, 0, 4715),
+    ]
+
+
+def test_this_process_is_found_by_its_program() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        (found,) = listening.read([port])
+        assert (found.address, found.port, found.uid) == ("127.0.0.1", port, os.getuid())
+        (holder,) = listening.holders([found])[found.inode]
+        assert (holder.pid, holder.uid) == (os.getpid(), os.getuid())
+        assert holder.program == os.path.basename(os.readlink("/proc/self/exe"))
+
+
+@pytest.mark.parametrize(
+    ("address", "by", "text"),
+    [
+        ("::", [Holder(7, "nc", 5), Holder(7, "nc", 5)], "nc (process 7) of uid 4000000000 on [::]:80"),
+        ("0.0.0.0", [], "a program of uid 4000000000 on 0.0.0.0:80"),
+        ("127.0.0.1", [Holder(9, "b", 5), Holder(7, "a", 5)], "a (process 7), b (process 9) of uid 4000000000 on 127.0.0.1:80"),
+    ],
+)
+def test_for_a_message(address: str, by: list[Holder], text: str) -> None:
+    assert listening.describe(Listener(address, 80, 4000000000, 1), by) == text

@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real command with the real callback and the real drift.yml, in a collection whose site.yml is a few lines long."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift import command
+
+ROOT = Path(__file__).parents[5]
+COMMAND = "scripts/research-server-drift"
+SITE = """
+- name: The site
+  hosts: accounts:sshd:fail2ban:miniconda:conda_envs:jupyter:nvidia
+  gather_facts: false
+  tasks:
+    - name: File
+      ansible.builtin.copy: {content: "wanted", dest: "{{ folder }}/file", mode: "0600"}
+    - name: Broken
+      ansible.builtin.fail: {msg: broken}
+      when: broken | default(false)
+"""
+DEAD = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+
+class Lab:
+    """A folder as a lab has it, with an installed collection."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.report_file = folder / "report.json"
+        collection = folder / "collections" / "ansible_collections" / "openlab" / "research_server"
+        (collection / "playbooks").mkdir(parents=True)
+        for name in ("scripts", "plugins", "meta", "galaxy.yml"):
+            (collection / name).symlink_to(ROOT / name)
+        (collection / "playbooks" / "drift.yml").write_text((ROOT / "playbooks" / "drift.yml").read_text())
+        (collection / "playbooks" / "site.yml").write_text(SITE)
+        (folder / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\ninventory = lab.yml\n")
+        self.command = collection / COMMAND
+        self.inventory({"gpu-01": {}})
+
+    def inventory(self, hosts: dict[str, dict[str, object]]) -> None:
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "folder": str(self.folder)}
+        groups = {"accounts": {"hosts": {name: {**local, **variables} for name, variables in hosts.items()}}}
+        (self.folder / "lab.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
+
+    def in_order(self) -> None:
+        (self.folder / "file").write_text("wanted")
+        (self.folder / "file").chmod(0o600)
+
+    def start(self, *program: str | Path) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        environment["ANSIBLE_PIPELINING"] = "true"
+        environment["XDG_STATE_HOME"] = str(self.folder / "state")
+        # As an active virtual environment does.
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        return subprocess.run(program, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    def drift(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.start(self.command, "--report", str(self.report_file), *arguments)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def test_clean_ends_with_0_and_says_so(lab: Lab) -> None:
+    lab.in_order()
+    done = lab.drift()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("verdict: clean\n")
+
+
+def test_quiet_and_clean_is_silence(lab: Lab) -> None:
+    lab.in_order()
+    done = lab.drift("--quiet", "-i", "lab.yml")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert json.loads(lab.report_file.read_text())["verdict"] == "clean"
+
+
+def test_drift_ends_with_2_changes_nothing_and_replaces_the_last_report(lab: Lab) -> None:
+    done = lab.drift("--quiet")
+    assert done.returncode == 2, done.stderr
+    assert "+wanted" in done.stdout
+    assert not (lab.folder / "file").exists()
+    assert lab.drift().returncode == 2
+    report = json.loads(lab.report_file.read_text())
+    assert report["hosts"]["gpu-01"]["drift"][0]["new"] is False
+    # Nothing of a run stays behind but its report.
+    assert sorted(path.name for path in lab.folder.iterdir()) == ["ansible.cfg", "collections", "lab.yml", "report.json"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "exit_code"),
+    [
+        pytest.param({"a": {"broken": True}}, 3, id="a failed task"),
+        pytest.param({"a": dict(DEAD)}, 4, id="an unreachable host"),
+        pytest.param({"a": {}, "b": dict(DEAD)}, 4, id="unreachable before drift"),
+        pytest.param({"a": {"broken": True}, "b": dict(DEAD), "c": {}}, 3, id="failed before unreachable"),
+    ],
+)
+def test_the_most_severe_exit_code_wins(lab: Lab, hosts: dict[str, dict[str, object]], exit_code: int) -> None:
+    lab.inventory(hosts)
+    done = lab.drift()
+    assert done.returncode == exit_code, done.stdout + done.stderr
+
+
+def test_a_group_without_hosts_is_not_clean(lab: Lab) -> None:
+    lab.inventory({})
+    done = lab.drift()
+    assert done.returncode == 3
+    assert "no host was compared" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["-i", "no-such-file.yml", "--limit", "gpu-01"], id="no inventory"),
+        pytest.param(["--limit", "no-such-host"], id="no such host"),
+        pytest.param(["--no-such-option"], id="an option nobody knows"),
+        pytest.param(["--report"], id="an option without its value"),
+        pytest.param(["--report", "/dev/null/report.json"], id="a report that cannot be written"),
+    ],
+)
+def test_what_could_not_run_ends_with_1_a_reason_and_the_last_report(lab: Lab, arguments: list[str]) -> None:
+    lab.report_file.write_text("the last report")
+    done = lab.drift(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+    assert lab.report_file.read_text() == "the last report"
+
+
+def test_without_ansible_it_says_where_it_looked(lab: Lab) -> None:
+    bare = lab.folder / "bare"
+    bare.mkdir()
+    (bare / "python3").symlink_to(sys.executable)
+    script = ROOT / "plugins" / "plugin_utils" / "_drift" / "command.py"
+    done = lab.start("env", f"PATH={bare}", "XDG_STATE_HOME=.", str(bare / "python3"), "-S", str(script))
+    assert done.returncode == 1
+    assert "found no ansible-playbook" in done.stderr
+
+
+def test_verbose_shows_what_ansible_says_and_still_reports(lab: Lab) -> None:
+    done = lab.drift("-v")
+    assert done.returncode == 2
+    assert "TASK [File]" in done.stdout
+    assert "verdict: drift" in done.stdout
+
+
+def test_options_of_ansible_are_passed_on(lab: Lab) -> None:
+    lab.in_order()
+    assert lab.drift("--extra-vars", "broken=true", "--forks", "2").returncode == 3
+
+
+def test_a_failure_that_only_ansible_knows_of_is_not_called_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    playbook = tmp_path / "ansible-playbook"
+    playbook.write_text('#!/bin/sh\necho \'{"exit_code": 0}\' > "$RESEARCH_SERVER_DRIFT_REPORT"\nexit 2\n')
+    playbook.chmod(0o755)
+    monkeypatch.setattr(command, "find_ansible", lambda: str(playbook))
+    assert command.main(["--report", str(tmp_path / "report.json")]) == 3
+
+
+def test_a_link_to_the_command_works(lab: Lab) -> None:
+    lab.in_order()
+    (lab.folder / "drift").symlink_to(lab.command)
+    done = lab.start(lab.folder / "drift", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert (lab.folder / "state" / "research-server" / "drift.json").is_file()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"], ["--diff"]])
+@pytest.mark.parametrize("skip", [[], ["--skip-tags", "always"], ["--start-at-task", "File"]])
+def test_the_playbook_changes_nothing_whatever_was_forgotten(lab: Lab, arguments: list[str], skip: list[str]) -> None:
+    done = lab.start("ansible-playbook", "openlab.research_server.drift", *arguments, *skip)
+    assert not (lab.folder / "file").exists()
+    if not skip:
+        assert done.returncode == 2
+        assert "drift.yml was started without --" in done.stdout
+
+
+def test_the_playbook_asks_all_hosts_that_the_site_is_for() -> None:
+    drift = yaml.safe_load((ROOT / "playbooks" / "drift.yml").read_text())
+    site = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())
+    served = {group for play in site for group in play["hosts"].split(":")}
+    assert set(drift[0]["hosts"].split(":")) == served

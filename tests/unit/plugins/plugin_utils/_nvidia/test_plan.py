@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._nvidia.pci import architecture
+from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
+
+ENABLED = [
+    {
+        "uris": ["http://mirror.example/debian"],
+        "suites": ["bookworm", "trixie"],
+        "components": ["main", "contrib", "non-free", "non-free-firmware"],
+        "file": "/etc/apt/sources.list",
+    }
+]
+LIST_12 = {
+    name: ["535.261.03-1"]
+    for name in (*nvidia_plan.DEBIAN_PACKAGES["proprietary"], "nvidia-open-kernel-dkms", "nvidia-persistenced")
+} | {"linux-headers-amd64": ["6.1.176-1"], "linux-headers-6.1.0-50-amd64": ["6.1.176-1"]}
+
+
+def gpus(*devices: str, driver: str | None = None) -> list[dict[str, t.Any]]:
+    return [
+        {
+            "address": f"0000:{number:02x}:00.0",
+            "device_id": device,
+            "architecture": architecture(int(device, 16)),
+            "kernel_driver": driver,
+        }
+        for number, device in enumerate(devices, 1)
+    ]
+
+
+def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any]:
+    info: dict[str, t.Any] = {
+        "gpus": gpus(*devices),
+        "driver": {"loaded": None, "userland": [], "unpackaged": False},
+        "nouveau": False,
+        "kernels": [{"release": "6.1.0-50-amd64", "running": True, "headers": False, "module": None, "state": None}],
+        "health": {
+            "consistent": True,
+            "disagreements": [],
+            "reboot_required": False,
+            "reboot_reasons": [],
+            "loadable": False,
+        },
+        "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
+        "packages": {},
+        "available": {},
+        "apt_sources": ENABLED,
+        "apt_origins": {},
+        "system": {
+            "id": "debian",
+            "version": debian,
+            "codename": "bookworm",
+            "machine": "x86_64",
+            "kernel": "6.1.0-50-amd64",
+            "initramfs": "update-initramfs",
+            "initramfs_outdated": False,
+        },
+    }
+    return info | changes
+
+
+def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
+    usual: dict[str, t.Any] = {
+        "required": False,
+        "source": "distribution",
+        "module_flavour": "auto",
+        "version": "",
+        "repository_url": "https://nvidia.example/debian12/x86_64",
+        "kernel_headers": "running",
+        "cuda_toolkit": False,
+        "cuda_toolkit_package": "",
+    }
+    decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, usual | wishes))
+    return decided
+
+
+def test_without_a_gpu_there_is_nothing_to_do() -> None:
+    decided = plan(host())
+    assert (decided["apply"], decided["problems"]) == (False, [])
+    assert decided["summary"] == "found no NVIDIA GPU on the PCI bus: nothing to do"
+
+
+def test_a_required_gpu_that_is_missing_is_a_problem() -> None:
+    decided = plan(host(), required=True)
+    assert not decided["apply"]
+    assert "nvidia_required" in decided["problems"][0]
+
+
+def test_a_gpu_that_is_lent_to_a_guest_is_not_ours_to_drive() -> None:
+    lent = host(gpus=gpus("2331", driver="vfio-pci"))
+    assert not plan(lent)["apply"]
+    assert "lent to guests" in plan(lent)["summary"]
+    assert plan(lent, required=True)["problems"]
+
+
+# What each GPU gets from each source: flavour, or a word of the problem.
+@pytest.mark.parametrize(
+    ("devices", "debian", "source", "expected"),
+    [
+        (["13c0"], "12", "distribution", "proprietary"),
+        (["1b06"], "13", "distribution", "proprietary"),
+        (["1db4"], "13", "nvidia", "proprietary"),
+        (["1eb8"], "12", "distribution", "proprietary"),
+        (["20b2"], "13", "distribution", "proprietary"),
+        (["20b2"], "13", "nvidia", "open"),
+        (["2335"], "12", "distribution", "proprietary"),
+        (["2684", "15f8"], "13", "nvidia", "proprietary"),
+        (["2342"], "13", "distribution", "open"),
+        (["2901"], "13", "nvidia", "open"),
+        (["2901"], "12", "distribution", "needs driver branch 570 or newer, found 535"),
+        (["2901"], "13", "distribution", "needs driver branch 570 or newer, found 550"),
+        (["1db4", "2901"], "13", "nvidia", "set nvidia_module_flavour: open"),
+        (["1023"], "12", "distribution", "is driven by branch 470 at most, found 535"),
+        (["7abc"], "12", "distribution", "generation that this collection does not know"),
+    ],
+)
+def test_flavour_follows_generation_and_branch(devices: list[str], debian: str, source: str, expected: str) -> None:
+    decided = plan(host(*devices, debian=debian), source=source)
+    if expected in ("open", "proprietary"):
+        assert (decided["flavour"], decided["problems"]) == (expected, [])
+        kernel_part = decided["missing"][-len(nvidia_plan.OFFERS[source, "debian", debian].packages[expected])]
+        assert kernel_part.split("=")[0] == nvidia_plan.OFFERS[source, "debian", debian].packages[expected][0]
+    else:
+        assert any(expected in problem for problem in decided["problems"])
+
+
+@pytest.mark.parametrize(
+    ("device", "wishes", "problem"),
+    [
+        ("1b06", {"module_flavour": "open"}, "not driven by the open kernel modules"),
+        ("2901", {"module_flavour": "proprietary", "source": "nvidia"}, "not driven by the proprietary kernel modules"),
+        ("1db4", {"version": "590", "source": "nvidia"}, "driven by branch 580 at most, found 590"),
+        ("1db4", {"version": "580.95.05", "source": "nvidia"}, None),
+        ("7abc", {"version": "610", "module_flavour": "open", "source": "nvidia"}, None),
+        ("7abc", {"version": "610", "source": "nvidia"}, "generation that this collection does not know"),
+    ],
+)
+def test_wishes_that_cannot_be_had_are_problems(device: str, wishes: dict[str, t.Any], problem: str | None) -> None:
+    problems = plan(host(device, debian="13"), **wishes)["problems"]
+    assert (problems == []) if problem is None else (len(problems) == 1 and problem in problems[0])
+
+
+def test_old_gpus_get_the_last_branch_that_drives_them_from_nvidia() -> None:
+    offered = {
+        "nvidia-kernel-dkms": ["590.44.01-1", "580.95.05-1", "580.65.06-1"],
+        "nvidia-driver-cuda": ["590.44.01-1", "580.95.05-1"],
+    }
+    decided = plan(host("1db4", debian="13", available=offered), source="nvidia")
+    assert decided["branch"] == 580
+    assert decided["missing"][-2:] == ["nvidia-kernel-dkms=580*", "nvidia-driver-cuda=580*"]
+    assert decided["held"] == "580.95.05"
+    assert plan(host("20b2", debian="13"), source="nvidia")["missing"][-1] == "nvidia-driver-cuda"
+    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == 470
+
+
+def test_a_fresh_host_gets_driver_headers_and_components() -> None:
+    source = {**ENABLED[0], "components": ["main"]}
+    decided = plan(host("20b2", apt_sources=[source]))
+    assert decided["missing"] == [
+        "linux-headers-6.1.0-50-amd64",
+        "linux-headers-amd64",
+        "nvidia-persistenced",
+        *nvidia_plan.DEBIAN_PACKAGES["proprietary"],
+    ]
+    assert decided["unavailable"] == decided["missing"]
+    assert decided["sources"][0]["Components"] == "contrib non-free non-free-firmware"
+    assert decided["held"] == ""
+
+
+def test_what_apt_offers_is_held_before_it_is_installed() -> None:
+    decided = plan(host("20b2", available=LIST_12))
+    assert (decided["unavailable"], decided["held"]) == ([], "535.261.03")
+    decided = plan(host("20b2", available=LIST_12), version="550")
+    assert "nvidia-kernel-dkms 550" in decided["unavailable"]
+
+
+def test_a_converged_host_keeps_its_version_whatever_is_offered() -> None:
+    packages = {name: versions[0] for name, versions in LIST_12.items()}
+    kernels = [{"release": "6.1.0-50-amd64", "running": True, "headers": True, "module": "535.261.03", "state": "installed"}]
+    newer = {name: ["535.274.02-1", *versions] for name, versions in LIST_12.items()}
+    decided = plan(host("20b2", packages=packages, kernels=kernels, available=newer))
+    assert (decided["missing"], decided["held"]) == ([], "535.261.03")
+
+
+def test_a_wished_version_replaces_all_parts_of_the_driver() -> None:
+    packages = {name: versions[0] for name, versions in LIST_12.items()}
+    available = {name: ["535.274.02-1", *versions] for name, versions in LIST_12.items()}
+    decided = plan(host("20b2", packages=packages, available=available), version="535.274.02")
+    assert decided["missing"] == [f"{name}=535.274.02*" for name in nvidia_plan.DEBIAN_PACKAGES["proprietary"]]
+    assert (decided["unavailable"], decided["held"]) == ([], "535.274.02")
+
+
+@pytest.mark.parametrize(
+    ("wish", "there", "expected"),
+    [
+        ("running", False, ["linux-headers-6.1.0-50-amd64", "linux-headers-amd64"]),
+        ("running", True, ["linux-headers-amd64"]),
+        ("distribution", False, ["linux-headers-amd64"]),
+        ("none", False, []),
+    ],
+)
+def test_headers(wish: str, there: bool, expected: list[str]) -> None:
+    kernels = [{"release": "6.1.0-50-amd64", "running": True, "headers": there, "module": None, "state": None}]
+    decided = plan(host("20b2", kernels=kernels), kernel_headers=wish)
+    assert [name for name in decided["missing"] if name.startswith("linux-headers")] == expected
+
+
+def test_the_toolkit_comes_only_when_asked_for() -> None:
+    assert not any("cuda-toolkit" in name for name in plan(host("20b2"))["missing"])
+    assert "nvidia-cuda-toolkit" in plan(host("20b2"), cuda_toolkit=True)["missing"]
+    assert "cuda-toolkit" in plan(host("20b2"), cuda_toolkit=True, source="nvidia")["missing"]
+    wished = plan(host("20b2"), cuda_toolkit=True, source="nvidia", cuda_toolkit_package="cuda-toolkit-12-8")
+    assert "cuda-toolkit-12-8" in wished["missing"]
+
+
+@pytest.mark.parametrize(
+    ("state", "enrolled", "blocked"),
+    [("enabled", False, True), ("enabled", True, False), ("disabled", False, False), ("unsupported", False, False)],
+)
+def test_secure_boot_stops_unless_the_key_is_enrolled(state: str, enrolled: bool, blocked: bool) -> None:
+    secure_boot = {"state": state, "key": "/var/lib/dkms/mok.pub" if enrolled else None, "key_enrolled": enrolled}
+    problems = plan(host("20b2", secure_boot=secure_boot))["problems"]
+    assert bool(problems) is blocked
+    if blocked:
+        assert "mokutil --import /var/lib/dkms/mok.pub" in problems[0]
+        assert "Enroll MOK" in problems[0]
+
+
+def test_secure_boot_does_not_stop_a_host_whose_driver_is_loaded() -> None:
+    secure_boot = {"state": "enabled", "key": None, "key_enrolled": False}
+    driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["535.1.1"], "unpackaged": False}
+    assert plan(host("20b2", secure_boot=secure_boot, driver=driver))["problems"] == []
+
+
+def test_a_driver_of_nvidias_own_installer_is_not_overwritten() -> None:
+    driver = {"loaded": None, "userland": ["535.1.1"], "unpackaged": True}
+    assert "nvidia-uninstall" in plan(host("20b2", driver=driver))["problems"][0]
+
+
+def test_secure_boot_does_not_matter_without_a_gpu() -> None:
+    secure_boot = {"state": "enabled", "key": None, "key_enrolled": False}
+    assert plan(host(secure_boot=secure_boot))["problems"] == []
+
+
+def test_a_second_file_for_nvidias_repository_is_a_problem() -> None:
+    url = "https://nvidia.example/debian12/x86_64"
+    old = {"uris": [f"{url}/"], "suites": ["/"], "components": [], "file": "/etc/apt/sources.list.d/cuda.list"}
+    problems = plan(host("20b2", apt_sources=[old]), source="nvidia")["problems"]
+    assert len(problems) == 1
+    assert "/etc/apt/sources.list.d/cuda.list" in problems[0]
+    assert plan(host("20b2", apt_sources=[old]), source="distribution")["problems"] == []
+
+
+def test_a_platform_without_packages_is_a_problem() -> None:
+    info = host("20b2")
+    info["system"] = {**info["system"], "id": "rocky", "version": "9.4"}
+    decided = plan(info)
+    assert not decided["apply"]
+    assert "rocky 9.4" in decided["problems"][0]
+
+
+def test_ubuntu_packages_carry_the_branch() -> None:
+    info = host("20b2")
+    info["system"] = {**info["system"], "id": "ubuntu", "version": "24.04", "codename": "noble"}
+    decided = plan(info)
+    assert decided["missing"][-2:] == ["nvidia-headless-580-server-open", "nvidia-utils-580-server"]
+    assert plan(info, version="535")["missing"][-2:] == ["nvidia-headless-535-server=535*", "nvidia-utils-535-server=535*"]
+
+
+def test_the_summary_names_what_is_wrong() -> None:
+    health = {
+        "consistent": False,
+        "disagreements": ["the loaded module is 535.1.1, the libraries are 550.1.1"],
+        "reboot_required": True,
+        "reboot_reasons": ["module 535.1.1 is loaded, 550.1.1 is installed"],
+        "loadable": False,
+    }
+    driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"], "unpackaged": False}
+    decided = plan(host("20b2", health=health, driver=driver))
+    assert decided["summary"] == (
+        "1 NVIDIA GPU(s), ampere: driver 535.1.1 (open) is loaded; the loaded module is 535.1.1, the libraries are 550.1.1; "
+        "reboot required: module 535.1.1 is loaded, 550.1.1 is installed"
+    )
+    assert decided["reboot"]

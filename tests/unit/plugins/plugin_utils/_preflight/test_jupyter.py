@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.plugin_utils._jupyter.port import port_of
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import check
+
+# Two ordinary names with the same port.
+TWINS = ("user102", "user136")
+
+
+def test_what_a_lab_writes_is_accepted() -> None:
+    assert check({}) == []
+    assert (
+        check(
+            {
+                "jupyter_users": ["alice", "bob", "_svc", "anna-lena", "j.doe"],
+                "jupyter_ports": {"alice": 31000, "somebody-of-another-server": 20000},
+                "jupyter_writable_paths": ["/home", "/srv/data"],
+                "jupyter_server_options": {"MappingKernelManager.cull_idle_timeout": 3600, "KernelManager.transport": "tcp"},
+                "jupyter_shared_ports": [6006, 65000],
+                "jupyter_unit_settings": {"RestrictNamespaces": False, "IOWeight": 50, "ReadOnlyPaths": ["/a", "/b"]},
+            }
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "found", "advice"),
+    [
+        ({"jupyter_users": ["alice", "root"]}, "found 'root'", "remove it"),
+        ({"jupyter_users": ["Alice"]}, "found 'Alice'", "lower case"),
+        ({"jupyter_users": ["a/../b"]}, "found 'a/../b'", "correct the name"),
+        ({"jupyter_users": ["-x"]}, "found '-x'", "correct the name"),
+        ({"jupyter_users": ["a%i"]}, "found 'a%i'", "correct the name"),
+        ({"jupyter_users": ["a" * 33]}, "found 'aaa", "at most 32"),
+        ({"jupyter_ports": {"bob": 80}}, "found 80 for 'bob'", "1024 to 32767"),
+        ({"jupyter_ports": {"bob": 32768}}, "found 32768 for 'bob'", "outgoing connections"),
+        ({"jupyter_ports": {"bob": "many"}}, "found 'many' for 'bob'", "whole number"),
+        ({"jupyter_ports": {"bob": True}}, "found True for 'bob'", "whole number"),
+        ({"jupyter_ports": {"bob": 20000.5}}, "found 20000.5 for 'bob'", "whole number"),
+        ({"jupyter_ports": {"bob": None}}, "found None for 'bob'", "whole number"),
+        ({"jupyter_writable_paths": ["data"]}, "found 'data'", "absolute path"),
+        ({"jupyter_writable_paths": ["/my data"]}, "found '/my data'", "without spaces"),
+        ({"jupyter_writable_paths": ["/"]}, "found '/'", "stays read-only"),
+        ({"jupyter_writable_paths": ["/etc/"]}, "found '/etc/'", "stays read-only"),
+        ({"jupyter_server_options": {"ServerApp.ip": "0.0.0.0"}}, "found 'ServerApp.ip'", "loopback"),
+        ({"jupyter_server_options": {"IdentityProvider.token": ""}}, "found 'IdentityProvider.token'", "behind a token"),
+        ({"jupyter_server_options": {"ServerApp.allow_root": True}}, "found 'ServerApp.allow_root'", "remove it"),
+        ({"jupyter_server_options": {"NotebookApp.ip": "0.0.0.0"}}, "found 'NotebookApp.ip'", "remove it"),
+        ({"jupyter_server_options": {"LabApp.tornado_settings": "{}"}}, "found 'LabApp.tornado_settings'", "remove it"),
+        ({"jupyter_server_options": {"KernelManager.ip": "0.0.0.0"}}, "found 'KernelManager.ip'", "remove it"),
+        ({"jupyter_server_options": {"JupyterApp.config_file": "/x"}}, "found 'JupyterApp.config_file'", "remove it"),
+        ({"jupyter_shared_ports": [0]}, "found 0", "1 to 65535"),
+        ({"jupyter_shared_ports": [28650], "jupyter_users": ["bob"]}, "found 28650", "JupyterLab of bob"),
+        ({"jupyter_unit_settings": {"RuntimeDirectory": "x"}}, "found 'RuntimeDirectory'", "remove it"),
+        ({"jupyter_server_options": {"ip": "0.0.0.0"}}, "found 'ip'", "Class.option"),
+        ({"jupyter_server_options": {"ServerApp.x": "a\nUser=root"}}, "line break in 'ServerApp.x'", "one line"),
+        ({"jupyter_unit_settings": {"User": "root"}}, "found 'User'", "remove it"),
+        ({"jupyter_unit_settings": {"ExecStartPre": "/bin/sh"}}, "found 'ExecStartPre'", "remove it"),
+        ({"jupyter_unit_settings": {"cpuquota": "1"}}, "found 'cpuquota'", "CPUQuota"),
+        ({"jupyter_unit_settings": {"Nice": "1\nUser=root"}}, "line break in 'Nice'", "one line"),
+        ({"jupyter_unit_settings": {"Nice": ["1", "2\nUser=root"]}}, "line break in 'Nice'", "one line"),
+    ],
+)
+def test_each_mistake_is_one_sentence_with_advice(variables: dict[str, t.Any], found: str, advice: str) -> None:
+    (problem,) = check(variables)
+    assert problem.startswith(next(iter(variables)))
+    assert found in problem and "expected" in problem and advice in problem
+
+
+def test_users_with_the_same_port_get_a_proposal_that_is_accepted() -> None:
+    assert port_of(TWINS[0]) == port_of(TWINS[1])
+    (problem,) = check({"jupyter_users": [*TWINS, "alice"]})
+    name, port = problem.partition("jupyter_ports: {")[2].rstrip("}'").split(": ")
+    assert name in TWINS
+    assert check({"jupyter_users": [*TWINS, "alice"], "jupyter_ports": {name: int(port)}}) == []
+
+
+def test_an_explicit_port_that_somebody_has_is_refused() -> None:
+    (problem,) = check({"jupyter_users": ["alice", "bob"], "jupyter_ports": {"bob": port_of("alice")}})
+    assert "alice and bob" in problem
+    (problem,) = check({"jupyter_users": ["alice", "bob"], "jupyter_ports": {"alice": 3000, "bob": 3000}})
+    assert "found port 3000" in problem
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(check({"jupyter_users": ["root", "B"], "jupyter_ports": {"x": 1}, "jupyter_writable_paths": ["/"]})) == 4

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.miniconda import check
+
+GOOD = {
+    "miniconda_version": "py312_25.1.1-2",
+    "miniconda_checksum": "sha256:" + "0a" * 32,
+    "miniconda_prefix": "/opt/miniconda3",
+    "miniconda_base_url": "https://repo.anaconda.com/miniconda",
+    "miniconda_channel_alias": "http://mirror:8080/conda",
+    "miniconda_channels": ["conda-forge"],
+}
+
+
+def test_good_variables() -> None:
+    assert check(GOOD) == []
+    assert check({**GOOD, "miniconda_channels": ["defaults"], "miniconda_accept_anaconda_tos": True}) == []
+    assert check({**GOOD, "miniconda_base_url": "file:///srv/mirror"}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"miniconda_checksum": "0a" * 32}, "sha256:"),
+        ({"miniconda_checksum": "sha256:abc"}, "64"),
+        ({"miniconda_checksum": "md5:" + "0" * 32}, "sha256:"),
+        ({"miniconda_version": "latest"}, "latest"),
+        ({"miniconda_version": "a/../b"}, "miniconda_version"),
+        ({"miniconda_prefix": "opt/x"}, "absolute"),
+        ({"miniconda_prefix": "/"}, "absolute"),
+        ({"miniconda_prefix": "/opt/mini conda"}, "spaces"),
+        ({"miniconda_base_url": "repo.example/miniconda"}, "URL"),
+        ({"miniconda_channel_alias": "ftp://x"}, "URL"),
+        ({"miniconda_channels": []}, "at least one"),
+        ({"miniconda_channels": ["conda-forge", "defaults"]}, "terms of service"),
+        ({"miniconda_channels": ["main"]}, "terms of service"),
+        ({"miniconda_channels": ["pkgs/r"]}, "terms of service"),
+        ({"miniconda_channels": ["https://repo.anaconda.com/pkgs/main"]}, "terms of service"),
+    ],
+)
+def test_bad_variables(change: dict[str, t.Any], expected: str) -> None:
+    problems = check({**GOOD, **change})
+    assert len(problems) == 1
+    assert expected in problems[0]

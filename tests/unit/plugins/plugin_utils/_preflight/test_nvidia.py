@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.nvidia import check
+
+NVIDIA = {
+    "nvidia_source": "nvidia",
+    "nvidia_repository_url": "https://nvidia.example/debian12/x86_64",
+    "nvidia_repository_key_url": "https://nvidia.example/debian12/x86_64/key.gpg",
+    "nvidia_repository_key_checksum": "sha256:" + "0a" * 32,
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"nvidia_source": "distribution"}, []),
+        ({"nvidia_version": "580"}, []),
+        ({"nvidia_version": "580.95.05"}, []),
+        ({"nvidia_version": "580.95.05-1"}, []),
+        ({"nvidia_version": "latest"}, ["nvidia_version"]),
+        ({"nvidia_version": "58"}, ["nvidia_version"]),
+        (NVIDIA, []),
+        (NVIDIA | {"nvidia_repository_key_checksum": ""}, ["nvidia_repository_key_checksum"]),
+        (NVIDIA | {"nvidia_repository_key_checksum": "0a" * 32}, ["nvidia_repository_key_checksum"]),
+        (NVIDIA | {"nvidia_repository_url": "nvidia.example"}, ["nvidia_repository_url"]),
+        (NVIDIA | {"nvidia_source": "distribution", "nvidia_repository_key_checksum": ""}, []),
+    ],
+)
+def test_check(variables: dict[str, t.Any], named: list[str]) -> None:
+    problems = check(variables)
+    assert [problem.split(":")[0] for problem in problems] == named
+    assert all("expected" in problem for problem in problems)
