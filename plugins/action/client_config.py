@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login.client_config import Server, known_hosts, problems, reachable, short_names, ssh_config
-from .preflight import ROLES, read_yaml, trusted
+from ..plugin_utils._role_variables import RoleVariables
 
 READ = ("accounts", "sshd", "jupyter")
 FILE_MODE = 0o600
@@ -109,14 +109,7 @@ class ActionModule(ActionBase):
         )
 
     def _reader(self, name: str, hostvars: t.Any) -> t.Callable[[str], t.Any]:
-        own = hostvars.raw_get(name)
-        below: dict[str, t.Any] = {}
-        for role in READ:
-            below.update(trusted(read_yaml(ROLES / role / "defaults" / "main.yml")))
-            below.update(trusted(read_yaml(ROLES / role / "vars" / "main.yml")))
-        every = {**below, **own, "hostvars": hostvars}
-        templar = self._templar.copy_with_new_env(available_variables=every)
-        return lambda variable: templar.template(every[variable]) if variable in every else None
+        return RoleVariables(self._templar, READ, {**hostvars.raw_get(name), "hostvars": hostvars}).value
 
 
 def check(text: str, aliases: list[str]) -> None:

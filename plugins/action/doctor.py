@@ -22,8 +22,8 @@ from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login import first_contact as contact
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._preflight.check import check_platform
+from ..plugin_utils._role_variables import ROLES, RoleVariables
 from .first_contact import Target, find, read_pins, try_login
-from .preflight import ROLES, read_yaml, trusted
 from .preflight import ActionModule as Preflight
 from .ssh_endpoint import read_client
 
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
         roles = arguments["roles"]
         if roles is None:
             roles = sorted(path.name for path in ROLES.iterdir() if path.name in variables.get("group_names", ()))
-        self._role_variables = self._all_variables(roles, variables)
+        self._told = self._role_variables(roles, variables)
         findings = [Finding("note", OK, arguments["note"])] if arguments["note"] else []
         try:
             port = self._reach(findings, variables) if self._connection.transport == "ssh" else 0
@@ -64,18 +64,13 @@ class ActionModule(ActionBase):
             findings.append(Finding("inside", ERROR, told, "answers that can be understood", "look who owns the machine"))
         return {"changed": False, "verdict": doctor.worst(findings), "findings": [finding._asdict() for finding in findings]}
 
-    def _all_variables(self, roles: list[str], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The variables of the roles, with their defaults, as templates."""
-        merged: dict[str, t.Any] = {}
-        for role in dict.fromkeys([*roles, "sshd", "miniconda"]):
-            merged.update(trusted(read_yaml(ROLES / role / "defaults" / "main.yml")))
-        return {**merged, **variables}
+    def _role_variables(self, roles: list[str], variables: dict[str, t.Any]) -> RoleVariables:
+        return RoleVariables(self._templar, [*roles, "sshd", "miniconda"], variables)
 
     def _value(self, name: str, default: t.Any) -> t.Any:
         """A variable; what is wrong with it, the preflight tells."""
-        templar = self._templar.copy_with_new_env(available_variables=self._role_variables)
         try:
-            return templar.template(self._role_variables.get(name, default))
+            return self._told.value(name, default)
         except AnsibleError:
             return default
 
@@ -132,7 +127,7 @@ class ActionModule(ActionBase):
         system = f"{facts.get('distribution')} {facts.get('distribution_version')}, {facts.get('architecture')}"
         findings += [Finding("system", ERROR, problem) for problem in problems] or [Finding("system", OK, system)]
         variables = {**variables, "ansible_facts": facts}
-        self._role_variables = {**self._role_variables, "ansible_facts": facts}
+        self._told = self._role_variables(roles, {**variables, "ansible_facts": facts})
         gpu = self._module("openlab.research_server.nvidia_info", self._nvidia_arguments(), variables, NVIDIA_INFO)["info"]
         installed = self._value("miniconda_installer", "")
         wanted = self._wanted(roles, port, str(installed))
@@ -160,7 +155,7 @@ class ActionModule(ActionBase):
         findings += self._preflight(roles, variables)
 
     def _nvidia_arguments(self) -> dict[str, t.Any]:
-        root = self._role_variables.get("nvidia_sysfs_root")
+        root = self._value("nvidia_sysfs_root", None)
         return {"sysfs_root": root} if root else {}
 
     def _wanted(self, roles: list[str], port: int, installer: str) -> doctor.Wanted:

@@ -24,7 +24,7 @@ from ..plugin_utils._doctor import controller
 from ..plugin_utils._doctor.judge import Finding
 from ..plugin_utils._doctor.report import render, report
 from ..plugin_utils._guarded import guarded
-from .preflight import ROLES, read_yaml
+from ..plugin_utils._role_variables import ROLES, read_yaml
 
 
 class ActionModule(ActionBase):

@@ -8,31 +8,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import typing as t
-from pathlib import Path
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
 
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._preflight.check import PLATFORMS, check_platform, check_unknown, check_values, report
+from ..plugin_utils._role_variables import ROLES, RoleVariables, read_yaml
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
 CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
-
-
-def read_yaml(path: Path) -> dict[str, t.Any]:
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-
-
-def trusted(value: t.Any) -> t.Any:
-    """Mark the strings of a role's own defaults as templates; they come from this collection, not from a host."""
-    if isinstance(value, dict):
-        return {key: trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
 
 
 class ActionModule(ActionBase):
@@ -66,16 +50,13 @@ class ActionModule(ActionBase):
         """What is wrong with a role's variables, and what people may want to know about them."""
         specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
         options = specs.get("main", {}).get("options", {})
-        defaults = trusted(read_yaml(ROLES / role / "defaults" / "main.yml"))
-        internal = trusted(read_yaml(ROLES / role / "vars" / "main.yml"))
-        templar = self._templar.copy_with_new_env(available_variables={**defaults, **internal, **variables})
+        told = RoleVariables(self._templar, [role], variables)
         values, problems = {}, check_unknown(role, options, variables)
         for name in options:
-            raw = variables.get(name, defaults.get(name))
-            if raw is None:
+            if told.raw.get(name) is None:
                 continue
             try:
-                values[name] = templar.template(raw)
+                values[name] = told.value(name)
             except AnsibleError as error:
                 problems.append(f"{name}: cannot be evaluated: {error}")
         problems += check_values(role, options, values)
