@@ -21,11 +21,11 @@ from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login import first_contact as contact
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
+from ..plugin_utils._login.meet import Target, find, read_pins, try_login
+from ..plugin_utils._login.reach import read_client
 from ..plugin_utils._preflight.check import check_platform
+from ..plugin_utils._preflight.roles import check_role
 from ..plugin_utils._role_variables import ROLES, RoleVariables
-from .first_contact import Target, find, read_pins, try_login
-from .preflight import ActionModule as Preflight
-from .ssh_endpoint import read_client
 
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
 BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
@@ -187,15 +187,8 @@ class ActionModule(ActionBase):
 
     def _preflight(self, roles: list[str], variables: dict[str, t.Any]) -> list[Finding]:
         """Whatever site.yml would refuse about the inventory."""
-        preflight = Preflight(
-            task=self._task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
-        problems = [problem for role in roles for problem in preflight.check_role(role, variables, variables["ansible_facts"])[0]]
+        facts = variables["ansible_facts"]
+        problems = [problem for role in roles for problem in check_role(self._templar, role, variables, facts)[0]]
         if problems:
             return [Finding("inventory", ERROR, problem) for problem in problems]
         return [Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]

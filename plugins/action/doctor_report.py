@@ -19,10 +19,11 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ..callback.drift import ROOT, collection_version, read_report, write_private
+from ..plugin_utils._collection import ROOT, collection_version
 from ..plugin_utils._doctor import controller
 from ..plugin_utils._doctor.judge import Finding
 from ..plugin_utils._doctor.report import render, report
+from ..plugin_utils._files import read_report, write_private
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._role_variables import ROLES, read_yaml
 

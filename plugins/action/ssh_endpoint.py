@@ -5,20 +5,15 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
 import typing as t
-from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._login import client as login_client
-from ..plugin_utils._login.endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
-
-BANNER_LIMIT = 8192
+from ..plugin_utils._login.endpoint import candidates, no_answer, port_numbers, with_alias
+from ..plugin_utils._login.reach import log_in, pinned_name, read_banner, read_client
 
 
 class ActionModule(ActionBase):
@@ -63,59 +58,3 @@ class ActionModule(ActionBase):
                 "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", alias),
             }
         raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
-
-
-def read_client(host: str, arguments: list[str]) -> Client:
-    """What the ssh client's own configuration says about this host."""
-    return parse_client(host, login_client.listing(host, arguments))
-
-
-def pinned_name(client: Client, ports: list[int]) -> str:
-    """The name under which the host's key is pinned: its plain name, unless it is only pinned for one of the ports."""
-    files = [path for path in (Path(name).expanduser() for name in client.known_hosts) if path.is_file()]
-    for name in aliases(client, ports):
-        for path in files:
-            found = subprocess.run(["ssh-keygen", "-F", name, "-f", str(path)], check=False, capture_output=True, timeout=30)
-            if found.returncode == 0:
-                return name
-    return client.alias
-
-
-def read_banner(hostname: str, port: int, timeout: float) -> None:
-    """Return once the identification string of an SSH server has come (RFC 4253 section 4.2); raise OSError otherwise."""
-    deadline = time.monotonic() + timeout
-    received = b""
-    with socket.create_connection((hostname, port), timeout=timeout) as connection:
-        while not any(line.startswith(b"SSH-") for line in received.split(b"\n")[:-1]):
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or len(received) > BANNER_LIMIT:
-                raise OSError("connected, but what answers is not an SSH server")
-            connection.settimeout(remaining)
-            try:
-                chunk = connection.recv(256)
-            except TimeoutError:
-                raise OSError(f"connected, but no SSH banner within {timeout:g} s") from None
-            if not chunk:
-                raise OSError("connected, but the other side closed without an SSH banner")
-            received += chunk
-
-
-def log_in(host: str, port: int, arguments: list[str], alias: str, timeout: int) -> None:
-    """Behind a jump host only ssh itself can tell whether the server answers; raise OSError if it does not."""
-    command = ["ssh", *arguments, "-p", str(port), "-o", "BatchMode=yes", "-o", f"ConnectTimeout={timeout}"]
-    command += ["-o", f"HostKeyAlias={alias}", host, "true"]
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=4 * timeout,
-        )
-    except subprocess.TimeoutExpired:
-        raise OSError(f"no login within {4 * timeout} s") from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise OSError(lines[-1] if lines else f"ssh ended with {done.returncode}")

@@ -66,25 +66,23 @@ requirements:
   - enable in C(callbacks_enabled) of C(ansible.cfg), or run C(scripts/research-server-drift) of the collection
 """
 
-import contextlib
 import datetime
 import json
-import os
 import shutil
 import sys
-import tempfile
 import typing as t
 from pathlib import Path
 
-import yaml
 from ansible import context
 from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
 from ..module_utils._text.shown import end_of, shown_line, text_of
+from ..plugin_utils._collection import collection_version
 from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label
 from ..plugin_utils._drift.summary import render
+from ..plugin_utils._files import read_report, write_private
 
 EXAMPLES = r"""
 ansible.cfg: |
@@ -99,7 +97,6 @@ shell: |
 """
 
 COLLECTION = "openlab.research_server."
-ROOT = Path(__file__).parents[2]
 
 
 class CallbackModule(CallbackBase):
@@ -233,37 +230,6 @@ def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         text = end_of(text_of(entry.get(key) or "").strip(), 5)
         if text:
             yield text
-
-
-def collection_version() -> str:
-    """The version of the installed collection, or of its source."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return str(json.loads((ROOT / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"])
-    with contextlib.suppress(OSError, yaml.YAMLError, KeyError):
-        return str(yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"])
-    return "unknown"
-
-
-def read_report(path: Path) -> dict[str, t.Any] | None:
-    with contextlib.suppress(OSError, ValueError):
-        report = json.loads(path.read_text(encoding="utf-8"))
-        return report if isinstance(report, dict) else None
-    return None
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step. Nobody but its owner ever reads it, or half of it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def now() -> datetime.datetime:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.action.ssh_endpoint import pinned_name, read_banner, read_client
 from ansible_collections.openlab.research_server.plugins.plugin_utils._login import endpoint
+from ansible_collections.openlab.research_server.plugins.plugin_utils._login.reach import pinned_name, read_banner, read_client
 
 
 @contextlib.contextmanager
