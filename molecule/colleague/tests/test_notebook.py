@@ -235,7 +235,7 @@ ESCAPES = {
     "put another file in its place": ("os.unlink(home + '/.ssh/authorized_keys')", "EROFS"),
     "make a key file": ("open(home + '/.ssh/authorized_keys2', 'w')", "EROFS"),
     "move the folder away": ("os.rename(home + '/.ssh', home + '/.ssh.away')", "EBUSY"),
-    "put another in its place": ("(os.makedirs(home + '/s'), os.rename(home + '/s', home + '/.ssh'))", "EBUSY"),
+    "put another in its place": ("(os.makedirs(home + '/s', exist_ok=True), os.rename(home + '/s', home + '/.ssh'))", "EBUSY"),
     "change what ssh runs": ("open(home + '/.ssh/rc', 'w')", "EROFS"),
     # As if it were somebody else's: not even to be seen.
     "through the view of a process outside": ("open(f'/proc/{outside}/root' + home + '/.ssh/authorized_keys', 'a')", "ENOENT"),
