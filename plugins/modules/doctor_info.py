@@ -112,7 +112,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.urls import open_url
 
 from ..module_utils._conda import installer
-from ..module_utils._host import health
+from ..module_utils._host import health, listening
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
@@ -148,17 +148,13 @@ def read_disk(path: str) -> dict[str, t.Any]:
 
 
 def read_ports(ports: list[int]) -> dict[str, list[str]]:
-    sockets = health.listeners([text("/proc/net/tcp"), text("/proc/net/tcp6")], ports)
-    names: dict[str, set[str]] = {str(port): set() for port in sockets.values()}
-    wanted = {f"socket:[{inode}]": str(port) for inode, port in sockets.items()}
-    for link in glob.glob("/proc/[0-9]*/fd/*") if wanted else ():
-        try:
-            port = wanted.get(os.readlink(link))
-        except OSError:
-            continue
-        if port:
-            names[port].add(text(f"/proc/{link.split('/')[2]}/comm").strip() or "?")
-    return {port: sorted(found) or ["?"] for port, found in names.items()}
+    names: dict[str, set[str]] = {}
+    found = listening.read(ports)
+    holders = listening.holders(found)
+    for listener in found:
+        told = names.setdefault(str(listener.port), set())
+        told |= {text(f"/proc/{holder.pid}/comm").strip() or "?" for holder in holders[listener.inode]}
+    return {port: sorted(told) or ["?"] for port, told in names.items()}
 
 
 def lock_holder(path: str) -> str:

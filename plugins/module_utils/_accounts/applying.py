@@ -32,6 +32,8 @@ from .people import Change, Desired
 from .projects import Project
 from .reading import group_exists, home_obstacle, processes_of, read_acl
 
+# Of no account: above all that useradd and systemd give out, below the number that means 'leave it' (setresuid(2)).
+NOBODYS_UID = 2**32 - 3
 END_SECONDS = 10.0
 SENTENCE = 1000  # characters; a program may complain about each file of a home
 
@@ -159,7 +161,7 @@ class Applier(Runner):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{leavers.LINGER}/{name}")
         # A service that restarts its processes has to be stopped itself, also for the next boot.
-        for unit in sorted({leavers.service(read_file(f"/proc/{pid}/cgroup") or "") for pid in processes_of(uid)} - {""}):
+        for unit in sorted({leavers.service(_control_group(pid)) for pid in processes_of(uid)} - {""}):
             user = self.attempt("systemctl", "show", "--property=User", "--value", unit)[1]
             if user.strip() in (name, str(uid)):
                 self.attempt("systemctl", "stop", unit)
@@ -260,17 +262,34 @@ ACTIONS: Mapping[str, Callable[[Applier, str, t.Any], None]] = {
 
 
 def kill_all(uid: int) -> None:
-    """One signal for all that runs as this user: one by one, those who are faster than the list would be missed (kill(2))."""
+    """One signal for all that runs as this user: one by one, those who are faster than the list would be missed (kill(2)).
+
+    The sender's effective number is the user's, which is enough for that. Its real and its saved one are nobody's: or the
+    user's own processes could stop it, and it would be waited for.
+    """
     if uid < account_people.FIRST_PERSON:
         raise RefusedError(f"found uid {uid}; expected a person's, before all of its processes are killed")
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(OSError):
             os.setgroups([])
-            os.setresuid(uid, uid, uid)
+            os.setresuid(NOBODYS_UID, uid, NOBODYS_UID)
             os.kill(-1, signal.SIGKILL)
         os._exit(0)
-    os.waitpid(pid, 0)
+    deadline = time.monotonic() + END_SECONDS
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.001)
+
+
+def _control_group(pid: int) -> str:
+    """Empty for a process that has ended meanwhile."""
+    with contextlib.suppress(OSError):
+        return read_file(f"/proc/{pid}/cgroup") or ""
+    return ""
 
 
 def _link_to_free_name(temporary: str, stem: str) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from .._nvidia.state import stanzas
 
@@ -23,19 +23,6 @@ def memory(meminfo: str) -> dict[str, int]:
     """Bytes, from /proc/meminfo (proc(5))."""
     values = {key: int(number) * 1024 for key, number in re.findall(r"^(\w+):\s+(\d+) kB$", meminfo, re.MULTILINE)}
     return {"total": values.get("MemTotal", 0), "available": values.get("MemAvailable", values.get("MemFree", 0))}
-
-
-def listeners(tables: Iterable[str], ports: Collection[int]) -> dict[int, int]:
-    """Inode of a socket -> the TCP port that it listens on, from /proc/net/tcp and tcp6 (proc(5))."""
-    found = {}
-    for table in tables:
-        for row in table.splitlines()[1:]:
-            fields = row.split()
-            if len(fields) > 9 and fields[3] == LISTEN:
-                port = int(fields[1].rpartition(":")[2], 16)
-                if port in ports:
-                    found[int(fields[9])] = port
-    return found
 
 
 def unfinished(status: str) -> list[str]:

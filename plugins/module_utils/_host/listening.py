@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import ipaddress
+import itertools
 import os
 import pwd
 import socket
 import struct
-from collections.abc import Callable, Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
+# Who has millions of files open, or thousands of processes, is not looked through to the end.
+LINKS = 20_000
+SECONDS = 5.0
 
 
 class Listener(NamedTuple):
@@ -70,15 +74,54 @@ def has_ipv6() -> bool:
 
 def holders(listeners: Iterable[Listener]) -> Holders:
     """Inode of each socket -> the processes that have it open. Root sees all of them."""
-    wanted = {f"socket:[{found.inode}]": found.inode for found in listeners}
-    result: Holders = {inode: [] for inode in wanted.values()}
-    for link in glob.iglob("/proc/[0-9]*/fd/*") if wanted else ():
+    return holders_of({found.inode: found.uid for found in listeners})
+
+
+def holders_of(sockets: Mapping[int, int]) -> Holders:
+    """The same for inodes, each with the number of the account that made the socket."""
+    result: Holders = {inode: [] for inode in sockets}
+    for pid in _candidates(set(sockets.values())) if sockets else ():
         # Processes come and go meanwhile.
         with contextlib.suppress(OSError):
-            inode = wanted.get(os.readlink(link))
-            if inode is not None:
-                result[inode].append(_holder(int(link.split("/")[2])))
+            for inode in inodes(pid) & result.keys():
+                result[inode].append(_holder(pid))
     return result
+
+
+def inodes(pid: int) -> set[int]:
+    """Of the sockets of a process. Raises OSError if it has ended."""
+    found = set()
+    with os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in itertools.islice(entries, LINKS):
+            with contextlib.suppress(OSError):
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    found.add(int(target[8:-1]))
+    return found
+
+
+def _candidates(uids: Collection[int]) -> Iterator[int]:
+    """Processes that may have a socket of these accounts: their own, whatever program it is that they run.
+
+    Only those: somebody else could have so many files open that looking through them takes hours.
+    """
+    deadline = time.monotonic() + SECONDS
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        if time.monotonic() > deadline:
+            return
+        with contextlib.suppress(OSError):
+            # The folder is the effective user's, or root's where the process may not be traced. Of a program with the
+            # set-user-ID bit only the real number tells who has started it.
+            if os.stat(f"/proc/{name}").st_uid in (*uids, 0) and _real_uid(f"/proc/{name}/status") in uids:
+                yield int(name)
+
+
+def _real_uid(path: str) -> int:
+    """proc_pid_status(5)."""
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return next(int(line.split()[1]) for line in stream if line.startswith("Uid:"))
 
 
 def describe(listener: Listener, by: Iterable[Holder], name_of: Callable[[int], str] | None = None) -> str:

@@ -18,6 +18,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._firewall.loopback_table import Difference, difference
+from .._host import listening
 from .._host.files import put_file
 from .._host.remove_tree import remove_tree
 from .._host.runner import Runner
@@ -180,15 +181,15 @@ class Host(Runner):
             account = pwd.getpwuid(socket.uid).pw_name
         except KeyError:
             account = f"account {socket.uid}"
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                if inode in _inodes(int(pid)):
-                    return account, shown(_read(f"/proc/{pid}/comm")), int(pid)
+        for found in listening.holders_of({int(inode): socket.uid})[int(inode)]:
+            return account, shown(_read(f"/proc/{found.pid}/comm")), found.pid
         return account, "a program", 0
 
     def _sockets_of(self, pid: int) -> list[Socket]:
         """Where a process listens. Other programs on the same port do not count."""
-        return [self.sockets[inode] for inode in _inodes(pid) if inode in self.sockets] if pid else []
+        with contextlib.suppress(OSError):
+            return [self.sockets[str(inode)] for inode in listening.inodes(pid) if str(inode) in self.sockets] if pid else []
+        return []
 
 
 def _drop_in(name: str) -> str:
@@ -224,18 +225,6 @@ def _regrouped(name: str, pid: int, more: t.Iterable[str]) -> bool:
         return False
     groups = parse_groups(_read(f"/proc/{pid}/status")) if pid else frozenset()
     return bool(groups) and groups != wanted
-
-
-def _inodes(pid: int) -> set[str]:
-    """Of the sockets of a process."""
-    found = set()
-    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                target = os.readlink(entry.path)
-                if target.startswith("socket:["):
-                    found.add(target[8:-1])
-    return found
 
 
 def _read(path: str) -> str:

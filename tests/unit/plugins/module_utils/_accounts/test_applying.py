@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import typing as t
 from pathlib import Path
@@ -170,3 +172,32 @@ def test_no_program_fills_the_screen(machine: Machine) -> None:
 def test_processes_of_the_system_are_never_killed() -> None:
     with pytest.raises(applying.RefusedError, match="found uid 0"):
         applying.kill_all(0)
+
+
+# It stops whoever it may, all the time, and so whoever comes to kill it.
+STOPS_ALL = """
+import os, signal
+os.setresuid({uid}, {uid}, {uid})
+print("begun", flush=True)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    os.kill(-1, signal.SIGSTOP)
+"""
+KILL = "from ansible_collections.openlab.research_server.plugins.module_utils._accounts import applying; applying.kill_all({uid})"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_nobody_stops_who_kills_him() -> None:
+    uid = 59_999
+    for _round in range(8):
+        stopper = subprocess.Popen(
+            [sys.executable, "-c", STOPS_ALL.format(uid=uid)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert stopper.stdout is not None
+        assert stopper.stdout.readline() == "begun\n"
+        try:
+            subprocess.run([sys.executable, "-c", KILL.format(uid=uid)], check=True, timeout=60)
+            assert stopper.wait(10) == -signal.SIGKILL
+        finally:
+            stopper.kill()
+            stopper.stdout.close()

@@ -9,14 +9,6 @@ from email.message import Message
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._host import health as host
 
-TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:4E21 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 501 1 0 100 0 0 10 0
-   1: 00000000:08AE 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 502 1 0 100 0 0 10 0
-   2: 0100007F:08AE 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 503 1 0 100 0 0 10 0
-"""
-TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt
-   0: 00000000000000000000000000000000:08AE 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 504 1
-"""
 STATUS = """Package: good
 Status: install ok installed
 
@@ -29,11 +21,6 @@ Status: install ok half-configured
 Package: bad
 Status: install reinstreq half-installed
 """
-
-
-def test_listeners_on_the_wanted_ports_are_found_by_their_sockets() -> None:
-    assert host.listeners([TCP, TCP6], {2222}) == {502: 2222, 504: 2222}
-    assert host.listeners([TCP, ""], {20001, 80}) == {501: 20001}
 
 
 def test_dpkgs_states_are_read() -> None:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -39,6 +40,26 @@ def test_this_process_is_found_by_its_program() -> None:
         (holder,) = listening.holders([found])[found.inode]
         assert (holder.pid, holder.uid) == (os.getpid(), os.getuid())
         assert holder.program == os.path.basename(os.readlink("/proc/self/exe"))
+
+
+def test_nobody_is_looked_through_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has millions of files open, or shares them among thousands of processes, would keep the run busy."""
+    with contextlib.ExitStack() as stack:
+        doors = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _number in range(20)]
+        assert len(listening.inodes(os.getpid())) >= len(doors)
+        monkeypatch.setattr(listening, "LINKS", 5)
+        assert len(listening.inodes(os.getpid())) <= 5
+        monkeypatch.setattr(listening, "SECONDS", -1.0)
+        assert listening.holders(listening.read([doors[0].getsockname()[1]])) != {}
+
+
+def test_only_who_made_the_socket_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(listening, "inodes", lambda pid: looked.append(pid) or set())
+    assert listening.holders_of({1: 4000000000}) == {1: []}
+    assert looked == []
+    listening.holders_of({1: os.getuid()})
+    assert os.getpid() in looked
 
 
 @pytest.mark.parametrize(
