@@ -108,6 +108,16 @@ class Jupyter:
         finally:
             self._ask("DELETE", f"/api/kernels/{identity}")
 
+    @contextmanager
+    def notebook(self, kernel: str, path: str) -> Iterator[str]:
+        """Open a notebook below the root folder, as JupyterLab does, and close it afterwards; yields its kernel's identity."""
+        wanted = {"path": path, "name": "", "type": "notebook", "kernel": {"name": kernel}}
+        session = self._ask("POST", "/api/sessions", wanted)
+        try:
+            yield quote(session["kernel"]["id"])
+        finally:
+            self._ask("DELETE", f"/api/sessions/{quote(session['id'])}")
+
     def run(self, identity: str, code: str) -> str:
         """Run the code in a kernel that was started, and return what it printed."""
         return self._send(identity, execute_request(code, uuid.uuid4().hex))

@@ -242,6 +242,7 @@ ESCAPES = {
     "through its memory": ("open(f'/proc/{outside}/mem', 'r+b')", "ENOENT"),
     "trace a process outside": ("call(libc.ptrace(16, outside, None, None))", "EPERM"),
     "ask the own service manager": ("os.listdir('/run/user')", "EACCES"),
+    "ask the system's bus to start it": ("socket.socket(socket.AF_UNIX).connect('/run/dbus/system_bus_socket')", "EACCES"),
     "connect to it": ("socket.socket(socket.AF_UNIX).connect(f'/run/user/{os.getuid()}/systemd/private')", "EACCES"),
 }
 ESCAPE = """
@@ -349,6 +350,36 @@ class TestSandbox:
     def test_a_key_from_a_notebook_does_not_log_in(self, ada, notebook):
         """The whole way: make a key, add it, log in on the host itself."""
         assert notebook.execute("lab", LOG_IN.format(port=ada.login.port)).split()[-1] == "255"
+
+
+LOOK = """
+import pathlib
+assert pathlib.Path("ipykernel_launcher.py").exists()
+print(pathlib.Path("run").read_text() if pathlib.Path("run").exists() else "nothing")
+"""
+PLANT = """
+import os, pathlib
+folder = pathlib.Path("{folder}")
+folder.mkdir()
+packages = {{entry.split(".")[0] for entry in os.listdir("{packages}")}}
+for name in [*filter(str.isidentifier, packages), "ipykernel_launcher", "runpy", "site", "sitecustomize"]:
+    (folder / f"{{name}}.py").write_text(f"open('{folder}/run', 'a').write('{{name}} ')")
+"""
+
+
+class TestFolder:
+    """What lies beside a notebook in a project may be a colleague's."""
+
+    def test_opening_a_notebook_runs_none_of_it(self, host, ada, notebook):
+        packages = host.check_output("ls -d /opt/miniconda3/envs/lab/lib/python3*/site-packages")
+        done = ada.python(PLANT.format(folder="/srv/projects/imaging/beside", packages=packages))
+        assert done.returncode == 0, done.stderr
+        ada.check("ln -sfn /srv/projects/imaging ~/imaging")
+        try:
+            with notebook.notebook("lab", "imaging/beside/x.ipynb") as kernel:
+                assert notebook.run(kernel, LOOK) == "nothing\n"
+        finally:
+            ada.check("rm -r /srv/projects/imaging/beside ~/imaging")
 
 
 class TestOwnConfiguration:

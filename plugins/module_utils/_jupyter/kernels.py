@@ -23,8 +23,15 @@ _START = """\
 # a later one does not change modules under a running kernel.
 prefix=$(readlink -f {prefix}) || exit
 eval "$({conda} shell.posix activate "$prefix")"
-exec "$prefix/bin/python" -m ipykernel_launcher "$@"
+# Not with '-m', which looks in the folder of the notebook first: what others have put there would run before any cell does.
+exec "$prefix/bin/python" -c {launch} "$@"
 """
+
+# What ipykernel_launcher does, but for that.
+_LAUNCH = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; "
+    "from ipykernel import kernelapp; kernelapp.launch_new_instance()"
+)
 
 
 def kernel_name(environment: str) -> str:
@@ -41,7 +48,7 @@ def files(folder: str, environment: Mapping[str, t.Any], conda_root: str) -> dic
         "language": "python",
         "metadata": {"debugger": True, TAG: {"environment": environment["name"], "prefix": prefix}},
     }
-    start = _START.format(prefix=shlex.quote(prefix), conda=shlex.quote(f"{conda_root}/bin/conda"))
+    start = _START.format(prefix=shlex.quote(prefix), conda=shlex.quote(f"{conda_root}/bin/conda"), launch=shlex.quote(_LAUNCH))
     return {"kernel.json": json.dumps(specification, indent=2, sort_keys=True) + "\n", "start": start}
 
 

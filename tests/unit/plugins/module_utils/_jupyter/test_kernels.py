@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import typing as t
 from collections.abc import Mapping
 
@@ -40,6 +41,11 @@ def test_the_files_of_a_kernel() -> None:
     assert kernel["argv"] == ["/bin/bash", "/k/nlp/start", "-f", "{connection_file}"]
     assert kernel["display_name"] == "nlp"
     assert "'/opt/it'\"'\"'s/envs/nlp'" in made["start"]
+    # What lies in the folder of a notebook is not looked at.
+    command = shlex.split(made["start"].splitlines()[-1])
+    assert command[:3] == ["exec", "$prefix/bin/python", "-c"]
+    assert command[-1] == "$@"
+    compile(command[3], "launch", "exec")
     assert is_ours(made["kernel.json"])
 
 
