@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import NamedTuple
 
@@ -149,6 +149,7 @@ def make_plan(facts: Facts, wishes: Wishes, session: Session | None) -> Plan:
         text = server_config.strong_moduli(moduli, wishes.moduli_minimum)
         future[MODULI] = File(text, facts.mode(MODULI), shown=False)
     addresses = _addresses(lines)
+    _refuse_gaps(facts.ports, ports, addresses)
     future.update(_system_files(facts, phases[1], addresses))
 
     final = {name: file for name, file in future.items() if _differs(facts, name, file, wishes.path)}
@@ -265,6 +266,18 @@ def _addresses(lines: Iterable[Line]) -> list[str]:
     family = next((line.value.lower() for line in said if line.keyword == "addressfamily"), "any")
     wanted = [address for address in dict.fromkeys(found) if parse_network(address) is not None] or ssh_port.ANY_ADDRESS
     return [address for address in wanted if family == "any" or (family == "inet6") == (":" in address)]
+
+
+def _refuse_gaps(host: ssh_port.Ports, ports: Sequence[int], addresses: Collection[str]) -> None:
+    """systemd keeps a port on the addresses that it is told. On others anybody could listen, and the firewall lets them in."""
+    mine = ssh_port.kept_by_systemd_alone(host, ports)
+    everywhere = ssh_port.ANY_ADDRESS[: 2 if host.ipv6 else 1]
+    if mine and not set(everywhere) <= set(addresses):
+        raise RefusedError(
+            f"found port {mine[0]} on {' and '.join(addresses) or 'no address'} alone: any account of this host could take it on "
+            f"the other addresses; expected a port from 1024 to {ssh_port.HIGHEST_COVERED}, which the kernel keeps on all of "
+            "them, or no ListenAddress and no AddressFamily. Nothing has been changed"
+        )
 
 
 def _system_files(facts: Facts, phase: ssh_port.Phase, addresses: Sequence[str]) -> Files:

@@ -168,6 +168,13 @@ def unprotected(host: Ports, ports: Sequence[int]) -> list[int]:
     return [port for port in ports if port >= host.start and not (host.settable and port <= HIGHEST_COVERED)]
 
 
+def kept_by_systemd_alone(host: Ports, ports: Sequence[int]) -> list[int]:
+    """The ports that the kernel does not keep for root."""
+    if not by_systemd(host, ports):
+        return []
+    return [port for port in ports if port >= foreign_start(host) and not _can_cover(host, port)]
+
+
 def protection(port: int, *, start: int, sockets: Iterable[str]) -> str:
     """What keeps everybody but root away from sshd's port, as the host is now; empty if nothing does."""
     if port < start:

@@ -69,6 +69,19 @@ def test_what_has_been_applied_is_right(port: int) -> None:
     assert second.final == {} and second.start is None and second.displaced == []
 
 
+@pytest.mark.parametrize("wish", [{"AddressFamily": "inet"}, {"ListenAddress": ["192.0.2.1"]}, {"ListenAddress": ["0.0.0.0"]}])
+def test_a_high_port_is_kept_on_all_addresses_or_not_at_all(wish: dict[str, t.Any]) -> None:
+    with pytest.raises(RefusedError, match=r"found port 22022 on \S+ alone: any account"):
+        plan(facts(), {"Port": [22022], **wish})
+    # Up to there the kernel keeps it, on every address; and so it does where somebody else has told it to.
+    assert plan(facts(), {"Port": [2999], **wish}).final
+    raised = ssh_port.Ports("ssh.service", (22,), inherits=True, other_starts={"/etc/sysctl.d/a.conf:1": 30000})
+    assert plan(facts(raised), {"Port": [22022], **wish}).final
+    # A host without IPv6 has nothing else to listen on.
+    if wish.get("ListenAddress") != ["192.0.2.1"]:
+        assert plan(facts(ssh_port.Ports("ssh.service", (22,), inherits=True, ipv6=False)), {"Port": [22022], **wish}).final
+
+
 def test_the_old_way_stays_open_until_the_new_one_has_been_used() -> None:
     made = plan(facts())
     assert "Port 2222\nPort 22\n" in str(made.staged[OWN].text)
@@ -96,7 +109,9 @@ def test_each_high_port_has_a_unit_of_its_own_and_the_old_one_goes_last() -> Non
     ],
 )
 def test_systemd_listens_where_sshd_would(said: str, expected: list[str]) -> None:
-    made = plan(facts(OTHER=said), {"Port": [22022]})
+    # The kernel keeps the port as well.
+    raised = ssh_port.Ports("ssh.service", (22,), inherits=True, other_starts={"/etc/sysctl.d/a.conf:1": 30000})
+    made = plan(facts(raised, OTHER=said), {"Port": [22022]})
     unit = str(made.final["/etc/systemd/system/research-server-sshd-22022.socket"].text)
     assert [line.rpartition(":")[0] for line in unit.splitlines() if line.startswith("ListenStream=")] == [
         f"ListenStream={address}" for address in expected
