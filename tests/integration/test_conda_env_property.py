@@ -19,7 +19,7 @@ import typing as t
 import pytest
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, install
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "9"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "6"))
 SEED = 20261121
 NAME = "drawn"
 PLAIN = [

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from person import Person
 
+pytestmark = pytest.mark.one_release
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 FOLDER = EPHEMERAL / "ssh"
 ROLES, ONLY = "molecule/colleague/roles.yml", {"roles_to_apply": ["accounts"], "roles_tasks_from": "apply"}

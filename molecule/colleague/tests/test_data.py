@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from person import Person
 
+pytestmark = pytest.mark.one_release
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 ROOT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 SECRET = "sw0rdf1shSw0rdf1sh0123456789"

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.one_release
 TIMEOUT = 60
 LOUD = "import sys\nfor number in range(30000):\n    print('\\x1b[2J' + 'x' * 100)\nsys.exit(3)\n"
 

@@ -186,6 +186,7 @@ class TestOthers:
 
 
 class TestChanges:
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "change",
         [

@@ -394,6 +394,7 @@ def states(host):
     return {user: (host.service(f"jupyter@{user}").is_running, host.service(f"jupyter@{user}").is_enabled) for user in USERS}
 
 
+@pytest.mark.one_release
 class TestRuns:
     @pytest.mark.parametrize(
         "fault", ["systemctl stop jupyter@bob; systemctl disable jupyter@alice", "systemctl mask --now jupyter@bob"]
@@ -551,6 +552,7 @@ class TestLoopback:
         assert connects(host, "alice", PORTS["alice"]) and not connects(host, "bob", PORTS["alice"])
         assert connects(host, "bob", page) and not connects(host, "alice", page)
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize(("isolation", "server"), [("servers", False), ("none", True)])
     @pytest.mark.usefixtures("restored")
     def test_a_lab_may_want_less(self, host, converge, page, isolation, server):
@@ -571,6 +573,7 @@ class TestLoopback:
         finally:
             host.check_output("systemctl stop open")
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "fault",
         [
@@ -689,6 +692,7 @@ class TestOptions:
         ]
         assert passed == []
 
+    @pytest.mark.one_release
     def test_an_option_by_another_name_stops_the_run(self, host, converge):
         names = ["NotebookApp", "LabApp", "JupyterApp", "SingletonConfigurable"]
         failed = converge(jupyter_server_options={f"{name}.ip": "0.0.0.0" for name in names})
