@@ -497,9 +497,9 @@ def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str
     """Do what the task says; returns the module's result."""
     task = Task(arguments, check_mode)
     if task.base:
-        from ..module_utils._conda.in_place import Base  # noqa: PLC0415 - seldom used
+        from ..module_utils._conda.in_place import InPlace  # noqa: PLC0415 - seldom used
 
-        return Base(task, check_mode, scratch).run()
+        return InPlace(task, check_mode, scratch).run()
     settled = task.settled()
     if settled is not None:
         return settled

@@ -129,8 +129,8 @@ from ..module_utils._conda.make_lock import make
 from ..module_utils._conda.mutex import exclusive, lock_file, writable_home
 from ..module_utils._conda.pip import check_files
 from ..module_utils._conda.process import clean_environment, runner
-from ..module_utils._conda.solve import PACKAGE_CACHE, PRIVATE_CACHE, Conda
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
+from ..module_utils._conda.workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
 from ..module_utils._host.module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -161,23 +161,23 @@ def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) 
             # What is left of it after a kill is an unfinished generation, which the next run of conda_env removes.
             stack.callback(forget, layout, prefix)
         os.makedirs(layout.folder, mode=0o755, exist_ok=True)
-        lock, notes = make(conda, specification, prefix, run=runner(*handles), environment=environment, scratch=scratch)
+        lock, notes = make(Workshop(conda, runner(*handles), environment, scratch), specification, prefix)
     return {"changed": False, "lock": lock.to_dict(), "platform": lock.platform, "notes": [*specification.notes, *notes]}
 
 
-def installation(arguments: dict[str, t.Any], specification: Specification, check_mode: bool, scratch: str) -> Conda:
+def installation(arguments: dict[str, t.Any], specification: Specification, check_mode: bool, scratch: str) -> Installation:
     """The conda to be asked. In check mode it downloads into the scratch folder."""
     settings = Settings.of(arguments)
     secret = secrets([dataclasses.astuple(settings), list(specification.channels)])
     home = scratch if check_mode else writable_home(arguments["conda_root"])
     pkgs_dir = os.path.join(home, PRIVATE_CACHE if secret else PACKAGE_CACHE)
-    conda = Conda(arguments["conda_root"], pkgs_dir, settings, arguments["offline"])
+    conda = Installation(arguments["conda_root"], pkgs_dir, settings, arguments["offline"])
     if not conda.exists():
         raise CondaEnvError(
             f"there is no conda installation at {conda.root}",
             "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
         )
-    os.makedirs(pkgs_dir, mode=0o700 if secret else 0o755, exist_ok=True)
+    conda.make_cache()
     return conda
 
 

@@ -43,17 +43,17 @@ _INDEX = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Extras:
+class Additions:
     """Conda packages that somebody asked for, and requirement lines for what somebody installed with pip."""
 
     conda: tuple[Package, ...] = ()
     pip: tuple[str, ...] = ()
 
 
-NO_EXTRAS = Extras()
+NO_ADDITIONS = Additions()
 
 
-def extras(prefix: str, specification: Specification) -> Extras:
+def additions(prefix: str, specification: Specification) -> Additions:
     """What somebody asked for in a prefix and the specification does not name. Dependencies come by themselves."""
     if os.path.lexists(prefix) and owner_of(prefix).uid != os.geteuid():
         raise CondaEnvError(
@@ -71,7 +71,7 @@ def extras(prefix: str, specification: Specification) -> Extras:
         if package.name not in named and any(spec not in (None, "", "None") for spec in asked):
             conda.append(package)
     known = hidden | pip_names(specification)
-    return Extras(tuple(sorted(conda)), tuple(line for name, line in _requested(prefix, places) if name not in known))
+    return Additions(tuple(sorted(conda)), tuple(line for name, line in _requested(prefix, places) if name not in known))
 
 
 def pip_names(specification: Specification) -> set[str]:
@@ -93,7 +93,7 @@ def _lines(specification: Specification) -> list[str]:
     return [*specification.pip, *(line for _name, text in specification.pip_files for line in logical_lines(text))]
 
 
-def tolerated(actual: Actual) -> manifest.State | None:
+def tolerated(actual: Actual) -> manifest.Manifest | None:
     """The state with what people added, or removed of what they had added; None if anything else has changed."""
     state = actual.state
     if state is None or actual.unreadable or actual.shadows:

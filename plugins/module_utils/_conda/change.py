@@ -11,20 +11,22 @@ import os
 import typing as t
 from collections.abc import Iterator
 
-from . import additions, build, environments_txt, in_place_backup, manifest, rollback
+from . import additions, environments_txt, in_place_backup, manifest, rollback
 from . import damage as conda_damage
 from . import frozen as conda_frozen
 from . import generations as conda_generations
 from . import pip as conda_pip
+from .build import Wishes, build
 from .errors import CondaEnvError, mask, secrets
 from .generations import Found
 from .mutex import exclusive, lock_file, writable_home
 from .plan import Actual, Plan, as_lines, reasons
 from .process import clean_environment, runner
 from .records import conda_packages, pip_packages
-from .solve import PACKAGE_CACHE, PRIVATE_CACHE, Conda, ask
+from .solve import ask
 from .specification import Specification
 from .task import Task
+from .workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
 
 
 class Change:
@@ -36,7 +38,7 @@ class Change:
         self.layout = task.layout
         self.check_mode = check_mode
         self.scratch = scratch
-        self.conda = Conda(
+        self.conda = Installation(
             root=task.root,
             pkgs_dir=os.path.join(writable_home(task.root), self.package_cache()),
             settings=task.settings,
@@ -100,7 +102,7 @@ class Change:
             actual, drift = dataclasses.replace(actual, state=accepted), False
         return actual, (*reasons(actual, digest, drift, prune), *damage)
 
-    def damage(self, state: manifest.State) -> tuple[str, ...]:
+    def damage(self, state: manifest.Manifest) -> tuple[str, ...]:
         """Why the files of an environment are not as they should be, if the task wants them to be read."""
         if self.arguments["verify"] != "full":
             return ()
@@ -134,42 +136,28 @@ class Change:
             note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
             after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
             return self.task.report(self.plan(actual, why, after), [note])
-        extras = self.extras(specification)
-        solution = ask(
-            self.conda,
-            specification,
-            self.layout.next(self.task.digest),
-            run=runner(),
-            environment=self.environment,
-            scratch=self.scratch,
-            install=False,
-            keep=extras.conda,
-        )
-        plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip)))
+        added = self.additions(specification)
+        prefix = self.layout.next(self.task.digest)
+        solution = ask(self.workshop(), specification, prefix, install=False, keep=added.conda)
+        plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *added.pip)))
         return self.task.report(plan, conda_version=solution.conda_version)
 
     def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
         """Build a generation and switch to it. The lock is held."""
-        os.makedirs(self.conda.pkgs_dir, mode=0o700 if self.conda.pkgs_dir.endswith(PRIVATE_CACHE) else 0o755, exist_ok=True)
+        self.conda.make_cache()
         # What a killed run left goes first: it may be what fills the disk.
         swept = self.sweep()
         prefix = self.layout.next(self.task.digest)
-        extras = self.extras(specification)
+        wishes = Wishes(
+            digest=self.task.digest,
+            smoke=self.arguments["smoke"],
+            additions=self.additions(specification),
+            locked=self.task.locked,
+            verify=self.arguments["verify"] == "full",
+            owner=self.task.owner,
+        )
         try:
-            solution, state, warnings = build.build(
-                self.conda,
-                specification,
-                prefix,
-                digest=self.task.digest,
-                smoke=self.arguments["smoke"],
-                run=runner(handle),
-                environment=self.environment,
-                scratch=self.scratch,
-                extras=extras,
-                locked=self.task.locked,
-                verify=self.arguments["verify"] == "full",
-                owner=self.task.owner,
-            )
+            solution, state, warnings = build(self.workshop(handle), specification, prefix, wishes)
         except (CondaEnvError, OSError):
             if os.path.lexists(prefix):
                 conda_generations.remove(self.layout, [prefix])
@@ -177,7 +165,7 @@ class Change:
         conda_frozen.write(prefix, self.task.frozen)
         kept = self.switch(prefix)
         return self.task.report(
-            self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *extras.pip))),
+            self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *wishes.additions.pip))),
             [f"pip check: {line}" for line in warnings],
             conda_version=solution.conda_version,
             packages=[vars(package) for package in (*state.conda, *state.pip)],
@@ -192,11 +180,15 @@ class Change:
             environments_txt.add(self.layout.link)
         return kept
 
-    def extras(self, specification: Specification) -> additions.Extras:
+    def workshop(self, *handles: int) -> Workshop:
+        """The programs that it starts keep these files open, and with them the mutex."""
+        return Workshop(self.conda, runner(*handles), self.environment, self.scratch)
+
+    def additions(self, specification: Specification) -> additions.Additions:
         """What of the present environment is to stay beside the specification."""
         if self.task.prune:
-            return additions.NO_EXTRAS
-        return additions.extras(self.layout.current() or self.layout.link, specification)
+            return additions.NO_ADDITIONS
+        return additions.additions(self.layout.current() or self.layout.link, specification)
 
     def adjusted(self, actual: Actual) -> Plan:
         """What is to be done to an environment whose packages are right."""

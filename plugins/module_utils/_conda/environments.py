@@ -92,7 +92,7 @@ def generations(place: Place) -> list[dict[str, t.Any]]:
     return result
 
 
-def drift(prefix: str, state: manifest.State) -> list[str]:
+def drift(prefix: str, state: manifest.Manifest) -> list[str]:
     """What conda, pip or a person changed since the state was taken; empty if nothing."""
     if manifest.confirm(state) is not None:
         return []
@@ -166,7 +166,7 @@ def usage(prefix: str, base: bool = False) -> Usage:
     return Usage(size, size - shared, tuple(sorted(left)))
 
 
-def signs(place: Place, state: manifest.State | None, used: Usage) -> list[str]:
+def signs(place: Place, state: manifest.Manifest | None, used: Usage) -> list[str]:
     """What tells that a run was interrupted here, or that the environment is incomplete."""
     if not place.prefix:
         return {

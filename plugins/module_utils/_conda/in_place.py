@@ -16,16 +16,17 @@ import os
 import typing as t
 from collections.abc import Sequence
 
-from . import build, in_place_backup, manifest
 from . import frozen as conda_frozen
+from . import in_place_backup, manifest
 from . import pip as conda_pip
 from .change import Change
 from .errors import CondaEnvError, mask
 from .plan import Plan, as_lines
-from .process import Runner, runner
+from .prefix import check_imports
 from .records import Package, conda_packages, pip_packages
-from .solve import PRIVATE_CACHE, Extension, extend
+from .solve import Extension, extend
 from .specification import Specification
+from .workshop import Workshop
 
 ADDED_ONLY = "packages are added to the conda installation itself: nothing is removed from it, 'prune' has no effect"
 INTERRUPTED = "a run was interrupted while it changed the installation: what was there before is brought back"
@@ -48,7 +49,7 @@ class Step:
     after: tuple[Package, ...]
 
 
-class Base(Change):
+class InPlace(Change):
     """The steps from what an installation has to what the task wants to be there, too."""
 
     def run(self) -> dict[str, t.Any]:
@@ -66,12 +67,13 @@ class Base(Change):
             return self.without_conda(specification)
         if self.check_mode:
             # After an interrupted run its copy is what there will be.
-            step = self.step(specification, pending or self.conda.root, bool(pending), runner())
+            step = self.step(self.workshop(), specification, pending or self.conda.root, bool(pending))
             return self.report(step)
         with self.lock() as handle:
-            step = self.step(specification, self.conda.root, self.repaired, runner(handle))
+            workshop = self.workshop(handle)
+            step = self.step(workshop, specification, self.conda.root, self.repaired)
             if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
-                warnings = self.extend(specification, step, runner(handle))
+                warnings = self.extend(workshop, specification, step)
             else:
                 warnings = []
             self.remember(specification)
@@ -85,7 +87,7 @@ class Base(Change):
         state = dataclasses.replace(state, kept=tuple(sorted(names)))
         manifest.write(state, manifest.BASE_STATE_FILE)
 
-    def state(self) -> manifest.State | None:
+    def state(self) -> manifest.Manifest | None:
         return manifest.load(self.conda.root, manifest.BASE_STATE_FILE)
 
     def report(self, step: Step, notes: Sequence[str] = ()) -> dict[str, t.Any]:
@@ -108,22 +110,13 @@ class Base(Change):
             return [ADDED_ONLY]
         return [ADDED_ONLY, f"the installation is marked as frozen ({frozen}); 'allow_base: true' works through it"]
 
-    def ask(self, specification: Specification, prefix: str, run: Runner, install: bool = False) -> Extension:
+    def ask(self, workshop: Workshop, specification: Specification, prefix: str, install: bool = False) -> Extension:
         state = self.state()
-        return extend(
-            self.conda,
-            specification,
-            prefix,
-            run=run,
-            environment=self.environment,
-            scratch=self.scratch,
-            install=install,
-            former=state.kept if state else (),
-        )
+        return extend(workshop, specification, prefix, install=install, former=state.kept if state else ())
 
-    def step(self, specification: Specification, prefix: str, interrupted: bool, run: Runner) -> Step:
+    def step(self, workshop: Workshop, specification: Specification, prefix: str, interrupted: bool) -> Step:
         """Ask conda what is to be done. Nothing is written. `prefix` is the installation, or the copy that it will be again."""
-        answer = self.ask(specification, prefix, run)
+        answer = self.ask(workshop, specification, prefix)
         before = tuple(conda_packages(prefix))
         after = extended(before, answer)
         missing = self.missing(specification, prefix, answer)
@@ -153,13 +146,12 @@ class Base(Change):
             found = json.load(file).get("env_vars", {})
         return [name for name, value in specification.variables if found.get(name) != value]
 
-    def extend(self, specification: Specification, step: Step, run: Runner) -> list[str]:
+    def extend(self, workshop: Workshop, specification: Specification, step: Step) -> list[str]:
         """Change the installation, or leave it as it was. The lock is held. Returns warnings."""
-        private = self.conda.pkgs_dir.endswith(PRIVATE_CACHE)
-        os.makedirs(self.conda.pkgs_dir, mode=0o700 if private else 0o755, exist_ok=True)
+        self.conda.make_cache()
         in_place_backup.take(self.conda.root)
         try:
-            warnings = self.change(specification, step, run)
+            warnings = self.change(workshop, specification, step)
         except BaseException:
             in_place_backup.repair(self.conda.root)
             raise
@@ -167,16 +159,13 @@ class Base(Change):
         in_place_backup.discard(self.conda.root)
         return warnings
 
-    def change(self, specification: Specification, step: Step, run: Runner) -> list[str]:
-        root = self.conda.root
-        inside = build.activated(self.environment, root)
+    def change(self, workshop: Workshop, specification: Specification, step: Step) -> list[str]:
+        root, run, inside = self.conda.root, workshop.run, workshop.inside(self.conda.root)
         warnings = conda_pip.problems(root, run, inside)
         if step.before != step.after or self.variables(specification, root):
-            self.ask(specification, root, run, install=True)
+            self.ask(workshop, specification, root, install=True)
         if step.pip:
-            conda_pip.install(
-                specification, root, run=run, environment=inside, scratch=self.scratch, offline=self.conda.offline, movable=True
-            )
+            conda_pip.install(workshop, specification, root, movable=True)
         if set(conda_packages(root)) != set(step.after):
             raise CondaEnvError("conda installed other packages than it had chosen", "Run again.")
         broken = [line for line in conda_pip.problems(root, run, inside) if line not in warnings]
@@ -186,7 +175,7 @@ class Base(Change):
         if done.code != 0:
             last = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
             raise CondaEnvError(f"conda itself does not work with these packages: {last}", "Choose other versions.", done.output)
-        build.check_imports(root, self.arguments["smoke"], run, inside)
+        check_imports(root, self.arguments["smoke"], run, inside)
         return [f"pip check: {line}" for line in warnings]
 
 

@@ -17,11 +17,11 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 
-from .build import tidy_permissions
 from .errors import CondaEnvError
 from .generations import exchange, sync_folder
+from .prefix import tidy_permissions
 from .process import Completed, Runner
-from .solve import PACKAGE_CACHE, PRIVATE_CACHE
+from .workshop import PACKAGE_CACHE, PRIVATE_CACHE
 
 MARKER = ".conda_installation.json"
 # What conda cannot work without. A prefix that lacks one of them was never finished, or was damaged.

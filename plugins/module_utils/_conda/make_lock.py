@@ -12,15 +12,14 @@ import typing as t
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from .build import activated
 from .channels import name_of, this_platform
 from .errors import CondaEnvError
 from .lock import CondaPackage, Lock, PipPackage, digest_of, parse_lock, pip_lines, pip_options
 from .pip import consent, explain, pip, requirements
-from .process import Runner
 from .records import channel_of, distributions, normal, without_credentials
-from .solve import Conda, ask
-from .specification import Specification
+from .solve import ask
+from .specification import Settings, Specification
+from .workshop import Workshop
 
 # What has no file of which a hash could be taken (pip, "Secure installs" and "VCS Support").
 _UNHASHABLE = re.compile(r"(?:^-e\b|^--editable\b|(?:^|@\s*)(?:git|hg|svn|bzr)\+)")
@@ -37,33 +36,24 @@ def refuse_unhashable(specification: Specification) -> None:
             )
 
 
-def make(
-    conda: Conda,
-    specification: Specification,
-    prefix: str,
-    *,
-    run: Runner,
-    environment: Mapping[str, str],
-    scratch: str,
-) -> tuple[Lock, list[str]]:
+def make(workshop: Workshop, specification: Specification, prefix: str) -> tuple[Lock, list[str]]:
     """Lock of a specification for this host's platform, and notes.
 
     A pip section is resolved in the environment itself: then `prefix` is built, and left to the caller to remove.
     """
     refuse_unhashable(specification)
     wants_pip = bool(specification.pip)
-    solution = ask(conda, specification, prefix, run=run, environment=environment, scratch=scratch, install=wants_pip)
-    files, notes = (
-        _resolve(specification, prefix, conda.offline, run, {**environment, "TMPDIR": scratch}) if wants_pip else ([], [])
-    )
+    solution = ask(workshop, specification, prefix, install=wants_pip)
+    files, notes = _resolve(workshop, specification, prefix) if wants_pip else ([], [])
+    settings = workshop.installation.settings
     declared = [*specification.channels, *(spec.split("::", 1)[0] for spec in specification.conda if "::" in spec)]
     lock = Lock(
         platform=this_platform(),
         conda_version=solution.conda_version,
-        specification=digest_of(specification, conda.settings),
+        specification=digest_of(specification, settings),
         channels=tuple(map(without_credentials, specification.channels)),
         specs=tuple(sorted(map(without_credentials, specification.conda))),
-        conda=tuple(_conda_package(record, declared, conda) for record in solution.records),
+        conda=tuple(_conda_package(record, declared, settings) for record in solution.records),
         variables=specification.variables,
         pip_options=tuple(map(without_credentials, pip_options(specification))),
         pip=tuple(files),
@@ -71,7 +61,7 @@ def make(
     return parse_lock(lock.to_dict()), notes
 
 
-def _conda_package(record: Mapping[str, t.Any], declared: list[str], conda: Conda) -> CondaPackage:
+def _conda_package(record: Mapping[str, t.Any], declared: list[str], settings: Settings) -> CondaPackage:
     if not record["url"].endswith((".conda", ".tar.bz2")):
         raise CondaEnvError(
             f"{record['name']} comes as {without_credentials(record['url'])}, which is no conda package",
@@ -87,7 +77,7 @@ def _conda_package(record: Mapping[str, t.Any], declared: list[str], conda: Cond
         version=record["version"],
         build=record["build"],
         build_number=int(record["build_number"] or 0),
-        channel=name_of(channel_of(record), declared, conda.settings),
+        channel=name_of(channel_of(record), declared, settings),
         url=without_credentials(record["url"]),
         sha256=record["sha256"],
         md5=record["md5"],
@@ -99,16 +89,14 @@ def _conda_package(record: Mapping[str, t.Any], declared: list[str], conda: Cond
     )
 
 
-def _resolve(
-    specification: Specification, prefix: str, offline: bool, run: Runner, environment: Mapping[str, str]
-) -> tuple[list[PipPackage], list[str]]:
+def _resolve(workshop: Workshop, specification: Specification, prefix: str) -> tuple[list[PipPackage], list[str]]:
     """What pip would install beside conda's packages, with notes."""
-    scratch = environment["TMPDIR"]
+    scratch = workshop.scratch
     installed = [package for package, _installer in distributions(prefix)]
     report = os.path.join(scratch, "report.json")
     argv = [*pip(prefix), "install", *consent(prefix), "--dry-run", "--quiet", "--report", report]
-    argv += [*requirements(specification, installed, scratch), *(["--no-index"] if offline else [])]
-    done = run(argv, activated(environment, prefix))
+    argv += [*requirements(specification, installed, scratch), *(["--no-index"] if workshop.installation.offline else [])]
+    done = workshop.run(argv, {**workshop.inside(prefix), "TMPDIR": scratch})
     if "no such option: --dry-run" in done.stderr or "no such option: --report" in done.stderr:
         raise CondaEnvError(
             "the environment's pip is too old to tell what it would install", "Ask for 'pip>=23' under 'dependencies'."

@@ -28,7 +28,7 @@ _META_FILES = ("history", "state", "pinned")
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class Manifest:
     """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip.
 
     `settings` is a fingerprint of variables and pins alone, `kept` names packages that are there beyond the specification.
@@ -95,10 +95,10 @@ def settings(prefix: str) -> str:
     return digest.hexdigest()
 
 
-def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.Iterable[str]) -> State:
-    """State of a prefix as it is now."""
+def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.Iterable[str]) -> Manifest:
+    """Manifest of a prefix as it is now."""
     places = site_packages(prefix)
-    return State(
+    return Manifest(
         prefix=prefix,
         digest=digest,
         conda=tuple(sorted(conda)),
@@ -111,12 +111,12 @@ def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.I
     )
 
 
-def untouched(state: State) -> bool:
+def untouched(state: Manifest) -> bool:
     """True if the metadata alone says that nothing has changed since the state was taken."""
     return quick_fingerprint(state.prefix, state.site_packages) == state.quick
 
 
-def confirm(state: State) -> State | None:
+def confirm(state: Manifest) -> Manifest | None:
     """The state as it is still true, or None if conda, pip or a person changed something since it was taken.
 
     After a restored backup the content is the same but the metadata is not: then the answer has a new quick fingerprint, which is
@@ -130,13 +130,13 @@ def confirm(state: State) -> State | None:
     return None
 
 
-def write(state: State, name: str = STATE_FILE) -> None:
+def write(state: Manifest, name: str = STATE_FILE) -> None:
     """Write the state file: from now on the generation counts as complete."""
     put_file(state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
 
 
-def load(prefix: str, name: str = STATE_FILE) -> State | None:
-    """State of a generation; None if it was never finished, was copied from elsewhere, or cannot be read."""
+def load(prefix: str, name: str = STATE_FILE) -> Manifest | None:
+    """Manifest of a generation; None if it was never finished, was copied from elsewhere, or cannot be read."""
     try:
         with open(os.path.join(prefix, name), encoding="utf-8") as file:
             content = json.load(file)
@@ -147,6 +147,6 @@ def load(prefix: str, name: str = STATE_FILE) -> State | None:
         for key in ("requirements", "site_packages", "kept", "known_damage"):
             if isinstance(content.get(key), list):
                 content[key] = tuple(content[key])
-        return State(**content)
+        return Manifest(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -11,12 +11,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from .additions import Extras, index_options
+from .additions import Additions, index_options
 from .errors import CondaEnvError
 from .process import Completed, Runner, private_file
 from .records import Package, distributions
 from .requirements import nested_file
 from .specification import Specification
+from .workshop import Workshop
 
 # pip may replace these for itself: they build packages, nothing that people use depends on the version.
 _TOOLS = ("pip", "setuptools", "wheel")
@@ -67,28 +68,18 @@ def check_files(specification: Specification) -> None:
             )
 
 
-def install(
-    specification: Specification,
-    prefix: str,
-    *,
-    run: Runner,
-    environment: Mapping[str, str],
-    scratch: str,
-    offline: bool,
-    locked: str = "",
-    movable: bool = False,
-) -> None:
+def install(workshop: Workshop, specification: Specification, prefix: str, *, locked: str = "", movable: bool = False) -> None:
     """Install the pip section into a prefix that conda has just built; precisely `locked`, a file with hashes, if it is given.
 
     What is there is held in place; with `movable` not what pip itself had installed.
     """
     before = [package for package, installer in distributions(prefix) if installer == "conda" or not movable]
     if locked:
-        chosen = ["--no-deps", "--require-hashes", "-r", private_file(scratch, "requirements.txt", locked)]
+        chosen = ["--no-deps", "--require-hashes", "-r", private_file(workshop.scratch, "requirements.txt", locked)]
     else:
-        chosen = requirements(specification, before, scratch)
+        chosen = requirements(specification, before, workshop.scratch)
     argv = [*pip(prefix), "install", *consent(prefix), "--progress-bar", "off", "--no-warn-script-location", *chosen]
-    done = run([*argv, *(["--no-index"] if offline else [])], environment)
+    done = workshop.run([*argv, *(["--no-index"] if workshop.installation.offline else [])], workshop.inside(prefix))
     if done.code != 0:
         raise explain(done, before)
     after = {package for package, _installer in distributions(prefix)}
@@ -101,24 +92,15 @@ def install(
         )
 
 
-def keep(
-    specification: Specification,
-    extras: Extras,
-    prefix: str,
-    *,
-    run: Runner,
-    environment: Mapping[str, str],
-    scratch: str,
-    offline: bool,
-) -> None:
+def keep(workshop: Workshop, specification: Specification, added: Additions, prefix: str) -> None:
     """Install what people had added with pip, with everything that is there already held in place."""
-    lines = (*index_options(specification), *extras.pip)
+    lines = (*index_options(specification), *added.pip)
     asked = dataclasses.replace(specification, pip=lines, pip_files=())
     try:
-        install(asked, prefix, run=run, environment=environment, scratch=scratch, offline=offline)
+        install(workshop, asked, prefix)
     except CondaEnvError as error:
         raise CondaEnvError(
-            f"what 'prune: false' keeps cannot be installed ({', '.join(extras.pip)}): {error.cause}",
+            f"what 'prune: false' keeps cannot be installed ({', '.join(added.pip)}): {error.cause}",
             "Remove it from the environment ('pip uninstall'), or set 'prune: true'. The environment has not been touched.",
             error.raw,
         ) from None

@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Sequence
 
 from .errors import mask
-from .manifest import State
+from .manifest import Manifest
 from .records import Package
 
 
@@ -33,7 +33,7 @@ class Actual:
     """
 
     exists: bool = False
-    state: State | None = None
+    state: Manifest | None = None
     conda: tuple[Package, ...] = ()
     pip: tuple[Package, ...] = ()
     unreadable: str = ""
@@ -102,7 +102,7 @@ def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tup
     return tuple(found)
 
 
-def changes(actual: Actual, state: State) -> list[str]:
+def changes(actual: Actual, state: Manifest) -> list[str]:
     """Name what was changed by hand since the environment was built."""
     if actual.unreadable:
         return [actual.unreadable]

@@ -18,9 +18,10 @@ from collections.abc import Mapping, Sequence
 
 from . import conda_side
 from .errors import CondaEnvError
-from .process import Runner, private_file
+from .process import private_file
 from .records import Package, package_of
-from .specification import Settings, Specification
+from .specification import Specification
+from .workshop import Workshop
 
 # Exception of conda -> (cause, way out). The first that matches wins; {text} is conda's own explanation.
 _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -100,27 +101,6 @@ _KEEPING = "CannotKeepError"
 _LONGEST = 1500
 # A file in the package cache is not what its package says.
 _ALTERED = {"SafetyError", "CondaVerificationError"}
-# Folders of an installation with downloaded packages.
-PACKAGE_CACHE = "pkgs"
-PRIVATE_CACHE = "pkgs-private"
-
-
-@dataclasses.dataclass(frozen=True)
-class Conda:
-    """A conda installation and how it is to be used."""
-
-    root: str
-    pkgs_dir: str
-    settings: Settings
-    offline: bool = False
-
-    @property
-    def python(self) -> str:
-        return os.path.join(self.root, "bin", "python")
-
-    def exists(self) -> bool:
-        """True if there is a conda that can be asked."""
-        return os.access(self.python, os.X_OK) and os.path.isdir(os.path.join(self.root, "conda-meta"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,29 +128,20 @@ class Extension:
 
 
 def extend(
-    conda: Conda,
-    specification: Specification,
-    prefix: str,
-    *,
-    run: Runner,
-    environment: Mapping[str, str],
-    scratch: str,
-    install: bool,
-    former: Sequence[str] = (),
+    workshop: Workshop, specification: Specification, prefix: str, *, install: bool, former: Sequence[str] = ()
 ) -> Extension:
     """Solve for the conda installation itself and, if told so, change it. Without `install` nothing outside `scratch` is written.
 
     `prefix` is that installation, or a copy of it to solve with; `former` are names of packages that former specifications named.
     """
-    request = _request(conda, specification, prefix, scratch, install)
+    request = _request(workshop, specification, prefix, install)
     request |= {"envs_dir": os.path.join(prefix, "envs"), "base": True}
     request |= {"pip": list(specification.pip), "former": list(former)}
-    there = dataclasses.replace(conda, root=prefix)
-    variables = _own_home(environment, scratch)
-    result, output = _run_helper(there, request, run, variables, scratch)
+    there = dataclasses.replace(workshop, installation=dataclasses.replace(workshop.installation, root=prefix))
+    result, output = _run_conda_side(there, request)
     changes = another_way(result, install)
     if changes:
-        result, output = _run_helper(there, {**request, **changes}, run, variables, scratch)
+        result, output = _run_conda_side(there, {**request, **changes})
     if "error" in result:
         raise explain(result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
@@ -179,13 +150,10 @@ def extend(
 
 
 def ask(
-    conda: Conda,
+    workshop: Workshop,
     specification: Specification,
     prefix: str,
     *,
-    run: Runner,
-    environment: Mapping[str, str],
-    scratch: str,
     install: bool,
     keep: Sequence[Package] = (),
     records: Sequence[Mapping[str, t.Any]] = (),
@@ -195,14 +163,13 @@ def ask(
     `keep` are packages that stay if the specification does not decide about them. With `records` (of a lock) nothing is solved:
     they are the solution.
     """
-    request = _request(conda, specification, prefix, scratch, install)
+    request = _request(workshop, specification, prefix, install)
     request |= {"records": list(records), "keep": [dataclasses.asdict(package) for package in keep]}
-    variables = _own_home(environment, scratch)
-    result, output = _run_helper(conda, request, run, variables, scratch)
+    result, output = _run_conda_side(workshop, request)
     changes = another_way(result, install)
     if changes:
         shutil.rmtree(prefix, ignore_errors=True)
-        result, output = _run_helper(conda, {**request, **changes}, run, variables, scratch)
+        result, output = _run_conda_side(workshop, {**request, **changes})
     if "error" in result:
         raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
@@ -220,7 +187,8 @@ def another_way(result: Mapping[str, t.Any], install: bool) -> dict[str, bool]:
     return {"extract_again": True} if install and _ALTERED.intersection(types) else {}
 
 
-def _request(conda: Conda, specification: Specification, prefix: str, scratch: str, install: bool) -> dict[str, t.Any]:
+def _request(workshop: Workshop, specification: Specification, prefix: str, install: bool) -> dict[str, t.Any]:
+    conda, scratch = workshop.installation, workshop.scratch
     return {
         "specs": list(specification.conda),
         "records": [],
@@ -243,13 +211,13 @@ def _request(conda: Conda, specification: Specification, prefix: str, scratch: s
     }
 
 
-def _own_home(environment: Mapping[str, str], scratch: str) -> dict[str, str]:
+def _own_home(workshop: Workshop) -> dict[str, str]:
     """conda reads and writes under HOME (configuration, list of environments); only credentials may come from there.
 
     ... and which terms of service were accepted.
     """
-    netrc = environment.get("NETRC") or os.path.expanduser("~/.netrc")
-    return {**environment, "HOME": scratch, "NETRC": netrc, "CONDATOS": os.path.expanduser("~/.conda/tos")}
+    netrc = workshop.environment.get("NETRC") or os.path.expanduser("~/.netrc")
+    return {**workshop.environment, "HOME": workshop.scratch, "NETRC": netrc, "CONDATOS": os.path.expanduser("~/.conda/tos")}
 
 
 def _of_a_lock(error: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -262,10 +230,9 @@ def _of_a_lock(error: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**error, "types": types}
 
 
-def _run_helper(
-    conda: Conda, request: Mapping[str, t.Any], run: Runner, environment: Mapping[str, str], scratch: str
-) -> tuple[dict[str, t.Any], str]:
-    """Answer of the helper, and what conda printed meanwhile."""
+def _run_conda_side(workshop: Workshop, request: Mapping[str, t.Any]) -> tuple[dict[str, t.Any], str]:
+    """Answer of the program that runs in conda's own Python, and what conda printed meanwhile."""
+    conda, scratch = workshop.installation, workshop.scratch
     program = private_file(scratch, "conda_side.py", _source())
     asked = private_file(scratch, "request.json", json.dumps(request))
     answer = os.path.join(scratch, "result.json")
@@ -273,10 +240,10 @@ def _run_helper(
         os.unlink(answer)
     # conda walks sets. With one seed its choice among equals and its explanations are the same in each run, in check mode and on
     # each host. -I would ignore the seed; the environment is clean already, and -s leaves the user's own packages out.
-    variables = {**environment, "PYTHONHASHSEED": "0"}
+    variables = {**_own_home(workshop), "PYTHONHASHSEED": "0"}
     if not request["install"]:
         variables["PYTHONDONTWRITEBYTECODE"] = "1"  # nothing is written then, not even beside conda's own modules
-    done = run([conda.python, "-s", program, asked, answer], variables)
+    done = workshop.run([conda.python, "-s", program, asked, answer], variables)
     result = _read(answer)
     if result is None or done.code != 0:
         raise CondaEnvError(
@@ -308,7 +275,7 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
 
 
 def _source() -> str:
-    """Text of the helper; inside Ansible's archive there is no file to point an interpreter to."""
+    """Text of that program; inside Ansible's archive there is no file to point an interpreter to."""
     loader = getattr(conda_side, "__loader__", None)
     if loader is not None and hasattr(loader, "get_source"):
         text = loader.get_source(conda_side.__name__)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import manifest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.additions import (
-    Extras,
-    extras,
+    Additions,
+    additions,
     index_options,
     pip_names,
     shadows,
@@ -60,7 +60,7 @@ def test_what_somebody_asked_for_and_the_specification_does_not_name(prefix: Pat
     added = conda(prefix, "single", "2.0", "single")
     pip(prefix, "Some_Thing", "3")
     pip(prefix, "dependency", "4", requested=False)
-    assert extras(str(prefix), SPECIFICATION) == Extras((added,), ("some-thing==3",))
+    assert additions(str(prefix), SPECIFICATION) == Additions((added,), ("some-thing==3",))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_somebody_asked_for_and_the_specification_does_not_name(prefix: Pat
 )
 def test_pip_is_told_where_it_came_from(prefix: Path, origin: t.Any, line: str) -> None:
     pip(prefix, "x", "1", origin=origin)
-    assert extras(str(prefix), SPECIFICATION).pip == (line,)
+    assert additions(str(prefix), SPECIFICATION).pip == (line,)
 
 
 @pytest.mark.parametrize(
@@ -103,17 +103,17 @@ def test_the_index_of_the_specification_is_used_for_extras() -> None:
     assert index_options(Specification((), (), ("--no-index", "x", "-r f"), files)) == ("--no-index", "--find-links /w")
 
 
-def read(prefix: Path, state: manifest.State) -> Actual:
+def read(prefix: Path, state: manifest.Manifest) -> Actual:
     installed = tuple(pip_packages(str(prefix)))
     return Actual(True, state, tuple(conda_packages(str(prefix))), installed, shadows=shadows(str(prefix), installed))
 
 
 @pytest.fixture
-def state(prefix: Path) -> manifest.State:
+def state(prefix: Path) -> manifest.Manifest:
     return manifest.take(str(prefix), "d", conda_packages(str(prefix)), ["tiny==1.0"])
 
 
-def test_additions_are_taken_into_the_state_and_may_go_again(prefix: Path, state: manifest.State) -> None:
+def test_additions_are_taken_into_the_state_and_may_go_again(prefix: Path, state: manifest.Manifest) -> None:
     conda(prefix, "single", "2.0", "single")
     pip(prefix, "more", "1")
     first = tolerated(read(prefix, state))
@@ -143,12 +143,12 @@ CHANGES: dict[str, t.Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_other_changes_are_not_accepted(prefix: Path, state: manifest.State, change: t.Callable[[Path], object]) -> None:
+def test_other_changes_are_not_accepted(prefix: Path, state: manifest.Manifest, change: t.Callable[[Path], object]) -> None:
     change(prefix)
     assert tolerated(read(prefix, state)) is None
 
 
-def test_a_shadow_is_named_also_under_another_name(prefix: Path, state: manifest.State) -> None:
+def test_a_shadow_is_named_also_under_another_name(prefix: Path, state: manifest.Manifest) -> None:
     conda(prefix, "pytorch", "2.0", files=(f"{PLACE}/torch/__init__.py", f"{PLACE}/torch-2.0-py3.11.egg-info/PKG-INFO"))
     state = dataclasses.replace(state, conda=tuple(conda_packages(str(prefix))))
     pip(prefix, "torch", "2.1")
@@ -159,4 +159,4 @@ def test_a_shadow_is_named_also_under_another_name(prefix: Path, state: manifest
         "pip package torch 2.1 shadows conda package pytorch 2.0",
     ]
     assert reasons(dataclasses.replace(actual, state=None), "d", False)[1:] == tuple(changes(actual, state))
-    assert extras(str(prefix), SPECIFICATION).pip == ()
+    assert additions(str(prefix), SPECIFICATION).pip == ()

@@ -25,7 +25,7 @@ def prefix(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def take(prefix: Path) -> state.State:
+def take(prefix: Path) -> state.Manifest:
     return state.take(str(prefix), "digest", [Package("python", "3.11", "0", "c")], ["x==1"])
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import State
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import Manifest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.plan import Actual, Plan, as_lines, reasons
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
 
@@ -13,8 +13,8 @@ APP = Package("app", "1", "0", "c")
 PIP = Package("x", "1", "pypi_0", "pypi")
 
 
-def built(digest: str = "d") -> State:
-    return State("/p", digest, (APP, LIB), (PIP,), ("x",), (), "q", "t")
+def built(digest: str = "d") -> Manifest:
+    return Manifest("/p", digest, (APP, LIB), (PIP,), ("x",), (), "q", "t")
 
 
 @pytest.mark.parametrize(

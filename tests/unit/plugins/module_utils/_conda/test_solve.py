@@ -12,8 +12,9 @@ import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import solve as conda_solve
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.process import Completed
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.solve import Conda, ask, explain
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.solve import ask, explain
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.workshop import Installation, Workshop
 
 
 # Type names as conda 24.7 and 26.7 raise them (conda/exceptions.py, conda-libmamba-solver, conda-anaconda-tos).
@@ -95,10 +96,10 @@ def test_what_a_second_try_can_get_around_is_tried_once_more(
         return Completed(0, "", "")
 
     def solve() -> str:
-        conda = Conda(str(tmp_path / "root"), str(tmp_path / "pkgs"), Settings())
+        conda = Installation(str(tmp_path / "root"), str(tmp_path / "pkgs"), Settings())
         wanted = parse({"channels": ["c"], "dependencies": ["a"]}, {})
         prefix, scratch = str(tmp_path / "envs/x"), str(tmp_path)
-        return ask(conda, wanted, prefix, run=run, environment={}, scratch=scratch, install=install).conda_version
+        return ask(Workshop(conda, run, {}, scratch), wanted, prefix, install=install).conda_version
 
     if differs is None:
         with pytest.raises(CondaEnvError):
