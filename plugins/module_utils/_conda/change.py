@@ -83,9 +83,7 @@ class Change:
         if self.task.owner and generation:
             damage += tuple(filter(None, (self.task.owner.reason(generation),)))
         if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept) and not damage:
-            if confirmed is not state and not self.check_mode:
-                manifest.write(confirmed)
-            return Actual(exists=True, state=confirmed, frozen=frozen), ()
+            return Actual(exists=True, state=confirmed, frozen=frozen, unwritten=confirmed is not state), ()
         drift = state is not None and confirmed is None
         prefix = generation or self.layout.link
         unreadable = ""
@@ -97,9 +95,7 @@ class Change:
         actual = Actual(True, state, conda, pip, unreadable, frozen, additions.shadows(prefix, pip))
         accepted = None if prune else additions.tolerated(actual)
         if accepted is not None:
-            if not self.check_mode:
-                manifest.write(accepted)
-            actual, drift = dataclasses.replace(actual, state=accepted), False
+            actual, drift = dataclasses.replace(actual, state=accepted, unwritten=True), False
         return actual, (*reasons(actual, digest, drift, prune), *damage)
 
     def damage(self, state: manifest.Manifest) -> tuple[str, ...]:
@@ -113,6 +109,7 @@ class Change:
         actual, why = self.read()
         adjusted = Plan() if why else self.adjusted(actual)
         if not why and not adjusted.changed and not self.task.untidy():
+            self.note(actual)
             return self.task.report(adjusted)
         if self.check_mode:
             return self.foresee(specification, actual, why) if why else self.task.report(adjusted)
@@ -125,8 +122,26 @@ class Change:
             # Another run may have done it while this one waited.
             actual, why = self.read()
             if not why:
+                self.write(actual)
                 return self.task.report(self.adjust(actual), swept=self.sweep())
             return self.replace(specification, actual, why, handle)
+
+    def note(self, actual: Actual) -> None:
+        """Write down what was found to be right, so that the next run sees it at a glance; but wait for nobody to do so."""
+        if self.check_mode or not actual.unwritten:
+            return
+        with (
+            contextlib.suppress(CondaEnvError, OSError),
+            exclusive(lock_file(self.conda.root), self.layout.name, 0),
+        ):
+            again, why = self.read()
+            if not why:
+                self.write(again)
+
+    def write(self, actual: Actual) -> None:
+        """The same; the mutex is held."""
+        if actual.unwritten and actual.state is not None:
+            manifest.write(actual.state)
 
     def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
         """The plan of `replace`, from the same lock or solve, without writing anything."""

@@ -29,7 +29,7 @@ class Shadow:
 class Actual:
     """What was read from the host. `state` is None where this module did not build what it found.
 
-    `frozen` is the message of conda's marker, None without one.
+    `frozen` is the message of conda's marker, None without one. `unwritten`: the manifest on the disk does not say so yet.
     """
 
     exists: bool = False
@@ -39,6 +39,7 @@ class Actual:
     unreadable: str = ""
     frozen: str | None = None
     shadows: tuple[Shadow, ...] = ()
+    unwritten: bool = False
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""

@@ -33,6 +33,7 @@ class Unpacking(Change):
         actual, why = self.read()
         adjusted = Plan() if why else self.adjusted(actual)
         if not why and not adjusted.changed and not self.task.untidy():
+            self.note(actual)
             return self.task.report(adjusted)
         if why and not archive.file and archive.lines is None:
             return {**self.task.report(Plan()), "archive_needed": True}
@@ -42,6 +43,7 @@ class Unpacking(Change):
             actual, why = self.read()
             if why:
                 return self.unpacked(archive, actual, why, handle)
+            self.write(actual)
             return self.task.report(self.adjust(actual), swept=self.sweep())
 
     def foreseen(self, archive: Archive, actual: Actual, why: tuple[str, ...]) -> Plan:
