@@ -21,12 +21,12 @@ import tempfile
 from pathlib import Path
 
 from ansible_collections.openlab.research_server.bench.side_by_side import Times, in_turns, machine, process, ratio, table
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.environments import expected_files
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import expected_files
 
 OURS, PEER = "verify: true", "sha256sum"
 VERIFY = """
 import sys
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.environments import expected_files
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import expected_files
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import verify
 files, unusable = expected_files(sys.argv[1])
 verdict = verify(sys.argv[1], files)

@@ -360,13 +360,13 @@ import os
 import typing as t
 
 from ..module_utils._conda import compare as conda_compare
-from ..module_utils._conda import environments, manifest
+from ..module_utils._conda import contents, environments, manifest
 from ..module_utils._conda import frozen as conda_frozen
 from ..module_utils._conda.environments import Place
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda.records import site_packages
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, parse
-from ..module_utils._conda.verify import verify
+from ..module_utils._conda.verify import expected_files, verify
 from ..module_utils._host.module import Module, guarded
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -446,20 +446,20 @@ def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
 def list_packages(prefix: str) -> dict[str, t.Any]:
     """Packages of conda and pip, and the records that cannot be read."""
     found, unreadable = [], []
-    for path, record in environments.records(prefix) if prefix else ():
+    for path, record in contents.records(prefix) if prefix else ():
         if record is None:
             unreadable.append(os.path.relpath(path, prefix))
         else:
-            found.append(environments.conda_details(record))
+            found.append(contents.conda_details(record))
     found.sort(key=lambda item: (item["name"], item["version"]))
     if prefix:
-        found += [details for details, _place, _info in environments.pip_details(prefix, site_packages(prefix))]
+        found += [details for details, _place, _info in contents.pip_details(prefix, site_packages(prefix))]
     return {"packages": found, "unreadable_records": unreadable}
 
 
 def compare(prefix: str) -> dict[str, t.Any]:
     """Every file against its recorded hash."""
-    files, unusable = environments.expected_files(prefix) if prefix else ([], [])
+    files, unusable = expected_files(prefix) if prefix else ([], [])
     verdict = verify(prefix, files)
     return {
         "intact": bool(prefix) and not verdict.problems and not unusable,

@@ -30,10 +30,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import environments
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.generations import Found, Layout
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import STATE_FILE
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import verify
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import expected_files, verify
 from ansible_collections.openlab.research_server.tests.integration.real_conda import RUN, Conda, install
 from ansible_collections.openlab.research_server.tests.testbed.conda_channel import (
     PLACEHOLDER,
@@ -111,7 +110,7 @@ class Tally:
 
 def broken_files(prefix: Path) -> list[str]:
     """Files that are not as their records say, and records that cannot be read."""
-    files, unusable = environments.expected_files(str(prefix))
+    files, unusable = expected_files(str(prefix))
     return [problem.path for problem in verify(str(prefix), files).problems] + unusable
 
 

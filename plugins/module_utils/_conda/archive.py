@@ -19,7 +19,7 @@ import stat
 import tarfile
 import typing as t
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from .errors import CondaEnvError
 from .manifest import STATE_FILE
@@ -31,6 +31,7 @@ UNPACK_MODULE = "bin/conda_unpack_progress.py"
 LEFT_OUT = (STATE_FILE, "conda-meta/frozen")
 _RECORD = re.compile(r"^(conda-meta/[^/]+\.json|lib/python[^/]+/site-packages/[^/]+\.dist-info/(METADATA|INSTALLER))$")
 _PIECE = 1024 * 1024
+_CHECKSUM = re.compile(r"^sha256:([0-9a-f]{64})$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,3 +200,36 @@ def _unsafe(path: str, name: str, what: str) -> CondaEnvError:
         f"the archive {path} is not safe to unpack: {name} is {what}",
         "Make it with conda-pack from an environment that you trust.",
     )
+
+
+def archive_of(arguments: Mapping[str, t.Any]) -> Archive:
+    """The archive on the host, or what the controller says about its own. Raises CondaEnvError."""
+    given = [key for key in ("src", "definition", "lock") if arguments.get(key) is not None]
+    if given:
+        raise CondaEnvError(f"found 'archive' and '{given[0]}'; expected one of them", "An archive is a whole environment.")
+    path, facts = arguments["archive"], arguments["archive_facts"]
+    if arguments["remote_src"]:
+        if not os.path.isfile(path):
+            raise CondaEnvError(
+                f"there is no archive {path} on the host", "Without 'remote_src' it is looked for on the controller."
+            )
+        found = Archive(path, sha256_of(path), path)
+    elif facts:
+        lines = facts.get("lines")
+        found = Archive(path, str(facts["sha256"]), str(facts.get("file") or ""), None if lines is None else tuple(lines))
+    else:
+        raise CondaEnvError(
+            "the archive was not looked for on the controller", "Call the module from a task, or set 'remote_src: true'."
+        )
+    if arguments["checksum"]:
+        wanted = _CHECKSUM.match(arguments["checksum"].lower())
+        if not wanted:
+            raise CondaEnvError(f"checksum: found '{arguments['checksum']}'; expected 'sha256:' and 64 hexadecimal digits")
+        if wanted.group(1) != found.sha256:
+            raise CondaEnvError(
+                f"the archive {path} is not what was announced: found sha256:{found.sha256}, expected {arguments['checksum']}",
+                "Copy it again, or correct 'checksum'. The environment has not been touched.",
+            )
+    if not arguments["remote_src"] and found.file and sha256_of(found.file) != found.sha256:
+        raise CondaEnvError(f"the archive {path} has changed on its way to the host", "Run again.")
+    return found

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from . import manifest
 from . import pip as conda_pip
 from .additions import NO_ADDITIONS, Additions
-from .damage import damage
 from .errors import CondaEnvError, mask
 from .lock import Locked
 from .owner import Owner
@@ -20,6 +19,7 @@ from .prefix import check_imports, tidy_permissions
 from .records import conda_packages, pip_packages
 from .solve import Solution, ask
 from .specification import Specification
+from .verify import damage
 from .workshop import Workshop
 
 

@@ -11,8 +11,7 @@ import os
 import typing as t
 from collections.abc import Iterator
 
-from . import additions, environments_txt, in_place_backup, manifest, rollback
-from . import damage as conda_damage
+from . import additions, environments_txt, in_place_backup, manifest, rollback, verify
 from . import frozen as conda_frozen
 from . import generations as conda_generations
 from . import pip as conda_pip
@@ -102,7 +101,7 @@ class Change:
         """Why the files of an environment are not as they should be, if the task wants them to be read."""
         if self.arguments["verify"] != "full":
             return ()
-        return conda_damage.reasons(conda_damage.damage(state.prefix), state.known_damage or ())
+        return verify.reasons(verify.damage(state.prefix), state.known_damage or ())
 
     def present(self, specification: Specification) -> dict[str, t.Any]:
         conda_pip.check_files(specification)

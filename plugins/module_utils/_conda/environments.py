@@ -8,19 +8,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import os
 import re
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
 
 from . import manifest
 from .additions import shadows
+from .contents import listing
 from .errors import CondaEnvError, mask
 from .generations import FOLDER, Found, Layout
 from .plan import Actual, changes
-from .records import channel_of, conda_packages, distributions, normal, package_of, pip_packages, record_files, site_packages
-from .verify import Expected, conda_files, pip_files
+from .records import conda_packages, pip_packages
 
 _GENERATION = re.compile(r"^(?P<name>.+?)(?:-[0-9a-f]{12}\.\d+|\.adopted\.\d+)$")
 _FIRST_DATE = re.compile(r"^==> (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) <==", re.MULTILINE)
@@ -52,8 +50,8 @@ def places(root: str) -> list[Place]:
     """The installation itself, and every environment in its `envs` folder, also where only generations are left."""
     found = [Place("base", root, "base", os.path.realpath(root))] if os.path.isdir(os.path.join(root, "conda-meta")) else []
     envs = os.path.join(root, "envs")
-    names = {name for name in _listing(envs) if not name.startswith(".")}
-    names |= {match.group("name") for match in map(_GENERATION.match, _listing(os.path.join(envs, FOLDER))) if match}
+    names = {name for name in listing(envs) if not name.startswith(".")}
+    names |= {match.group("name") for match in map(_GENERATION.match, listing(os.path.join(envs, FOLDER))) if match}
     for name in sorted(names):
         place = place_of(os.path.join(envs, name))
         if place is not None:
@@ -183,103 +181,3 @@ def signs(place: Place, state: manifest.Manifest | None, used: Usage) -> list[st
     if place.kind == Found.GENERATION.value and state is None:
         found.append("the generation was never finished")
     return found
-
-
-def records(prefix: str) -> Iterator[tuple[str, dict[str, t.Any] | None]]:
-    """(path, content) of each conda record; None for the content of one that cannot be read."""
-    for path in record_files(prefix):
-        content = None
-        with contextlib.suppress(OSError, ValueError):
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
-            package_of(content)
-            yield path, content
-            continue
-        yield path, None
-
-
-def conda_details(record: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A conda package as the module reports it; its URL without credentials."""
-    package = package_of(record)
-    url = str(record.get("url") or "")
-    # Older versions of conda write the text None.
-    asked = [record.get("requested_spec"), *(record.get("requested_specs") or ())]
-    return {
-        **{key: mask(value) for key, value in dataclasses.asdict(package).items()},
-        "url": mask("/".join([package.channel, *url.rsplit("/", 2)[1:]])) if "/" in url else "",
-        "sha256": str(record.get("sha256") or ""),
-        "md5": str(record.get("md5") or ""),
-        "requested": any(spec not in (None, "", "None") for spec in asked),
-        "installer": "conda",
-    }
-
-
-def pip_details(prefix: str, where: Iterable[str]) -> Iterator[tuple[dict[str, t.Any], str, str]]:
-    """(package as the module reports it, folder of Python packages, *.dist-info) of each one that conda did not install."""
-    for place in where:
-        names = [name for name in _listing(os.path.join(prefix, place)) if name.endswith(".dist-info")]
-        exact = {_title(name): name for name in names}
-        # A version may be spelled differently in the folder's name.
-        by_name = {_title(name)[0]: name for name in names}
-        for package, installer in distributions(prefix, [place]):
-            if installer == "conda":
-                continue
-            info = exact.get((package.name, package.version)) or by_name.get(package.name, "")
-            folder = os.path.join(prefix, place, info)
-            origin = _direct_url(folder) if info else {}
-            hashes = (origin.get("archive_info") or {}).get("hashes") or {}
-            url = str(origin.get("url") or "")
-            details = {
-                **dataclasses.asdict(package),
-                "url": mask(channel_of({"url": url}) + "/" + "/".join(url.rsplit("/", 2)[1:])) if "://" in url else "",
-                "sha256": str(hashes.get("sha256") or ""),
-                "md5": "",
-                "requested": bool(info) and os.path.exists(os.path.join(folder, "REQUESTED")),
-                "installer": "pip",
-            }
-            yield details, place, info
-
-
-def expected_files(prefix: str) -> tuple[list[Expected], list[str]]:
-    """Every file that a record of conda or pip names, and the records that cannot be used."""
-    where = site_packages(prefix)
-    files: list[Expected] = []
-    unusable: list[str] = []
-    for path, record in records(prefix):
-        try:
-            if record is None:
-                raise ValueError("no record of a package")
-            files += conda_files(record, where)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            unusable.append(f"{os.path.relpath(path, prefix)}: {error}")
-    for details, place, info in pip_details(prefix, where):
-        path = os.path.join(place, info, "RECORD")
-        try:
-            with open(os.path.join(prefix, path), encoding="utf-8", newline="") as file:
-                files += pip_files(file.read(), details["name"], place)
-        except OSError as error:
-            unusable.append(f"{path}: {error.strerror}")
-        except ValueError as error:
-            unusable.append(f"{path}: {error}")
-    return files, unusable
-
-
-def _title(name: str) -> tuple[str, str]:
-    title, _dash, version = name[: -len(".dist-info")].rpartition("-")
-    return normal(title), version
-
-
-def _direct_url(folder: str) -> dict[str, t.Any]:
-    try:
-        with open(os.path.join(folder, "direct_url.json"), encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _listing(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []

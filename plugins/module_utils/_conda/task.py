@@ -65,7 +65,7 @@ class Task:
         self.archive: Archive | None = None
         if arguments["state"] == "present":
             if arguments["archive"]:
-                from .archive_task import archive_of  # noqa: PLC0415 - only an archive needs it
+                from .archive import archive_of  # noqa: PLC0415 - only an archive needs it
 
                 self.archive = archive_of(arguments)
                 self.digest = self.archive.digest()

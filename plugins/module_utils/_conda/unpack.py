@@ -17,12 +17,12 @@ from . import manifest
 from . import pip as conda_pip
 from .archive import UNPACK, UNPACK_MODULE, Archive, contents, lines, requirements, unpack
 from .change import Change
-from .damage import damage
 from .errors import CondaEnvError
 from .plan import Actual, Plan
 from .prefix import activated, check_imports, tidy_permissions
 from .process import runner
 from .records import conda_packages, pip_packages
+from .verify import damage
 
 
 class Unpacking(Change):

@@ -18,10 +18,15 @@ import os
 import re
 import stat
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from .contents import pip_details, records
+from .records import site_packages
+
 _PIECE = 1024 * 1024
+# Files that are named where the rest is only counted.
+_SHOWN = 5
 _PLACE = re.compile(r"^lib/python[^/]+/site-packages/")
 # Made at installation, so no package can know a hash. Byte code is made again by anyone who may, and never missed.
 _BYTE_CODE = "pyc_file"
@@ -211,3 +216,44 @@ def _hash(path: str, algorithm: str, view: memoryview) -> tuple[str, int]:
         return "unreadable", 0
     finally:
         os.close(handle)
+
+
+def expected_files(prefix: str) -> tuple[list[Expected], list[str]]:
+    """Every file that a record of conda or pip names, and the records that cannot be used."""
+    where = site_packages(prefix)
+    files: list[Expected] = []
+    unusable: list[str] = []
+    for path, record in records(prefix):
+        try:
+            if record is None:
+                raise ValueError("no record of a package")
+            files += conda_files(record, where)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            unusable.append(f"{os.path.relpath(path, prefix)}: {error}")
+    for details, place, info in pip_details(prefix, where):
+        path = os.path.join(place, info, "RECORD")
+        try:
+            with open(os.path.join(prefix, path), encoding="utf-8", newline="") as file:
+                files += pip_files(file.read(), details["name"], place)
+        except OSError as error:
+            unusable.append(f"{path}: {error.strerror}")
+        except ValueError as error:
+            unusable.append(f"{path}: {error}")
+    return files, unusable
+
+
+def damage(prefix: str) -> tuple[str, ...]:
+    """`path (problem) hash` of every file that differs from its record or is missing, and of records that cannot be used."""
+    files, unusable = expected_files(prefix)
+    problems = (f"{item.path} ({item.problem}) {item.found}".rstrip() for item in verify(prefix, files).problems)
+    return (*problems, *(f"{line} (unusable record)" for line in unusable))
+
+
+def reasons(found: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """Why the environment is to be built again; empty if nothing but what was so from the start differs."""
+    new = [line.partition(") ")[0] + ")" if ") sha" in line else line for line in found if line not in known]
+    if not new:
+        return ()
+    count = "1 file is" if len(new) == 1 else f"{len(new)} files are"
+    more = ", ..." if len(new) > _SHOWN else ""
+    return (f"{count} not as installed: {', '.join(new[:_SHOWN])}{more}",)

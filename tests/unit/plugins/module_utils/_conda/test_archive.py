@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import archive
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.archive_task import archive_of
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.archive import archive_of
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 
 FILE, FOLDER, LINK, HARD, FIFO, DEVICE = (
