@@ -70,7 +70,10 @@ GATES = (
 )
 TESTBED = stage("testbed", "python tests/testbed/testbed.py up", "testbed")
 INTEGRATION = stage("integration", "python tests/testbed/testbed.py mirror && pytest -q tests/integration", "integration")
-DEMO = stage("demo", "pytest -q -s tests/demo", "demo")
+DEMO = stage("demo", "pytest -q -s tests/demo/test_demo.py", "demo")
+# Beside scenarios it leaves the test bed up, until all have ended.
+DEMO_BESIDE = stage("demo", "DEMO_STAYS=1 pytest -q -s tests/demo/test_demo.py")
+DEMO_DOWN = stage("demo-down", "pytest -q tests/demo/test_demo_down.py")
 
 
 def scenarios() -> list[Stage]:
@@ -153,8 +156,8 @@ def main(wanted: list[str]) -> int:
         print(f"gates and test bed, then {len(scenarios())} scenarios, {WORKERS} at a time", flush=True)
         outcomes += run_all([TESTBED, *GATES], WORKERS)
         if not any(outcome.failed for outcome in outcomes if outcome.stage is TESTBED):
-            outcomes += run_all([INTEGRATION, *scenarios()], WORKERS)
-            outcomes += run_all([DEMO], 1)
+            outcomes += run_all([INTEGRATION, *scenarios()[:1], DEMO_BESIDE, *scenarios()[1:]], WORKERS)
+            outcomes += run_all([DEMO_DOWN], 1)
     else:
         known = [*GATES, TESTBED, INTEGRATION, DEMO, *scenarios()]
         chosen = [job for job in known if job.name in wanted or job.groups & set(wanted)]
