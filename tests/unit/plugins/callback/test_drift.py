@@ -90,7 +90,7 @@ def assert_fit_to_be_printed(report: dict[str, t.Any]) -> None:
     assert len(text) < 10**6
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(ANSWER, st.sampled_from(KINDS), st.booleans())
 def test_any_answer_has_a_verdict(answer: dict[t.Any, t.Any], kind: Kind, looped: bool) -> None:
     report = told((result(answer, looped), kind))
