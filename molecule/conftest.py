@@ -203,7 +203,8 @@ class Outcome:
         self.text = done.stdout + done.stderr
         report = json.loads(done.stdout[done.stdout.index("{") :])
         self.stats = report["stats"][name]
-        self.results = [task["hosts"][name] for play in report["plays"] for task in play["tasks"] if name in task["hosts"]]
+        results = [task["hosts"][name] for play in report["plays"] for task in play["tasks"] if name in task["hosts"]]
+        self.results = [result for result in results if not result.get("skipped")]
 
     @property
     def ok(self):
