@@ -613,8 +613,9 @@ class TestLoopback:
     def test_a_host_that_cannot_load_rules_is_told_the_way_out(self, host, converge):
         """As in a container: root without the capability."""
         wrapper = "/usr/local/bin/python-in-a-container"
-        drop = "setpriv --bounding-set=-net_admin --inh-caps=-net_admin"
-        host.check_output(f"printf '#!/bin/sh\nexec {drop} python3 \"$@\"\n' > {wrapper} && chmod 755 {wrapper}")
+        program = '#!/bin/sh\n[ "$(id -u)" = 0 ] || exec python3 "$@"\n'
+        program += 'exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin python3 "$@"\n'
+        host.check_output("printf %%s %s > %s && chmod 755 %s", program, wrapper, wrapper)
         host.check_output("systemctl stop jupyter@bob")
         try:
             failed = converge(ansible_python_interpreter=wrapper)
