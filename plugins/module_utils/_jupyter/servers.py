@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .._host import listening
+from .._text.escapes import in_one_line
+
 UNIT = re.compile(r"jupyter@(?P<name>.+)\.service")
-LISTEN = "0A"  # the state in /proc/net/tcp, proc(5); TCP_LISTEN in include/net/tcp_states.h
 # Who listens on one of these keeps a server from 127.0.0.1. An IPv6 socket may be for IPv6 alone; that cannot be seen.
 IN_THE_WAY = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 # Seconds that a server gets which has ended by itself since it was last told to start: it will most likely do so again.
@@ -226,11 +226,7 @@ def drop_in(header: str, home: str) -> str:
 def shown(text: str) -> str:
     """The end of what somebody's program has written, fit for an operator's terminal."""
     lines = text.rstrip("\n").split("\n")[-JOURNAL_LINES:]
-    return "\n".join("".join(map(_visible, line[:LINE_CHARACTERS])) for line in lines)
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else repr(character)[1:-1]
+    return "\n".join(in_one_line(line[:LINE_CHARACTERS]) for line in lines)
 
 
 def parse_show(text: str) -> list[dict[str, str]]:
@@ -251,14 +247,7 @@ def name_of(unit: str) -> str | None:
 
 def parse_listeners(table: str) -> dict[str, Socket]:
     """Inode -> the socket, of those that listen in C(/proc/net/tcp) or C(/proc/net/tcp6) (proc(5))."""
-    found = {}
-    for line in table.splitlines()[1:]:
-        columns = line.split()
-        if len(columns) < 10 or columns[3] != LISTEN:
-            continue
-        address, port = columns[1].split(":")
-        found[columns[9]] = Socket(_address(address), int(port, 16), int(columns[7]))
-    return found
+    return {str(found.inode): Socket(found.address, found.port, found.uid) for found in listening.parse([table])}
 
 
 def parse_groups(status: str) -> frozenset[int]:
@@ -269,13 +258,3 @@ def parse_groups(status: str) -> frozenset[int]:
         if key in ("Gid", "Groups"):
             found.update(map(int, value.split()))
     return frozenset(found)
-
-
-def _address(digits: str) -> str:
-    """An address as the kernel prints it: 32-bit words in the byte order of the machine."""
-    words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]
-    packed = struct.pack(f"={len(words)}I", *words)
-    if len(packed) == 4:
-        return socket.inet_ntop(socket.AF_INET, packed)
-    address = ipaddress.IPv6Address(packed)
-    return str(address.ipv4_mapped or address)

@@ -16,7 +16,6 @@ While sockets change hands the kernel's limit covers the port in any case.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -165,7 +164,7 @@ def unprotected(host: Ports, ports: Sequence[int]) -> list[int]:
     """The ports that any account could take, whatever is done."""
     if by_systemd(host, ports):
         return []
-    return [port for port in ports if port >= host.start and not (host.settable and port <= HIGHEST_COVERED)]
+    return [port for port in ports if port >= host.start and not _can_cover(host, port)]
 
 
 def kept_by_systemd_alone(host: Ports, ports: Sequence[int]) -> list[int]:
@@ -275,11 +274,6 @@ def commands(host: Ports, phase: Phase, *, sshd: str, runtime: str, first: Seque
     quiet = [f"systemctl stop {' '.join(host.generated)} 2>/dev/null || :"] if host.generated else []
     disable = [f"systemctl disable --quiet {' '.join(phase.disable)}"] if phase.disable else []
     return [*raised, *first, "systemctl daemon-reload", *quiet, *disable, checked, *settled]
-
-
-def reads_sysctl(path: str) -> bool:
-    """Whether systemd-sysctl reads this file, and it is not ours."""
-    return posixpath.basename(path).endswith(".conf") and path != SYSCTL
 
 
 def _can_cover(host: Ports, port: int) -> bool:
