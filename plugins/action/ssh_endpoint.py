@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._login import client as login_client
 from ..plugin_utils._login.endpoint import candidates, no_answer, port_numbers, with_alias
-from ..plugin_utils._login.reach import log_in, pinned_name, read_banner, read_client
+from ..plugin_utils._login.reach import first_answer, first_login, pinned_name, read_client
 
 
 class ActionModule(ActionBase):
@@ -41,20 +41,15 @@ class ActionModule(ActionBase):
         client = read_client(host, arguments_of_ssh)
         ports = candidates(wanted, client.port)
         alias = pinned_name(client, ports)
-        failures: dict[int, str] = {}
-        for port in ports:
-            try:
-                if client.proxied:
-                    log_in(host, port, arguments_of_ssh, alias, arguments["timeout"])
-                else:
-                    read_banner(client.hostname, port, arguments["timeout"])
-            except OSError as error:
-                failures[port] = str(error.strerror or error)
-                continue
-            return {
-                "changed": False,
-                "found": True,
-                "port": port,
-                "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", alias),
-            }
-        raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
+        if client.proxied:
+            port, failures = first_login(host, ports, arguments_of_ssh, alias, arguments["timeout"])
+        else:
+            port, failures = first_answer(client.hostname, ports, arguments["timeout"])
+        if port is None:
+            raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
+        return {
+            "changed": False,
+            "found": True,
+            "port": port,
+            "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", alias),
+        }

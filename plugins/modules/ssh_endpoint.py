@@ -10,7 +10,8 @@ module: ssh_endpoint
 short_description: Find the port on which the SSH server of a host answers
 version_added: 0.1.0
 description:
-  - Runs on the controller. Connects to one port after the other and takes the first on which an SSH server introduces itself.
+  - Runs on the controller. Connects to the ports and takes the one on which an SSH server introduces itself first. Each port has
+    a head start of half a second before the next one is tried beside it, so a port that a firewall drops costs no more than that.
   - Nothing is logged in to, unless the ssh client reaches the host through another one (C(ProxyJump) or C(ProxyCommand), from
     Ansible's settings or from the client's own configuration). Then only a login can tell, and is tried.
   - The answer binds the identity of the host to its name (C(HostKeyAlias) in C(ssh_config(5\))), so the host key that was
@@ -65,7 +66,7 @@ found:
   returned: success
   type: bool
 port:
-  description: The first port on which an SSH server answers.
+  description: The port on which an SSH server answers.
   returned: when RV(found) is true
   type: int
   sample: 2222

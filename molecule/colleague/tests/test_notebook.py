@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A notebook is private: bob tries to be ada's JupyterLab, and to get into what she runs; her notebook tries to get out."""
+"""A notebook is private: bob tries to be ada's JupyterLab, and to get into what she runs; her notebook tries to get out.
+
+Between people it is the kernel's table that decides, the same on every release; a sandbox is the work of the release's systemd.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,7 @@ def listening(host, person):
     return sorted({int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[7] == uid})
 
 
+@pytest.mark.one_release
 class TestImpostor:
     """Whoever listens in the place of ada's JupyterLab gets her token, and with it her account."""
 
@@ -152,6 +156,7 @@ class TestColleague:
         assert bob.connect(ada.port) == carol.connect(ada.port) == "refused"
         assert host.run(f"bash -c ': < /dev/tcp/127.0.0.1/{ada.port}'").rc != 0
 
+    @pytest.mark.one_release
     def test_her_kernels(self, host, ada, bob, notebook):
         with notebook.kernel("lab") as first, notebook.kernel("lab") as second:
             assert (notebook.run(first, "print(1)"), notebook.run(second, "print(2)")) == ("1\n", "2\n")
@@ -163,6 +168,7 @@ class TestColleague:
             assert len(ports) == 2
             assert {port: bob.connect(port) for port in ports} == dict.fromkeys(ports, "silence")
 
+    @pytest.mark.one_release
     def test_the_debugger_of_a_kernel(self, host, ada, bob, notebook):
         """It needs TCP; whoever connects to it runs code as ada."""
         with notebook.kernel("lab") as kernel:
@@ -173,6 +179,7 @@ class TestColleague:
             assert {port: bob.connect(port) for port in ports} == dict.fromkeys(ports, "silence")
             assert {port: ada.connect(port) for port in ports} == dict.fromkeys(ports, "open")
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])
     def test_her_other_programs(self, host, ada, bob, address):
         reached = {address.replace("0.0.0.0", "127.0.0.1"), *(own_addresses(host)[5:6] if address == "0.0.0.0" else [])}
@@ -180,6 +187,7 @@ class TestColleague:
             assert {where: bob.connect(WEB_PORT, where) for where in reached} == dict.fromkeys(reached, "silence")
             assert {where: ada.connect(WEB_PORT, where) for where in reached} == dict.fromkeys(reached, "open")
 
+    @pytest.mark.one_release
     def test_a_flood_hurts_nobody_else(self, host, ada, bob):
         """The table remembers for a moment who connects; bob fills it for himself only."""
         bob.start(FLOOD)
@@ -189,6 +197,7 @@ class TestColleague:
         assert int(dropped.split()[1]) > 1000, "there was a flood"
 
 
+@pytest.mark.one_release
 class TestUsable:
     """What people need of the loopback interface is as it was."""
 
@@ -382,6 +391,7 @@ class TestFolder:
             ada.check("rm -r /srv/projects/imaging/beside ~/imaging")
 
 
+@pytest.mark.one_release
 class TestOwnConfiguration:
     """A mistake in somebody's own files does not open their server to others."""
 
@@ -400,6 +410,7 @@ class TestOwnConfiguration:
             start(host, ada)
 
 
+@pytest.mark.one_release
 class TestProject:
     def test_a_members_notebook_writes_in_the_project(self, host, notebook):
         path = "/srv/projects/imaging/from-a-notebook"

@@ -190,6 +190,7 @@ def test_there_is_no_second_way_in(host, bob):
     assert bob.python(knock).returncode != 0
 
 
+@pytest.mark.one_release
 class TestEverybodyGetsIn:
     def test_lines_of_another_file_that_keep_people_out_are_named(self, host, door):
         other = "/etc/ssh/sshd_config.d/50-old.conf"

@@ -19,7 +19,7 @@ from ansible.errors import AnsibleConnectionFailure
 from . import first_contact as contact
 from .endpoint import Client, aliases, no_answer
 from .first_contact import HostKey, Pins, RefusedError
-from .reach import read_banner
+from .reach import first_answer
 
 # Before the user's own options, of which ssh takes the first: this connection trusts nobody and tells nothing.
 ASK_FOR_KEY = (
@@ -65,18 +65,23 @@ def read_pins(client: Client, ports: list[int]) -> tuple[Pins, list[str]]:
 
 def find(client: Client, targets: Sequence[Target], pins: Pins) -> tuple[Target, HostKey]:
     """The first port on which an SSH server answers, and the key that it shows there."""
+    by_port = {target.port: target for target in targets}
     failures: dict[int, str] = {}
-    for target in targets:
+    while left := [port for port in by_port if port not in failures]:
+        port: int | None = left[0]
+        if not client.proxied:
+            port, silent = first_answer(client.hostname, left, by_port[left[0]].timeout)
+            failures |= silent
+        if port is None:
+            break
         try:
-            if not client.proxied:
-                read_banner(client.hostname, target.port, target.timeout)
-            key = ask_for_key(target, contact.host_key_algorithms(pins.keys))
+            key = ask_for_key(by_port[port], contact.host_key_algorithms(pins.keys))
         except OSError as error:
-            failures[target.port] = str(error.strerror or error)
+            failures[port] = str(error.strerror or error)
             continue
         if key:
-            return target, key
-        failures[target.port] = "the SSH server shows no key that the controller's client understands"
+            return by_port[port], key
+        failures[port] = "the SSH server shows no key that the controller's client understands"
     raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
 
 

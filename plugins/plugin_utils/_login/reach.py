@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import client as login_client
 from .endpoint import Client, aliases, parse_client
 
 BANNER_LIMIT = 8192
+# A port that is dropped by a firewall must not cost its whole time, and a host that is as it was sees one connection.
+HEAD_START_SECONDS = 0.5
 
 
 def read_client(host: str, arguments: list[str]) -> Client:
@@ -30,6 +35,35 @@ def pinned_name(client: Client, ports: list[int]) -> str:
             if found.returncode == 0:
                 return name
     return client.alias
+
+
+def first_answer(hostname: str, ports: Sequence[int], timeout: float) -> tuple[int | None, dict[int, str]]:
+    """The port whose SSH server introduces itself first, and why others did not; each port has a head start before the next."""
+    answers: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+
+    def ask(port: int) -> None:
+        try:
+            read_banner(hostname, port, timeout)
+        except OSError as error:
+            answers.put((port, str(error.strerror or error)))
+        else:
+            answers.put((port, ""))
+
+    failures: dict[int, str] = {}
+    asked = 0
+    while len(failures) < len(ports):
+        if asked < len(ports):
+            # Nobody waits for those that are still silent at the end.
+            threading.Thread(target=ask, args=(ports[asked],), daemon=True).start()
+            asked += 1
+        try:
+            port, failure = answers.get(timeout=HEAD_START_SECONDS if asked < len(ports) else None)
+        except queue.Empty:
+            continue
+        if not failure:
+            return port, failures
+        failures[port] = failure
+    return None, {port: failures[port] for port in ports}
 
 
 def read_banner(hostname: str, port: int, timeout: float) -> None:
@@ -49,6 +83,21 @@ def read_banner(hostname: str, port: int, timeout: float) -> None:
             if not chunk:
                 raise OSError("connected, but the other side closed without an SSH banner")
             received += chunk
+
+
+def first_login(
+    host: str, ports: Sequence[int], arguments: list[str], alias: str, timeout: int
+) -> tuple[int | None, dict[int, str]]:
+    """The same for a host behind another one: the first port on which somebody can log in."""
+    failures: dict[int, str] = {}
+    for port in ports:
+        try:
+            log_in(host, port, arguments, alias, timeout)
+        except OSError as error:
+            failures[port] = str(error.strerror or error)
+        else:
+            return port, failures
+    return None, failures
 
 
 def log_in(host: str, port: int, arguments: list[str], alias: str, timeout: int) -> None:

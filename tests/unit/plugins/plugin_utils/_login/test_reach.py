@@ -11,8 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.plugin_utils._login import endpoint
-from ansible_collections.openlab.research_server.plugins.plugin_utils._login.reach import pinned_name, read_banner, read_client
+from ansible_collections.openlab.research_server.plugins.plugin_utils._login import endpoint, reach
+from ansible_collections.openlab.research_server.plugins.plugin_utils._login.reach import (
+    first_answer,
+    pinned_name,
+    read_banner,
+    read_client,
+)
 
 
 @contextlib.contextmanager
@@ -64,6 +69,39 @@ def test_a_closed_port_is_an_os_error() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         read_banner("127.0.0.1", port, 1)
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+INTRODUCTION = b"SSH-2.0-x\r\n"
+
+
+def test_a_port_that_is_silent_or_closed_does_not_hold_up_the_next() -> None:
+    closed = closed_port()
+    with server(None) as silent, server(INTRODUCTION) as port:
+        # The silent one has an hour.
+        assert first_answer("127.0.0.1", [silent, closed, port], 3600) == (port, {closed: "Connection refused"})
+
+
+def test_the_preferred_port_is_the_only_one_that_sees_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "HEAD_START_SECONDS", 60)
+    with server(INTRODUCTION) as port, socket.create_server(("127.0.0.1", 0)) as other:
+        assert first_answer("127.0.0.1", [port, other.getsockname()[1]], 5) == (port, {})
+        other.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            other.accept()
+
+
+def test_each_port_that_does_not_answer_says_why() -> None:
+    closed = closed_port()
+    with server(b"") as wrong:
+        port, failures = first_answer("127.0.0.1", [wrong, closed], 5)
+    assert port is None
+    assert list(failures) == [wrong, closed]
+    assert "closed without an SSH banner" in failures[wrong] and failures[closed] == "Connection refused"
 
 
 @pytest.mark.parametrize(
