@@ -138,7 +138,8 @@ from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Tran
 from ..module_utils._ssh.server import Sshd, current_session, read_file, unit_text
 
 NFT = "/usr/sbin/nft"
-SHOW = "nft -s list table inet research_server"
+# Terse: who is connecting just now is no part of the rules. What sshd listens on is.
+SHOW = "nft -s -t list table inet research_server && nft -s list set inet research_server ssh_ports"
 
 
 class Host(Sshd):
@@ -162,7 +163,7 @@ class Host(Sshd):
 
     def loaded(self) -> str:
         """The table as the kernel has it; empty if it has none."""
-        rc, out, _err = self.attempt(*SHOW.split())
+        rc, out, _err = self.attempt("sh", "-c", SHOW)
         return out if rc == 0 else ""
 
     def as_loaded(self, text: str) -> str:

@@ -157,6 +157,38 @@ class TestNobodyTakesIt:
         assert answering(host, 2222) and carol.check("id -un") == "carol"
 
 
+# Connects from many addresses of this host and says nothing, again and again: sshd has room for 60 who are not logged in yet.
+CROWD = """
+import itertools, socket, time
+held = []
+for number in itertools.count():
+    family, source = [(socket.AF_INET, f"127.0.0.{{number % 200 + 1}}"), (socket.AF_INET6, "::1")][number % 2]
+    client = socket.socket(family)
+    client.settimeout(2)
+    try:
+        client.bind((source, 0))
+        client.connect((["127.0.0.1", {own!r}][number // 2 % 2] if family == socket.AF_INET else "::1", 2222))
+        held.append(client)
+    except OSError:
+        client.close()
+        time.sleep(0.01)
+    if number % 200 == 199:
+        print("connected", len(held), flush=True)
+        held = held[-100:]
+"""
+
+
+def test_nobody_fills_the_room_of_those_who_are_not_logged_in_yet(host, bob, carol):
+    own = host.check_output("hostname -I").split()[0]
+    bob.start(CROWD.format(own=own))
+    out = host.file("/home/bob/.attack.out")
+    wait_until(lambda: out.exists and out.contains("connected"))
+    assert [carol.run("id -un").stdout for _time in range(10)] == ["carol\n"] * 10
+    assert bob.connect(2222) == "refused", "he has had his share"
+    bob.stop()
+    wait_until(lambda: bob.connect(2222) == "open")
+
+
 class TestWhoIsThereAlready:
     def test_is_named_and_nothing_changes(self, host, bob, carol, door):
         bob.start(LISTEN.format(port=2301))

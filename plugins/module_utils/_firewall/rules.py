@@ -34,6 +34,13 @@ table inet research_server {{
         type inet_service
     }}
 
+    # Who has how many connections to sshd from this host itself.
+    set local_logins {{
+        typeof meta skuid
+        size 4096
+        flags dynamic
+    }}
+
     chain input {{
         type filter hook input priority filter; policy drop;
 
@@ -58,8 +65,18 @@ table inet research_server {{
         # Who tries is told at once. What belongs to connections from before is dropped: the next packet from here revives them.
         tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset
     }}
+
+    # Nobody here fills sshd's room for those who have not logged in yet (MaxStartups in sshd_config(5)).
+    chain output {{
+        type filter hook output priority filter; policy accept;
+        oifname != "lo" accept
+        tcp flags & (fin | syn | rst | ack) != syn accept
+        tcp dport @ssh_ports meta skuid != 0 add @local_logins {{ meta skuid ct count over {logins} }} reject with tcp reset
+    }}
 }}
 """
+# Below ten, from which on sshd as shipped refuses some of those who come (MaxStartups 10:30:100).
+LOCAL_LOGINS = 8
 
 # What is loaded at boot where the rules cannot be: the same without any entry of the lab, in words that every nft knows.
 CLOSED_TEMPLATE = """\
@@ -175,7 +192,7 @@ def rules(ssh_from: Iterable[str], allow: Iterable[Mapping[str, t.Any]], names: 
 def render(header: str, wanted: Iterable[Rule]) -> str:
     """The table, without the ports of sshd."""
     lines = [f"        {line}" for rule in wanted for line in _lines(rule)]
-    return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, rules="\n".join(lines))
+    return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, logins=LOCAL_LOGINS, rules="\n".join(lines))
 
 
 def closed(wanted: Iterable[Rule]) -> str:

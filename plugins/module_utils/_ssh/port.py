@@ -56,7 +56,7 @@ RestartPreventExitStatus=
 """
 SOCKET = """\
 # {header}
-# systemd holds the port, so that nobody can take it while sshd restarts.
+# systemd holds the port, so that nobody can take it while sshd restarts; also when sshd does not stay up for a while.
 [Unit]
 Description=SSH on port {port}
 Before=sockets.target
@@ -67,6 +67,7 @@ ConditionPathExists=!/etc/ssh/sshd_not_to_be_run
 {listen}
 BindIPv6Only=ipv6-only
 FreeBind=yes
+TriggerLimitIntervalSec=0
 Service={service}
 """
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -13,7 +14,7 @@ from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight
 def lines(ssh_from: list[str], *allow: dict[str, t.Any], names: tuple[str, ...] = ()) -> list[str]:
     """The rules that depend on data."""
     text = firewall.render("h", firewall.rules(ssh_from, allow, names))
-    return [line.strip() for line in text.splitlines() if "dport" in line and "sport" not in line]
+    return [line.strip() for line in text.splitlines() if re.search(r"dport .* accept", line) and "sport" not in line]
 
 
 SSH = 'tcp dport @ssh_ports accept comment "SSH"'
