@@ -238,13 +238,16 @@ failures:
 notices:
   description:
     - One sentence for each key and account that expires within O(expiry_notice_days), or has expired; for each thing that was put
-      aside; and for the set-user-ID files of a leaver. They are warnings of the task too.
+      aside; for the set-user-ID files of a leaver; and for the programs and set-group-ID files of somebody who is taken out of a
+      group, which keep its rights. They are warnings of the task too.
   returned: success
   type: list
   elements: str
   sample: ["account 'carol': key SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU (carol@guest) expires on 2027-01-31"]
 """
 
+import contextlib
+import grp
 import os
 import pwd
 import stat
@@ -253,8 +256,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._accounts import former_members, leavers, setuid_files
 from ..module_utils._accounts import keys as account_keys
-from ..module_utils._accounts import leavers, setuid_files
 from ..module_utils._accounts import people as account_people
 from ..module_utils._accounts import projects as account_projects
 from ..module_utils._accounts.applying import Applier
@@ -325,6 +328,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         uid = searched(account, actual.get(account.name), plan.going)
         if uid is not None:
             notices += end_setuid(applier, account, uid, result)
+    notices += former_members_told(applier, plan.coming)
     for sentence in notices:
         module.warn(sentence)
     return {**result, "changed": bool(result["changes"]), "notices": notices, "failures": applier.failures}
@@ -382,6 +386,18 @@ def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t
             notice = leavers.setuid_notice(account.name, found.paths, complete=found.complete, removed=account.setuid_removed)
             return [notice]
     return []
+
+
+def former_members_told(applier: Applier, changes: t.Iterable[Change]) -> list[str]:
+    """Of those who stay, and are taken out of a group by this run."""
+    roots = leavers.search_roots(read_file("/proc/self/mountinfo") or "")
+    notices: list[str] = []
+    for change in changes:
+        if change.action == "leave":
+            with contextlib.suppress(KeyError), applier.noting(f"account '{change.name}': "):
+                uid, gid = pwd.getpwnam(change.name).pw_uid, grp.getgrnam(change.value).gr_gid
+                notices += former_members.told(change.name, change.value, uid, gid, roots)
+    return notices
 
 
 def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dict[str, str]]:

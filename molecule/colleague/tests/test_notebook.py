@@ -9,6 +9,7 @@ Between people it is the kernel's table that decides, the same on every release;
 from __future__ import annotations
 
 import contextlib
+import re
 
 import pytest
 import requests
@@ -439,5 +440,6 @@ class TestProject:
                 assert told.returncode == 0
                 said = " ".join((told.stdout + told.stderr).split())
                 assert "JupyterLab of carol is out of date (its owner is in other groups now) and was left alone" in said
+                assert re.search(r"account 'carol': found programs .* left the group 'imaging' .*\(process %s\)" % pid, said)
                 assert carol.main_pid() == pid
         assert apply_notebooks().returncode == 0

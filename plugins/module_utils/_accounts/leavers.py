@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from .._text.escapes import in_one_line
+from .._text.escapes import listing
 
 LINGER = "/var/lib/systemd/linger"
 # Debian's folders, then those of RHEL. cron names a file after its owner; at only gives it to him.
@@ -33,7 +33,6 @@ LOCAL = (
     "xfs",
     "zfs",
 )
-TOLD = 20
 
 
 class Home(NamedTuple):
@@ -87,13 +86,12 @@ def search_roots(mountinfo: str) -> list[str]:
 
 def setuid_notice(name: str, paths: Sequence[str], *, complete: bool, removed: bool) -> str:
     """What is told of a leaver's files that run as the leaver, whoever starts them."""
-    listing = ", ".join(map(in_one_line, paths[:TOLD])) + (f" and {len(paths) - TOLD} more" if len(paths) > TOLD else "")
     end = "" if complete else ". The search was not finished: it took too long, or found too many"
     if removed:
-        return f"account '{name}': took the set-user-ID and set-group-ID bits from {listing or 'no file'}{end}"
+        return f"account '{name}': took the set-user-ID and set-group-ID bits from {listing(paths) or 'no file'}{end}"
     return (
-        f"account '{name}': found files with a set-user-ID or set-group-ID bit: {listing or 'none so far'}; expected none of "
-        f"somebody who has left. Look at them, and say 'setuid: removed' to take the bits away{end}"
+        f"account '{name}': found files with a set-user-ID or set-group-ID bit: {listing(paths) or 'none so far'}; expected none "
+        f"of somebody who has left. Look at them, and say 'setuid: removed' to take the bits away{end}"
     )
 
 

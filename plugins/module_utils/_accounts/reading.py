@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._host import people_files
+from .._host import people_files, processes
 from .._host.people_files import Found, OddError
 from .._ssh.server import read_file, runtime_directory
 from .._ssh.server_config import group_listing
@@ -146,17 +146,6 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
     return ""
 
 
-def processes_of(uid: int) -> list[int]:
-    """What runs as this user. A dead process that nobody has taken notice of is not running."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{name}").st_uid == uid and not _dead(f"/proc/{name}/stat"):
-                    found.append(int(name))
-    return found
-
-
 def read_projects(projects: Sequence[Project]) -> dict[str, Folder]:
     found = {}
     for entry in projects:
@@ -234,7 +223,7 @@ def _with_remains(name: str, actual: Actual, entry: pwd.struct_passwd, mounts: S
     rest = leavers.rest(entry.pw_dir)
     return actual._replace(
         home_keys=people_files.read(entry.pw_dir, account_keys.HOME_PARTS) if actual.home_owned else Found(),
-        busy=bool(processes_of(entry.pw_uid)),
+        busy=any(processes.of(entry.pw_uid)),
         jobs=tuple(_jobs_of(name, entry.pw_uid)),
         archive_obstacle=_archive_obstacle(entry, mounts),
         archive_rest=os.path.isdir(rest) and not os.path.islink(rest),
@@ -288,12 +277,6 @@ def _login_defs(text: str) -> Mapping[str, int]:
 def _subordinate(text: str) -> list[tuple[str, int, int]]:
     rows = (line.split(":") for line in text.splitlines())
     return [(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdigit() and row[2].isdigit()]
-
-
-def _dead(path: str) -> bool:
-    # The state follows the name of the program, which may have brackets and blanks in it (proc(5)).
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        return stream.read().rpartition(")")[2].split()[0] in ("Z", "X")
 
 
 def _group_name(gid: int) -> str:

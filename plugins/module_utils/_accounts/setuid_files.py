@@ -29,13 +29,17 @@ class Search(NamedTuple):
     complete: bool
 
 
-def search(roots: Iterable[str], uid: int, *, seconds: float = SECONDS, size: int = BYTES) -> Search:
-    """The files of this account with a set-user-ID or set-group-ID bit; no other file system is entered, no link followed."""
+def search(roots: Iterable[str], uid: int, *, gid: int | None = None, seconds: float = SECONDS, size: int = BYTES) -> Search:
+    """The files of this account with a set-user-ID or set-group-ID bit; no other file system is entered, no link followed.
+
+    With `gid` only those that give the rights of this group.
+    """
     start = [root for root in roots if _reachable(root)]
     if not start:
         return Search((), complete=True)
     polite = ["ionice", "-c3"] if shutil.which("ionice") else []
-    what = ["-type", "f", "-uid", str(uid), "-perm", "/6000", "-print0"]
+    bits = ["-perm", "/6000"] if gid is None else ["-gid", str(gid), "-perm", "-2010"]
+    what = ["-type", "f", "-uid", str(uid), *bits, "-print0"]
     command = ["timeout", str(seconds), *polite, "nice", "-n19", "find", *start, "-xdev", *CLOSED, "-o", *what]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         data = process.stdout.read(size) if process.stdout else b""

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from . import processes
+
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
 # Who has millions of files open, or thousands of processes, is not looked through to the end.
@@ -114,14 +116,8 @@ def _candidates(uids: Collection[int]) -> Iterator[int]:
         with contextlib.suppress(OSError):
             # The folder is the effective user's, or root's where the process may not be traced. Of a program with the
             # set-user-ID bit only the real number tells who has started it.
-            if os.stat(f"/proc/{name}").st_uid in (*uids, 0) and _real_uid(f"/proc/{name}/status") in uids:
+            if os.stat(f"/proc/{name}").st_uid in (*uids, 0) and processes.read(int(name)).uid in uids:
                 yield int(name)
-
-
-def _real_uid(path: str) -> int:
-    """proc_pid_status(5)."""
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        return next(int(line.split()[1]) for line in stream if line.startswith("Uid:"))
 
 
 def describe(listener: Listener, by: Iterable[Holder], name_of: Callable[[int], str] | None = None) -> str:

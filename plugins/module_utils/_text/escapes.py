@@ -9,6 +9,8 @@ server could paint what an operator reads. The notation is Python's, C(\\x1b) or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # Printable by their category, and yet nothing is seen of them: fillers, variation selectors, the empty pattern of braille.
 _UNSEEN = frozenset(
     map(
@@ -37,3 +39,9 @@ def escape(text: str, kept: str = "\n\t") -> str:
 def in_one_line(text: str) -> str:
     """A path, a name, or what else may not have line ends of its own."""
     return escape(text, "")
+
+
+def listing(texts: Sequence[str], told: int = 20) -> str:
+    """Several of them, and how many there are more."""
+    more = f" and {len(texts) - told} more" if len(texts) > told else ""
+    return ", ".join(map(in_one_line, texts[:told])) + more

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,26 +23,6 @@ def test_the_limits_of_a_host() -> None:
 
 def test_subordinate_ids() -> None:
     assert reading._subordinate("ada:100000:65536\n\nrubbish\nbob:x:1\n") == [("ada", 100000, 65536)]
-
-
-def test_the_dead_do_not_run() -> None:
-    """Whoever does not take notice of the end of a leaver's process must not keep it alive."""
-    pid = os.fork()
-    if pid == 0:
-        time.sleep(0.5)
-        os._exit(0)
-    assert pid in reading.processes_of(os.getuid())
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert Path(f"/proc/{pid}").exists()
-    assert pid not in reading.processes_of(os.getuid())
-    os.waitpid(pid, 0)
-
-
-def test_a_name_with_brackets_is_no_state(tmp_path: Path) -> None:
-    (tmp_path / "stat").write_text("12 (a) Z (b)) S 1 1 1")
-    assert not reading._dead(str(tmp_path / "stat"))
-    (tmp_path / "stat").write_text("12 (S 1 \xff) Z 1 1 1", encoding="latin-1")
-    assert reading._dead(str(tmp_path / "stat"))
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,14 @@ ME = os.getuid()
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    # pytest's own folders are private; where nobody can come, nothing is looked for.
-    for folder in (tmp_path, *tmp_path.parents[:-1]):
-        if folder.owner() == tmp_path.owner() and folder.name.startswith("pytest"):
-            folder.chmod(0o755)
-    tmp_path.chmod(0o755)
+def place(public_folder: Path) -> Path:
     for name, mode in {"user": 0o4755, "group": 0o2755, "plain": 0o755, "line\nbreak": 0o6700}.items():
-        (tmp_path / name).write_text("")
-        (tmp_path / name).chmod(mode)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder").chmod(0o2755)
-    (tmp_path / "link").symlink_to("user")
-    return tmp_path
+        (public_folder / name).write_text("")
+        (public_folder / name).chmod(mode)
+    (public_folder / "folder").mkdir()
+    (public_folder / "folder").chmod(0o2755)
+    (public_folder / "link").symlink_to("user")
+    return public_folder
 
 
 def found(*roots: Path, uid: int = ME, **options: t.Any) -> tuple[list[str], bool]:
