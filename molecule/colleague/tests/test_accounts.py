@@ -360,6 +360,10 @@ class TestWhoDoesNotWantToLeave:
         lab.as_("y-door", "cd /var/tmp; cp /usr/bin/id plain; mkdir -m 02777 folder")
         assert lab.as_("x-folder", "/var/tmp/x*y -un") == "y-door"
         lab.start("y-runaway", RUN_AWAY)
+        # In a user namespace, such as a rootless container, programs run as other numbers (subuid(5)).
+        host.check_output("awk -F: '$1 == \"y-runaway\" {print $2 + 3}' /etc/subuid > /root/inside")
+        host.check_output("setsid setpriv --reuid $(cat /root/inside) --clear-groups sleep 1200 >/dev/null 2>&1 & sleep 1")
+        assert host.run("pgrep -u $(cat /root/inside)").rc == 0
         lab.begin_a_day()
         lab.people |= {f"y-{name}": {"state": "absent"} for name in LEAVERS}
         for name in ("archive", "mount"):
@@ -380,6 +384,7 @@ class TestWhoDoesNotWantToLeave:
     def test_has_processes_that_no_list_shows(self, host, runs):
         host.check_output("sleep 1; rm /var/tmp/alive; sleep 1")
         assert not host.file("/var/tmp/alive").exists
+        assert host.run("pgrep -u $(cat /root/inside)").rc == 1
 
     @pytest.mark.parametrize("name", [name for name in LEAVERS if name in ODD])
     def test_has_odd_things(self, runs, name):

@@ -440,6 +440,6 @@ class TestProject:
                 assert told.returncode == 0
                 said = " ".join((told.stdout + told.stderr).split())
                 assert "JupyterLab of carol is out of date (its owner is in other groups now) and was left alone" in said
-                assert re.search(r"account 'carol': found programs .* left the group 'imaging' .*\(process %s\)" % pid, said)
+                assert re.search(rf"account 'carol': found programs .* left the group 'imaging' .*\(process {pid}\)", said)
                 assert carol.main_pid() == pid
         assert apply_notebooks().returncode == 0

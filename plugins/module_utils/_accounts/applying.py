@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._host import people_files, processes
+from .._host import people_files
 from .._host.people_files import OddError
 from .._host.runner import RefusedError, Runner
 from .._ssh.server import read_file
@@ -30,7 +30,7 @@ from . import projects as account_projects
 from .keys import Wanted
 from .people import Change, Desired
 from .projects import Project
-from .reading import group_exists, home_obstacle, read_acl
+from .reading import group_exists, home_obstacle, processes_of, read_acl
 
 # Of no account: above all that useradd and systemd give out, below the number that means 'leave it' (setresuid(2)).
 NOBODYS_UID = 2**32 - 3
@@ -161,7 +161,7 @@ class Applier(Runner):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{leavers.LINGER}/{name}")
         # A service that restarts its processes has to be stopped itself, also for the next boot.
-        for unit in sorted({leavers.service(_control_group(process.pid)) for process in processes.of(uid)} - {""}):
+        for unit in sorted({leavers.service(_control_group(process.pid)) for process in processes_of(name, uid)} - {""}):
             user = self.attempt("systemctl", "show", "--property=User", "--value", unit)[1]
             if user.strip() in (name, str(uid)):
                 self.attempt("systemctl", "stop", unit)
@@ -169,10 +169,12 @@ class Applier(Runner):
         self.attempt("loginctl", "terminate-user", name)
         deadline = time.monotonic() + END_SECONDS
         kill_all(uid)
-        while running := [process.pid for process in processes.of(uid)]:
+        while running := processes_of(name, uid):
             if time.monotonic() > deadline:
-                raise RefusedError(f"found processes {running[:10]} {END_SECONDS:g} s after they were killed; expected none")
-            kill_all(uid)
+                pids = [process.pid for process in running[:10]]
+                raise RefusedError(f"found processes {pids} {END_SECONDS:g} s after they were killed; expected none")
+            for number in {process.uid for process in running}:
+                kill_all(number)
             time.sleep(0.05)
 
     def archive(self, name: str, _unused: None) -> None:

@@ -18,7 +18,7 @@ from . import setuid_files
 
 def told(name: str, group: str, uid: int, gid: int, roots: Iterable[str]) -> list[str]:
     """One sentence for the programs and one for the files."""
-    running = [f"{process.name} (process {process.pid})" for process in processes.of(uid) if gid in process.gids]
+    running = [f"{process.name} (process {process.pid})" for process in processes.of(range(uid, uid + 1)) if gid in process.gids]
     found = setuid_files.search(roots, uid, gid=gid)
     sentences = []
     if running:

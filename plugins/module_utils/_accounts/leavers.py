@@ -95,6 +95,24 @@ def setuid_notice(name: str, paths: Sequence[str], *, complete: bool, removed: b
     )
 
 
+def numbers(name: str, uid: int, subordinate: str) -> list[range]:
+    """As whom somebody's programs run: as the account, and in a user namespace as its subordinate numbers (subuid(5)).
+
+    Numbers that somebody else has been given too tell nothing.
+    """
+    mine: list[range] = []
+    others: list[range] = []
+    for owner, start, count in subordinate_numbers(subordinate):
+        (mine if owner in (name, str(uid)) else others).append(range(start, start + count))
+    return [range(uid, uid + 1), *(one for one in mine if not any(one.start < it.stop and it.start < one.stop for it in others))]
+
+
+def subordinate_numbers(text: str) -> list[tuple[str, int, int]]:
+    """The lines of subuid(5) or subgid(5): owner, first number, count."""
+    rows = (line.split(":") for line in text.splitlines())
+    return [(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdigit() and row[2].isdigit()]
+
+
 def rest(home: str) -> str:
     """Where a home waits for its removal once its archive is on the disk. No account's name begins with a dot."""
     return posixpath.join(posixpath.dirname(home), f".{posixpath.basename(home)}.archived")

@@ -17,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files, processes
 from .._host.people_files import Found, OddError
+from .._host.processes import Process
 from .._ssh.server import read_file, runtime_directory
 from .._ssh.server_config import group_listing
 from . import keys as account_keys
@@ -108,7 +109,7 @@ def read_machine(people: Sequence[Desired]) -> Machine:
         primary=primary,
         uid_min=limits.get("UID_MIN", Machine().uid_min),
         uid_max=limits.get("UID_MAX", Machine().uid_max),
-        subordinate=_subordinate(read_file("/etc/subuid") or ""),
+        subordinate=leavers.subordinate_numbers(read_file("/etc/subuid") or ""),
     )
 
 
@@ -144,6 +145,12 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
             "account another home with 'usermod -d', or the folder to the account with 'chown'"
         )
     return ""
+
+
+def processes_of(name: str, uid: int) -> list[Process]:
+    """What runs as this person, under whatever number. A number with an account of its own is somebody else."""
+    running = processes.of(*leavers.numbers(name, uid, read_file("/etc/subuid") or ""))
+    return [process for process in running if process.uid == uid or not _user_name(process.uid)]
 
 
 def read_projects(projects: Sequence[Project]) -> dict[str, Folder]:
@@ -223,7 +230,7 @@ def _with_remains(name: str, actual: Actual, entry: pwd.struct_passwd, mounts: S
     rest = leavers.rest(entry.pw_dir)
     return actual._replace(
         home_keys=people_files.read(entry.pw_dir, account_keys.HOME_PARTS) if actual.home_owned else Found(),
-        busy=any(processes.of(entry.pw_uid)),
+        busy=bool(processes_of(name, entry.pw_uid)),
         jobs=tuple(_jobs_of(name, entry.pw_uid)),
         archive_obstacle=_archive_obstacle(entry, mounts),
         archive_rest=os.path.isdir(rest) and not os.path.islink(rest),
@@ -272,11 +279,6 @@ def _login_defs(text: str) -> Mapping[str, int]:
     """The numbers in login.defs(5)."""
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
-
-
-def _subordinate(text: str) -> list[tuple[str, int, int]]:
-    rows = (line.split(":") for line in text.splitlines())
-    return [(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdigit() and row[2].isdigit()]
 
 
 def _group_name(gid: int) -> str:

@@ -41,13 +41,14 @@ def read(pid: int) -> Process:
         return parse(pid, stream.read())
 
 
-def of(uid: int) -> Iterator[Process]:
-    """What this account has started and what still runs."""
+def of(*uids: range) -> Iterator[Process]:
+    """What these accounts have started and what still runs."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
                 # Most are somebody else's: one look tells, and only the rest is read.
-                if os.stat(f"/proc/{name}").st_uid in (uid, 0):
+                owner = os.stat(f"/proc/{name}").st_uid
+                if owner == 0 or any(owner in numbers for numbers in uids):
                     process = read(int(name))
-                    if process.uid == uid and not process.dead:
+                    if any(process.uid in numbers for numbers in uids) and not process.dead:
                         yield process

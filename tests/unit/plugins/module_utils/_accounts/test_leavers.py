@@ -84,3 +84,20 @@ def test_the_service_of_a_process(cgroup: str, unit: str) -> None:
 
 def test_what_waits_for_removal_is_nobodys_home() -> None:
     assert leavers.rest("/home/bob") == "/home/.bob.archived"
+
+
+def test_subordinate_numbers() -> None:
+    assert leavers.subordinate_numbers("ada:100000:65536\n\nrubbish\nbob:x:1\n") == [("ada", 100000, 65536)]
+
+
+@pytest.mark.parametrize(
+    ("subordinate", "more"),
+    [
+        ("", []),
+        ("ada:100000:10\nbob:100010:10\n", [range(100010, 100020)]),
+        ("1002:200000:5\nbob:300000:5\nbobby:1:5\n", [range(200000, 200005), range(300000, 300005)]),
+        ("bob:100000:10\nada:100009:10\n", []),
+    ],
+)
+def test_somebody_runs_as_the_numbers_that_nobody_else_has(subordinate: str, more: list[range]) -> None:
+    assert leavers.numbers("bob", 1002, subordinate) == [range(1002, 1003), *more]

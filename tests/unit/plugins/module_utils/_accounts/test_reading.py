@@ -21,10 +21,6 @@ def test_the_limits_of_a_host() -> None:
     assert (found["UID_MIN"], found["UID_MAX"]) == (2000, 50000)
 
 
-def test_subordinate_ids() -> None:
-    assert reading._subordinate("ada:100000:65536\n\nrubbish\nbob:x:1\n") == [("ada", 100000, 65536)]
-
-
 @pytest.mark.parametrize(
     ("home", "uid", "says"),
     [
