@@ -272,9 +272,11 @@ from ..module_utils._accounts.reading import (
     read_system_keys,
     sshd_files,
 )
+from ..module_utils._host.difference import Difference, difference
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
-from ..module_utils._ssh.server import current_session, read_file
+from ..module_utils._host.session import current_session
 from ..module_utils._text.escapes import in_one_line
 
 TEXT_SHOWN = 20_000  # characters of a file in a difference; people may have written a megabyte
@@ -352,12 +354,12 @@ def carry_out(applier: Applier, plan: Plan, path: str) -> dict[str, t.Any]:
         done += applier.apply(plan.coming)
         written = new_rules and applier.succeeds(f"{path}: ", applier.write_sudoers, path, plan.rules)
         done += applier.apply(plan.remains)
-    sudoers = {"before_header": path, "after_header": path, "before": before or "", "after": plan.rules}
+    sudoers = difference(path, before, plan.rules)
     return {
         "changes": [f"group {name}: create" for name in made]
         + [f"{change.name}: {change.action}" for change in done]
         + ([f"{path}: write"] if written else []),
-        "diff": difference(made, done) + ([sudoers] if written else []),
+        "diff": differences(made, done) + ([sudoers] if written else []),
     }
 
 
@@ -378,7 +380,7 @@ def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t
             result["changes"].append(f"{account.name}: setuid")
             listing = "".join(f"{in_one_line(path)}\n" for path in found.paths)
             header = f"set-user-ID and set-group-ID files of {account.name}"
-            result["diff"].append({"before_header": header, "after_header": header, "before": listing, "after": ""})
+            result["diff"].append(difference(header, listing, ""))
             failed = [] if applier.module.check_mode else setuid_files.clear(found.paths, uid)
             if failed:
                 raise RefusedError(f"found no way to take the set-user-ID bits from {', '.join(map(in_one_line, failed))}")
@@ -400,23 +402,18 @@ def former_members_told(applier: Applier, changes: t.Iterable[Change]) -> list[s
     return notices
 
 
-def difference(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[dict[str, str]]:
+def differences(groups: t.Sequence[str], changes: t.Sequence[Change]) -> list[Difference]:
     before, after = "", "".join(f"group {name}\n" for name in groups)
     files = []
     for change in changes:
         if change.action.endswith("_keys"):
             path = "/".join(("~" + change.name, *account_keys.HOME_PARTS))
             header = path if change.action.endswith("home_keys") else account_keys.system_file(change.name)
-            files.append(
-                {"before_header": header, "after_header": header, "before": lines(change.before), "after": lines(change.after)}
-            )
+            files.append(difference(header, lines(change.before), lines(change.after)))
             continue
         before += f"{change.name}: {change.before}\n" if change.before else ""
         after += f"{change.name}: {change.after}\n" if change.after else ""
-    head = (
-        [{"before_header": "accounts", "after_header": "accounts", "before": before, "after": after}] if before or after else []
-    )
-    return head + files
+    return ([difference("accounts", before, after)] if before or after else []) + files
 
 
 def lines(text: str) -> str:

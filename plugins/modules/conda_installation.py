@@ -110,6 +110,7 @@ from ..module_utils._conda import installer as installation
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda.mutex import exclusive, lock_file
 from ..module_utils._conda.process import clean_environment, runner
+from ..module_utils._host.difference import difference
 from ..module_utils._host.module import Module, guarded
 
 _ATTEMPTS = 3
@@ -203,11 +204,6 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     if after is not None and current_text(condarc) != after:
         write_text(condarc, after)
     return result
-
-
-def difference(header: str, before: str | None, after: str | None) -> dict[str, str]:
-    """One part of `--diff`."""
-    return {"before": before or "", "after": after or "", "before_header": header, "after_header": header}
 
 
 @guarded

@@ -112,7 +112,9 @@ from urllib.parse import urlsplit
 from ansible.module_utils.urls import open_url
 
 from ..module_utils._conda import installer
-from ..module_utils._host import health, listening
+from ..module_utils._firewall import others
+from ..module_utils._host import dpkg, health, listening
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
@@ -173,13 +175,13 @@ def read_dpkg() -> dict[str, t.Any]:
     journals = [path for path in glob.glob("/var/lib/dpkg/updates/*") if os.path.basename(path).isdigit()]
     holders = {path: lock_holder(path) for path in LOCKS}
     return {
-        "interrupted": sorted(journals) + health.unfinished(text("/var/lib/dpkg/status")),
+        "interrupted": sorted(journals) + dpkg.unfinished(text(dpkg.STATUS)),
         "locks": {path: holder for path, holder in holders.items() if holder},
     }
 
 
 def read_packages(names: list[str]) -> dict[str, str]:
-    installed = health.installed(text("/var/lib/dpkg/status"))
+    installed = dpkg.installed(text(dpkg.STATUS))
     cached = {os.path.basename(path).split("_")[0] for path in glob.glob("/var/cache/apt/archives/*.deb")}
     return {name: "installed" if name in installed else "cached" if name in cached else "missing" for name in names}
 
@@ -222,11 +224,11 @@ def read_network(urls: list[str], sources: list[str], timeout: int) -> tuple[dic
 def read_firewalls() -> list[str]:
     wanted_by = glob.glob("/etc/systemd/system/*.wants/*.service")
     enabled = {os.path.basename(path) for path in wanted_by}
-    return health.firewalls(text("/etc/ufw/ufw.conf"), enabled)
+    return others.switched_on(text(others.UFW), enabled)
 
 
 def read_matches() -> list[str]:
-    lines = server_config.walk(ssh_server.MAIN, ssh_server.read_file, ssh_server.expand)
+    lines = server_config.walk(ssh_server.MAIN, read_file, ssh_server.expand)
     return [f"{line.keyword} ({line.path}:{line.number})" for line in lines if line.in_match and line.path != OURS]
 
 

@@ -91,13 +91,16 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import bans
+from ..module_utils._host import dpkg
+from ..module_utils._host.difference import Difference, difference
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import with_address
-from ..module_utils._ssh.server import current_session, read_file, runtime_directory
+from ..module_utils._host.session import current_session
+from ..module_utils._ssh.server import runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.fail2ban. The next run undoes what is changed here."
 SERVICE = "fail2ban.service"
-DPKG = "/var/lib/dpkg/status"
 JAIL = "sshd"
 PROOF_SECONDS = 20.0
 UNPROVEN = (
@@ -125,7 +128,7 @@ class Host:
         return str(out)
 
     def missing(self, packages: list[str]) -> list[str]:
-        status = read_file(DPKG)
+        status = read_file(dpkg.STATUS)
         if status is not None:
             return bans.missing(packages, status)
         return [name for name in packages if self.module.run_command(["rpm", "--query", "--quiet", name])[0] != 0]
@@ -234,19 +237,14 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "changed": new_file or new_state or new_dropin,
         "missing": missing,
         "proven": proving,
-        "diff": difference({path: (before, text), dropin: (dropin_before, dropin_text)}, state),
+        "diff": differences({path: (before, text), dropin: (dropin_before, dropin_text)}, state),
     }
 
 
-def difference(files: dict[str, tuple[str | None, str]], state: dict[str, str]) -> list[dict[str, str]]:
-    texts = [
-        {"before_header": path, "after_header": path, "before": before or "", "after": text}
-        for path, (before, text) in files.items()
-        if text != before
-    ]
+def differences(files: dict[str, tuple[str | None, str]], state: dict[str, str]) -> list[Difference]:
+    texts = [difference(path, before, text) for path, (before, text) in files.items() if text != before]
     found, wanted = (f"{', '.join(values[key] for key in RUNNING)}\n" for values in (state, RUNNING))
-    service = [{"before_header": SERVICE, "after_header": SERVICE, "before": found, "after": wanted}] if found != wanted else []
-    return texts + service
+    return texts + ([difference(SERVICE, found, wanted)] if found != wanted else [])
 
 
 @guarded

@@ -126,16 +126,19 @@ ssh_ports:
 """
 
 import os
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._firewall import others
 from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._host.difference import difference
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
-from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
-from ..module_utils._ssh.server import Sshd, current_session, read_file, unit_text
+from ..module_utils._host.session import current_session
+from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, run_module
+from ..module_utils._ssh.server import Sshd, unit_text
 
 NFT = "/usr/sbin/nft"
 # Terse: who is connecting just now is no part of the rules. What sshd listens on is.
@@ -151,7 +154,7 @@ class Host(Sshd):
 
     def other_firewall(self) -> str:
         """Another program that thinks that the firewall is its own."""
-        if re.search(r"^\s*ENABLED\s*=\s*['\"]?yes", read_file("/etc/ufw/ufw.conf") or "", re.IGNORECASE | re.MULTILINE):
+        if others.switched_on(read_file(others.UFW) or "", ()):
             return "ufw"
         # Asked only where it is installed: a question to systemd costs more than the rest of this module.
         if (
@@ -211,17 +214,16 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     if dropin is not None:
         wanted[firewall_rules.NFTABLES_DROPIN] = File(dropin)
     final = {path: file for path, file in wanted.items() if read_file(path) != file.text}
-    diff = [difference(path, file) for path, file in sorted(final.items())]
+    diff = [difference(path, read_file(path), file.text) for path, file in sorted(final.items())]
     result: dict[str, t.Any] = {"changed": True, "pending": False, "installed": bool(host.nft), "ssh_ports": ports, "diff": diff}
     if not host.nft:
         return result
     program = table + (wanted[firewall_rules.SSH_PORTS].text or "")
     before, after = host.loaded(), host.as_loaded(program)
     if before != after:
-        diff.append({"before_header": "loaded", "after_header": "loaded", "before": before, "after": after})
+        diff.append(difference("loaded", before, after))
     if not host.enabled():
-        name = firewall_rules.UNIT_NAME
-        diff.append({"before_header": name, "after_header": name, "before": "disabled\n", "after": "enabled\n"})
+        diff.append(difference(firewall_rules.UNIT_NAME, "disabled\n", "enabled\n"))
     result["changed"] = bool(diff or interrupted)
     if module.check_mode or not result["changed"]:
         return result

@@ -95,18 +95,12 @@ import shutil
 import typing as t
 
 from ..module_utils._conda.records import distributions
+from ..module_utils._host.difference import difference
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._jupyter.kernels import files, is_ours, kernel_name, will_have
 
 MODES = {"kernel.json": 0o644, "start": 0o755}
-
-
-def read_text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def read_mode(path: str) -> int | None:
@@ -119,7 +113,7 @@ def read_mode(path: str) -> int | None:
 def own_kernels(directory: str) -> set[str]:
     """Names of the kernels that this collection made."""
     names = os.listdir(directory) if os.path.isdir(directory) else []
-    return {name for name in names if is_ours(read_text(os.path.join(directory, name, "kernel.json")) or "")}
+    return {name for name in names if is_ours(read_file(os.path.join(directory, name, "kernel.json")) or "")}
 
 
 def is_foreign(folder: str) -> bool:
@@ -176,14 +170,14 @@ def main() -> None:
             )
         for file, text in files(folder, item, root).items():
             path = os.path.join(folder, file)
-            before = read_text(path)
+            before = read_file(path)
             if before != text or read_mode(path) != MODES[file]:
                 writes.append((path, text, MODES[file]))
-                diffs.append({"before": before or "", "after": text, "before_header": path, "after_header": path})
+                diffs.append(difference(path, before, text))
     stale = sorted(present - set(wanted))
     for name in stale:
         path = os.path.join(directory, name, "kernel.json")
-        diffs.append({"before": read_text(path) or "", "after": "", "before_header": path, "after_header": path})
+        diffs.append(difference(path, read_file(path), ""))
     if not module.check_mode:
         for name in stale:
             shutil.rmtree(os.path.join(directory, name))

@@ -127,7 +127,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import loopback as firewall_loopback
-from ..module_utils._firewall.loopback_table import Loopback, difference
+from ..module_utils._firewall.loopback_table import Loopback
+from ..module_utils._host.difference import difference
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
 from ..module_utils._jupyter.host import PORTS, UNITS, Host, newest, unit

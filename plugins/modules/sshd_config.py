@@ -213,11 +213,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import rules as firewall_rules
 from ..module_utils._host import people_files
+from ..module_utils._host.difference import Difference, difference
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import parse as parse_network
 from ..module_utils._host.runner import RefusedError
-from ..module_utils._host.session import Session
-from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, difference, run_module
+from ..module_utils._host.session import Session, current_session
+from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, run_module
 from ..module_utils._ssh import access as ssh_access
 from ..module_utils._ssh import port as ssh_port
 from ..module_utils._ssh import selinux, server_config
@@ -225,7 +227,7 @@ from ..module_utils._ssh import trust as ssh_trust
 from ..module_utils._ssh.facts import read_facts
 from ..module_utils._ssh.lockout import Account, obstacles
 from ..module_utils._ssh.plan import Facts, Plan, Wishes, as_list, make_plan, place, setting
-from ..module_utils._ssh.server import RUNTIME, Sshd, current_session, describe, read_file, runtime_directory
+from ..module_utils._ssh.server import RUNTIME, Sshd, describe, runtime_directory
 
 LISTEN_SECONDS = 10.0
 TRUST = ("trusted_user_ca_keys", "authorized_principals", "revoked_keys", "host_certificates")
@@ -487,18 +489,16 @@ def _own_keys(host: Host) -> list[str]:
     return server_config.group_listing(host.effective()).get("hostkey", [])
 
 
-def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[dict[str, str]]:
+def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[Difference]:
     """For Ansible's diff: files, and what is not as the files say."""
-    found = [difference(path, file) for path, file in sorted(plan.final.items()) if file.shown]
+    found = [difference(path, read_file(path), file.text) for path, file in sorted(plan.final.items()) if file.shown]
     states = []
     if plan.start:
         states.append((ssh_port.START_KEY, *(f"{value}\n" for value in plan.start)))
     if asleep:
         states.append(("sshd", f"silent on {', '.join(asleep)}\n", "listening\n"))
     states += [(name, "listening\n", "") for name in facts.ports.generated]
-    return found + [
-        {"before_header": name, "after_header": name, "before": before, "after": after} for name, before, after in states
-    ]
+    return found + [difference(*state) for state in states]
 
 
 def notices(facts: Facts, plan: Plan) -> list[str]:

@@ -87,7 +87,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.session import current_session
 from ..module_utils._ssh import server as ssh_server
 from ..module_utils._ssh import server_config
 
@@ -99,7 +101,7 @@ def read(module: AnsibleModule) -> dict[str, t.Any]:
     with ssh_server.runtime_directory():
         _rc, listing, _err = module.run_command([sshd, "-T", *context], check_rc=True, environ_update={"LC_ALL": "C"})
     sources: dict[str, str] = {}
-    for line in server_config.walk(ssh_server.MAIN, ssh_server.read_file, ssh_server.expand):
+    for line in server_config.walk(ssh_server.MAIN, read_file, ssh_server.expand):
         if not line.in_match:
             sources.setdefault(line.keyword, f"{line.path}:{line.number}")
     settings = server_config.group_listing(listing)
@@ -109,13 +111,13 @@ def read(module: AnsibleModule) -> dict[str, t.Any]:
         "ports": server_config.effective_ports(listing),
         "host_keys": public_parts(f"{path}.pub" for path in settings.get("hostkey", [])),
         "host_certificates": public_parts(settings.get("hostcertificate", [])),
-        "session": ssh_server.describe(ssh_server.current_session()),
+        "session": ssh_server.describe(current_session()),
     }
 
 
 def public_parts(paths: t.Iterable[str]) -> list[str]:
     """Type and key of each file, without the comment."""
-    lines = (ssh_server.read_file(path) or "" for path in paths)
+    lines = (read_file(path) or "" for path in paths)
     return [" ".join(line.split()[:2]) for line in lines if line.strip()]
 
 

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files
+from .._host.files import read_file
 from .._host.people_files import OddError
 from .._host.runner import RefusedError, Runner
-from .._ssh.server import read_file
 from .._text.escapes import in_one_line
 from . import keys as account_keys
 from . import leavers

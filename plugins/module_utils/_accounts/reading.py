@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files, processes
+from .._host.files import read_file
 from .._host.people_files import Found, OddError
 from .._host.processes import Process
-from .._ssh.server import read_file, runtime_directory
+from .._ssh.server import runtime_directory
 from .._ssh.server_config import group_listing
 from . import keys as account_keys
 from . import leavers

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 from collections.abc import Sequence
 
+from .._host.difference import Difference, difference
 from .errors import mask
 from .manifest import Manifest
 from .records import Package
@@ -75,11 +76,11 @@ class Plan:
             "remove": [line for line in self.before if line not in self.after],
         }
 
-    def diff(self, header: str) -> dict[str, str]:
+    def diff(self, header: str) -> Difference:
         """For `--diff`."""
         sides = ((*self.settings_before, *self.before), (*self.settings_after, *self.after))
         before, after = ("".join(f"{line}\n" for line in lines) for lines in sides)
-        return {"before": before, "after": after, "before_header": header, "after_header": header}
+        return difference(header, before, after)
 
 
 def as_lines(packages: t.Iterable[Package], requirements: Sequence[str]) -> list[str]:

@@ -10,6 +10,8 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from .._host import dpkg
+
 # Whoever empties the whole ruleset, as Debian's nftables.service does, takes the bans away, too; fail2ban does not notice. They
 # come back from its database.
 NFTABLES_DROPIN = "/etc/systemd/system/nftables.service.d/60-research-server-fail2ban.conf"
@@ -41,7 +43,8 @@ def render(header: str, sections: Mapping[str, Mapping[str, t.Any]], ignoreip: I
 
 def missing(wanted: Iterable[str], status: str) -> list[str]:
     """The packages that are not installed, by the text of /var/lib/dpkg/status."""
-    installed = set(re.findall(r"^Package: (\S+)\nStatus: \S+ ok installed$", status, re.MULTILINE))
+    wanted = list(wanted)
+    installed = dpkg.installed(status, wanted.__contains__)
     return [name for name in wanted if name not in installed]
 
 

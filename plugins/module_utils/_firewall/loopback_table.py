@@ -13,16 +13,14 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._host.files import put_file
+from .._host.difference import Difference, difference
+from .._host.files import put_file, read_file
 from .._host.runner import RefusedError, Runner
-from .._ssh.server import read_file
 from . import loopback as firewall_loopback
 
 # Terse: who is connecting just now is no part of the rules.
 SHOW = f"nft --stateless --terse list table {firewall_loopback.TABLE}"
 LINK = f"/etc/systemd/system/sysinit.target.wants/{firewall_loopback.UNIT_NAME}"
-
-Difference = dict[str, str]
 
 
 class Loopback(Runner):
@@ -91,8 +89,3 @@ class Loopback(Runner):
                 "the capabilities NET_ADMIN and SYS_ADMIN; provide them, or set 'jupyter_loopback_isolation: none', with which "
                 "any account of the host can take the port of a JupyterLab that is down, and connect to what others listen on"
             ) from error
-
-
-def difference(name: str, before: str, after: str) -> Difference:
-    """For Ansible's diff."""
-    return {"before_header": name, "after_header": name, "before": before, "after": after}

@@ -1,12 +1,21 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a file in a folder that may belong to somebody else. Private to this collection."""
+"""Read a file, and write one in a folder that may belong to somebody else. Private to this collection."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+
+
+def read_file(path: str) -> str | None:
+    """The text of a file, or None if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def put_file(folder: str, name: str, text: str) -> None:

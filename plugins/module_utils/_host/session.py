@@ -9,6 +9,7 @@ have it, and root may read their environment.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,6 +22,11 @@ class Session(NamedTuple):
     client_address: str
     server_port: int
     client_port: int = 0
+
+
+def current_session() -> Session | None:
+    """The SSH session that this process was started from."""
+    return find(os.getpid(), _read_bytes)
 
 
 def find(pid: int, read: Callable[[str], bytes]) -> Session | None:
@@ -55,3 +61,8 @@ def _variable(environ: bytes, name: bytes) -> str:
         if key == name:
             return value.decode("ascii", "replace")
     return ""
+
+
+def _read_bytes(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()

@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._ssh.server import current_session, read_file
+from .files import read_file
 from .runner import RefusedError, Runner
-from .session import Session
+from .session import Session, current_session
 
 FOLDER_MODE = 0o755
 STATE_ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -258,8 +258,3 @@ def undo(module: AnsibleModule, _host: Runner, transaction: Transaction) -> dict
 def identity(session: Session | None) -> list[t.Any]:
     """What tells one login from another; empty without one."""
     return [session.client_address, session.client_port, session.server_port] if session else []
-
-
-def difference(path: str, file: File) -> dict[str, str]:
-    """For Ansible's diff."""
-    return {"before_header": path, "after_header": path, "before": read_file(path) or "", "after": file.text or ""}

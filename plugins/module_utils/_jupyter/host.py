@@ -17,12 +17,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._firewall.loopback_table import Difference, difference
 from .._host import listening
-from .._host.files import put_file
+from .._host.difference import Difference, difference
+from .._host.files import put_file, read_file
 from .._host.remove_tree import remove_tree
 from .._host.runner import Runner
-from .._ssh.server import read_file
 from .servers import Plan, Server, Socket, drop_in, name_of, parse_groups, parse_listeners, parse_show, shown
 
 UNITS = "/etc/systemd/system"

@@ -9,7 +9,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
-from .state import stanzas
+from .._host.dpkg import stanzas
 
 # Options of the one-line format -> fields of the deb822 format; the others are not needed to repeat a source.
 OPTIONS = {"arch": "architectures", "signed-by": "signed-by", "trusted": "trusted"}

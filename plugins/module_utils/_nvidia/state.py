@@ -9,6 +9,8 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
+from .._host import dpkg
+
 VERSION = re.compile(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b")
 # Everything the driver is made of, and what it needs from the kernel.
 PACKAGES = re.compile(
@@ -31,40 +33,9 @@ def loaded_driver(proc_version: str, module_version: str) -> dict[str, str] | No
     return {"version": version, "flavour": "open" if "Open Kernel Module" in proc_version else "proprietary"}
 
 
-def stanzas(text: str) -> t.Iterator[dict[str, str]]:
-    """Split a deb822 text into its stanzas; field names in lower case, continuation lines joined by a newline."""
-    fields: dict[str, str] = {}
-    name = ""
-    for line in text.splitlines():
-        if line.startswith("#"):
-            continue
-        if not line.strip():
-            if fields:
-                yield fields
-            fields, name = {}, ""
-        elif line[0] in " \t":
-            if name:
-                fields[name] += "\n" + line.strip()
-        else:
-            name, _colon, value = line.partition(":")
-            name = name.strip().lower()
-            fields[name] = value.strip()
-    if fields:
-        yield fields
-
-
 def installed_packages(status: str) -> dict[str, str]:
-    """Name and version of the installed packages that concern the driver, from /var/lib/dpkg/status."""
-    found = {}
-    # The file has thousands of stanzas: look at the name before splitting a stanza into fields.
-    for block in status.split("\n\n"):
-        start = block.find("Package: ")
-        if start < 0 or not PACKAGES.match(block[start + 9 :]):
-            continue
-        for fields in stanzas(block):
-            if fields.get("status", "").endswith(" ok installed"):
-                found[fields["package"]] = fields.get("version", "")
-    return dict(sorted(found.items()))
+    """Name and version of the installed packages that concern the driver, from the text of /var/lib/dpkg/status."""
+    return dict(sorted(dpkg.installed(status, lambda name: PACKAGES.match(name) is not None).items()))
 
 
 def available_versions(lists: Iterable[str]) -> dict[str, list[str]]:

@@ -13,11 +13,12 @@ import typing as t
 from collections.abc import Iterable
 
 from .._firewall import rules as firewall_rules
+from .._host.files import read_file
 from . import port as ssh_port
 from . import server_config
 from . import trust as ssh_trust
 from .plan import MODULI, Existing, Facts, as_list
-from .server import Sshd, expand, read_file
+from .server import Sshd, expand
 from .server_config import MAIN
 
 

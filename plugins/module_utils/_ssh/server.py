@@ -15,8 +15,9 @@ from fnmatch import fnmatch
 from ansible.module_utils.basic import AnsibleModule
 
 from .._host import listening as host_listening
+from .._host.files import read_file
 from .._host.runner import Runner
-from .._host.session import Session, find
+from .._host.session import Session
 from . import port as ssh_port
 from . import server_config
 
@@ -96,15 +97,6 @@ def _sysctl_files() -> dict[str, str]:
     return {path: read_file(path) or "" for _name, path in sorted(found.items()) if path != ssh_port.SYSCTL}
 
 
-def read_file(path: str) -> str | None:
-    """The text of a file, or None if there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def expand(pattern: str, *planned: str) -> list[str]:
     """The files that an Include means, as if the planned ones were there."""
     return sorted({*glob.glob(pattern), *(path for path in planned if fnmatch(path, pattern))})
@@ -122,11 +114,6 @@ def runtime_directory() -> t.Iterator[None]:
         if made:
             with contextlib.suppress(OSError):
                 os.rmdir(RUNTIME)
-
-
-def current_session() -> Session | None:
-    """The SSH session that this process was started from."""
-    return find(os.getpid(), _read_bytes)
 
 
 def describe(session: Session | None) -> dict[str, t.Any]:
@@ -147,8 +134,3 @@ def unit_text(name: str) -> str:
 
 def _unit(*names: str) -> str:
     return next((name for name in names if any(os.path.exists(f"{folder}/{name}") for folder in UNIT_FOLDERS)), "")
-
-
-def _read_bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()

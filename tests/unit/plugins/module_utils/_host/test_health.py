@@ -9,24 +9,6 @@ from email.message import Message
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._host import health as host
 
-STATUS = """Package: good
-Status: install ok installed
-
-Package: gone
-Status: deinstall ok config-files
-
-Package: half
-Status: install ok half-configured
-
-Package: bad
-Status: install reinstreq half-installed
-"""
-
-
-def test_dpkgs_states_are_read() -> None:
-    assert host.unfinished(STATUS) == ["half", "bad"]
-    assert host.installed(STATUS) == {"good"}
-
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -39,20 +21,6 @@ def test_dpkgs_states_are_read() -> None:
 def test_memory_is_read(text: str, expected: tuple[int, int]) -> None:
     found = host.memory(text.replace("  kB", " kB"))
     assert (found["total"], found["available"]) == expected
-
-
-@pytest.mark.parametrize(
-    ("ufw", "units", "expected"),
-    [
-        ("", set(), []),
-        ("ENABLED=no\n", set(), []),
-        ("# ENABLED=yes\n", set(), []),
-        ("LOGLEVEL=low\nENABLED=yes\n", {"ssh.service"}, ["ufw"]),
-        ("", {"firewalld.service", "netfilter-persistent.service"}, ["firewalld", "iptables-persistent"]),
-    ],
-)
-def test_other_firewalls_are_named(ufw: str, units: set[str], expected: list[str]) -> None:
-    assert host.firewalls(ufw, units) == expected
 
 
 @pytest.mark.parametrize(
