@@ -125,11 +125,15 @@ info:
       type: dict
     apt_sources: {description: "Enabled apt sources, with the file that names them.", type: list, elements: dict}
     apt_origins: {description: Origin of each index in apt's lists., type: dict}
+    former_files:
+      description: Files of the role P(openlab.research_server.nvidia#role) that still have the names of its first versions.
+      type: list
+      elements: str
     system:
       description: >-
         C(id), C(version), C(codename) (of os-release), C(machine), C(kernel) (of uname), C(initramfs), the tool that
         builds initial RAM file systems (V(update-initramfs), V(dracut) or none), and C(initramfs_outdated), whether one is
-        older than C(/etc/modprobe.d/openlab-nvidia.conf).
+        older than C(/etc/modprobe.d/research-server-nvidia.conf).
       type: dict
 """
 
@@ -139,6 +143,7 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..module_utils._host import dpkg
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
@@ -155,7 +160,14 @@ LIBRARY_FOLDERS = ("usr/lib64", "usr/lib/*", "usr/lib/*/nvidia/current")
 CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
 # What the role writes for the kernel to read early, and the files that have to hold it.
-EARLY_SETTINGS = "etc/modprobe.d/openlab-nvidia.conf"
+EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
+FORMER_FILES = (
+    "etc/apt/keyrings/openlab-nvidia.*",
+    "etc/apt/preferences.d/openlab-nvidia",
+    "etc/apt/sources.list.d/openlab-nvidia.sources",
+    "etc/modprobe.d/openlab-nvidia.conf",
+    "etc/modules-load.d/openlab-nvidia.conf",
+)
 INITRAMFS = ("boot/initrd.img-*", "boot/initramfs-*.img")
 INITRAMFS_TOOLS = ("update-initramfs", "dracut")
 
@@ -303,10 +315,11 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
         "kernels": kernels,
         "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
         "secure_boot": read_secure_boot(root, sysfs),
-        "packages": nvidia_state.installed_packages(text(root / "var/lib/dpkg/status")),
+        "packages": nvidia_state.installed_packages(text(root / dpkg.STATUS.lstrip("/"))),
         "available": nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
         "apt_sources": read_sources(root, ignored),
         "apt_origins": read_origins(lists),
+        "former_files": sorted(f"/{path.relative_to(root)}" for pattern in FORMER_FILES for path in root.glob(pattern)),
         "system": system,
     }
 

@@ -44,7 +44,9 @@ def test_nouveau_is_off_in_the_initial_ram_file_system_too(host: Host, kernel: s
     assert "blacklist nouveau" in host.check_output(f"modprobe -S {kernel} --showconfig")
     host.check_output("command -v unmkinitramfs && rm -rf /srv/initramfs")
     host.check_output(f"unmkinitramfs /boot/initrd.img-{kernel} /srv/initramfs")
-    assert "options nouveau modeset=0" in host.check_output("cat $(find /srv/initramfs -path '*modprobe.d/openlab-nvidia.conf')")
+    assert "options nouveau modeset=0" in host.check_output(
+        "cat $(find /srv/initramfs -path '*modprobe.d/research-server-nvidia.conf')"
+    )
 
 
 def test_the_tools_run_and_find_no_driver(host: Host) -> None:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from testinfra.host import Host
 
@@ -44,3 +47,17 @@ def test_the_persistence_daemon_starts_at_boot(host: Host) -> None:
 def test_modules_are_loaded_at_boot_and_nouveau_is_not(host: Host) -> None:
     assert host.run("systemd-analyze cat-config modules-load.d | grep -qx nvidia-uvm").rc == 0
     assert "blacklist nouveau" in host.check_output("modprobe --showconfig")
+
+
+def test_files_with_the_names_of_the_first_versions_are_renamed(host: Host, converge: Callable[..., Any]) -> None:
+    ours = "find /etc -name '*research-server-nvidia*' | sort"
+    before = host.check_output(ours).split()
+    assert len(before) == 5
+    host.check_output(f"for path in $({ours}); do mv $path ${{path%/*}}/openlab${{path#*/research-server}}; done")
+    assert converge("--check").changed > 0
+    done = converge()
+    assert done.ok, done.text
+    assert "update-initramfs" not in done.text
+    assert host.check_output(ours).split() == before
+    assert host.check_output("find /etc -name '*openlab*'") == ""
+    assert converge().changed == 0

@@ -16,10 +16,10 @@ import pytest
 from testinfra.host import Host
 
 OURS = (
-    "/etc/apt/sources.list.d/openlab-nvidia.sources",
-    "/etc/apt/preferences.d/openlab-nvidia",
-    "/etc/modprobe.d/openlab-nvidia.conf",
-    "/etc/modules-load.d/openlab-nvidia.conf",
+    "/etc/apt/sources.list.d/research-server-nvidia.sources",
+    "/etc/apt/preferences.d/research-server-nvidia",
+    "/etc/modprobe.d/research-server-nvidia.conf",
+    "/etc/modules-load.d/research-server-nvidia.conf",
 )
 CONVERGE = Path(__file__).parents[2] / "shared/converge.yml"
 

@@ -161,8 +161,15 @@ def test_sources_lists_and_system(tmp_path: Path) -> None:
     }
 
 
+def test_files_under_former_names_are_found(tmp_path: Path) -> None:
+    assert read(tmp_path)["former_files"] == []
+    for path in ("etc/apt/keyrings/openlab-nvidia.asc", "etc/modprobe.d/openlab-nvidia.conf", "etc/modprobe.d/nvidia.conf"):
+        put(tmp_path / path, "")
+    assert read(tmp_path)["former_files"] == ["/etc/apt/keyrings/openlab-nvidia.asc", "/etc/modprobe.d/openlab-nvidia.conf"]
+
+
 def test_an_initial_ram_file_system_older_than_the_settings_is_outdated(tmp_path: Path) -> None:
-    image, settings = tmp_path / "boot/initrd.img-6.1.0-50-amd64", tmp_path / "etc/modprobe.d/openlab-nvidia.conf"
+    image, settings = tmp_path / "boot/initrd.img-6.1.0-50-amd64", tmp_path / "etc/modprobe.d/research-server-nvidia.conf"
     put(image, "")
     assert not read(tmp_path)["system"]["initramfs_outdated"]
     put(settings, "blacklist nouveau\n")
