@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift import command
 
-ROOT = Path(__file__).parents[5]
+ROOT = Path(__file__).parents[3]
 COMMAND = "scripts/research-server-drift"
 SITE = """
 - name: The site
