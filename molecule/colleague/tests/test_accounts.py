@@ -9,6 +9,7 @@ does, must not help the next one either. Each of them alone stopped the run of t
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import os
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from person import Person
+from waiting import wait_until
 
 pytestmark = pytest.mark.one_release
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
@@ -42,6 +44,23 @@ while True:
     if os.fork():
         os._exit(0)
     open("/var/tmp/alive", "w").close()
+"""
+# In a user namespace, such as a rootless container, programs run as other numbers (subuid(5)).
+INSIDE = """
+import ctypes, os, time
+assert ctypes.CDLL(None).unshare(0x10000000) == 0  # CLONE_NEWUSER
+open("/var/tmp/inside", "w").write(str(os.getpid()))
+while not open("/proc/self/uid_map").read().strip():
+    time.sleep(0.1)
+os.setresuid(3, 3, 3)
+time.sleep(1200)
+"""
+FRIEND = """
+import os, time
+friend, leaver, _saved = os.getresuid()
+os.setresuid(friend, leaver, friend)
+open("/var/tmp/friend", "w").close()
+time.sleep(1200)
 """
 # The folder that root is about to enter becomes a link to a folder of root's, and a pipe, all the time.
 SWAP = """
@@ -360,10 +379,18 @@ class TestWhoDoesNotWantToLeave:
         lab.as_("y-door", "cd /var/tmp; cp /usr/bin/id plain; mkdir -m 02777 folder")
         assert lab.as_("x-folder", "/var/tmp/x*y -un") == "y-door"
         lab.start("y-runaway", RUN_AWAY)
-        # In a user namespace, such as a rootless container, programs run as other numbers (subuid(5)).
-        host.check_output("awk -F: '$1 == \"y-runaway\" {print $2 + 3}' /etc/subuid > /root/inside")
-        host.check_output("setsid setpriv --reuid $(cat /root/inside) --clear-groups sleep 1200 >/dev/null 2>&1 & sleep 1")
-        assert host.run("pgrep -u $(cat /root/inside)").rc == 0
+        lab.start("y-door", INSIDE)
+        wait_until(lambda: host.file("/var/tmp/inside").exists)
+        host.check_output(
+            "first=$(awk -F: '$1 == \"y-door\" {print $2}' /etc/subuid); echo $((first + 2)) > /root/inside; "
+            "printf '0 %s 1\\n1 %s 65535\\n' $(id -u y-door) $first > /proc/$(cat /var/tmp/inside)/uid_map"
+        )
+        wait_until(lambda: host.run("pgrep -u $(cat /root/inside)").rc == 0)
+        # It keeps the leaver's rights, and is a friend's to whoever looks at its real number only.
+        lab.as_("y-door", f"echo {base64.b64encode(FRIEND.encode()).decode()} | base64 -d > /var/tmp/friend.py")
+        lab.as_("y-door", "cp /usr/bin/python3 /var/tmp/python; chmod 4755 /var/tmp/python")
+        lab.as_("x-folder", "setsid /var/tmp/python /var/tmp/friend.py >/dev/null 2>&1 </dev/null &")
+        wait_until(lambda: host.file("/var/tmp/friend").exists)
         lab.begin_a_day()
         lab.people |= {f"y-{name}": {"state": "absent"} for name in LEAVERS}
         for name in ("archive", "mount"):
@@ -385,6 +412,7 @@ class TestWhoDoesNotWantToLeave:
         host.check_output("sleep 1; rm /var/tmp/alive; sleep 1")
         assert not host.file("/var/tmp/alive").exists
         assert host.run("pgrep -u $(cat /root/inside)").rc == 1
+        assert host.run("pgrep -f [f]riend.py").rc == 1
 
     @pytest.mark.parametrize("name", [name for name in LEAVERS if name in ODD])
     def test_has_odd_things(self, runs, name):
@@ -421,6 +449,7 @@ class TestWhoDoesNotWantToLeave:
         assert lab.as_("x-folder", "/var/tmp/x*y -un") == "x-folder"
         assert lab.run().changed == 0
         host.check_output("rm -rf /var/tmp/x*y /var/tmp/plain /var/tmp/folder /var/backups/research-server/y-*.tar")
+        host.check_output("rm -rf /var/tmp/inside /var/tmp/friend* /var/tmp/python")
 
 
 class TestRefusals:

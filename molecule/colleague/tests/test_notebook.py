@@ -15,6 +15,7 @@ import pytest
 import requests
 from jupyter_api import Jupyter, wait_until_answers
 from ssh_tunnel import tunnel
+from waiting import wait_until
 
 EVERYWHERE = ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::")
 WEB_PORT = 34567
@@ -117,6 +118,64 @@ while time.monotonic() < end:
     client.close()
 print(met)
 """
+# Listens where ada will ask, and has asked himself before, from the ports that the kernel will give her next.
+EARLIER = """
+import contextlib, socket, struct, threading, time
+target = ("::1", {port})
+server = socket.create_server(target, family=socket.AF_INET6, backlog=64)
+def answer():
+    while True:
+        client = server.accept()[0]
+        with contextlib.suppress(OSError):
+            client.sendall(b"impostor")
+        client.close()
+threading.Thread(target=answer, daemon=True).start()
+def ask(source=None):
+    client = socket.socket(socket.AF_INET6)
+    client.setblocking(False)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with contextlib.suppress(OSError):
+        if source:
+            client.bind(("::1", source))
+        client.connect_ex(target)
+    own = client.getsockname()[1]
+    client.close()
+    return own
+while True:
+    first = ask()
+    for source in range(first + 2, first + 130, 2):
+        ask(source)
+    print("asked", flush=True)
+    time.sleep(0.5)
+"""
+HEAR = """
+import socket
+for attempt in range(6):
+    client = socket.socket(socket.AF_INET6)
+    client.settimeout(1)
+    try:
+        client.connect(("::1", {port}))
+        print("connected", client.recv(100))
+    except OSError as error:
+        print(type(error).__name__)
+    client.close()
+"""
+# Gets a page, from a port of one's own choice or of the kernel's, and tells the port.
+GET = """
+import socket
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+client.settimeout(3)
+client.bind(("127.0.0.1", {source}))
+try:
+    client.connect(("127.0.0.1", {port}))
+    client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    data = b"".join(iter(lambda: client.recv(4096), b""))
+    print(client.getsockname()[1], data[:8].decode())
+except OSError as error:
+    print(type(error).__name__)
+"""
 WEB = """
 import http.server, socket
 class Server(http.server.ThreadingHTTPServer):
@@ -189,13 +248,33 @@ class TestColleague:
             assert {where: ada.connect(WEB_PORT, where) for where in reached} == dict.fromkeys(reached, "open")
 
     @pytest.mark.one_release
+    def test_who_asked_earlier_from_the_same_port_does_not_answer(self, host, ada, bob):
+        bob.start(EARLIER.format(port=WEB_PORT))
+        wait_until(lambda: "asked" in bob.written())
+        assert bob.connect(WEB_PORT, "::1") == "open", "he is there"
+        assert ada.python(HEAR.format(port=WEB_PORT)).stdout.split("\n")[:6] == ["TimeoutError"] * 6
+
+    @pytest.mark.one_release
+    def test_who_asks_later_from_the_same_port_is_not_answered(self, ada, bob):
+        with web(ada, "127.0.0.1"):
+            source, answer = ada.python(GET.format(port=WEB_PORT, source=0)).stdout.split()
+            assert answer == "HTTP/1.0"
+            assert bob.python(GET.format(port=WEB_PORT, source=source)).stdout.strip() == "TimeoutError"
+            assert ada.python(GET.format(port=WEB_PORT, source=source)).stdout.split() == [source, "HTTP/1.0"]
+
+    @pytest.mark.one_release
+    def test_nobody_answers_by_connecting_at_the_same_time(self, ada, bob):
+        bob.start(MEET.format(own=WEB_PORT, other=31999, seconds=30))
+        assert ada.python(MEET.format(own=31999, other=WEB_PORT, seconds=8)).stdout.strip() == "0"
+
+    @pytest.mark.one_release
     def test_a_flood_hurts_nobody_else(self, host, ada, bob):
         """The table remembers for a moment who connects; bob fills it for himself only."""
         bob.start(FLOOD)
         with web(ada, "127.0.0.1"):
             assert ada.python(CONNECT_OFTEN.format(port=WEB_PORT, count=20, seconds=5)).stdout.strip() == "20"
-        dropped = host.check_output("nft list chain inet research_server_loopback ask | grep -o 'packets [0-9]* bytes'")
-        assert int(dropped.split()[1]) > 1000, "there was a flood"
+        limit = host.check_output("nft list chain inet research_server_loopback ask | grep @attempts")
+        assert int(re.search(r"counter packets (\d+)", limit)[1]) > 1000, "there was a flood"
 
 
 @pytest.mark.one_release

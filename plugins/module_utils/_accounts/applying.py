@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._host import people_files
+from .._host import people_files, processes
 from .._host.files import read_file
 from .._host.people_files import OddError
 from .._host.runner import RefusedError, Runner
@@ -173,8 +173,9 @@ class Applier(Runner):
             if time.monotonic() > deadline:
                 pids = [process.pid for process in running[:10]]
                 raise RefusedError(f"found processes {pids} {END_SECONDS:g} s after they were killed; expected none")
-            for number in {process.uid for process in running}:
-                kill_all(number)
+            kill_all(uid)
+            for process in running:
+                processes.kill(process)
             time.sleep(0.05)
 
     def archive(self, name: str, _unused: None) -> None:

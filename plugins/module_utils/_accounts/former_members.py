@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._host import processes
 from .._text.escapes import listing
 from . import setuid_files
+from .reading import processes_of
 
 
 def told(name: str, group: str, uid: int, gid: int, roots: Iterable[str]) -> list[str]:
     """One sentence for the programs and one for the files."""
-    running = [f"{process.name} (process {process.pid})" for process in processes.of(range(uid, uid + 1)) if gid in process.gids]
+    running = [f"{process.name} (process {process.pid})" for process in processes_of(name, uid) if gid in process.gids]
     found = setuid_files.search(roots, uid, gid=gid)
     sentences = []
     if running:

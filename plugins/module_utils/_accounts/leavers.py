@@ -96,7 +96,7 @@ def setuid_notice(name: str, paths: Sequence[str], *, complete: bool, removed: b
 
 
 def numbers(name: str, uid: int, subordinate: str) -> list[range]:
-    """As whom somebody's programs run: as the account, and in a user namespace as its subordinate numbers (subuid(5)).
+    """As whom somebody's programs can run in a user namespace (subuid(5)).
 
     Numbers that somebody else has been given too tell nothing.
     """
@@ -104,7 +104,7 @@ def numbers(name: str, uid: int, subordinate: str) -> list[range]:
     others: list[range] = []
     for owner, start, count in subordinate_numbers(subordinate):
         (mine if owner in (name, str(uid)) else others).append(range(start, start + count))
-    return [range(uid, uid + 1), *(one for one in mine if not any(one.start < it.stop and it.start < one.stop for it in others))]
+    return [one for one in mine if not any(one.start < it.stop and it.start < one.stop for it in others)]
 
 
 def subordinate_numbers(text: str) -> list[tuple[str, int, int]]:

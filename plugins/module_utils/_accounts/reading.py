@@ -11,7 +11,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -53,6 +53,7 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
         for member in group.gr_mem:
             memberships.setdefault(member, set()).add(group.gr_name)
     mounts = leavers.mount_points(read_file("/proc/self/mountinfo") or "")
+    running = [] if all(account.present for account in people) else list(processes.running())
     found = {}
     for account in people:
         try:
@@ -77,7 +78,9 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
         if account.present and rules.looks_at_home(account.name, entry.pw_dir):
             actual = actual._replace(home_keys=_home_keys(actual))
         if not account.present:
-            actual = _with_remains(account.name, actual, entry, mounts)
+            actual = _with_remains(account.name, actual, entry, mounts)._replace(
+                busy=bool(processes_of(account.name, entry.pw_uid, running))
+            )
         found[account.name] = actual
     return found
 
@@ -148,10 +151,16 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
     return ""
 
 
-def processes_of(name: str, uid: int) -> list[Process]:
-    """What runs as this person, under whatever number. A number with an account of its own is somebody else."""
-    running = processes.of(*leavers.numbers(name, uid, read_file("/etc/subuid") or ""))
-    return [process for process in running if process.uid == uid or not _user_name(process.uid)]
+def processes_of(name: str, uid: int, running: Iterable[Process] | None = None) -> list[Process]:
+    """What has this person's rights: as the account, or under a subordinate number in a user namespace of theirs."""
+    subordinate = leavers.numbers(name, uid, read_file("/etc/subuid") or "")
+
+    def theirs(process: Process) -> bool:
+        return uid in process.uids or (
+            any(number in one for one in subordinate for number in process.uids) and processes.in_namespace_of(process.pid, uid)
+        )
+
+    return [process for process in (processes.running() if running is None else running) if theirs(process)]
 
 
 def read_projects(projects: Sequence[Project]) -> dict[str, Folder]:
@@ -231,7 +240,6 @@ def _with_remains(name: str, actual: Actual, entry: pwd.struct_passwd, mounts: S
     rest = leavers.rest(entry.pw_dir)
     return actual._replace(
         home_keys=people_files.read(entry.pw_dir, account_keys.HOME_PARTS) if actual.home_owned else Found(),
-        busy=bool(processes_of(name, entry.pw_uid)),
         jobs=tuple(_jobs_of(name, entry.pw_uid)),
         archive_obstacle=_archive_obstacle(entry, mounts),
         archive_rest=os.path.isdir(rest) and not os.path.islink(rest),

@@ -56,19 +56,14 @@ SERVERS_CHAINS = """\
     }}
 
 """
-# `asked` holds who has just tried to connect to what. `attempts` keeps one person from filling it.
+# The connection carries who asked for it last (ct mark), so it makes no difference who had used the same ports before. A rule
+# cannot compare two values of a packet; `same` holds each account beside itself. `attempts` keeps one person from filling what
+# the kernel remembers of connections.
 PEOPLE_CHAINS = """\
-    set asked4 {{
-        typeof ip saddr . tcp sport . ip daddr . tcp dport . meta skuid
+    set same {{
+        typeof ct mark . meta skuid
         flags dynamic,timeout
-        timeout 5s
-        size 65536
-    }}
-
-    set asked6 {{
-        typeof ip6 saddr . tcp sport . ip6 daddr . tcp dport . meta skuid
-        flags dynamic,timeout
-        timeout 5s
+        timeout 1m
         size 65536
     }}
 
@@ -80,18 +75,20 @@ PEOPLE_CHAINS = """\
     }}
 
     chain ask {{
+        # Two who connect to each other need nobody who listens (RFC 9293, 3.5).
+        ct direction reply counter drop
+        ct mark set 0
+        ct mark set jhash meta skuid mod 4294967295 seed 0x2e6a1f3b offset 1
         meta skuid {daemons} return
         update @attempts {{ meta skuid limit rate over 1000/second burst 2000 packets }} counter drop
-        update @asked4 {{ ip saddr . tcp sport . ip daddr . tcp dport . meta skuid }}
-        update @asked6 {{ ip6 saddr . tcp sport . ip6 daddr . tcp dport . meta skuid }}
+        update @same {{ ct mark . meta skuid }}
     }}
 
     # A daemon answers everybody, a person only who has the same account.
     chain answer {{
         meta skuid {daemons} accept
 {shared}\
-        ip daddr . tcp dport . ip saddr . tcp sport . meta skuid @asked4 accept
-        ip6 daddr . tcp dport . ip6 saddr . tcp sport . meta skuid @asked6 accept
+        ct mark . meta skuid @same accept
         counter drop
     }}
 

@@ -116,7 +116,7 @@ def _candidates(uids: Collection[int]) -> Iterator[int]:
         with contextlib.suppress(OSError):
             # The folder is the effective user's, or root's where the process may not be traced. Of a program with the
             # set-user-ID bit only the real number tells who has started it.
-            if os.stat(f"/proc/{name}").st_uid in (*uids, 0) and processes.read(int(name)).uid in uids:
+            if os.stat(f"/proc/{name}").st_uid in (*uids, 0) and processes.read(int(name)).uids[0] in uids:
                 yield int(name)
 
 

@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple
+
+# include/uapi/linux/nsfs.h; user_namespaces(7) allows 32 levels.
+_NS_GET_PARENT, _NS_GET_OWNER_UID, _DEEPEST = 0xB702, 0xB704, 33
 
 
 class Process(NamedTuple):
     pid: int
     name: str
     """What it calls itself: its owner's choice."""
-    uid: int
-    """The real one. The folder in /proc may be root's, where a program does not let itself be looked into (PR_SET_DUMPABLE)."""
+    uids: tuple[int, ...]
+    """Real, effective, saved, and for files: with each of them it has, or can take, somebody's rights (credentials(7))."""
     gids: frozenset[int]
     """Every group whose rights it has."""
     dead: bool
@@ -29,7 +35,7 @@ def parse(pid: int, status: str) -> Process:
     return Process(
         pid,
         name=values["Name"].strip(),
-        uid=int(values["Uid"].split()[0]),
+        uids=tuple(map(int, values["Uid"].split())),
         gids=frozenset(map(int, [*values["Gid"].split(), *values["Groups"].split()])),
         dead=values["State"].split()[0] in ("Z", "X"),
     )
@@ -41,14 +47,44 @@ def read(pid: int) -> Process:
         return parse(pid, stream.read())
 
 
-def of(*uids: range) -> Iterator[Process]:
-    """What these accounts have started and what still runs."""
+def running() -> Iterator[Process]:
+    """All that runs. The folders in /proc do not tell whose it is: they are root's where a program cannot be looked into."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
-                # Most are somebody else's: one look tells, and only the rest is read.
-                owner = os.stat(f"/proc/{name}").st_uid
-                if owner == 0 or any(owner in numbers for numbers in uids):
-                    process = read(int(name))
-                    if any(process.uid in numbers for numbers in uids) and not process.dead:
-                        yield process
+                process = read(int(name))
+                if not process.dead:
+                    yield process
+
+
+def in_namespace_of(pid: int, uid: int) -> bool:
+    """Whether it runs in a user namespace that this account has made, or in one inside of that (ioctl_ns(2))."""
+    handle = -1
+    try:
+        handle = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        for _depth in range(_DEEPEST):
+            owner = array.array("I", [0])
+            fcntl.ioctl(handle, _NS_GET_OWNER_UID, owner)
+            if owner[0] == uid:
+                return True
+            outer = fcntl.ioctl(handle, _NS_GET_PARENT)
+            os.close(handle)
+            handle = outer
+    except OSError:
+        # It has ended, or there is no outer one.
+        return False
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    return False
+
+
+def kill(process: Process) -> None:
+    """That one, and none that has got its number meanwhile."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(process.pid)
+        try:
+            if read(process.pid).uids == process.uids:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)

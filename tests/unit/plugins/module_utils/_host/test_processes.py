@@ -19,7 +19,7 @@ STATUS = "Name:\t{name}\nUmask:\t0022\nState:\t{state}\nPid:\t12\nUid:\t1001\t0\
 @pytest.mark.parametrize("name", ["bash", "a: b", "(x) Z (y)", "\x0cUid:\t0 0 0 0", "\rState:\tZ", "\u2028Groups:\t0"])
 def test_what_it_calls_itself_changes_nothing(name: str) -> None:
     found = processes.parse(12, STATUS.format(name=name, state="S (sleeping)"))
-    assert found == processes.Process(12, name.strip(), 1001, frozenset({5, 6, 7}), dead=False)
+    assert found == processes.Process(12, name.strip(), (1001, 0, 0, 0), frozenset({5, 6, 7}), dead=False)
 
 
 @pytest.mark.parametrize("state", ["Z (zombie)", "X (dead)"])
@@ -51,17 +51,45 @@ def child() -> Iterator[Callable[[Callable[[], object]], int]]:
         os.waitpid(pid, 0)
 
 
+def running() -> list[int]:
+    return [process.pid for process in processes.running() if ME in process.uids]
+
+
 def test_who_does_not_let_itself_be_looked_into_is_seen(child: Callable[[Callable[[], object]], int]) -> None:
     pid = child(lambda: ctypes.CDLL(None).prctl(4, 0, 0, 0, 0))  # PR_SET_DUMPABLE
     assert Path(f"/proc/{pid}").stat().st_uid == 0
-    assert pid in [process.pid for process in processes.of(range(ME, ME + 1))]
+    assert pid in running()
 
 
 def test_the_dead_do_not_run(child: Callable[[Callable[[], object]], int]) -> None:
     """Whoever does not take notice of the end of a leaver's process must not keep it alive."""
     pid = child(lambda: None)
-    assert pid in [process.pid for process in processes.of(range(ME, ME + 1))]
+    assert pid in running()
     os.kill(pid, 9)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert Path(f"/proc/{pid}").exists()
-    assert pid not in [process.pid for process in processes.of(range(ME, ME + 1))]
+    assert pid not in running()
+
+
+CLONE_NEWUSER = 0x10000000
+
+
+def test_a_namespace_has_an_owner(child: Callable[[Callable[[], object]], int]) -> None:
+    outer = child(lambda: None)
+    inner = child(lambda: ctypes.CDLL(None).unshare(CLONE_NEWUSER))
+    if Path(f"/proc/{inner}/ns/user").readlink() == Path("/proc/self/ns/user").readlink():
+        pytest.skip("no user namespaces here")
+    assert processes.in_namespace_of(inner, ME)
+    assert not processes.in_namespace_of(inner, ME + 12345)
+    assert not processes.in_namespace_of(outer, ME + 12345)
+    assert not processes.in_namespace_of(2**22 - 1, ME)
+
+
+def test_one_process_is_ended_and_no_other_of_its_number(child: Callable[[Callable[[], object]], int]) -> None:
+    pid = child(lambda: None)
+    found = processes.read(pid)
+    processes.kill(found._replace(uids=(1, 2, 3, 4)))
+    assert pid in running()
+    processes.kill(found)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert pid not in running()
