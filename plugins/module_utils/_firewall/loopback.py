@@ -56,9 +56,9 @@ SERVERS_CHAINS = """\
     }}
 
 """
-# The connection carries who asked for it last (ct mark), so it makes no difference who had used the same ports before. A rule
-# cannot compare two values of a packet; `same` holds each account beside itself. `attempts` keeps one person from filling what
-# the kernel remembers of connections.
+# The connection carries who asked for it last (ct mark), so it makes no difference who had used the same ports before. nft takes
+# no account for a mark: it is a hash of the account's number, and never 0. A rule cannot compare two values of a packet either;
+# `same` holds each account beside its own mark. `attempts` keeps one person from filling the kernel's table of connections.
 PEOPLE_CHAINS = """\
     set same {{
         typeof ct mark . meta skuid
