@@ -32,9 +32,11 @@ def ensure_network() -> None:
 
 
 def ensure_mirror() -> None:
-    """Serve the mirror's folder on the network. A container that serves another checkout's folder is replaced."""
+    """Serve the mirror's folder on the network. A container that serves another folder, or one that was deleted, is replaced."""
     shown = "{{.State.Running}} {{range .Mounts}}{{.Source}}{{end}}"
-    if docker("container", "inspect", "--format", shown, MIRROR, check=False) == f"true {MIRROR_ROOT}":
+    there = docker("container", "inspect", "--format", shown, MIRROR, check=False) == f"true {MIRROR_ROOT}"
+    content = (MIRROR_ROOT / "mirror.json").read_text(encoding="utf-8").strip()
+    if there and docker("exec", MIRROR, "cat", "/srv/mirror/mirror.json", check=False).strip() == content:
         say(f"{MIRROR} is serving {MIRROR_URL}/")
         return
     with stage(f"starting {MIRROR}"):
