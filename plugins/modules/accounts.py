@@ -392,12 +392,12 @@ def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t
 
 def former_members_told(applier: Applier, changes: t.Iterable[Change]) -> list[str]:
     """Of those who stay, and are taken out of a group by this run."""
-    roots = leavers.search_roots(read_file("/proc/self/mountinfo") or "")
     notices: list[str] = []
     for change in changes:
         if change.action == "leave":
             with contextlib.suppress(KeyError), applier.noting(f"account '{change.name}': "):
                 uid, gid = pwd.getpwnam(change.name).pw_uid, grp.getgrnam(change.value).gr_gid
+                roots = leavers.search_roots(read_file("/proc/self/mountinfo") or "")
                 notices += former_members.told(change.name, change.value, uid, gid, roots)
     return notices
 

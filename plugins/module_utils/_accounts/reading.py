@@ -78,9 +78,8 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
         if account.present and rules.looks_at_home(account.name, entry.pw_dir):
             actual = actual._replace(home_keys=_home_keys(actual))
         if not account.present:
-            actual = _with_remains(account.name, actual, entry, mounts)._replace(
-                busy=bool(processes_of(account.name, entry.pw_uid, running))
-            )
+            busy = bool(processes_of(account.name, entry.pw_uid, running))
+            actual = _with_remains(account.name, actual._replace(busy=busy), entry, mounts)
         found[account.name] = actual
     return found
 

@@ -52,6 +52,7 @@ def main():
 
 main()
 """
+# All but the first fail, which is what is looked at: so each is followed by the next.
 HOWS = ["changes", "fails", "fails with an error", "fails inside", "is broken", "runs a program"]
 TASK = """
     - name: It {how}
