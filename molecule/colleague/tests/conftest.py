@@ -79,10 +79,16 @@ def apply(host):
         variables |= {"roles_to_apply": list(roles), "roles_tasks_from": tasks_from} if roles else {}
         command = ["ansible-playbook", "-i", EPHEMERAL / "inventory", "--limit", name, "--extra-vars", json.dumps(variables)]
         root = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-        # One line for each message, however long it is.
+        # One line for each message, however long it is, and wherever the run's configuration sends what failed.
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "100000"}
         return subprocess.run(
-            [*command, *arguments, root / playbook], env=environment, capture_output=True, text=True, timeout=600, check=False
+            [*command, *arguments, root / playbook],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
         )
 
     return run
