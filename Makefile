@@ -42,7 +42,7 @@ release: venv  ## Turn the changelog fragments into the notes of a version: make
 
 .PHONY: test
 test: venv  ## Everything: gates, unit and integration tests, scenarios on Debian 12 and 13, the demo
-	@$(ENV) python tests/run.py all
+	@$(ENV) TEST_ONCE=1 python tests/run.py all
 
 .PHONY: test-quick
 test-quick: venv  ## The part without containers
@@ -71,6 +71,10 @@ fault-injection: venv mirror  ## Kill conda_env about 250 times, fill its disk, 
 .PHONY: property
 property: venv mirror  ## 100 drawn pairs of prior state and specification; PROPERTY_EXAMPLES=1000 for more
 	@$(ENV) PROPERTY_EXAMPLES=$${PROPERTY_EXAMPLES:-100} pytest -q tests/integration/test_conda_env_property.py
+
+.PHONY: molecule
+molecule: venv testbed  ## All scenarios, every test on both releases (hours)
+	@$(ENV) TEST_STAGE_LIMIT=12000 python tests/run.py molecule
 
 molecule-%: venv testbed  ## One scenario: make molecule-sshd
 	@$(ENV) molecule test --scenario-name $*

@@ -143,6 +143,7 @@ class TestProjects:
         assert host.run("runuser -u erin -- cat /srv/shared/file").rc == 0
         assert host.run("runuser -u erin -- touch /srv/shared/other").rc != 0
 
+    @pytest.mark.one_release
     def test_a_link_in_the_way_is_refused(self, host, converge):
         host.check_output("ln -s /root /srv/trap")
         projects = [{"name": "trap", "path": "/srv/trap"}, {"name": "vision", "members": ["alice", "dave"], "mode": "2775"}]
@@ -156,6 +157,7 @@ class TestProjects:
         assert converge().ok
 
 
+@pytest.mark.one_release
 def test_a_key_that_expires_soon_is_a_warning_and_no_change(host, converge):
     soon = host.check_output("date --date='10 days' +%Y-%m-%d")
     path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh", "id_ed25519.pub")
@@ -172,6 +174,7 @@ def test_who_never_had_an_account_gets_none(host):
     assert not host.user("never").exists
 
 
+@pytest.mark.one_release
 class TestRefusals:
     """None of these changes anything."""
 
@@ -235,6 +238,7 @@ class TestRefusals:
         assert "found uid 4242, expected 4243" in found.message
 
 
+@pytest.mark.one_release
 def test_root_follows_no_link_in_a_home(host, converge):
     """A researcher points ~/.ssh at a place where only root may write."""
     host.check_output("mkdir -p /root/trap && rm -r /home/alice/.ssh && ln -s /root/trap /home/alice/.ssh")
@@ -248,6 +252,7 @@ def test_root_follows_no_link_in_a_home(host, converge):
     assert converge().changed == 0
 
 
+@pytest.mark.one_release
 def test_a_home_with_something_mounted_in_it_is_not_archived_and_its_owner_is_out(host, client, converge):
     researchers = [{"name": "bob", "state": "absent", "home": "archived"}]
     host.check_output("mkdir -p /home/bob/mount && mount -t tmpfs tmpfs /home/bob/mount")
@@ -262,6 +267,7 @@ def test_a_home_with_something_mounted_in_it_is_not_archived_and_its_owner_is_ou
     assert converge().ok
 
 
+@pytest.mark.one_release
 class TestWhatPeopleAdd:
     """With keys that are not exclusive."""
 
@@ -291,6 +297,7 @@ class TestWhatPeopleAdd:
         assert "no-pty" not in left and public("stranger") in left
 
 
+@pytest.mark.one_release
 def test_a_leaver_comes_back_and_leaves_with_open_sessions(host, client, converge):
     key = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh", "bob.pub").read_text().strip()
     assert converge(accounts_researchers=[{"name": "bob", "keys": [key]}], accounts_projects=[]).ok
@@ -303,6 +310,7 @@ def test_a_leaver_comes_back_and_leaves_with_open_sessions(host, client, converg
     assert client.ssh("bob", key="bob", port=22).rc == 255
 
 
+@pytest.mark.one_release
 def test_an_archive_that_fails_costs_nothing_and_one_that_was_interrupted_is_finished(host, converge):
     small = "/srv/small"
     leaver = {"accounts_researchers": [{"name": "bob", "state": "absent", "home": "archived"}], "accounts_projects": []}

@@ -94,6 +94,7 @@ class TestNoGap:
             host.run(BACK)
         assert carol.check("id -un") == "carol"
 
+    @pytest.mark.one_release
     def test_rules_that_cannot_be_loaded_leave_those_that_are(self, host, carol, asking):
         before = host.check_output(TABLE)
         host.check_output(f"cp -p {RULES} /root/ && sed -i 's/policy drop/policy dorp/' {RULES}")
@@ -150,6 +151,7 @@ class TestNoGap:
         assert carol.check("id -un") == "carol"
 
 
+@pytest.mark.one_release
 class TestBesideOthers:
     def test_bans_come_back_when_the_ruleset_was_emptied(self, host):
         host.check_output("fail2ban-client set sshd banip 192.0.2.99")

@@ -405,6 +405,7 @@ class TestSandbox:
         """What closes the view of other processes must not close moves and links between folders."""
         assert notebook.execute("lab", FILES).split("\n")[:2] == ["['a', 'b'] True", "0"]
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize("state", ["absent", "link"])
     def test_keys_cannot_be_added_whatever_the_folder_was(self, host, ada, state):
         keys = "/home/ada/.ssh"
@@ -424,6 +425,7 @@ class TestSandbox:
             host.check_output(f"systemctl stop jupyter@ada; rm -rf {keys}; mv /root/ssh-of-ada {keys}")
             start(host, ada)
 
+    @pytest.mark.one_release
     def test_a_home_elsewhere_is_no_way_out(self, host, apply_notebooks, carol):
         """The unit is told the home of the account, not a guess from its name."""
         host.check_output("systemctl stop jupyter@carol; install -d /data && usermod --home /data/c --move-home carol")
@@ -436,6 +438,7 @@ class TestSandbox:
             host.check_output("systemctl stop jupyter@carol; usermod --home /home/carol --move-home carol")
             assert apply_notebooks().returncode == 0
 
+    @pytest.mark.one_release
     def test_a_key_from_a_notebook_does_not_log_in(self, ada, notebook):
         """The whole way: make a key, add it, log in on the host itself."""
         assert notebook.execute("lab", LOG_IN.format(port=ada.login.port)).split()[-1] == "255"
@@ -456,6 +459,7 @@ for name in [*filter(str.isidentifier, packages), "ipykernel_launcher", "runpy",
 """
 
 
+@pytest.mark.one_release
 class TestFolder:
     """What lies beside a notebook in a project may be a colleague's."""
 

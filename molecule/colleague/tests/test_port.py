@@ -103,12 +103,14 @@ class TestNobodyTakesIt:
             assert "EACCES" in said()
         assert answering(host, 2222) and carol.check("id -un") == "carol"
 
+    @pytest.mark.one_release
     def test_while_a_run_changes_a_setting(self, host, carol, grabbing, door):
         with grabbing(2222):
             done = door(sshd_max_auth_tries=5)
             assert done.returncode == 0, done.stdout
         assert answering(host, 2222) and carol.check("id -un") == "carol"
 
+    @pytest.mark.one_release
     def test_while_the_port_moves_and_comes_back(self, host, carol, grabbing, door):
         with grabbing(2222):
             moved = door(sshd_port=2300)
@@ -178,6 +180,7 @@ for number in itertools.count():
 """
 
 
+@pytest.mark.one_release
 def test_nobody_fills_the_room_of_those_who_are_not_logged_in_yet(host, bob, carol):
     own = host.check_output("hostname -I").split()[0]
     bob.start(CROWD.format(own=own))
@@ -190,6 +193,7 @@ def test_nobody_fills_the_room_of_those_who_are_not_logged_in_yet(host, bob, car
 
 
 class TestWhoIsThereAlready:
+    @pytest.mark.one_release
     def test_is_named_and_nothing_changes(self, host, bob, carol, door):
         bob.start(LISTEN.format(port=2301))
         wait_until(lambda: host.run("ss -Hltn 'sport = :2301' | grep -q .").rc == 0)

@@ -68,6 +68,7 @@ def test_a_ban_concerns_one_address_and_ends(host, new_client):
     wait_until(stranger.reaches)
 
 
+@pytest.mark.one_release
 def test_a_second_ban_is_longer(host, client):
     lengths = []
     for _round in range(2):
@@ -101,6 +102,7 @@ def test_the_machine_that_ansible_runs_on_is_not_banned(host, client):
     assert gateway not in banned(host)
 
 
+@pytest.mark.one_release
 def test_who_comes_through_a_bastion_is_not_banned(host, client, converge, tmp_path):
     inventory = tmp_path / "bastion.yml"
     inventory.write_text(json.dumps({"bastion": {"hosts": {"door": {"ansible_host": client.address}}}}))
@@ -113,6 +115,7 @@ def test_who_comes_through_a_bastion_is_not_banned(host, client, converge, tmp_p
     assert converge().changed == 1
 
 
+@pytest.mark.one_release
 def test_a_user_cannot_have_others_banned(host, new_client):
     """Anyone may write to the journal under the name of sshd, from a login too."""
     victim, colleague = new_client(), new_client()
@@ -147,6 +150,7 @@ def deaf(host):
     host.check_output(f"rm {path} && systemctl restart fail2ban")
 
 
+@pytest.mark.one_release
 def test_a_jail_that_does_not_understand_the_server_fails_the_run(host, deaf, converge):
     found = converge()
     assert not found.ok
@@ -162,6 +166,7 @@ def test_jails_that_fail2ban_refuses_are_taken_back(host, converge):
     assert converge().changed == 0
 
 
+@pytest.mark.one_release
 def test_trusted_networks_are_never_banned(converge):
     done = converge("--check", "--diff", sshd_trusted_networks=["198.51.100.0/24"])
     assert "198.51.100.0/24" in done.text

@@ -113,6 +113,7 @@ class TestReach:
         )
         assert client.machine.run("python3 -c %s", echo).rc == 0
 
+    @pytest.mark.one_release
     @pytest.mark.usefixtures("page", "repaired")
     def test_an_entry_lets_in_whom_it_names(self, host, new_client, converge):
         friend, stranger = new_client(), new_client()
@@ -124,11 +125,13 @@ class TestReach:
         assert reaches(friend.machine, address6(host), 8080)
         assert converge(firewall_allow=[entry]).changed == 0
 
+    @pytest.mark.one_release
     @pytest.mark.usefixtures("page", "repaired")
     def test_an_entry_for_a_group_holds_for_its_hosts(self, client, converge):
         assert converge(firewall_allow=[{"port": "8000-8090", "hosts": ["research_servers"]}]).ok
         assert client.reaches(8080)
 
+    @pytest.mark.one_release
     @pytest.mark.usefixtures("repaired")
     def test_ssh_from_some_networks_only(self, host, new_client, converge):
         friend, stranger = new_client(), new_client()
@@ -163,6 +166,7 @@ class TestOthers:
         host.check_output(f"fail2ban-client unban {banned.address}")
         wait_until(lambda: banned.reaches(2222))
 
+    @pytest.mark.one_release
     def test_another_firewall_is_refused_and_nothing_changes(self, host, converge):
         host.check_output("mkdir -p /etc/ufw && echo ENABLED=yes > /etc/ufw/ufw.conf")
         before = host.check_output(TABLE)
@@ -208,6 +212,7 @@ class TestChanges:
         assert host.file(RULES).contains("policy drop")
         assert host.service("research-server-firewall").is_enabled
 
+    @pytest.mark.one_release
     def test_a_lockout_is_refused_and_nothing_changes(self, host, converge):
         before = host.check_output(TABLE)
         refused = converge(firewall_ssh_from=["198.51.100.0/24"])
@@ -215,6 +220,7 @@ class TestChanges:
         assert host.check_output(TABLE) == before
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_a_controller_that_disappears_is_undone(self, host, client, converge):
         before = host.check_output(TABLE)
         stage(host, 4)
@@ -225,6 +231,7 @@ class TestChanges:
         assert "came too late" in late["msg"]
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_a_login_that_fails_is_undone(self, host, client, converge):
         """New logins die as soon as the new rules are there, for a reason that nobody could foresee."""
         before = host.check_output(TABLE)
@@ -253,6 +260,7 @@ class TestChanges:
         assert converge().changed == 0
 
 
+@pytest.mark.one_release
 class TestSshd:
     """The door moves, the firewall goes with it."""
 

@@ -131,6 +131,7 @@ class TestToken:
         page = requests.get(f"{door}/lab", timeout=30)
         assert page.url.startswith(f"{door}/login"), "the page asks to log in"
 
+    @pytest.mark.one_release
     def test_it_stays_over_a_restart(self, host, alice, door):
         before = token_of(host, "alice"), main_pid(host, "alice")
         browser = requests.Session()
@@ -141,6 +142,7 @@ class TestToken:
         assert main_pid(host, "alice") != before[1]
         assert browser.get(f"{door}/api/kernels", timeout=30).ok, "who was logged in still is"
 
+    @pytest.mark.one_release
     def test_the_users_own_configuration_cannot_give_it_up(self, host, door, alice):
         folder = "/home/alice/.jupyter"
         settings = "c.ServerApp.token = ''\nc.IdentityProvider.token = ''\nc.ServerApp.ip = '0.0.0.0'\n"
@@ -173,6 +175,7 @@ def chromium():
     return "chromium"
 
 
+@pytest.mark.one_release
 def test_a_browser_shows_the_launcher(alice, chromium, tmp_path):
     """The page as a browser has it once its scripts have run; the token is in the address, as the server tells it."""
     profile = f"--user-data-dir={tmp_path}"
@@ -192,6 +195,7 @@ def test_a_browser_shows_the_launcher(alice, chromium, tmp_path):
     assert '"news": {"disabled": true}' in page.stdout, "JupyterLab would fetch news from the internet"
 
 
+@pytest.mark.one_release
 class TestNotebooks:
     def test_a_kernel_of_the_lab_computes(self, host, alice):
         version = host.check_output("/opt/miniconda3/envs/lab/bin/python -c 'import numpy; print(numpy.__version__)'")

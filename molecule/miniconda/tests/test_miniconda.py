@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_release
+
 PREFIX = "/opt/miniconda3"
 MIRROR = json.loads((Path(__file__).parents[3] / ".cache/mirror/mirror.json").read_text())
 

@@ -168,6 +168,7 @@ class TestEffect:
 class TestChanges:
     """Each test leaves the host as it found it: the role applied with the scenario's variables."""
 
+    @pytest.mark.one_release
     def test_another_file_that_lets_passwords_in_loses(self, host, client, converge):
         host.check_output(
             "printf 'PasswordAuthentication yes\\nAuthenticationMethods any\\nPort 22\\n' > /etc/ssh/sshd_config.d/00-cloud.conf"
@@ -193,6 +194,7 @@ class TestChanges:
         assert back.ok, back.text
         assert listening(host) == {2222}
 
+    @pytest.mark.one_release
     def test_a_lockout_is_refused_and_nothing_changes(self, host, converge):
         before = host.check_output("sha256sum /etc/ssh/sshd_config " + DROPIN)
         refused = converge(sshd_allow_groups=["wheel"])
@@ -201,6 +203,7 @@ class TestChanges:
         assert "wheel" in refused.message
         assert host.check_output("sha256sum /etc/ssh/sshd_config " + DROPIN) == before
 
+    @pytest.mark.one_release
     def test_a_new_port_that_a_firewall_blocks_is_given_up(self, host, client, converge):
         host.check_output("command -v nft || apt-get install -qy nftables")
         host.check_output("nft add table inet test; nft add chain inet test in '{ type filter hook input priority 0; }'")
@@ -215,16 +218,19 @@ class TestChanges:
         assert client.ssh("alice", key="alice").rc == 0
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_a_port_of_another_program_is_refused(self, host, page, converge):
         refused = converge(sshd_port=8899)
         assert "port 8899 is taken by another program" in refused.message
 
+    @pytest.mark.one_release
     def test_a_setting_that_sshd_does_not_know_is_refused(self, host, client, converge):
         refused = converge(sshd_settings={"NoSuchSetting": True})
         assert "NoSuchSetting" in refused.message or "nosuchsetting" in refused.message.lower()
         assert client.ssh("alice", key="alice").rc == 0
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_a_controller_that_disappears_is_undone(self, host, converge):
         stage(host, {"Port": [2301], "AllowGroups": ["ssh-users"], "LogLevel": "DEBUG"}, undo_after=20)
         assert listening(host) == {2222, 2301}
@@ -234,6 +240,7 @@ class TestChanges:
         assert nothing_waits(host)
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "task",
         [
@@ -253,18 +260,21 @@ class TestChanges:
         assert nothing_waits(host)
         assert client.ssh("alice", key="alice").rc == 0
 
+    @pytest.mark.one_release
     def test_keys_that_nobody_has_are_refused(self, client, converge):
         refused = converge(sshd_settings={"AuthorizedKeysFile": "/etc/ssh/no-such-keys/%u"})
         assert "'ops', who is logged in, could not log in again" in refused.message
         assert client.ssh("alice", key="alice").rc == 0
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_algorithms_that_the_controller_lacks_are_refused(self, client, converge):
         refused = converge(sshd_settings={"Ciphers": ["aes128-ctr"]}, ansible_ssh_extra_args="-o Ciphers=aes256-ctr")
         assert "Ciphers: found aes256-ctr in the controller's ssh client" in refused.message
         assert client.ssh("alice", key="alice").rc == 0
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_a_match_block_of_another_file_that_wins_is_named(self, host, client, converge):
         other = "/etc/ssh/sshd_config.d/90-vendor.conf"
         host.check_output(f"printf 'Match User alice\\n  PasswordAuthentication yes\\n  MaxAuthTries 4\\n' > {other}")
@@ -281,6 +291,7 @@ class TestChanges:
         assert "x11forwarding no" in host.check_output("sshd -T -C user=alice,host=x,addr=192.0.2.1")
         assert converge().ok
 
+    @pytest.mark.one_release
     def test_a_match_block_that_our_own_wins_over_may_stay(self, host, converge):
         other = "/etc/ssh/sshd_config.d/90-vendor.conf"
         first = "/etc/ssh/sshd_config.d/00-a.conf"
@@ -306,6 +317,7 @@ class TestChanges:
         assert nothing_waits(host)
         assert converge().changed == 0
 
+    @pytest.mark.one_release
     def test_an_interrupted_change_is_finished_by_the_next_run(self, host, converge):
         stage(host, {"Port": [2301], "AllowGroups": ["ssh-users"]}, undo_after=600)
         repaired = converge()
@@ -313,6 +325,7 @@ class TestChanges:
         assert listening(host) == {2222}
         assert nothing_waits(host)
 
+    @pytest.mark.one_release
     def test_another_machine_on_the_old_address_is_an_error(self, host, converge, tmp_path):
         host.check_output("rm -f /root/other && ssh-keygen -q -t ed25519 -N '' -f /root/other")
         wrong = host.check_output("cut -d' ' -f1,2 /root/other.pub")
