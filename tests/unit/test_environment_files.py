@@ -18,6 +18,9 @@ REFUSED = [pytest.param(case, id=case.name) for case in CASES if not case.valid]
 ENCODINGS = {
     "as-it-is": bytes,
     "byte-order-mark": lambda data: b"\xef\xbb\xbf" + data,
+    # As PowerShell's '>' writes it.
+    "utf-16": lambda data: b"\xff\xfe" + data.decode().encode("utf-16-le"),
+    "utf-16-big": lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
     "other-line-ends": lambda data: data.replace(b"\n", b"\r\n"),
 }
 

@@ -9,12 +9,20 @@ import re
 import typing as t
 from collections.abc import Sequence
 
+from . import slips
 from .errors import Path, SpecificationError, kind
 
 _FILE_OPTION = re.compile(r"^(?P<flag>-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>.+)$")
 # Options whose value pip takes for a place.
 _PLACE_OPTION = re.compile(r"^(?:-[efi]\s*|(?:--editable|--find-links|--index-url|--extra-index-url)(?:\s+|=))(?P<target>.+)$")
 _DIRECT = re.compile(r"^[A-Za-z0-9][\w.-]*\s*(?:\[[^]]*\]\s*)?@\s*(?P<target>.+)$")
+# Where packages are built: "pip freeze" writes such a place for whatever conda has installed.
+_BUILD_MACHINE = re.compile(
+    r"^file:/*(?:.*/)?(?:croot|feedstock_root|conda-bld|build_artifacts|bld|ci_mix|ci_py\d+|ci_\d+|volumes/live)/"
+    r"|^file:/*(?:tmp/build|private/var|Users|[A-Za-z]:)/"
+)
+# git's own notation, which is no URL.
+_SCP = re.compile(r"git\+(?:ssh://)?(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?!\d+/)(?P<path>[^\s/]\S*)")
 _CONTINUED = re.compile(r"\s*\\\n\s*")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -52,9 +60,27 @@ def nested_file(line: str) -> tuple[str, str] | None:
 
 
 def check_local(line: str, path: Path = ()) -> None:
-    """Refuse what only exists on the controller: a relative path means nothing on a managed host."""
-    if line.startswith("#") or nested_file(line):
+    """Refuse what pip would misunderstand or not find. Raises SpecificationError."""
+    if line.startswith("#"):
         return
+    slips.check(line, path)
+    found = _SCP.search(line)
+    if found:
+        instead = f"git+ssh://{found['user']}@{found['host']}/{found['path']}"
+        raise SpecificationError(f"found '{found[0]}', which is no URL; expected '{instead}'", "Correct the address.", path)
+    nested = nested_file(line)
+    if nested is None:
+        _check_place(line, path)
+    elif nested[1].startswith("file:"):
+        raise SpecificationError(
+            f"found '{line}'; expected a path as seen from the file that names it, or a URL with http or https",
+            f"Write '{nested[0]} {nested[1].removeprefix('file:').removeprefix('//')}'.",
+            path,
+        )
+
+
+def _check_place(line: str, path: Path) -> None:
+    """Refuse what only exists on the controller, or on another machine still."""
     option = _PLACE_OPTION.match(line)
     if line.startswith("-") and not option:
         return
@@ -62,6 +88,12 @@ def check_local(line: str, path: Path = ()) -> None:
     named = option or _DIRECT.match(line)
     target = _unquote(named.group("target") if named else line)
     target = re.split(r"\s+(?:;|--)|;\s", target, maxsplit=1)[0].strip()
+    if _BUILD_MACHINE.match(target):
+        raise SpecificationError(
+            f"found '{target}', a place on the machine on which the package was built; expected a version",
+            "'pip freeze' writes that: take 'name==version' from 'pip list --format=freeze', or leave the package to conda.",
+            path,
+        )
     if target.startswith("file:"):
         relative = not target.startswith(("file:///", "file://localhost/"))
     elif "://" in target or target.startswith(("/", "$")):

@@ -12,6 +12,8 @@ import re
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from .._text.escapes import in_one_line
+from . import slips
 from .errors import CondaEnvError, Path, SpecificationError, kind
 from .requirements import requirements
 
@@ -31,7 +33,6 @@ _FOREIGN_KEYS = {
     "pip": "Write '- pip:' as an item of 'dependencies'.",
     "package": "The file is a recipe: give an environment.yml.",
     "packages": "Write conda packages under 'dependencies'.",
-    "platforms": "It is conda-lock's: which platforms there are is decided by the inventory.",
     "category": "It is conda-lock's: give each category an environment file of its own.",
     "env_specs": "The file is a project of anaconda-project: give the environment.yml that it was made from.",
     "includes": "It is conda-devenv's: write what it renders.",
@@ -48,6 +49,7 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\$\{|\$[A-Za-z_]")
 _SELECTOR = re.compile(r"^sel\((?P<platform>[a-z]+)\)$")
 _OURS, _OTHERS = ("linux", "unix"), ("win", "osx")
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+_WINDOWS = re.compile(r"^(?:file:/*)?[A-Za-z]:[\\/]|^\\\\")
 _MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -143,15 +145,8 @@ def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channel
     `channels` are used where the specification declares none. Raises SpecificationError.
     """
     _refuse_other_formats(definition)
-    for key in definition:
-        if key not in KEYS:
-            import difflib  # noqa: PLC0415 - only a mistake needs it
-
-            near = difflib.get_close_matches(str(key).lower(), KEYS, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(KEYS)}."
-            hint = _FOREIGN_KEYS.get(str(key), hint)
-            raise SpecificationError(f"unknown key '{key}'", hint, (key,))
-    notes = tuple(
+    notes = tuple(note for key in definition if key not in KEYS for note in (_ignored(key),))
+    notes += tuple(
         f"'{key}: {definition[key]}' in the specification is ignored: the task names the environment"
         for key in ("name", "prefix")
         if definition.get(key) is not None
@@ -177,6 +172,17 @@ def parse(definition: t.Any, pip_files: Mapping[str, str] | None = None, channel
         variables=_variables(definition.get("variables")),
         notes=notes,
     )
+
+
+def _ignored(key: t.Any) -> str:
+    """What is told of a key that conda ignores. One that is surely a mistake, by which something would be missing, is refused."""
+    import difflib  # noqa: PLC0415 - only such a key needs it
+
+    near = difflib.get_close_matches(str(key).lower(), KEYS, n=1)
+    hint = _FOREIGN_KEYS.get(str(key)) or (f"Did you mean '{near[0]}'?" if near else "")
+    if hint:
+        raise SpecificationError(f"unknown key '{key}'", hint, (key,))
+    return f"the key '{in_one_line(str(key))}' in the specification is ignored, as conda ignores it"
 
 
 def _refuse_other_formats(definition: t.Any) -> None:
@@ -210,6 +216,7 @@ def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple
         if spec is None and isinstance(item, Mapping):
             notes.append(f"'{next(iter(item))}' in the specification is left out: managed hosts are Linux")
         elif isinstance(spec, str) and spec.strip():
+            slips.check(spec, path, ascii_only="://" not in spec and not spec.startswith("/"))
             conda.append(" ".join(spec.split()))
             notes.extend(_check_spec(conda[-1], path))
         else:
@@ -264,6 +271,13 @@ def _check_spec(spec: str, path: Path) -> tuple[str, ...]:
 def _channels(items: t.Any) -> tuple[str, ...]:
     channels = _strings(items, "channels")
     for index, channel in enumerate(channels):
+        slips.check(channel, ("channels", index))
+        if _WINDOWS.match(channel):
+            raise SpecificationError(
+                f"found the Windows path '{channel}'; expected a channel that the managed host can reach",
+                "Use a name, a URL, or 'file:///' with an absolute path on the managed host.",
+                ("channels", index),
+            )
         if channel.startswith((".", "~")) or (channel.startswith("file:") and not channel.startswith("file:///")):
             raise SpecificationError(
                 f"found the local path '{channel}'; expected a channel that the managed host can reach",

@@ -36,8 +36,9 @@ _PARAMETER = (
 )
 
 URLS = (
-    # user:password@ and token@. The colon before the slashes is not asked for: some messages of conda lose it.
-    Kind(("//",), r"//([^/\s'\"@][^/\s'\"]*)@"),
+    # user:password@ and token@. The colon before the slashes is not asked for: some messages of conda lose it. For ssh, git@ is
+    # who logs in, and no secret.
+    Kind(("//",), r"(?<!ssh:)//([^/\s'\"@][^/\s'\"]*)@"),
     Kind(("//",), r"//[^/\s:@]+:([^/\s@]+)@"),
     # conda's https://host/t/TOKEN/channel.
     Kind(("/t/",), r"/t/([^/\s]+(?=/)|[^/\s'\"]+)"),

@@ -17,6 +17,7 @@ from ...module_utils._conda.errors import CondaEnvError, SpecificationError
 from ...module_utils._conda.errors import Path as ItemPath
 from ...module_utils._conda.requirements import check_local, nested_file
 from ...module_utils._conda.specification import parse
+from .text import read_text
 
 # Only a depth that no sane set of files has: the loop over files that name each other must end.
 _MOST_FILES = 100
@@ -30,10 +31,7 @@ _NOT_A_TEMPLATE = (
 
 def read_definition(path: Path) -> dict[str, t.Any]:
     """Content of an environment file. Raises CondaEnvError with file and line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CondaEnvError(f"{path} cannot be read: {error}", "Give a text file in UTF-8.") from None
+    text = read_text(path)
     _refuse_other_formats(text, path)
     try:
         # Not the one of libyaml: it is faster by some milliseconds, and crashes when nested too deeply.
@@ -177,11 +175,10 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
         if len(files) >= _MOST_FILES:
             raise CondaEnvError(f"the pip section names more than {_MOST_FILES} files", "Join them.")
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CondaEnvError(
-                f"the pip section names '{nested[1]}', which cannot be read: {error}", f"Expected the file {path}."
-            ) from None
+            text = read_text(path)
+        except CondaEnvError as error:
+            cause = error.cause.removeprefix(f"{path} ").removeprefix(f"{path}, ")
+            raise CondaEnvError(f"the pip section names '{nested[1]}', which {cause}", error.way_out) from None
         files[key] = ""
         lines = []
         for number, entry in enumerate(text.splitlines(), 1):

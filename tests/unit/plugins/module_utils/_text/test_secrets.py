@@ -46,6 +46,7 @@ PUTTY = "\n".join(
         "mysql --password {} db",
         "tool --api-key {}",
         "sshpass -p {} ssh x",
+        "ssh://git:{}@host/x",
         "sshpass -p{} ssh x",
         "machine h.example login ada password {}",
         "machine h.example\n  login ada\n  password {}\n",
@@ -95,6 +96,7 @@ def test_a_secret_of_a_fixed_form_is_hidden(text: str) -> None:
     "text",
     [
         "mallory ALL=(ALL) NOPASSWD: ALL",
+        "git+ssh://git@github.com/lab/tool.git",
         "PasswordAuthentication yes",
         "PermitEmptyPasswords=no",
         "AuthorizedKeysFile .ssh/authorized_keys",
