@@ -134,6 +134,7 @@ def test_the_module_imports_little_until_something_is_to_be_done() -> None:
         "plan",
         "records",
         "requirements",
+        "slips",
         "specification",
         "manifest",
         "task",
