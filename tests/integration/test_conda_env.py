@@ -207,6 +207,42 @@ def test_what_a_person_does_with_pip_is_noticed(conda: Conda, python_environment
     assert conda.packages("pipped")["tiny"] == "2.0=pypi_0"
 
 
+# A build backend without needs: the wheel of an editable installation only says where the source is (PEP 660).
+BACKEND = """
+import os, zipfile
+def build_editable(folder, settings=None, metadata=None):
+    name = "edited-1.0-py3-none-any.whl"
+    info = "edited-1.0.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        archive.writestr("edited.pth", os.getcwd())
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: edited\\nVersion: 1.0\\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return name
+"""
+PROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "edited"\nversion = "1.0"\n'
+
+
+def test_an_editable_clone_lasts_as_long_as_the_environment(conda: Conda, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, text in {"backend.py": BACKEND, "pyproject.toml": PROJECT, "edited.py": "answer = 42\n"}.items():
+        (source / name).write_text(text)
+    git = ["git", "-C", str(source), "-c", "user.name=t", "-c", "user.email=t@h.example"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    section = {"pip": ["--no-index", f"-e git+file://{source}#egg=edited"]}
+    definition = {"channels": ["conda-forge"], "dependencies": ["python=3.11", "pip", section]}
+    made = conda.run(name="cloned", definition=definition, smoke=["edited"])
+    assert made.get("changed"), made
+    shutil.rmtree(source)
+    python = conda.environment("cloned") / "bin/python"
+    asked = [python, "-I", "-c", "import edited; print(edited.answer, edited.__file__)"]
+    answer = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    assert answer == ["42", f"{os.path.realpath(conda.environment('cloned'))}/src/edited/edited.py"]
+    assert not conda.run(name="cloned", definition=definition, smoke=["edited"])["changed"]
+
+
 @pytest.mark.parametrize(
     ("pip_section", "smoke", "expected"),
     [

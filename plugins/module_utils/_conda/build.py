@@ -58,6 +58,7 @@ def build(
         if broken:
             raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
     _check_records(prefix, solution)
+    workshop.sweep()
     check_imports(prefix, wishes.smoke, workshop.run, inside)
     tidy_permissions(prefix, wishes.owner)
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.

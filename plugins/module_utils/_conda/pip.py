@@ -21,6 +21,11 @@ from .workshop import Workshop
 
 # pip may replace these for itself: they build packages, nothing that people use depends on the version.
 _TOOLS = ("pip", "setuptools", "wheel")
+# How pip shows what a program said that it ran. What it says itself then leads nowhere.
+_PROGRAM = re.compile(r"^\s*(?:Running command |╰─> \[\d+ lines? of output\])")
+_END = re.compile(r"^[\s│]*(?:error:|note:|hint:|\[end of output\])")
+_FRAME = " \t│"
+_LINES, _ERRORS, _LONGEST = 8, 3, 1000
 _VERSION = re.compile(r"^\d[A-Za-z0-9.!+_-]*$")
 
 
@@ -78,10 +83,12 @@ def install(workshop: Workshop, specification: Specification, prefix: str, *, lo
         chosen = ["--no-deps", "--require-hashes", "-r", private_file(workshop.scratch, "requirements.txt", locked)]
     else:
         chosen = requirements(specification, before, workshop.scratch)
-    argv = [*pip(prefix), "install", *consent(prefix), "--progress-bar", "off", "--no-warn-script-location", *chosen]
+    # Where "-e git+https://..." is cloned to: it is imported from there, as long as the environment lives.
+    place = ["--src", os.path.join(prefix, "src")]
+    argv = [*pip(prefix), "install", *consent(prefix), *place, "--progress-bar", "off", "--no-warn-script-location", *chosen]
     done = workshop.run([*argv, *(["--no-index"] if workshop.installation.offline else [])], workshop.inside(prefix))
     if done.code != 0:
-        raise explain(done, before)
+        raise explain(done, before, locked=bool(locked))
     after = {package for package, _installer in distributions(prefix)}
     replaced = [item for item in before if item not in after and item.name not in _TOOLS]
     if replaced:
@@ -126,16 +133,18 @@ def consent(prefix: str) -> list[str]:
     return ["--break-system-packages"] if marked else []
 
 
-def explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:
+def explain(done: Completed, installed: Sequence[Package], *, locked: bool = False) -> CondaEnvError:
     if "DO NOT MATCH THE HASHES" in done.stderr:
         files = ", ".join(re.findall(r"^ {4}(\S.*?)(?: \(from .*)?:$", done.stderr, re.MULTILINE))
+        what, correct = (
+            ("that was locked", "renew the lock") if locked else ("whose hash the pip section names", "correct the hash")
+        )
         return CondaEnvError(
-            f"a package for pip is not the one that was locked: {files}",
-            "Compare the file on the index with its origin; if it is right, renew the lock.",
+            f"a package for pip is not the one {what}: {files}",
+            f"Compare the file on the index with its origin; if it is right, {correct}.",
             done.output,
         )
-    errors = [line.partition(":")[2].strip() for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-    cause = "; ".join(errors[-3:]) or f"exit code {done.code}"
+    cause = "; ".join(reasons(done.stderr)) or f"exit code {done.code}"
     if "ResolutionImpossible" in done.stderr or "conflicting dependencies" in done.stderr:
         clash = sorted({item.name for item in installed if f"{item.name}=={item.version}" in done.stdout})
         if clash:
@@ -147,3 +156,24 @@ def explain(done: Completed, installed: Sequence[Package]) -> CondaEnvError:
     return CondaEnvError(
         f"the pip section cannot be installed: {cause}", "Check the requirement and the package index.", done.output
     )
+
+
+def reasons(stderr: str) -> list[str]:
+    """pip's own errors with all of their lines, and the end of what a program said that it ran, such as git."""
+    errors: list[str] = []
+    said: list[str] = []
+    where: list[str] | None = None
+    for line in stderr.splitlines():
+        if line.startswith("ERROR:"):
+            where = errors
+            errors.append(line.partition(":")[2].strip())
+        elif _PROGRAM.match(line):
+            where = said
+        elif _END.match(line) or (where is errors and not line.startswith(" ")):
+            where = None
+        elif where is errors:
+            errors[-1] += f" {line.strip()}"
+        elif where is said and line.strip(_FRAME):
+            said.append(line.strip(_FRAME))
+    told = [text[:_LONGEST] for text in (*dict.fromkeys(said[-_LINES:]), *errors[-_ERRORS:])]
+    return list(filter(None, told))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Mapping
 
 from .prefix import activated
@@ -49,6 +50,14 @@ class Workshop:
     run: Runner
     environment: Mapping[str, str]
     scratch: str
+
+    def sweep(self) -> None:
+        """Empty the scratch folder: what shall last must do without it."""
+        for entry in os.scandir(self.scratch):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
 
     def inside(self, prefix: str) -> dict[str, str]:
         """Variables of programs in a prefix."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import pip as conda_pip
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.process import clean_environment
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.process import Completed, clean_environment
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import parse
 
@@ -66,3 +66,82 @@ def test_pip_is_told_to_go_on_where_people_are_kept_from_using_it(tmp_path: Path
     assert conda_pip.consent(str(tmp_path)) == []
     (tmp_path / "lib/python3.12/EXTERNALLY-MANAGED").touch()
     assert conda_pip.consent(str(tmp_path)) == ["--break-system-packages"]
+
+
+GIT = """\
+  Running command git clone --filter=blob:none --quiet ssh://git@h.example/x /tmp/x
+  git@h.example: Permission denied (publickey).
+  fatal: Could not read from remote repository.
+
+  Please make sure you have the correct access rights
+  and the repository exists.
+  error: subprocess-exited-with-error
+
+  \u00d7 git clone --filter=blob:none --quiet ssh://git@h.example/x /tmp/x did not run successfully.
+  │ exit code: 128
+  ╰─> See above for output.
+
+  note: This error originates from a subprocess, and is likely not a problem with pip.
+error: subprocess-exited-with-error
+
+\u00d7 git clone --filter=blob:none --quiet ssh://git@h.example/x /tmp/x did not run successfully.
+│ exit code: 128
+╰─> See above for output.
+
+note: This error originates from a subprocess, and is likely not a problem with pip.
+"""
+BUILD = """\
+  error: subprocess-exited-with-error
+
+  \u00d7 Building wheel for x (pyproject.toml) did not run successfully.
+  │ exit code: 1
+  ╰─> [3 lines of output]
+      running build_ext
+      x.c:1:10: fatal error: hdf5.h: No such file or directory
+      error: command 'gcc' failed with exit code 1
+      [end of output]
+
+  note: This error originates from a subprocess, and is likely not a problem with pip.
+  ERROR: Failed building wheel for x
+ERROR: Failed to build installable wheels for some pyproject.toml based projects (x)
+"""
+HASHES = """\
+ERROR: In --require-hashes mode, all requirements must have their versions pinned with ==. These do not:
+    requests from https://h.example/requests-2.whl (from -r /tmp/requirements.txt (line 1))
+    idna>=2 from https://h.example/idna-3.whl
+[notice] A new release of pip is available
+"""
+WRONG_HASH = """\
+ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package versions, update.
+    tiny==1.0 from file:///w/tiny-1.0-py3-none-any.whl (from -r /tmp/requirements.txt (line 1)):
+        Expected sha256 00
+             Got        11
+"""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "told", "untold"),
+    [
+        (GIT, ["git@h.example: Permission denied (publickey).", "Could not read from remote repository."], "note:"),
+        (BUILD, ["hdf5.h: No such file or directory", "Failed to build installable wheels"], "end of output"),
+        (HASHES, ["These do not: requests from https://h.example/requests-2.whl", "idna>=2 from"], "notice"),
+        ("ERROR: a\nERROR: No matching distribution found for x\n", ["a; No matching distribution found for x"], "ERROR"),
+        ("Traceback\n", ["exit code 1"], "Traceback"),
+    ],
+)
+def test_reasons_of_pip_and_of_what_it_runs_are_told_whole(stderr: str, told: list[str], untold: str) -> None:
+    cause = conda_pip.explain(Completed(1, "", stderr), []).cause
+    assert all(text in cause for text in told), cause
+    assert untold not in cause
+
+
+def test_a_wrong_hash_speaks_of_a_lock_where_there_is_one() -> None:
+    done = Completed(1, "", WRONG_HASH)
+    mine, locked = conda_pip.explain(done, []), conda_pip.explain(done, [], locked=True)
+    assert "tiny==1.0" in mine.cause and "lock" not in mine.cause + mine.way_out
+    assert "renew the lock" in locked.way_out
+
+
+def test_a_megabyte_of_a_program_is_cut() -> None:
+    text = "  Running command x\n" + "  a line\n" * 10000 + "  " + "x" * 10**6 + "\n"
+    assert len("".join(conda_pip.reasons(text))) < 10000
