@@ -29,7 +29,8 @@ FLAGS = {
 }
 ONCE = frozenset({"command", "from", "principals"})
 OPTION = re.compile(r'([A-Za-z0-9-]+)(?:(=)(?:"((?:\\"|[^"])*)")?)?')
-TIME = re.compile(r"(\d{8})(\d{4})?(\d{2})?(Z?)")
+# As parse_absolute_time of OpenSSH's misc.c reads it.
+TIME = re.compile(r"(\d{8})(\d{4})?(\d{2})?(Z|UTC)?", re.IGNORECASE)
 
 
 class OptionError(ValueError):
@@ -52,6 +53,8 @@ def parse(text: str) -> tuple[Option, ...]:
             if text[position] != ",":
                 raise OptionError(f"options: found '{text[position:]}' after '{found[-1].name}'; expected a comma")
             position += 1
+            if text[position : position + 1].isspace():
+                raise OptionError(f"options: found a blank after '{text[:position]}'; expected none beside a comma")
         match = OPTION.match(text, position)
         if match is None:
             raise OptionError(f"options: found '{text[position:]}'; expected the name of an option")
@@ -129,7 +132,7 @@ def _check_time(value: str) -> str:
     try:
         _time(value)
     except ValueError:
-        return f"found '{value}'; expected YYYYMMDD or YYYYMMDDHHMM[SS], a date that exists"
+        return f"found '{value}'; expected YYYYMMDD or YYYYMMDDHHMM[SS], with Z or UTC after it or not, a date that exists"
     return ""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,24 @@ KNOWN_TYPES = (
     "ecdsa-sha2-nistp384",
     "ecdsa-sha2-nistp521",
 )
+# What people give in place of the line of a .pub file, how it begins, and what to do.
+_NOT_A_KEY = (
+    ("\ufeff", "a byte-order mark (U+FEFF) before the key; save the file as UTF-8 without it"),
+    ("-----BEGIN", "a private key or another file format; expected the line in the .pub file"),
+    ("---- BEGIN SSH2", "PuTTY's block; copy what PuTTYgen shows as 'Public key for pasting into OpenSSH authorized_keys file'"),
+    ("PuTTY-User-Key-File", "a private key of PuTTY; copy what PuTTYgen shows as 'Public key for pasting'"),
+    ("http://", "a URL; expected the line that stands there"),
+    ("https://", "a URL; expected the line that stands there"),
+    ("SHA256:", "the fingerprint of a key; expected the line in the .pub file"),
+    ("MD5:", "the fingerprint of a key; expected the line in the .pub file"),
+    ("/", "a path; expected the line in that file: lookup('ansible.builtin.file', '...') reads it"),
+    ("~", "a path; expected the line in that file: lookup('ansible.builtin.file', '...') reads it"),
+    ("./", "a path; expected the line in that file: lookup('ansible.builtin.file', '...') reads it"),
+)
+# "256 SHA256:... comment", as ssh-keygen -l prints it.
+_FINGERPRINT = re.compile(r"\d+ (?:SHA256|MD5):|(?:[0-9a-f]{2}:){15}[0-9a-f]{2}\b")
+_PLACEHOLDER = re.compile(r"replace|change.?me|insert|your|xxxx|\.\.\.|<|\{", re.IGNORECASE)
+CERTIFICATE = "-cert-v01@openssh.com"
 EXPECTED = f"ed25519, a security key (sk-*), or RSA with at least {RSA_MINIMUM_BITS} bits"
 
 
@@ -72,19 +91,24 @@ class PublicKey(NamedTuple):
 def parse(line: str) -> PublicKey:
     """Read one line; raise :class:`KeyFormatError` where it is no public key."""
     text = line.strip()
+    _refuse_others(text)
     if "\n" in text or "\r" in text:
         raise KeyFormatError("more than one line; give each key as an item of its own")
-    if text.startswith("-----BEGIN"):
-        raise KeyFormatError("a private key or another file format; expected the line in the .pub file")
     options = ""
     fields = text.split(None, 2)
-    if not fields or fields[0] not in KNOWN_TYPES:
+    if not fields or not _is_type(fields[0]):
         end = _end_of_options(text)
         options, fields = text[:end], text[end:].split(None, 2)
+    if fields and fields[0].endswith(CERTIFICATE):
+        raise KeyFormatError("a certificate; expected the public key that it is for, the .pub file without '-cert' in its name")
+    if options.endswith(","):
+        raise KeyFormatError(f"options: found a blank after '{options}'; expected none beside a comma")
     if not fields or fields[0] not in KNOWN_TYPES:
         raise KeyFormatError("no known key type in the line; expected '<type> <base64> [comment]'")
     if len(fields) == 1:
         raise KeyFormatError(f"nothing follows the key type {fields[0]}")
+    if _PLACEHOLDER.search(fields[1]):
+        raise KeyFormatError(f"the placeholder '{fields[1]}' stands where the key should be; put the line of the .pub file there")
     try:
         blob = base64.b64decode(fields[1], validate=True)
         named, *numbers = _strings(blob)
@@ -99,6 +123,20 @@ def parse(line: str) -> PublicKey:
         raise KeyFormatError(str(error)) from error
     bits = int.from_bytes(numbers[1], "big").bit_length() if fields[0] == "ssh-rsa" else 0
     return PublicKey(options, fields[0], blob, fields[2].strip() if len(fields) > 2 else "", bits)
+
+
+def _is_type(word: str) -> bool:
+    return word in KNOWN_TYPES or word.endswith(CERTIFICATE)
+
+
+def _refuse_others(text: str) -> None:
+    what = next((what for start, what in _NOT_A_KEY if text.startswith(start)), "")
+    if not what and _FINGERPRINT.match(text):
+        what = "the fingerprint of a key; expected the line in the .pub file"
+    if not what and text.endswith(".pub") and len(text.split()) == 1:
+        what = "the name of a file; expected the line in it: lookup('ansible.builtin.file', '...') reads it"
+    if what:
+        raise KeyFormatError(what)
 
 
 def compose(line: str, options: Sequence[str] = (), expires: str | None = None) -> str:
