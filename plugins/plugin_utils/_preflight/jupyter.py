@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from .._jupyter.port import HIGHEST, LOWEST, collisions, free_port, port_of
+from . import directives
 
 # useradd(8), CAVEATS; a dot is common with central directories. Also safe as the instance of a systemd unit and as a file name.
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
@@ -55,7 +56,27 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems += _paths(variables.get("jupyter_writable_paths", []))
     problems += _options(variables.get("jupyter_server_options", {}))
     problems += _directives(variables.get("jupyter_unit_settings", {}))
+    problems += _limits(variables)
     return problems
+
+
+# Variable -> the directive that it becomes.
+LIMITS = {
+    "jupyter_cpu_quota": "CPUQuota",
+    "jupyter_memory_max": "MemoryMax",
+    "jupyter_start_timeout": "TimeoutStartSec",
+    "jupyter_tasks_max": "TasksMax",
+}
+
+
+def _limits(variables: Mapping[str, t.Any]) -> list[str]:
+    found = [(name, directives.problem(directive, variables.get(name))) for name, directive in LIMITS.items()]
+    found += [
+        (f"jupyter_unit_settings: {name}", directives.problem(name, value))
+        for name, value in sorted(variables.get("jupyter_unit_settings", {}).items())
+        if not isinstance(value, list)
+    ]
+    return [f"{name}: {sentence}" for name, sentence in found if sentence]
 
 
 def _names(users: Iterable[str]) -> list[str]:
