@@ -44,7 +44,7 @@ def test_environments_are_checked_before_the_first_change(
     tmp_path: Path, environments: list[dict[str, t.Any]], expected: str | None
 ) -> None:
     (tmp_path / "good.yml").write_text("channels: [conda-forge]\ndependencies: [a]\n")
-    (tmp_path / "bad.yml").write_text("channels: [conda-forge]\nunknown: [a]\n")
+    (tmp_path / "bad.yml").write_text("channels: [conda-forge]\ndependancies: [a]\n")
     variables = {"conda_envs_environments": environments, "conda_envs_dir": str(tmp_path), "conda_envs_channels": ["c"]}
     problems = check(variables)
     assert len(problems) == (expected is not None)
