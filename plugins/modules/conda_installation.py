@@ -58,8 +58,11 @@ options:
     type: int
     default: 1800
 notes:
-  - Packages that somebody installed into the base environment by hand are not carried over.
-  - A complete installation that was not made by this module is kept at C(<prefix>.replaced.<n>), without its environments.
+  - Files and folders at the top of the installation that no package brought are carried over. Packages that somebody installed
+    into the base environment by hand are not.
+  - An installation that was not made by this module, whole or damaged, is kept at C(<prefix>.replaced.<n>), without its
+    environments. A folder with files and no conda is refused, and so are a prefix that is a mount point and one with a mount
+    point in it; an environment may have a file system of its own.
 seealso:
   - module: openlab.research_server.conda_env
 """
@@ -86,8 +89,8 @@ installer:
   type: str
   sample: Miniconda3-py312_25.1.1-2-Linux-x86_64.sh
 kept:
-  description: Where a complete installation was moved that this module had not made.
-  returned: when the installer ran; empty if there was none
+  description: Where an installation was moved, or would be, that this module had not made.
+  returned: when the installer ran, or would run; empty if there was none
   type: str
   sample: /opt/miniconda3.replaced.1
 msg:
@@ -106,24 +109,26 @@ from urllib.error import URLError
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils._conda import installer as installation
+from ..module_utils._conda import installer, replacement
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda.mutex import exclusive, lock_file
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._host.difference import difference
+from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.mounts import MOUNTINFO, mount_points
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1
 _CHECKSUM = re.compile(r"^sha256:([0-9a-fA-F]{64})$")
 
 
-def wanted_installer(url: str, checksum: str) -> installation.Installer:
+def wanted_installer(url: str, checksum: str) -> installer.Installer:
     """The installer that the arguments name."""
     digest = _CHECKSUM.match(checksum)
     if digest is None:
         raise CondaEnvError(f"found the checksum '{checksum}'; expected 'sha256:' and 64 hexadecimal digits")
-    return installation.Installer(url.split("?", 1)[0].rsplit("/", 1)[-1], digest.group(1).lower())
+    return installer.Installer(url.split("?", 1)[0].rsplit("/", 1)[-1], digest.group(1).lower())
 
 
 def fetch(url: str, timeout: int, target: str | None) -> None:
@@ -145,46 +150,33 @@ def fetch(url: str, timeout: int, target: str | None) -> None:
             time.sleep(_PAUSE_SECONDS)
 
 
-def current_text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
-def write_text(path: str, text: str) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o644)
-        file.write(text)
-    os.replace(path + ".new", path)
-
-
-def apply(arguments: dict[str, t.Any], wanted: installation.Installer, tmpdir: str) -> str:
+def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str) -> str:
     """Download, verify, install; returns where a foreign installation was kept. The scratch folder is private and goes away."""
     prefix = arguments["prefix"]
     if not os.path.isdir(os.path.dirname(prefix)):
         raise CondaEnvError(f"the folder {os.path.dirname(prefix)} does not exist", "Create it, or choose another prefix.")
     with exclusive(lock_file(prefix), "base", arguments["lock_timeout"]) as handle:
-        installation.repair_interrupted(prefix)
-        if not installation.reason(installation.read(prefix), wanted):
-            return ""
-        with installation.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
+        kept = replacement.repair_interrupted(prefix)
+        found = installer.read(prefix)
+        if not installer.reason(found, wanted):
+            return kept
+        installer.require_room(prefix, found, mount_points(read_file(MOUNTINFO) or ""))
+        with replacement.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
             file = os.path.join(scratch, "installer.sh")
             fetch(arguments["url"], arguments["timeout"], file)
-            installation.verify(file, wanted)
+            installer.verify(file, wanted)
             # The installer unpacks programs: its TMPDIR must not be a /tmp that is mounted noexec.
             environment = {**clean_environment(os.environ, scratch), "HOME": scratch}
-            return installation.install(file, prefix, wanted, runner(handle), environment)
+            return replacement.install(file, prefix, wanted, runner(handle), environment) or kept
 
 
 def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict[str, t.Any]:
     """Read, plan, apply; returns the module's result."""
     prefix, condarc = arguments["prefix"], os.path.join(arguments["prefix"], ".condarc")
     wanted = wanted_installer(arguments["url"], arguments["checksum"])
-    found = installation.read(prefix)
-    why = installation.reason(found, wanted)
-    before = current_text(condarc)
+    found = installer.read(prefix)
+    why = installer.reason(found, wanted)
+    before = read_file(condarc)
     after = before if arguments["condarc"] is None else arguments["condarc"]
     result: dict[str, t.Any] = {
         "changed": bool(why) or before != after,
@@ -195,14 +187,17 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     if why:
         made_by = f"{found.installer.name}\n" if found.installer else ""
         result["diff"].insert(0, difference("installer", made_by, f"{wanted.name}\n"))
+        if not replacement.interrupted(prefix):
+            installer.require_room(prefix, found, mount_points(read_file(MOUNTINFO) or ""))
+        result["kept"] = installer.keeps(prefix, found)
     if check_mode:
         if why:
             fetch(arguments["url"], arguments["timeout"], None)
         return result
-    if why or installation.interrupted(prefix):
+    if why or replacement.interrupted(prefix):
         result["kept"] = apply(arguments, wanted, tmpdir)
-    if after is not None and current_text(condarc) != after:
-        write_text(condarc, after)
+    if after is not None and read_file(condarc) != after:
+        put_file(prefix, ".condarc", after)
     return result
 
 
@@ -233,9 +228,7 @@ def main() -> None:
         shown = {"msg": f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(), "stderr": failure.raw}
         module.fail_json(**mask_all(shown, known))
     if result.get("kept"):
-        module.warn(
-            f"{prefix} was not made by this module; the former installation is kept at {result['kept']}, without its environments"
-        )
+        module.warn(f"{prefix} was not made by this module; what was there is kept at {result['kept']}, without its environments")
     module.exit_json(**mask_all(result, known))
 
 

@@ -112,10 +112,12 @@ from urllib.parse import urlsplit
 from ansible.module_utils.urls import open_url
 
 from ..module_utils._conda import installer
+from ..module_utils._conda.errors import CondaEnvError
 from ..module_utils._firewall import others
 from ..module_utils._host import dpkg, health, listening
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.mounts import MOUNTINFO, mount_points
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
 from ..module_utils._ssh import server as ssh_server
@@ -232,9 +234,18 @@ def read_matches() -> list[str]:
     return [f"{line.keyword} ({line.path}:{line.number})" for line in lines if line.in_match and line.path != OURS]
 
 
+def read_obstacle(prefix: str, found: installer.Installed) -> str:
+    try:
+        installer.require_room(prefix, found, mount_points(read_file(MOUNTINFO) or ""))
+    except CondaEnvError as error:
+        return error.cause
+    return ""
+
+
 def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     urls, sources = read_network(params["urls"], read_source_hosts() if params["sources"] else [], params["timeout"])
-    conda = installer.read(params["prefix"])
+    prefix = os.path.realpath(params["prefix"])
+    conda = installer.read(prefix)
     return {
         "time": time.time(),
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
@@ -259,6 +270,8 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             "exists": conda.exists,
             "complete": conda.complete,
             "installer": conda.installer.name if conda.installer else None,
+            "kept": installer.keeps(prefix, conda),
+            "obstacle": read_obstacle(prefix, conda),
         },
         "environments": len(glob.glob(f"{glob.escape(params['prefix'])}/envs/*/conda-meta")),
     }

@@ -49,7 +49,7 @@ def doctor_info(paths: Iterable[str]) -> t.Any:
             "dpkg": {"interrupted": [str], "locks": {ANY: str}},
             "firewalls": [str],
             "sshd_matches": [str],
-            "conda": {"exists": bool, "complete": bool, "installer": (str, None)},
+            "conda": {"exists": bool, "complete": bool, "installer": (str, None), "kept": str, "obstacle": str},
         }
     }
 

@@ -540,3 +540,15 @@ def test_through_ansible_with_a_file_that_names_a_requirements_file(conda: Conda
     assert "SUCCESS" in conda.ansible("conda_env", **wanted)
     (tmp_path / "more/nested.txt").write_text("tiny==2.0\n")
     assert "CHANGED" in conda.ansible("conda_env", "--check", **wanted)
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_where_a_link_led_is_told(conda: Conda, tmp_path: Path, state: str) -> None:
+    link = conda.environment(f"led-{state}")
+    (tmp_path / "theirs").mkdir()
+    link.symlink_to(tmp_path / "theirs")
+    wanted = {"definition": {"channels": ["lab", "other"], "dependencies": ["lib=1.0"]}} if state == "present" else {}
+    for check in (True, False):
+        told = conda.run(name=link.name, state=state, check=check, **wanted)
+        assert f"{link} was a link to {tmp_path / 'theirs'}; only the link makes room" in told["notes"]
+    assert (tmp_path / "theirs").is_dir()

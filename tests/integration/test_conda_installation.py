@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import installer
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import installer, replacement
 from ansible_collections.openlab.research_server.tests.integration.real_conda import MIRROR, Conda
 
 # As much of an installer's interface as the module uses; quick, and it can be told to fail.
@@ -137,15 +137,154 @@ def test_a_damaged_installation_is_repaired(host: Host) -> None:
     assert host.names() == ["conda"]
 
 
-def test_an_installation_made_by_hand_is_kept(host: Host) -> None:
+@pytest.mark.parametrize("missing", ["", "etc/profile.d/conda.sh", "conda-meta/history"])
+def test_an_installation_made_by_hand_is_kept(host: Host, missing: str) -> None:
+    """Whole or not: nobody can say what it is good for."""
     host.run(host.offer("1"))
     (host.prefix / installer.MARKER).unlink()
+    if missing:
+        (host.prefix / missing).unlink()
     (host.prefix / "mine").write_text("kept")
     (host.prefix / "envs/nlp").mkdir()
+    foretold = host.run(host.offer("1"), check=True)["kept"]
     kept = Path(host.run(host.offer("1"))["kept"])
+    assert foretold == str(kept)
     assert (kept / "mine").read_text() == "kept"
     assert (host.prefix / "envs/nlp").is_dir()
     assert host.names() == ["conda", "conda.replaced.1"]
+
+
+def test_what_no_package_brought_comes_along(host: Host) -> None:
+    host.run(host.offer("1"), condarc="channels: [c]\n")
+    (host.prefix / "mine").write_text("kept")
+    (host.prefix / "old").mkdir()
+    (host.prefix / "conda-meta/old-1-0.json").write_text(json.dumps({"files": ["old/lib", "bin/old"]}))
+    host.run(host.offer("2"))
+    assert (host.prefix / "mine").read_text() == "kept"
+    assert (host.prefix / ".condarc").read_text() == "channels: [c]\n"
+    assert not (host.prefix / "old").exists()
+    assert host.names() == ["conda"]
+
+
+def tree(folder: Path) -> list[tuple[str, int, str]]:
+    """Every file and folder below one, with its number and content."""
+    return sorted(
+        (str(path.relative_to(folder)), path.lstat().st_ino, path.read_text() if path.is_file() else "")
+        for path in folder.rglob("*")
+        if not path.name.endswith((".sh", ".lock"))
+    )
+
+
+def somebodys_file(host: Host) -> None:
+    host.prefix.write_text("mine")
+
+
+def somebodys_folder(host: Host) -> None:
+    (host.prefix / "envs/nlp").mkdir(parents=True)
+    (host.prefix / "results.csv").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("put", "says"),
+    [
+        (somebodys_file, "found a file in its place; expected a folder, or nothing"),
+        (somebodys_folder, "found what is no conda installation: results.csv; expected one, or an empty folder"),
+    ],
+)
+def test_what_is_no_conda_is_refused(host: Host, put: t.Callable[[Host], None], says: str) -> None:
+    put(host)
+    before = tree(host.folder)
+    for check in (True, False):
+        refused = host.run(host.offer("1"), check=check)
+        assert says in refused["msg"] and "Nothing has been changed" in refused["msg"]
+    assert tree(host.folder) == before
+
+
+@pytest.fixture
+def mount(host: Host) -> t.Iterator[t.Callable[[str], Path]]:
+    """Give a folder in the prefix, or the prefix itself, a file system of its own."""
+    mounted: list[Path] = []
+
+    def run(name: str) -> Path:
+        place = host.prefix / name
+        place.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+        mounted.append(place)
+        return place
+
+    yield run
+    for place in reversed(mounted):
+        subprocess.run(["umount", place], check=True)
+
+
+def by_hand(prefix: Path) -> None:
+    for name in ("bin/python", "bin/conda", "conda-meta/history", "etc/profile.d/conda.sh", "envs/people/conda-meta/history"):
+        (prefix / name).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / name).touch()
+
+
+@pytest.mark.parametrize("hand_made", [True, False], ids=["made by hand", "empty"])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "found a mount point; expected a folder that can be replaced as a whole\nChoose a folder in it: {prefix}/conda."),
+        ("envs", "found a mount point in it: {prefix}/envs; expected none"),
+        ("pkgs", "found a mount point in it: {prefix}/pkgs; expected none"),
+        ("share/data", "found a mount point in it: {prefix}/share/data; expected none"),
+    ],
+)
+def test_a_file_system_in_the_way_is_named_first(
+    host: Host, mount: t.Callable[[str], Path], name: str, says: str, hand_made: bool
+) -> None:
+    mount(name)
+    if hand_made:
+        by_hand(host.prefix)
+    before = tree(host.folder)
+    for check in (True, False, False):
+        refused = host.run(host.offer("1"), check=check)
+        assert says.format(prefix=host.prefix) in refused["msg"]
+    assert tree(host.folder) == before
+    assert host.names() == ["conda"]
+
+
+def test_an_environment_may_have_a_file_system_of_its_own(host: Host, mount: t.Callable[[str], Path]) -> None:
+    by_hand(host.prefix)
+    (mount("envs/large") / "data").write_text("mine")
+    assert host.run(host.offer("1"))["kept"]
+    assert (host.prefix / "envs/large/data").read_text() == "mine"
+    assert host.names() == ["conda", "conda.replaced.1"]
+
+
+@pytest.mark.parametrize("name", ["envs", "pkgs"])
+def test_a_folder_may_be_a_link_to_another_disk(host: Host, name: str) -> None:
+    host.run(host.offer("1"))
+    (host.folder / "disk.sh").mkdir()
+    (host.folder / "disk.sh/people").write_text("mine")
+    shutil.rmtree(host.prefix / name)
+    (host.prefix / name).symlink_to(host.folder / "disk.sh")
+    host.run(host.offer("2"))
+    assert (host.prefix / "version").read_text() == "2\n"
+    assert (host.prefix / name / "people").read_text() == "mine"
+    assert (host.prefix / name).is_symlink()
+
+
+@pytest.mark.parametrize("name", ["envs", "pkgs", ""])
+def test_an_exchange_that_fails_leaves_all_where_it_was(host: Host, name: str) -> None:
+    """The file system refuses for a reason that nobody could foresee."""
+    by_hand(host.prefix)
+    (host.prefix / "pkgs").mkdir()
+    before = tree(host.prefix)
+    place = host.prefix / name
+    # The module is the parent of the installer, which has a table of mounts of its own.
+    offer = host.offer("1", f'nsenter --mount --target $PPID mount --bind "{place}" "{place}"')
+    try:
+        failed = host.run(offer)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert "Everything is where it was" in failed["msg"]
+    assert tree(host.prefix) == before
+    assert host.names() == ["conda"]
+    assert host.run(host.offer("1"))["kept"]
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "upgrade"])
@@ -182,13 +321,24 @@ def test_the_exchange_can_stop_at_any_moment(host: Host, moment: str) -> None:
     (beside / "envs/nlp").rmdir()
     (beside / "version").write_text("2\n")
     if moment != "before the exchange":
-        installer._swap(str(host.prefix / "envs"), str(beside / "envs"))
+        replacement._swap(str(host.prefix / "envs"), str(beside / "envs"))
     if moment == "after them":
-        installer._swap(str(host.prefix), str(beside))
+        replacement._swap(str(host.prefix), str(beside))
     host.run(host.offer("2"))
     assert (host.prefix / "version").read_text() == "2\n"
     assert (host.prefix / "envs/nlp").is_dir()
     assert host.names() == ["conda"]
+
+
+def test_a_foreign_installation_is_kept_whenever_the_exchange_is_killed(host: Host) -> None:
+    host.run(host.offer("1"))
+    beside = Path(f"{host.prefix}.next")
+    by_hand(beside)
+    (beside / "mine").write_text("kept")
+    assert host.run(host.offer("1"))["kept"] == f"{host.prefix}.replaced.1"
+    assert Path(f"{host.prefix}.replaced.1/mine").read_text() == "kept"
+    assert (host.prefix / "envs/people").is_dir()
+    assert host.names() == ["conda", "conda.replaced.1"]
 
 
 def test_the_real_installer_upgrades_a_real_conda(conda: Conda, tmp_path: Path) -> None:

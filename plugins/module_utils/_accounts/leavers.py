@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,23 +15,6 @@ LINGER = "/var/lib/systemd/linger"
 # Debian's folders, then those of RHEL. cron names a file after its owner; at only gives it to him.
 CRON = ("/var/spool/cron/crontabs", "/var/spool/cron")
 AT = ("/var/spool/cron/atjobs", "/var/spool/at")
-# File systems of this machine alone that keep set-user-ID bits. Those of networks are searched where they live.
-LOCAL = (
-    "bcachefs",
-    "btrfs",
-    "ext2",
-    "ext3",
-    "ext4",
-    "f2fs",
-    "jfs",
-    "nilfs2",
-    "overlay",
-    "ramfs",
-    "reiserfs",
-    "tmpfs",
-    "xfs",
-    "zfs",
-)
 
 
 class Home(NamedTuple):
@@ -60,28 +42,6 @@ def archive_obstacle(home: Home, mounts: Iterable[str]) -> str:
     if inside:
         return f"found a file system mounted at {inside[0]}; unmount it first"
     return ""
-
-
-def search_roots(mountinfo: str) -> list[str]:
-    """Where to look for set-user-ID files, from the text of /proc/self/mountinfo: each local file system once (proc(5)).
-
-    Where a mount says nosuid, the bits mean nothing.
-    """
-    found: dict[str, list[tuple[str, str]]] = {}
-    for line in mountinfo.splitlines():
-        left, _dash, right = line.partition(" - ")
-        fields, kind = left.split(), right.split(" ")[0]
-        if len(fields) > 5 and kind in LOCAL and "nosuid" not in fields[5].split(","):
-            found.setdefault(fields[2], []).append((_decoded(fields[3]), _decoded(fields[4])))
-    roots = []
-    for mounts in found.values():
-        whole: list[str] = []
-        for inside, at in sorted(mounts, key=lambda mount: len(mount[0])):
-            # The same file system at another place shows nothing new, if it is the whole or a part of what is seen already.
-            if not any(f"{inside}/".startswith(f"{seen.rstrip('/')}/") for seen in whole):
-                whole.append(inside)
-                roots.append(at)
-    return sorted(roots)
 
 
 def setuid_notice(name: str, paths: Sequence[str], *, complete: bool, removed: bool) -> str:
@@ -118,12 +78,6 @@ def rest(home: str) -> str:
     return posixpath.join(posixpath.dirname(home), f".{posixpath.basename(home)}.archived")
 
 
-def mount_points(mountinfo: str) -> list[str]:
-    """The mount points in the text of /proc/self/mountinfo."""
-    fields = (line.split() for line in mountinfo.splitlines())
-    return [_decoded(row[4]) for row in fields if len(row) > 4]
-
-
 def service(cgroup: str) -> str:
     """The system service that a process belongs to, from the text of its /proc/PID/cgroup; empty if it is in a session."""
     for line in cgroup.splitlines():
@@ -133,7 +87,3 @@ def service(cgroup: str) -> str:
                 if part.endswith(".service"):
                     return part
     return ""
-
-
-def _decoded(word: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), word)

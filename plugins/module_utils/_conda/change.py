@@ -144,17 +144,18 @@ class Change:
 
     def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
         """The plan of `replace`, from the same lock or solve, without writing anything."""
+        told = conda_generations.foreign_link(self.layout)
         if self.task.locked:
-            return self.task.report(self.plan(actual, why, as_lines(self.task.locked.packages, specification.pip)))
+            return self.task.report(self.plan(actual, why, as_lines(self.task.locked.packages, specification.pip)), told)
         if not self.conda.exists():
             note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
             after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
-            return self.task.report(self.plan(actual, why, after), [note])
+            return self.task.report(self.plan(actual, why, after), [*told, note])
         added = self.additions(specification)
         prefix = self.layout.next(self.task.digest)
         solution = ask(self.workshop(), specification, prefix, install=False, keep=added.conda)
         plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *added.pip)))
-        return self.task.report(plan, conda_version=solution.conda_version)
+        return self.task.report(plan, told, conda_version=solution.conda_version)
 
     def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
         """Build a generation and switch to it. The lock is held."""
@@ -177,10 +178,11 @@ class Change:
                 conda_generations.remove(self.layout, [prefix])
             raise
         conda_frozen.write(prefix, self.task.frozen)
+        told = conda_generations.foreign_link(self.layout)
         kept = self.switch(prefix)
         return self.task.report(
             self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *wishes.additions.pip))),
-            [f"pip check: {line}" for line in warnings],
+            [*told, *(f"pip check: {line}" for line in warnings)],
             conda_version=solution.conda_version,
             packages=[vars(package) for package in (*state.conda, *state.pip)],
             swept=swept + self.sweep(),
@@ -252,11 +254,12 @@ class Change:
             return self.task.report(Plan())
         before = contents(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
         plan = Plan("remove", ("the environment is to be absent",), before)
+        told = conda_generations.foreign_link(self.layout)
         if not self.check_mode:
             with self.lock():
                 conda_generations.remove(self.layout, conda_generations.take_away(self.layout))
                 environments_txt.forget(self.layout.contains)
-        return self.task.report(plan)
+        return self.task.report(plan, told)
 
     def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:
         settings = conda_frozen.line(actual.frozen), conda_frozen.line(self.task.frozen)

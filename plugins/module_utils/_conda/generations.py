@@ -22,6 +22,7 @@ import shutil
 import time
 import typing as t
 
+from .._text.escapes import in_one_line
 from .errors import CondaEnvError
 from .manifest import STATE_FILE
 
@@ -138,6 +139,13 @@ def switch(layout: Layout, generation: str) -> str | None:
         os.replace(temporary, layout.link)
     sync_folder(os.path.dirname(layout.link))
     return kept
+
+
+def foreign_link(layout: Layout) -> list[str]:
+    """What is told of a link of somebody else that makes room: where it led. What it led to stays."""
+    if layout.found() is not Found.FOREIGN_LINK:
+        return []
+    return [f"{layout.link} was a link to {in_one_line(os.readlink(layout.link))}; only the link makes room"]
 
 
 def _note_use(generation: str | None) -> None:

@@ -38,7 +38,8 @@ class Unpacking(Change):
         if why and not archive.file and archive.lines is None:
             return {**self.task.report(Plan()), "archive_needed": True}
         if self.check_mode:
-            return self.task.report(self.foreseen(archive, actual, why) if why else adjusted)
+            plan = self.foreseen(archive, actual, why) if why else adjusted
+            return self.task.report(plan, conda_generations.foreign_link(self.layout))
         with self.lock() as handle:
             actual, why = self.read()
             if why:
@@ -65,10 +66,11 @@ class Unpacking(Change):
             raise
         after = list(contents(prefix))
         conda_frozen.write(prefix, self.task.frozen)
+        told = conda_generations.foreign_link(self.layout)
         kept = self.switch(prefix)
         return self.task.report(
             self.plan(actual, why, after),
-            [f"pip check: {line}" for line in warnings],
+            [*told, *(f"pip check: {line}" for line in warnings)],
             packages=[vars(package) for package in (*conda_packages(prefix), *pip_packages(prefix))],
             swept=swept + self.sweep(),
             **({"kept": kept} if kept else {}),

@@ -199,18 +199,25 @@ def network(urls: Mapping[str, str], wanted: Wanted, conda: Mapping[str, t.Any])
 def conda_prefix(conda: Mapping[str, t.Any], wanted: Wanted) -> Iterator[Finding]:
     if "miniconda" not in wanted.roles:
         return
-    if conda["exists"] and not conda["installer"]:
-        what = "a conda that is not ours" if conda["complete"] else "a damaged or foreign folder"
+    if conda["obstacle"] and conda["installer"] != wanted.installer:
+        place, _semicolon, expected = conda["obstacle"].partition("; expected ")
+        yield Finding(
+            "conda", ERROR, f"{wanted.prefix}: {place}", expected, "move it away, or set miniconda_prefix to a folder in it"
+        )
+    elif conda["kept"]:
+        what = "a conda that is not ours" if conda["complete"] else "a damaged conda that is not ours"
         yield Finding(
             "conda",
             WARNING,
             f"{what} at {wanted.prefix}",
             "nothing, or our own",
-            f"it will be kept at {wanted.prefix}.replaced.1; or set miniconda_prefix",
+            f"it will be kept at {conda['kept']}, without its environments, which stay; or set miniconda_prefix",
         )
-    elif conda["exists"]:
+    elif conda["installer"]:
         told = conda["installer"] if conda["installer"] == wanted.installer else f"{conda['installer']}, will be replaced"
         yield Finding("conda", OK, f"{wanted.prefix}: {told}")
+    elif conda["exists"]:
+        yield Finding("conda", OK, f"{wanted.prefix}: empty, or an installation that was interrupted; will be made")
     else:
         yield Finding("conda", OK, f"{wanted.prefix}: not there yet")
 

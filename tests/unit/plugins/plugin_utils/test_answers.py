@@ -39,7 +39,7 @@ HEALTHY: dict[str, t.Any] = {
         "dpkg": {"interrupted": ["x"], "locks": {"/var/lib/dpkg/lock": "apt"}},
         "firewalls": ["ufw"],
         "sshd_matches": ["PasswordAuthentication (/etc/ssh/sshd_config:3)"],
-        "conda": {"exists": False, "complete": False, "installer": None},
+        "conda": {"exists": False, "complete": False, "installer": None, "kept": "", "obstacle": ""},
     }
 }
 GPU: dict[str, t.Any] = {

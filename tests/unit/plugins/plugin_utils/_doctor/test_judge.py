@@ -28,8 +28,8 @@ WANTED = Wanted(
     installer=INSTALLER,
     installer_url=URL,
 )
-NO_CONDA = {"exists": False, "complete": False, "installer": None}
-CONDA = {"exists": True, "complete": True, "installer": INSTALLER}
+NO_CONDA = {"exists": False, "complete": False, "installer": None, "kept": "", "obstacle": ""}
+CONDA = {**NO_CONDA, "exists": True, "complete": True, "installer": INSTALLER}
 DISK = {"path": "/", "device": 1, "free": 50 * GIB, "size": 100 * GIB, "inodes": 10**6, "read_only": False}
 HEALTHY: dict[str, t.Any] = {
     "python": "3.11.2",
@@ -80,7 +80,8 @@ def test_a_healthy_host_has_nothing_in_the_way() -> None:
         ({"ports": {"20001": ["nginx"]}}, "ports", ERROR),
         ({"firewalls": ["ufw"]}, "firewall", ERROR),
         ({"sshd_matches": ["/f:1"]}, "sshd", WARNING),
-        ({"conda": {"exists": True, "complete": True, "installer": None}}, "conda", WARNING),
+        ({"conda": {**NO_CONDA, "exists": True, "complete": True, "kept": "/opt/miniconda3.replaced.1"}}, "conda", WARNING),
+        ({"conda": {**NO_CONDA, "exists": True, "obstacle": "found a mount point; expected a folder"}}, "conda", ERROR),
     ],
 )
 def test_what_is_in_the_way_is_found_and_told_with_what_to_do(change: dict[str, t.Any], topic: str, severity: str) -> None:
