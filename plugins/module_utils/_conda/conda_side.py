@@ -658,13 +658,13 @@ def describe(error: BaseException) -> dict[str, t.Any]:
     return {"types": list(dict.fromkeys(types)), "text": text or repr(error), "names": getattr(error, "names", [])}
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     # conda makes millions of small objects and no cycles to speak of; looking for those takes a tenth of the time.
     gc.disable()
     if arguments[0] == "--hash":
         with open(arguments[1], encoding="utf-8") as file:
             json.dump(hash_packages(json.load(file)), sys.stdout)
-        return 0
+        return
     with open(arguments[0], encoding="utf-8") as file:
         request = json.load(file)
     try:
@@ -675,9 +675,12 @@ def main(arguments: list[str]) -> int:
         result = {"error": describe(error)}
     with open(os.open(arguments[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(result, file)
-    return 0
 
 
 # The guard is needed: conda finds CUDA, and extracts packages, in spawned processes, which import this file again.
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A solver's library may crash while the interpreter ends, as rattler's does. The answer is whole; nothing else is owed.
+    os._exit(0)

@@ -131,3 +131,13 @@ def test_files_of_extracted_packages_are_hashed_in_a_process_of_its_own(tmp_path
     found = json.loads(done.stdout)
     digests = {"big": hashlib.sha256(big).hexdigest(), "small": hashlib.sha256(small).hexdigest(), "gone": ""}
     assert found == {f"{tmp_path}/a-1-0/{name}": digest for name, digest in digests.items()}
+
+
+def test_a_library_that_crashes_when_the_interpreter_ends_harms_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "conda").mkdir()
+    (tmp_path / "conda/__init__.py").write_text("import atexit, os\natexit.register(os.abort)\n")
+    (tmp_path / "request.json").write_text("{}")
+    command = [sys.executable, "-s", helper.__file__, tmp_path / "request.json", tmp_path / "result.json"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=False, capture_output=True)
+    assert done.returncode == 0
+    assert "ModuleNotFoundError" in json.loads((tmp_path / "result.json").read_text())["error"]["types"]

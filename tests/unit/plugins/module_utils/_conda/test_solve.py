@@ -109,3 +109,20 @@ def test_what_a_second_try_can_get_around_is_tried_once_more(
         assert solve() == "26.9.4"
         first, second = asked
         assert {key for key in first if first[key] != second[key]} == differs
+
+
+@pytest.mark.parametrize(("written", "counts"), [(json.dumps(FOUND), True), (json.dumps(FOUND)[:-1], False), ("", False)])
+def test_an_answer_counts_when_it_is_whole(tmp_path: Path, written: str, counts: bool) -> None:
+    """The program was killed by a signal after it, or while it wrote it."""
+
+    def run(argv: Sequence[str], _environment: Mapping[str, str]) -> Completed:
+        Path(argv[-1]).write_text(written)
+        return Completed(-11, "", "")
+
+    workshop = Workshop(Installation(str(tmp_path / "root"), str(tmp_path / "pkgs"), Settings()), run, {}, str(tmp_path))
+    wanted = parse({"channels": ["c"], "dependencies": ["a"]}, {})
+    if counts:
+        assert ask(workshop, wanted, str(tmp_path / "envs/x"), install=True).conda_version == "26.9.4"
+    else:
+        with pytest.raises(CondaEnvError, match=r"does not work \(exit code -11\)"):
+            ask(workshop, wanted, str(tmp_path / "envs/x"), install=True)
