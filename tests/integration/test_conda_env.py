@@ -552,3 +552,22 @@ def test_where_a_link_led_is_told(conda: Conda, tmp_path: Path, state: str) -> N
         told = conda.run(name=link.name, state=state, check=check, **wanted)
         assert f"{link} was a link to {tmp_path / 'theirs'}; only the link makes room" in told["notes"]
     assert (tmp_path / "theirs").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("denylist_channels", "lab"), ("allowlist_channels", "other"), ("disallowed_packages", "lib")]
+)
+def test_what_the_hosts_owner_forbids_counts(conda: Conda, setting: str, value: str) -> None:
+    """The installation's own configuration chooses no package; what it forbids is forbidden, as far as its conda knows the word."""
+    if setting not in conda.conda("config", "--describe"):
+        pytest.skip(f"this conda knows no {setting}")
+    condarc = conda.root / ".condarc"
+    before = condarc.read_text()
+    condarc.write_text(f"{before}channel_alias: file://{conda.channels}\n{setting}: [{value}]\n")
+    try:
+        for check in (True, False):
+            refused = conda.run(name="forbidden", definition={"channels": ["lab"], "dependencies": ["lib=1.0"]}, check=check)
+            assert "the configuration of the host's conda forbids it: " in refused["msg"]
+    finally:
+        condarc.write_text(before)
+    conda.make("forbidden", "lib=1.0")

@@ -90,7 +90,7 @@ def configure(request: dict[str, t.Any]) -> t.Any:
 
     path = os.path.join(request["scratch"], "condarc.yml")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        settings = condarc(request)
+        settings = {**condarc(request), **policy(context)}
         settings["plugins"] = {**settings.get("plugins", {}), **accepted_terms(context)}
         json.dump({key: value for key, value in settings.items() if key != "plugins" or value}, file)  # JSON is YAML
     reset_context(search_path=(path,))
@@ -99,6 +99,26 @@ def configure(request: dict[str, t.Any]) -> t.Any:
     if tuple(context.channels) != tuple(request["channels"]):
         raise RuntimeError("conda does not take the channels from the task's configuration")
     return context
+
+
+def policy(context: t.Any) -> dict[str, t.Any]:
+    """What the host's owner forbids in the installation's own configuration: channels, packages, and packages that are too new.
+
+    A condarc that conda cannot read forbids nothing to conda either.
+    """
+    from conda.base.context import reset_context
+    from conda.models.channel import Channel
+
+    try:
+        reset_context()
+        found = {key: getattr(context, key, None) for key in ("disallowed_packages", "exclude_newer", "exclude_newer_package")}
+        found = {key: details(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
+        for key in ("allowlist_channels", "denylist_channels"):
+            # By the host's own aliases, which the task need not share.
+            found[key] = [url for name in getattr(context, key, ()) for url in Channel(name).base_urls]
+    except Exception:
+        return {}
+    return {key: dict(value) if hasattr(value, "items") else value for key, value in found.items() if value}
 
 
 class CannotKeepError(Exception):
@@ -587,6 +607,17 @@ def install(
     transaction.execute()
 
 
+def refuse_disallowed(records: list[t.Any], context: t.Any) -> None:
+    """conda looks at this only when it has downloaded everything."""
+    from conda.exceptions import DisallowedPackageError
+    from conda.models.match_spec import MatchSpec
+
+    forbidden = [MatchSpec(spec) for spec in context.disallowed_packages]
+    for record in records:
+        if any(spec.match(record) for spec in forbidden):
+            raise DisallowedPackageError(record)
+
+
 def set_variables(prefix: str, variables: dict[str, str]) -> None:
     """Set the environment variables that conda's activation exports."""
     from conda.core.prefix_data import PrefixData
@@ -612,6 +643,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         specs, unlink, records = extend(request, context)
     else:
         specs, records, kept = locked(request, context) if request["records"] else solve(request, context)
+    refuse_disallowed(records, context)
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)

@@ -56,7 +56,13 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Put these packages into an environment of their own.",
     ),
     (
-        ("UnavailableInvalidChannel", "ChannelNotAllowed", "ChannelDenied", "ChannelError"),
+        ("ChannelNotAllowed", "ChannelDenied", "DisallowedPackageError"),
+        "the configuration of the host's conda forbids it: {text}",
+        "Use what it allows, or let the owner of the host change it ('allowlist_channels', 'denylist_channels', "
+        "'disallowed_packages').",
+    ),
+    (
+        ("UnavailableInvalidChannel", "ChannelError"),
         "a channel does not exist or is no conda channel: {text}",
         "Check 'channels', 'channel_alias' and 'custom_channels'.",
     ),
@@ -97,6 +103,9 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Run as the owner of the conda installation ('become: true').",
     ),
 )
+# Both solvers say that a package is not looked at because an earlier channel has the name; libmamba does not say by which option.
+_STRICT = re.compile(r"strict (?:channel|repo) priority")
+_OF_STRICT = " Or set 'channel_priority: flexible', with which a later channel may have what the first one lacks."
 _KEEPING = "CannotKeepError"
 _LONGEST = 1500
 # A file in the package cache is not what its package says.
@@ -269,6 +278,8 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
         )
     for names, cause, way_out in _EXPLANATIONS:
         if types.intersection(names):
+            if _STRICT.search(text):
+                way_out += _OF_STRICT
             return CondaEnvError(cause.format(text=short), way_out, f"{error['text']}\n{raw}")
     if "No space left on device" in text:
         return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)

@@ -23,6 +23,12 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.wor
     [
         (["UnsatisfiableError"], "a conflicts with b", "cannot be installed together: a conflicts with b", "Loosen"),
         (["LibMambaUnsatisfiableError", "UnsatisfiableError"], "a", "cannot be installed together", "Loosen"),
+        (
+            ["LibMambaUnsatisfiableError", "UnsatisfiableError"],
+            "package a-1-0 is excluded by strict repo priority",
+            "cannot be installed together",
+            "'channel_priority: flexible'",
+        ),
         (["ResolvePackageNotFound"], "- nunpy", "not in the declared channels: - nunpy", "spelling"),
         (["PackagesNotFoundError"], "nunpy", "not in the declared channels", "spelling"),
         (["UnavailableInvalidChannel", "ChannelError"], "404", "no conda channel", "channel_alias"),
