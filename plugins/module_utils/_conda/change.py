@@ -155,7 +155,7 @@ class Change:
         prefix = self.layout.next(self.task.digest)
         solution = ask(self.workshop(), specification, prefix, install=False, keep=added.conda)
         plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *added.pip)))
-        return self.task.report(plan, told, conda_version=solution.conda_version)
+        return self.task.report(plan, [*told, *solution.notes], conda_version=solution.conda_version)
 
     def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
         """Build a generation and switch to it. The lock is held."""
@@ -182,7 +182,7 @@ class Change:
         kept = self.switch(prefix)
         return self.task.report(
             self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *wishes.additions.pip))),
-            [*told, *(f"pip check: {line}" for line in warnings)],
+            [*told, *solution.notes, *(f"pip check: {line}" for line in warnings)],
             conda_version=solution.conda_version,
             packages=[vars(package) for package in (*state.conda, *state.pip)],
             swept=swept + self.sweep(),

@@ -162,6 +162,23 @@ def respect_terms(context: t.Any) -> None:
                 raise
 
 
+def by_priority(
+    request: dict[str, t.Any], context: t.Any, ask: t.Callable[[dict[str, t.Any], t.Any], t.Any]
+) -> tuple[t.Any, list[str]]:
+    """(answer, notes) with the channel priority that was asked for, also from a solver that has only two of the three.
+
+    Where `strict` has an answer, it is that of `flexible`. rattler takes `flexible` for `disabled`, and nobody is told.
+    """
+    if request["channel_priority"] != "flexible" or context.solver != "rattler" or len(request["channels"]) == 1:
+        return ask(request, context), []
+    try:
+        return ask(request, configure({**request, "channel_priority": "strict"})), []
+    except Exception:
+        found = ask(request, configure({**request, "channel_priority": "disabled"}))
+    note = "the solver rattler knows no channel priority 'flexible', and strict priority has no answer"
+    return found, [f"{note}: each package is the newest of all channels ('disabled')"]
+
+
 def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[str]]:
     """(match specs, records to link in order, names of those beyond the specification) for a prefix that is empty."""
     from conda.api import Solver
@@ -639,10 +656,13 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     respect_terms(context)
     kept: list[str] = []
     unlink: list[t.Any] = []
-    if request["base"]:
-        specs, unlink, records = extend(request, context)
+    notes: list[str] = []
+    if request["records"]:
+        specs, records, kept = locked(request, context)
+    elif request["base"]:
+        (specs, unlink, records), notes = by_priority(request, context, extend)
     else:
-        specs, records, kept = locked(request, context) if request["records"] else solve(request, context)
+        (specs, records, kept), notes = by_priority(request, context, solve)
     refuse_disallowed(records, context)
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
@@ -676,6 +696,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         "replaced": sorted(record.name for record in unlink),
         "unmet": missing_lines,
         "unknown": unknown_lines,
+        "notes": notes,
     }
 
 

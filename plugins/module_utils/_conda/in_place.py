@@ -40,13 +40,14 @@ _WORKS = (
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What is to be done: the plan, lines that pip is to be given, and variables to set."""
+    """What is to be done: the plan, lines that pip is to be given, and what the solver says."""
 
     plan: Plan
     pip: tuple[str, ...]
     conda_version: str
     before: tuple[Package, ...]
     after: tuple[Package, ...]
+    notes: tuple[str, ...]
 
 
 class InPlace(Change):
@@ -91,7 +92,7 @@ class InPlace(Change):
         return manifest.load(self.conda.root, manifest.BASE_STATE_FILE)
 
     def report(self, step: Step, notes: Sequence[str] = ()) -> dict[str, t.Any]:
-        return self.task.report(step.plan, [*self.notes(), *notes], conda_version=step.conda_version)
+        return self.task.report(step.plan, [*self.notes(), *step.notes, *notes], conda_version=step.conda_version)
 
     def without_conda(self, specification: Specification) -> dict[str, t.Any]:
         if not self.check_mode:
@@ -127,7 +128,7 @@ class InPlace(Change):
         reasons += [f"the variable {name} is not as the specification says" for name in unset]
         there = [line for line in specification.pip if line not in missing]
         plan = Plan("extend", tuple(reasons), tuple(as_lines(before, there)), tuple(as_lines(after, (*there, *missing))))
-        return Step(plan if reasons else Plan(), missing, answer.conda_version, before, after)
+        return Step(plan if reasons else Plan(), missing, answer.conda_version, before, after, answer.notes)
 
     def missing(self, specification: Specification, prefix: str, answer: Extension) -> tuple[str, ...]:
         """Lines for pip that are not met. Of some only the last run of pip can tell: nothing of it may have gone since."""

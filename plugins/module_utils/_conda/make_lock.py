@@ -58,7 +58,7 @@ def make(workshop: Workshop, specification: Specification, prefix: str) -> tuple
         pip_options=tuple(map(without_credentials, pip_options(specification))),
         pip=tuple(files),
     )
-    return parse_lock(lock.to_dict()), notes
+    return parse_lock(lock.to_dict()), [*solution.notes, *notes]
 
 
 def _conda_package(record: Mapping[str, t.Any], declared: list[str], settings: Settings) -> CondaPackage:

@@ -120,6 +120,7 @@ class Solution:
     conda_version: str
     kept: tuple[str, ...] = ()
     records: tuple[dict[str, t.Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Extension:
     replaced: tuple[str, ...]
     unmet: tuple[str, ...]
     unknown: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def extend(
@@ -154,7 +156,7 @@ def extend(
     if "error" in result:
         raise explain(result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
-    lines = (tuple(result[key]) for key in ("replaced", "unmet", "unknown"))
+    lines = (tuple(result[key]) for key in ("replaced", "unmet", "unknown", "notes"))
     return Extension(packages, str(result["conda_version"]), *lines)
 
 
@@ -182,7 +184,8 @@ def ask(
     if "error" in result:
         raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
-    return Solution(packages, str(result["conda_version"]), tuple(result["kept"]), tuple(result["packages"]))
+    kept, records, notes = (tuple(result[key]) for key in ("kept", "packages", "notes"))
+    return Solution(packages, str(result["conda_version"]), kept, records, notes)
 
 
 def another_way(result: Mapping[str, t.Any], install: bool) -> dict[str, bool]:
@@ -278,9 +281,8 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
         )
     for names, cause, way_out in _EXPLANATIONS:
         if types.intersection(names):
-            if _STRICT.search(text):
-                way_out += _OF_STRICT
-            return CondaEnvError(cause.format(text=short), way_out, f"{error['text']}\n{raw}")
+            hint = _OF_STRICT if _STRICT.search(text) else ""
+            return CondaEnvError(cause.format(text=short), way_out + hint, f"{error['text']}\n{raw}")
     if "No space left on device" in text:
         return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)
     return CondaEnvError(f"conda failed: {short}", "", f"{error['text']}\n{raw}")

@@ -9,6 +9,7 @@ import os
 import py_compile
 import subprocess
 import sys
+import types
 import typing as t
 from pathlib import Path
 
@@ -141,3 +142,39 @@ def test_a_library_that_crashes_when_the_interpreter_ends_harms_no_answer(tmp_pa
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=False, capture_output=True)
     assert done.returncode == 0
     assert "ModuleNotFoundError" in json.loads((tmp_path / "result.json").read_text())["error"]["types"]
+
+
+class NoAnswerError(Exception):
+    """What a solver raises."""
+
+
+@pytest.mark.parametrize(
+    ("solver", "wanted", "channels", "asked"),
+    [
+        ("libmamba", "flexible", "ab", ["flexible"]),
+        ("rattler", "strict", "ab", ["strict"]),
+        ("rattler", "flexible", "a", ["flexible"]),
+        ("rattler", "flexible", "ab", ["strict"]),
+        # The first channel alone has no answer.
+        ("rattler", "flexible", "abc", ["strict", "disabled"]),
+    ],
+)
+def test_a_solver_without_flexible_priority(
+    monkeypatch: pytest.MonkeyPatch, solver: str, wanted: str, channels: str, asked: list[str]
+) -> None:
+    seen = []
+
+    def configure(request: dict[str, t.Any]) -> types.SimpleNamespace:
+        return types.SimpleNamespace(solver=solver, channel_priority=request["channel_priority"])
+
+    def ask(request: dict[str, t.Any], context: types.SimpleNamespace) -> str:
+        seen.append(context.channel_priority)
+        if context.channel_priority == "strict" and len(request["channels"]) == 3:
+            raise NoAnswerError
+        return "answer"
+
+    monkeypatch.setattr(helper, "configure", configure)
+    request = {"channels": list(channels), "channel_priority": wanted}
+    answer, notes = helper.by_priority(request, configure(request), ask)
+    assert (answer, seen) == ("answer", asked)
+    assert len(notes) == len(asked) - 1

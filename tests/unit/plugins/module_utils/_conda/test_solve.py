@@ -75,7 +75,7 @@ def test_the_helper_is_found_as_text() -> None:
     assert "ansible" not in [line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))]
 
 
-FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": []}
+FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": [], "notes": []}
 LOCKED = {"types": ["OperationalError", "DatabaseError", "Exception"], "text": "database is locked"}
 ALTERED = {"types": ["CondaMultiError", "SafetyError", "CondaError"], "text": "sha256 of a/b"}
 
