@@ -180,7 +180,7 @@ def at_work(pids: t.Iterable[int]) -> str:
             lines += Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
-    if "conda_side.py" in lines:
+    if "conda_side.zip" in lines:
         return "conda"
     return "pip" if " pip " in lines else "the module itself"
 

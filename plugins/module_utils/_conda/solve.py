@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
-import inspect
 import json
 import os
 import re
@@ -16,7 +14,7 @@ import shutil
 import typing as t
 from collections.abc import Mapping, Sequence
 
-from . import conda_side
+from .conda_side_archive import conda_side_archive
 from .errors import CondaEnvError
 from .process import private_file
 from .records import Package, package_of
@@ -245,7 +243,7 @@ def _of_a_lock(error: Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _run_conda_side(workshop: Workshop, request: Mapping[str, t.Any]) -> tuple[dict[str, t.Any], str]:
     """Answer of the program that runs in conda's own Python, and what conda printed meanwhile."""
     conda, scratch = workshop.installation, workshop.scratch
-    program = private_file(scratch, "conda_side.py", _source())
+    program = conda_side_archive(scratch)
     asked = private_file(scratch, "request.json", json.dumps(request))
     answer = os.path.join(scratch, "result.json")
     with contextlib.suppress(FileNotFoundError):
@@ -286,16 +284,6 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
     if "No space left on device" in text:
         return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)
     return CondaEnvError(f"conda failed: {short}", "", f"{error['text']}\n{raw}")
-
-
-def _source() -> str:
-    """Text of that program; inside Ansible's archive there is no file to point an interpreter to."""
-    loader = getattr(conda_side, "__loader__", None)
-    if loader is not None and hasattr(loader, "get_source"):
-        text = loader.get_source(conda_side.__name__)
-        if text is not None:
-            return str(text)
-    return inspect.getsource(importlib.import_module(conda_side.__name__))
 
 
 def _read(path: str) -> t.Any:

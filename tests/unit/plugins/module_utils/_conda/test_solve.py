@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import solve as conda_solve
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.process import Completed
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.solve import ask, explain
@@ -67,12 +66,6 @@ def test_a_long_explanation_is_cut_in_the_message_only() -> None:
     error = explain({"types": ["UnsatisfiableError"], "text": "x" * 5000})
     assert len(error.cause) < 2000
     assert "x" * 5000 in error.raw
-
-
-def test_the_helper_is_found_as_text() -> None:
-    text = conda_solve._source()
-    compile(text, "helper", "exec")
-    assert "ansible" not in [line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))]
 
 
 FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": [], "notes": []}
