@@ -96,7 +96,7 @@ import typing as t
 
 from ..module_utils._conda.records import distributions
 from ..module_utils._host.difference import difference
-from ..module_utils._host.files import read_file
+from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._jupyter.kernels import files, is_ours, kernel_name, will_have
 
@@ -123,13 +123,6 @@ def is_foreign(folder: str) -> bool:
 
 def has_ipykernel(prefix: str) -> bool:
     return any(package.name == "ipykernel" for package, _installer in distributions(prefix))
-
-
-def write(path: str, text: str, mode: int) -> None:
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-    os.replace(path + ".new", path)
 
 
 @guarded
@@ -184,7 +177,7 @@ def main() -> None:
         # The tag is written last: a folder that was only begun is not refused by the next run.
         for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]), reverse=True):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            write(path, text, mode)
+            put_file(*os.path.split(path), text, mode)
     module.exit_json(changed=bool(writes or stale), kernels=sorted(wanted), removed=stale, without_kernel=without, diff=diffs)
 
 

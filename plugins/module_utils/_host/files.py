@@ -18,7 +18,7 @@ def read_file(path: str) -> str | None:
         return None
 
 
-def put_file(folder: str, name: str, text: str) -> None:
+def put_file(folder: str, name: str, text: str, mode: int = 0o644) -> None:
     """Replace a file in one step, and make that last through a power cut. It belongs to whoever owns the folder.
 
     No symbolic link is followed: root must not write where the owner of the folder points to.
@@ -29,10 +29,11 @@ def put_file(folder: str, name: str, text: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=handle)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with open(os.open(temporary, flags, 0o644, dir_fd=handle), "w", encoding="utf-8", errors="surrogateescape") as file:
+        with open(os.open(temporary, flags, mode, dir_fd=handle), "w", encoding="utf-8", errors="surrogateescape") as file:
             status = os.fstat(handle)
             if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()) and os.geteuid() == 0:
                 os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

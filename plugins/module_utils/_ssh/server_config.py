@@ -201,17 +201,6 @@ def differences(wanted: str, actual: str, managed: Iterable[str]) -> dict[str, t
     }
 
 
-def listening_ports(*tables: str) -> frozenset[int]:
-    """TCP ports that somebody listens on, from the text of /proc/net/tcp and tcp6 (proc_pid_net(5))."""
-    ports = set()
-    for table in tables:
-        for row in table.splitlines()[1:]:
-            fields = row.split()
-            if len(fields) > 3 and fields[3] == "0A":
-                ports.add(int(fields[1].rpartition(":")[2], 16))
-    return frozenset(ports)
-
-
 def strong_moduli(text: str, minimum: int) -> str:
     """The moduli(5) file without groups below so many bits; sshd's own count is one less than the length."""
     kept = []

@@ -167,17 +167,6 @@ def test_differences_name_the_managed_keywords_only() -> None:
     assert config.differences(LISTING, LISTING, ["PermitRootLogin", "AllowGroups"]) == {}
 
 
-def test_listening_ports() -> None:
-    table = (
-        "  sl  local_address rem_address   st\n"
-        "   0: 00000000:08AE 00000000:0000 0A 00000000:00000000\n"
-        "   1: 0100007F:0016 0100007F:1234 01 00000000:00000000\n"
-    )
-    table6 = "  sl  local\n   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0:0\n"
-    assert config.listening_ports(table) == {2222}
-    assert config.listening_ports(table, table6) == {2222, 22}
-
-
 def test_moduli() -> None:
     rows = "# Time Type Tests Tries Size Generator Modulus\n20200101 2 6 100 2047 5 ABC\n20200101 2 6 100 3071 5 DEF\n"
     assert config.strong_moduli(rows, 3071) == rows.replace("20200101 2 6 100 2047 5 ABC\n", "")
