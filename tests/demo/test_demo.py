@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,13 @@ def test_a_labs_own_repository_finds_the_servers_as_they_should_be(our_lab):
         ("debian12-demo", "0"),
         ("debian13-demo", "0"),
     }, output
+
+
+def test_commands_reach_the_servers_on_the_port_to_which_they_moved(our_lab):
+    installed, folder = our_lab
+    for words in ("ping", "openlab.research_server.conda_env -b -a 'name=demo state=rolled_back' --check"):
+        output = installed.run("ansible", "all", "-i", "lab", "-m", *shlex.split(words), cwd=folder).stdout
+        assert output.count("SUCCESS") == len(RELEASES), output
 
 
 def test_the_drift_command_of_the_artifact_says_clean(our_lab):

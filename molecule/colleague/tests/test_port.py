@@ -260,3 +260,25 @@ class TestEverybodyGetsIn:
             assert refused.returncode != 0 and f"'{other}:1: listenaddress 0.0.0.0:22'" in refused.stdout
         finally:
             host.check_output(f"rm {other}")
+
+
+@pytest.mark.one_release
+def test_the_command_for_the_console_opens_the_old_door_and_the_next_run_closes_it(host, other, carol, apply):
+    told = host.run("research-server-open-door")
+    assert told.rc == 0 and "Port 22 answers" in told.stdout and "firewall: " in told.stdout, told.stdout + told.stderr
+    address = host.check_output("hostname -I").split()[0]
+    ask = f"import socket; print(socket.create_connection(('{address}', {{}}), 5).recv(4))"
+    for port in (22, 2222):
+        assert "SSH-" in other.check_output("python3 -c %s", ask.format(port))
+    assert carol.check("id -un") == "carol"
+    assert host.run("research-server-open-door").rc == 0, "it can be said twice"
+    back = apply("--tags", "access")
+    assert back.returncode == 0, back.stdout
+    assert other.run("python3 -c %s", ask.format(22)).rc != 0
+    assert carol.check("id -un") == "carol"
+    assert host.run("nft list table inet research_server | grep -q 'policy drop'").rc == 0
+    assert "changed=0" in apply("--tags", "access").stdout
+
+
+def test_nobody_but_root_has_that_command(host, bob):
+    assert bob.run("research-server-open-door || /usr/local/sbin/research-server-open-door").returncode != 0

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from .._firewall import rules as firewall_rules
 from .._host.files import read_file
 from . import port as ssh_port
+from . import recovery as ssh_recovery
 from . import server_config
 from . import trust as ssh_trust
 from .plan import MODULI, Existing, Facts, as_list
@@ -27,6 +28,7 @@ def read_facts(host: Sshd, params: t.Mapping[str, t.Any]) -> Facts:
     ports = host.ports_facts()
     own = [
         MODULI,
+        ssh_recovery.COMMAND,
         ssh_port.SYSCTL,
         ssh_port.WANTS,
         ssh_port.NO_GENERATOR,

@@ -19,6 +19,7 @@ from .._host.session import Session
 from .._host.undo import File, Files
 from . import access as ssh_access
 from . import port as ssh_port
+from . import recovery as ssh_recovery
 from . import server_config
 from . import trust as ssh_trust
 from .keys import KeyFormatError, parse
@@ -148,6 +149,8 @@ def make_plan(facts: Facts, wishes: Wishes, session: Session | None) -> Plan:
     if moduli is not None:
         text = server_config.strong_moduli(moduli, wishes.moduli_minimum)
         future[MODULI] = File(text, facts.mode(MODULI), shown=False)
+    command = ssh_recovery.script(HEADER, wishes.path, facts.ports.service)
+    future[ssh_recovery.COMMAND] = File(command, 0o700)
     addresses = _addresses(lines)
     _refuse_gaps(facts.ports, ports, addresses)
     future.update(_system_files(facts, phases[1], addresses))
@@ -309,4 +312,4 @@ def _system_files(facts: Facts, phase: ssh_port.Phase, addresses: Sequence[str])
 def _differs(facts: Facts, name: str, file: File, path: str) -> bool:
     if facts.read(name) != file.text:
         return True
-    return name == path and facts.mode(name) != file.mode
+    return name in (path, ssh_recovery.COMMAND) and facts.mode(name) != file.mode

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
 
 import pytest
@@ -21,6 +22,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._ssh.plan 
     make_plan,
     setting,
 )
+from ansible_collections.openlab.research_server.plugins.module_utils._ssh.recovery import COMMAND
 
 OWN = "/etc/ssh/sshd_config.d/00-research-server.conf"
 OTHER = "/etc/ssh/sshd_config.d/50-cloud-init.conf"
@@ -183,3 +185,14 @@ def test_an_older_override_of_the_distributions_socket_goes() -> None:
     )
     made = plan(known)
     assert made.final[old].text is None and old not in made.staged
+
+
+def test_the_command_for_the_console_is_roots_and_repaired() -> None:
+    bare = facts()
+    made = plan(bare)
+    assert made.final[COMMAND].mode == 0o700
+    subprocess.run(["sh", "-n"], input=made.final[COMMAND].text, text=True, check=True)
+    there = applied(bare, made)
+    assert COMMAND not in plan(there).final
+    opened = there._replace(files={**there.files, COMMAND: there.files[COMMAND]._replace(mode=0o755)})
+    assert plan(opened).final[COMMAND].mode == 0o700
