@@ -16,7 +16,7 @@ from ..module_utils._text.secrets import mask
 from ..module_utils._text.shown import SIDE_LIMIT, shown_line, text_of
 from ..plugin_utils._answers import NVIDIA_INFO, SETUP, doctor_info, misfit
 from ..plugin_utils._doctor import judge as doctor
-from ..plugin_utils._doctor.judge import ERROR, OK, Finding
+from ..plugin_utils._doctor.judge import ERROR, OK, WARNING, Finding
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login import first_contact as contact
@@ -24,7 +24,7 @@ from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.meet import Target, find, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
 from ..plugin_utils._preflight.check import check_platform
-from ..plugin_utils._preflight.roles import check_role
+from ..plugin_utils._preflight.roles import check_roles
 from ..plugin_utils._role_variables import ROLES, RoleVariables
 
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
@@ -188,10 +188,11 @@ class ActionModule(ActionBase):
     def _preflight(self, roles: list[str], variables: dict[str, t.Any]) -> list[Finding]:
         """Whatever site.yml would refuse about the inventory."""
         facts = variables["ansible_facts"]
-        problems = [problem for role in roles for problem in check_role(self._templar, role, variables, facts)[0]]
-        if problems:
-            return [Finding("inventory", ERROR, problem) for problem in problems]
-        return [Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]
+        found = check_roles(self._templar, roles, variables, facts)
+        if found.problems:
+            return [Finding("inventory", ERROR, problem) for problem in found.problems]
+        told = [Finding("inventory", WARNING, warning) for warning in found.warnings]
+        return [*told, Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]
 
     def _module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], shape: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)

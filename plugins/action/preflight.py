@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._preflight.check import PLATFORMS, check_platform, report
-from ..plugin_utils._preflight.roles import check_role
+from ..plugin_utils._preflight.roles import check_roles
 from ..plugin_utils._role_variables import ROLES
 
 
@@ -30,15 +30,19 @@ class ActionModule(ActionBase):
         )
         # Gathered facts are plain data; facts that a test or an inventory gives may be a template.
         facts = self._templar.template(variables.get("ansible_facts", {}))
-        problems, notes = check_platform(facts), list[str]()
-        # Without facts every variable that mentions one would be reported too, and hide the cause.
-        for role in arguments["roles"] if facts else []:
+        for role in arguments["roles"]:
             if not (ROLES / role / "tasks").is_dir():
                 raise AnsibleError(f"preflight: found role '{role}'; expected a role of this collection")
-            found, told = check_role(self._templar, role, variables, facts)
-            problems, notes = problems + found, notes + told
+        # Without facts every variable that mentions one would be reported too, and hide the cause.
+        found = check_roles(self._templar, arguments["roles"] if facts else [], variables, facts)
+        problems = [*check_platform(facts), *found.problems]
         host = variables.get("inventory_hostname", "this host")
         if problems:
             return {"failed": True, "msg": report(host, problems), "problems": problems}
         platform = (str(facts["distribution"]), str(facts["distribution_major_version"]))
-        return {"changed": False, "platform": f"{' '.join(platform)}: {PLATFORMS[platform]}", "notes": notes}
+        return {
+            "changed": False,
+            "platform": f"{' '.join(platform)}: {PLATFORMS[platform]}",
+            "notes": found.notes,
+            "warnings": found.warnings,
+        }

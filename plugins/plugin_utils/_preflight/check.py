@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 
 # Platform -> how far it is tested. Anything else is refused: a half-fitting server is worse than none.
 TESTED = "tested end to end"
@@ -59,7 +60,36 @@ def check_values(role: str, options: Mapping[str, t.Any], values: Mapping[str, t
     """Validate values against the role's argument spec, as Ansible would when the role starts."""
     known = {name: values[name] for name in options if name in values}
     result = ArgumentSpecValidator(dict(options)).validate(known)
-    return [f"role '{role}': {message}" for message in result.error_messages]
+    # Ansible's own sentence about unknown keys names neither the entry nor what was meant.
+    errors = [error for error in result.errors if not isinstance(error, UnsupportedError)]
+    return [*check_entries(options, known), *(f"role '{role}': {error.msg}" for error in errors)]
+
+
+def check_entries(options: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> list[str]:
+    """Name every key of an entry that its variable does not know, however deep."""
+    problems = []
+    for variable, value in values.items():
+        if known := options[variable].get("options"):
+            problems += _unknown_keys(variable, known, value)
+    return problems
+
+
+def _unknown_keys(place: str, options: Mapping[str, t.Any], value: t.Any) -> list[str]:
+    problems = []
+    entries = value if isinstance(value, list) else [value]
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, Mapping):
+            continue
+        here = place if len(entries) == 1 and not isinstance(value, list) else f"{place}, entry {entry.get('name') or number}"
+        known = {name for option, spec in options.items() for name in (option, *spec.get("aliases", ()))}
+        for key, inner in entry.items():
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(sorted(known))}"
+                problems.append(f"{here}: found unknown key '{key}'; {hint}")
+            elif deeper := options.get(key, {}).get("options"):
+                problems += _unknown_keys(f"{here}, {key}", deeper, inner)
+    return problems
 
 
 def report(host: str, problems: Iterable[str]) -> str:

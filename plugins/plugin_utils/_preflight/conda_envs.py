@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...module_utils._conda.channels import platform_of
 from ...module_utils._conda.errors import CondaEnvError
-from ...module_utils._conda.lock import RENEW
+from ...module_utils._conda.lock import RENEW, Lock
 from ...module_utils._conda.lock_policy import choose, unusable
 from ...module_utils._conda.specification import Settings, Specification, check_modules, check_name, parse
 from ...module_utils._jupyter.kernels import kernel_name
@@ -58,18 +58,10 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
         if not (folder / str(item["archive"])).is_file():
             raise CondaEnvError(f"found no file {folder / str(item['archive'])}", "Correct 'archive' or 'conda_envs_dir'.")
         return []
-    definition = item.get("definition")
-    if item.get("src") is None and definition is None:
-        _lock(item, variables, None)
-        return []
-    if item.get("src") is not None:
-        file = folder / str(item["src"])
-        if not file.is_file():
-            raise CondaEnvError(f"found no file {file}", "Expected an environment.yml there; correct 'src' or 'conda_envs_dir'.")
-        definition, folder = read_definition(file), file.parent
-    definition, files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
-    specification = parse(definition, files, tuple(variables.get("conda_envs_channels", ())))
+    specification = _specification(item, variables)
     _lock(item, variables, specification)
+    if specification is None:
+        return []
     qualified = [spec.split("::", 1)[0] for spec in specification.conda if "::" in spec]
     gated = anaconda_channels(dict.fromkeys([*specification.channels, *qualified]))
     if gated and not variables.get("conda_envs_accept_anaconda_tos"):
@@ -80,20 +72,66 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
     return []
 
 
+def _specification(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> Specification | None:
+    """What the entry or its file says; None where the lock alone says it."""
+    definition, folder = item.get("definition"), Path(str(variables.get("conda_envs_dir", ".")))
+    if item.get("src") is not None:
+        file = folder / str(item["src"])
+        if not file.is_file():
+            raise CondaEnvError(f"found no file {file}", "Expected an environment.yml there; correct 'src' or 'conda_envs_dir'.")
+        definition, folder = read_definition(file), file.parent
+    if definition is None:
+        return None
+    definition, files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
+    return parse(definition, files, tuple(variables.get("conda_envs_channels", ())))
+
+
+def warnings(variables: Mapping[str, t.Any]) -> list[str]:
+    """Locks that are there, and that nobody follows."""
+    if variables.get("conda_envs_lock_policy") != "prefer":
+        return []
+    found = []
+    for item in variables.get("conda_envs_environments", []):
+        if item.get("state", "present") != "present" or item.get("archive") is not None:
+            continue
+        lock, path = _lock_of(item, variables)
+        why = unusable(_specification(item, variables), lock, _settings(variables), _platform(variables)) if lock else ""
+        if why:
+            found.append(f"conda environment '{item['name']}': {path} is not followed, each host solves: {why}. {RENEW}")
+    return found
+
+
 def _lock(item: Mapping[str, t.Any], variables: Mapping[str, t.Any], specification: Specification | None) -> None:
     """Refuse a lock that the policy asks for and that is not there or does not fit."""
     policy = variables.get("conda_envs_lock_policy", "ignore")
-    architecture = str(variables.get("ansible_facts", {}).get("architecture", "x86_64"))
-    _src, path = lock_files(item, str(variables.get("conda_envs_dir", ".")), architecture)
-    if policy == "ignore" or (path is None and policy != "require"):
+    if policy == "ignore":
         return
-    if path is None or not path.is_file():
+    lock, path = _lock_of(item, variables)
+    if path is None and policy != "require":
+        return
+    if lock is None:
         if policy == "require" or specification is None:
             raise CondaEnvError(f"there is no lock {path or ''}".rstrip(), f"{RENEW}, or change 'conda_envs_lock_policy'.")
         return
-    lock = read(path)
-    settings = Settings(channel_priority=str(variables.get("conda_envs_channel_priority", "flexible")))
     try:
-        choose(specification, lock, policy, unusable(specification, lock, settings, platform_of(architecture)))
+        choose(specification, lock, policy, unusable(specification, lock, _settings(variables), _platform(variables)))
     except CondaEnvError as error:
         raise CondaEnvError(f"{path}: {error.cause}", error.way_out) from None
+
+
+def _lock_of(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> tuple[Lock | None, Path | None]:
+    """(the lock, where it is or would be)."""
+    _src, path = lock_files(item, str(variables.get("conda_envs_dir", ".")), _architecture(variables))
+    return (read(path) if path is not None and path.is_file() else None), path
+
+
+def _settings(variables: Mapping[str, t.Any]) -> Settings:
+    return Settings(channel_priority=str(variables.get("conda_envs_channel_priority", "flexible")))
+
+
+def _platform(variables: Mapping[str, t.Any]) -> str:
+    return platform_of(_architecture(variables))
+
+
+def _architecture(variables: Mapping[str, t.Any]) -> str:
+    return str(variables.get("ansible_facts", {}).get("architecture", "x86_64"))

@@ -12,12 +12,37 @@ import typing as t
 from ansible.errors import AnsibleError
 
 from .._role_variables import ROLES, RoleVariables, read_yaml
+from . import together
 from .check import check_unknown, check_values
 
 CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
 
 
-def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any]) -> tuple[list[str], list[str]]:
+class Checked(t.NamedTuple):
+    """A role's variables on one host."""
+
+    problems: list[str]
+    notes: list[str]
+    """What people may want to know."""
+    warnings: list[str]
+    """What people should know."""
+    values: dict[str, t.Any]
+    """Empty if there are problems."""
+
+
+def check_roles(templar: t.Any, roles: t.Iterable[str], variables: dict[str, t.Any], facts: dict[str, t.Any]) -> Checked:
+    """All that is wrong with the variables of some roles, each by itself and together."""
+    found = {role: check_role(templar, role, variables, facts) for role in roles}
+    values = {role: checked.values for role, checked in found.items()}
+    return Checked(
+        problems=[problem for checked in found.values() for problem in checked.problems] + together.check(values),
+        notes=[note for checked in found.values() for note in checked.notes],
+        warnings=[warning for checked in found.values() for warning in checked.warnings],
+        values=values,
+    )
+
+
+def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any]) -> Checked:
     """What is wrong with a role's variables, and what people may want to know about them."""
     specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
     options = specs.get("main", {}).get("options", {})
@@ -32,9 +57,18 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
             problems.append(f"{name}: cannot be evaluated: {error}")
     problems += check_values(role, options, values)
     # Cross-checks only make sense on values of the right types.
-    notes: list[str] = []
-    if not problems and importlib.util.find_spec(f"{CHECKS}.{role}") is not None:
-        module = importlib.import_module(f"{CHECKS}.{role}")
-        problems += module.check({**values, "ansible_facts": facts})
-        notes += module.notes(values) if hasattr(module, "notes") else []
-    return problems, notes
+    if problems:
+        return Checked(problems, [], [], {})
+    if importlib.util.find_spec(f"{CHECKS}.{role}") is None:
+        return Checked([], [], [], values)
+    module = importlib.import_module(f"{CHECKS}.{role}")
+    all_values = {**values, "ansible_facts": facts}
+    problems = module.check(all_values)
+    if problems:
+        return Checked(problems, [], [], {})
+    notes, warnings = (module.__dict__.get(name, _nothing)(all_values) for name in ("notes", "warnings"))
+    return Checked([], notes, warnings, values)
+
+
+def _nothing(_values: t.Any) -> list[str]:
+    return []

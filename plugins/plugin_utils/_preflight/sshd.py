@@ -46,6 +46,12 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         problems.append("sshd_allow_groups: found an empty list; expected at least one group, or nobody could log in")
     if not variables.get("sshd_jump_groups", ["ssh-users"]):
         problems.append("sshd_jump_groups: found an empty list; expected at least one group; a bastion is for those who jump")
+    problems += [
+        f"sshd_settings: found {keyword}; expected settings that hold for everybody, since a block or another file would take in "
+        "what follows; put it into a file of your own, /etc/ssh/sshd_config.d/NAME.conf"
+        for keyword in variables.get("sshd_settings", {})
+        if str(keyword).lower() in {"match", "include"}
+    ]
     for keyword in variables.get("sshd_settings", {}):
         own = OWN_VARIABLE.get(str(keyword).lower())
         other = TRUST_VARIABLE.get(str(keyword).lower(), "")

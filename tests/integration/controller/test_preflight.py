@@ -34,6 +34,15 @@ BAD = {
     "undefined": ({"fail2ban_ignoreip": "{{ undefined_thing }}"}, ["undefined_thing"]),
     "platform": ({"facts": {**FACTS, "distribution_major_version": "10"}}, ["found Debian 10"]),
     "no_facts": ({"facts": {}}, ["gather_facts"]),
+    "entry": (
+        {"conda_envs_environments": [{"name": "x", "scr": "x.yml"}]},
+        ["conda_envs_environments, entry x", "did you mean 'src'?"],
+    ),
+    "one_port_for_two": (
+        {"sshd_port": 2300, "jupyter_users": ["ada"], "jupyter_ports": {"ada": 2300}},
+        ["found 2300 for the JupyterLab"],
+    ),
+    "no_limit": ({"jupyter_memory_max": "64 GB"}, ["jupyter_memory_max: found '64 GB'; expected a size such as 64G"]),
     "several": (
         {"sshd_prot": 1, "fail2ban_bantme": "1h", "facts": {**FACTS, "service_mgr": "runit"}},
         ["3 problems", "sshd_prot", "fail2ban_bantme", "runit"],

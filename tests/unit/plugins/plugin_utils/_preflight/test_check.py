@@ -51,6 +51,32 @@ def test_values_are_validated_against_the_spec(values, expected):
     assert len(preflight.check_values("sshd", {"sshd_port": {"type": "int", "required": True}}, values)) == expected
 
 
+ENTRIES = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "name": {"type": "str"},
+        "src": {"type": "path"},
+        "keys": {"type": "list", "elements": "dict", "options": {"key": {}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param({"name": "a", "src": "b"}, [], id="right"),
+        pytest.param({"name": "a", "scr": "b"}, ["x_y, entry a: found unknown key 'scr'; did you mean 'src'?"], id="near"),
+        pytest.param({"colour": "b"}, ["x_y, entry 1: found unknown key 'colour'; expected one of keys, name, src"], id="far"),
+        pytest.param({"name": "a", "keys": [{"kye": "b"}]}, ["x_y, entry a, keys, entry 1: found unknown key 'kye'"], id="deep"),
+    ],
+)
+def test_an_unknown_key_of_an_entry_is_named_with_what_was_meant(entry, expected):
+    found = preflight.check_values("x", {"x_y": ENTRIES}, {"x_y": [entry]})
+    assert len(found) == len(expected)
+    assert all(line.startswith(part) for part, line in zip(expected, found))
+
+
 def test_the_report_holds_every_problem():
     message = preflight.report("gpu-01", ["a: one", "b: two"])
     assert message.splitlines() == ["2 problems with gpu-01; nothing has been changed:", "  - a: one", "  - b: two"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock import digest_of
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
-from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.conda_envs import check
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.conda_envs import check, warnings
 
 DEFINITION = {"channels": ["conda-forge"], "dependencies": ["a"]}
 
@@ -96,6 +96,14 @@ def test_locks_are_checked_before_the_first_change(
         (tmp_path / "good.linux-64.lock.json").write_text("{" if lock == "{" else json.dumps(content))
     variables = {"conda_envs_environments": [item], "conda_envs_dir": str(tmp_path), "conda_envs_lock_policy": policy}
     architecture = "aarch64" if lock == "other platform" else "x86_64"
-    problems = check({**variables, "ansible_facts": {"architecture": architecture}})
+    values = {**variables, "ansible_facts": {"architecture": architecture}}
+    problems = check(values)
     assert len(problems) == (expected is not None)
     assert expected is None or expected in problems[0]
+    if not problems:
+        # A lock that is there and is not followed is no secret.
+        told = warnings(values)
+        assert len(told) == (policy == "prefer" and lock == "old" and "src" in item)
+        assert all(
+            "good.linux-64.lock.json is not followed, each host solves: the specification has changed" in line for line in told
+        )

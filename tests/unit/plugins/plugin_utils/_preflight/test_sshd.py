@@ -19,6 +19,8 @@ from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight
         ({"sshd_previous_ports": [22, 70000]}, "sshd_previous_ports: found 70000"),
         ({"sshd_allow_groups": []}, "sshd_allow_groups: found an empty list"),
         ({"sshd_settings": {"port": 22}}, "'sshd_port'"),
+        ({"sshd_settings": {"Match": "User ada"}}, "found Match; expected settings that hold for everybody"),
+        ({"sshd_settings": {"include": "/etc/ssh/more"}}, "found include; expected settings that hold for everybody"),
         ({"sshd_settings": {"AllowGroups": ["x"]}}, "'sshd_allow_groups'"),
         ({"sshd_settings": {"TrustedUserCAKeys": "/etc/ssh/ca.pub"}}, ""),
         ({"sshd_settings": {"RevokedKeys": "/x"}, "sshd_revoked_keys": ["y"]}, "'sshd_revoked_keys' which sets it, too"),

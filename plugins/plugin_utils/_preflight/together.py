@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of several roles must satisfy together. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from .._jupyter.port import port_of
+
+Values = Mapping[str, Mapping[str, t.Any]]
+"""Of each role of a host that fits by itself."""
+
+
+def check(values: Values) -> list[str]:
+    """One sentence for each problem: found, expected, what to do."""
+    sshd, jupyter = values.get("sshd", {}), values.get("jupyter", {})
+    if "sshd_port" not in sshd:
+        return []
+    doors = {int(sshd["sshd_port"]): "sshd_port"}
+    doors.update(
+        (int(port), "one of sshd_previous_ports") for port in sshd.get("sshd_previous_ports", []) if int(port) not in doors
+    )
+    problems = []
+    for name in jupyter.get("jupyter_users", []):
+        port = port_of(name, jupyter.get("jupyter_ports", {}))
+        if port in doors:
+            problems.append(
+                f"jupyter_ports: found {port} for the JupyterLab of {name}, which is {doors[port]}; expected another; "
+                f"set a port of its own there: 'jupyter_ports: {{{name}: PORT}}'"
+            )
+    problems += [
+        f"jupyter_shared_ports: found {port}, which is {doors[port]}; expected ports of people's own programs; remove it"
+        for port in jupyter.get("jupyter_shared_ports", [])
+        if port in doors
+    ]
+    return problems

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.plugin_utils._jupyter.port import port_of
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.together import check
+
+ADAS = port_of("ada", {})
+
+
+@pytest.mark.parametrize(
+    ("sshd", "jupyter", "says"),
+    [
+        ({"sshd_port": 2222}, {"jupyter_users": ["ada"]}, ""),
+        ({"sshd_port": 2222}, {"jupyter_users": ["ada"], "jupyter_ports": {"ada": 2222}}, "found 2222 for the JupyterLab of ada"),
+        ({"sshd_port": ADAS}, {"jupyter_users": ["ada"]}, f"found {ADAS} for the JupyterLab of ada, which is sshd_port"),
+        ({"sshd_port": 2222, "sshd_previous_ports": [ADAS]}, {"jupyter_users": ["ada"]}, "one of sshd_previous_ports"),
+        ({"sshd_port": 2222}, {"jupyter_shared_ports": [2222]}, "jupyter_shared_ports: found 2222, which is sshd_port"),
+        ({}, {"jupyter_users": ["ada"]}, ""),
+    ],
+)
+def test_sshd_and_jupyterlab_have_ports_of_their_own(sshd: dict[str, t.Any], jupyter: dict[str, t.Any], says: str) -> None:
+    found = check({"sshd": sshd, "jupyter": jupyter})
+    assert says in " ".join(found)
+    assert len(found) == bool(says)
