@@ -88,6 +88,12 @@ installer:
   returned: success
   type: str
   sample: Miniconda3-py312_25.1.1-2-Linux-x86_64.sh
+notices:
+  description: What people may want to know, such as that the installer is a year old. The drift report shows it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Miniconda3-py312_25.1.1-2-Linux-x86_64.sh is 22 months old; expected a release of the last twelve. ..."]
 kept:
   description: Where an installation was moved, or would be, that this module had not made.
   returned: when the installer ran, or would run; empty if there was none
@@ -100,6 +106,7 @@ msg:
   sample: "conda at /opt/miniconda3: the checksum of ... does not match: found sha256:..., expected sha256:..."
 """
 
+import datetime
 import os
 import re
 import shutil
@@ -182,6 +189,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
         "changed": bool(why) or before != after,
         "reason": why,
         "installer": wanted.name,
+        "notices": installer.age_notice(wanted.name, datetime.date.today()),
         "diff": [difference(condarc, before, after)] if before != after else [],
     }
     if why:

@@ -9,9 +9,11 @@ Only what this collection has marked is ever removed. Private to this collection
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 
 from .._text.escapes import listing
@@ -141,6 +143,19 @@ def marker(prefix: str) -> Installer | None:
             return Installer(**json.load(file))
     except (OSError, ValueError, TypeError):
         return None
+
+
+# conda's versions, and so Miniconda's and Miniforge's, say when they were made: 26.7.1 is of July 2026 (CEP 8).
+_RELEASED = re.compile(r"[_-](2\d)\.(\d{1,2})\.\d+")
+
+
+def age_notice(name: str, today: datetime.date) -> list[str]:
+    """What is told of an installer that is a year old; nothing of one whose name does not tell its age."""
+    found = _RELEASED.search(name)
+    months = (today.year - 2000 - int(found[1])) * 12 + today.month - int(found[2]) if found else 0
+    if months < 12:
+        return []
+    return [f"{name} is {months} months old; expected a release of the last twelve. Change 'miniconda_version'"]
 
 
 def verify(path: str, wanted: Installer) -> None:

@@ -41,7 +41,13 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
 def _installer(variables: Mapping[str, t.Any]) -> list[str]:
     problems = []
     checksum = str(variables.get("miniconda_checksum", ""))
-    if checksum and not CHECKSUM.fullmatch(checksum):
+    installer = str(variables.get("miniconda_installer", ""))
+    if not checksum:
+        problems.append(
+            f"miniconda_checksum: found none for {installer or 'the installer'}, which is not in the table of the role; expected "
+            "'sha256:' and 64 hexadecimal digits from the publisher's list; set it, or choose a release of roles/miniconda/vars/main.yml"
+        )
+    elif not CHECKSUM.fullmatch(checksum):
         problems.append(
             f"miniconda_checksum: found '{checksum}'; expected 'sha256:' and 64 hexadecimal digits from the publisher's list"
         )

@@ -53,7 +53,10 @@ BAD = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("preflight")
-    hosts = {"good": GOOD}
+    known = {name: value for name, value in GOOD.items() if name != "miniconda_checksum"} | {
+        "miniconda_version": "py312_26.7.1-1"
+    }
+    hosts = {"good": GOOD, "known_release": known}
     for case, (change, _expected) in BAD.items():
         hosts[case] = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
@@ -78,6 +81,10 @@ def results(tmp_path_factory):
 def test_a_complete_inventory_passes(results):
     assert not results["good"].get("failed"), results["good"]["msg"]
     assert results["good"]["platform"] == "Debian 12: tested end to end"
+
+
+def test_the_version_is_enough_of_a_release_that_the_role_knows(results):
+    assert not results["known_release"].get("failed"), results["known_release"]["msg"]
 
 
 @pytest.mark.parametrize("case", BAD)

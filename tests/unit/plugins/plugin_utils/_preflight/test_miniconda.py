@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 import typing as t
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.miniconda import check
 
 GOOD = {
@@ -27,6 +30,10 @@ def test_good_variables() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
+        (
+            {"miniconda_checksum": "", "miniconda_installer": "Miniconda3-x.sh"},
+            "found none for Miniconda3-x.sh, which is not in the table",
+        ),
         ({"miniconda_checksum": "0a" * 32}, "sha256:"),
         ({"miniconda_checksum": "sha256:abc"}, "64"),
         ({"miniconda_checksum": "md5:" + "0" * 32}, "sha256:"),
@@ -48,3 +55,10 @@ def test_bad_variables(change: dict[str, t.Any], expected: str) -> None:
     problems = check({**GOOD, **change})
     assert len(problems) == 1
     assert expected in problems[0]
+
+
+def test_the_table_of_releases_is_one() -> None:
+    releases = yaml.safe_load(Path("roles/miniconda/vars/main.yml").read_text())["__miniconda_releases"]
+    name = re.compile(r"(Miniconda3-py3\d+_|Miniforge3-)2[4-9]\.\d+\.\d+-\d+-Linux-(x86_64|aarch64)\.sh")
+    assert all(name.fullmatch(key) and re.fullmatch(r"[0-9a-f]{64}", value) for key, value in releases.items())
+    assert len(set(releases.values())) == len(releases)
