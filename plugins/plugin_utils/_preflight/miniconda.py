@@ -45,7 +45,7 @@ def _installer(variables: Mapping[str, t.Any]) -> list[str]:
     if not checksum:
         problems.append(
             f"miniconda_checksum: found none for {installer or 'the installer'}, which is not in the table of the role; expected "
-            "'sha256:' and 64 hexadecimal digits from the publisher's list; set it, or choose a release of roles/miniconda/vars/main.yml"
+            "'sha256:' and 64 hexadecimal digits from the publisher's list; set it, or choose a release of the table"
         )
     elif not CHECKSUM.fullmatch(checksum):
         problems.append(
