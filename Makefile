@@ -31,8 +31,8 @@ new-lab: venv  ## A lab's own repository: make new-lab DIR=../our-lab
 	@$(ENV) ansible-playbook playbooks/new_lab.yml -i localhost, -e new_lab_directory="$(abspath $(DIR))"
 
 .PHONY: build
-build: venv  ## The installable artifact, in .cache/artifact/
-	@$(ENV) ansible-galaxy collection build --force --output-path .cache/artifact .
+build:  ## The installable artifact, in .cache/artifact/; needs Python 3.11 or newer, nothing of the tests
+	@tests/setup/build
 
 .PHONY: release
 release: venv  ## Turn the changelog fragments into the notes of a version: make release VERSION=0.2.0
