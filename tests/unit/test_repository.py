@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import re
 from pathlib import Path
 
@@ -107,3 +108,14 @@ def test_each_play_of_the_site_has_its_roles_name_as_a_tag_and_the_page_lists_al
         rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
         told = {role: group for group, roles in rows for role in re.findall(r"`(\w+)`", roles)}
         assert told == {role: own[0] for role, own in tags.items()}
+
+
+def test_rooms_depend_on_each_other_in_one_direction():
+    """Packages of module_utils: static_order() raises CycleError where two of them need each other."""
+    folder = ROOT / "plugins" / "module_utils"
+    needs = {
+        room.name: set(re.findall(r"^from \.\.(_\w+)", "\n".join(file.read_text() for file in room.glob("*.py")), re.MULTILINE))
+        for room in folder.iterdir()
+        if room.name.startswith("_") and room.name != "__pycache__"
+    }
+    assert len(list(graphlib.TopologicalSorter(needs).static_order())) >= 9

@@ -20,6 +20,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files, processes
 from .._host.files import read_file
+from .._host.numbers import FIRST_PERSON
 from .._host.people_files import OddError
 from .._host.runner import RefusedError, Runner
 from .._text.escapes import in_one_line
@@ -270,7 +271,7 @@ def kill_all(uid: int) -> None:
     The sender's effective number is the user's, which is enough for that. Its real and its saved one are nobody's: or the
     user's own processes could stop it, and it would be waited for.
     """
-    if uid < account_people.FIRST_PERSON:
+    if uid < FIRST_PERSON:
         raise RefusedError(f"found uid {uid}; expected a person's, before all of its processes are killed")
     pid = os.fork()
     if pid == 0:

@@ -12,19 +12,19 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from .._host.numbers import FIRST_PERSON, NOBODY
 from .._host.people_files import Found
 from .._ssh import key_options
 from .._ssh import keys as ssh_keys
 from .._text.escapes import in_one_line
 from . import keys as account_keys
 from .keys import HEADER, Rules
-from .system_names import NOBODY, POWERFUL_GROUPS, REFUSED
+from .system_names import POWERFUL_GROUPS, REFUSED
 
 # No password will ever match, and nothing calls the account locked (shadow(5), crypt(5)).
 KEY_ONLY = "*"
 NO_LOGIN = "/usr/sbin/nologin"
 EXPIRED = "1"  # the second of January 1970; 0 is ambiguous (shadow(5))
-FIRST_PERSON = 1000  # login.defs(5), UID_MIN
 LAST_UID = 2**32 - 2
 HOME_MODE = 0o700
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")

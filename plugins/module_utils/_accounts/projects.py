@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from .people import FIRST_PERSON, GROUP, Change, Desired
+from .._host.numbers import FIRST_PERSON
+from .people import GROUP, Change, Desired
 from .system_names import GROUPS
 
 MODE = "2770"

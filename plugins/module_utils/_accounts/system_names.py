@@ -33,4 +33,3 @@ GROUPS = POWERFUL_GROUPS | _names(
     """
 )
 REFUSED = USERS | GROUPS
-NOBODY = frozenset({65534, 65535})  # the second one is -1 to programs from the days of 16 bits

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .._accounts.people import FIRST_PERSON
+from .._host.numbers import FIRST_PERSON
 
 TABLE = "inet research_server_loopback"
 RULES = "/etc/research-server/loopback.nft"
