@@ -34,6 +34,10 @@ new-lab: venv  ## A lab's own repository: make new-lab DIR=../our-lab
 build:  ## The installable artifact, in .cache/artifact/; needs Python 3.11 or newer, nothing of the tests
 	@tests/setup/build
 
+.PHONY: importer
+importer:  ## What Galaxy says of the artifact (galaxy-importer)
+	@tests/setup/importer
+
 .PHONY: release
 release: venv  ## Turn the changelog fragments into the notes of a version: make release VERSION=0.2.0
 	@$(ENV) tests/setup/release $(VERSION)
