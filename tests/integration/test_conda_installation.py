@@ -68,16 +68,20 @@ def test_an_installation_is_made_once(host: Host) -> None:
     assert host.run(offer, condarc="channels: [d]\n")["changed"]
 
 
+def forbid_mounts(host: Host, monkeypatch: pytest.MonkeyPatch, also: str = ":") -> None:
+    tools = host.folder / "tools"
+    tools.mkdir()
+    (tools / "unshare").write_text(f"#!/bin/sh\n{also}\nexit 1\n")
+    (tools / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+
+
 @pytest.mark.parametrize("mounts", [True, False], ids=["mount namespace", "without mounts"])
 def test_another_version_replaces_the_base_and_keeps_environments(
     host: Host, monkeypatch: pytest.MonkeyPatch, mounts: bool
 ) -> None:
     if not mounts:
-        tools = host.folder / "tools"
-        tools.mkdir()
-        (tools / "unshare").write_text("#!/bin/sh\nexit 1\n")
-        (tools / "unshare").chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+        forbid_mounts(host, monkeypatch)
     host.run(host.offer("1"))
     (host.prefix / "envs/nlp").mkdir()
     (host.prefix / "pkgs/numpy").mkdir()
@@ -285,6 +289,20 @@ def test_an_exchange_that_fails_leaves_all_where_it_was(host: Host, name: str) -
     assert tree(host.prefix) == before
     assert host.names() == ["conda"]
     assert host.run(host.offer("1"))["kept"]
+
+
+def test_a_place_that_cannot_be_exchanged_is_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where the installer would work at the final path."""
+    by_hand(host.prefix)
+    before = tree(host.prefix)
+    forbid_mounts(host, monkeypatch, f'mount --bind "{host.prefix}" "{host.prefix}"')
+    try:
+        failed = host.run(host.offer("1"))
+    finally:
+        subprocess.run(["umount", host.prefix], check=True)
+    assert "Everything is where it was" in failed["msg"]
+    assert tree(host.prefix) == before
+    assert host.names() == ["conda", "tools"]
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "upgrade"])

@@ -50,7 +50,10 @@ def install(file: str, prefix: str, wanted: Installer, run: Runner, environment:
             _exchange(prefix, beside)
         else:
             # Not allowed to mount: the installer works at the final path, and environments are out of sight until it is done.
-            _swap(prefix, beside)
+            try:
+                _swap(prefix, beside)
+            except OSError as error:
+                raise _refusal(error) from None
             try:
                 _finish(run(command, environment), prefix, wanted)
             except BaseException:
@@ -129,11 +132,15 @@ def _exchange(prefix: str, beside: str) -> None:
         for name in reversed(done):
             _move(os.path.join(beside, name), os.path.join(prefix, name))
         _mark_unfinished(beside)
-        raise CondaEnvError(
-            f"it cannot be exchanged with another one: {error.strerror}: {error.filename}",
-            "Choose another prefix; a folder of an image's own layer, for example, cannot be moved in a container. "
-            "Everything is where it was.",
-        ) from None
+        raise _refusal(error) from None
+
+
+def _refusal(error: OSError) -> CondaEnvError:
+    return CondaEnvError(
+        f"it cannot be exchanged with another one: {error.strerror}: {error.filename}",
+        "Choose another prefix; a folder of an image's own layer, for example, cannot be moved in a container. "
+        "Everything is where it was.",
+    )
 
 
 def _belongings(source: str, target: str) -> list[str]:
