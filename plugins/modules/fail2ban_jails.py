@@ -97,7 +97,7 @@ from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import with_address
 from ..module_utils._host.session import current_session
-from ..module_utils._ssh.server import runtime_directory
+from ..module_utils._ssh.server import connection, runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.fail2ban. The next run undoes what is changed here."
 SERVICE = "fail2ban.service"
@@ -140,7 +140,7 @@ class Host:
     def doors(self) -> list[tuple[str, int]]:
         sshd = self.module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
         with runtime_directory():
-            return bans.doors(self.run(sshd, "-T"))
+            return bans.doors(self.run(sshd, "-T", "-C", connection()))
 
     def write(self, path: str, text: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)

@@ -201,6 +201,7 @@ session:
 """
 
 import contextlib
+import functools
 import grp
 import os
 import pwd
@@ -333,7 +334,7 @@ def left_outside(host: Host, plan: Plan, people: t.Iterable[str]) -> list[str]:
         return []
     shut_out: dict[str, list[str]] = {}
     for entry in accounts(people):
-        listing = server_config.group_listing(host.effective("-C", context(entry.pw_name)))
+        listing = server_config.group_listing(host.effective(user=entry.pw_name, port=plan.ports[0]))
         for keyword, value in planned.items():
             lines = [line.value for line in plan.access if line.keyword == keyword and not line.in_match]
             listing[keyword] = ssh_access.words([*as_list(value), *lines])
@@ -366,11 +367,6 @@ def accounts(names: t.Iterable[str]) -> t.Iterator[pwd.struct_passwd]:
             yield pwd.getpwnam(name)
 
 
-def context(user: str, address: str = "127.0.0.1") -> str:
-    """A login, as ``sshd -T -C`` wants it."""
-    return f"user={user},host={address},addr={address}"
-
-
 def make_host_keys(host: Host, names: t.Iterable[str], rsa_bits: int) -> Files:
     made: Files = {}
     for name in names:
@@ -388,8 +384,8 @@ def verify(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | 
     path = params["path"]
     with runtime_directory():
         host.run(host.sshd, "-t")
-    ours = host.effective("-f", path)
-    wrong = server_config.differences(ours, host.effective(), plan.managed)
+    ours = host.effective("-f", path, port=plan.ports[0])
+    wrong = server_config.differences(ours, host.effective(port=plan.ports[0]), plan.managed)
     if wrong:
         keyword, (expected, found) = next(iter(wrong.items()))
         raise RefusedError(
@@ -397,14 +393,14 @@ def verify(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | 
         )
     check_matches(host, plan, path, session)
     for entry in accounts(params["people"]):
-        listing = server_config.group_listing(host.effective("-C", context(entry.pw_name)))
+        listing = server_config.group_listing(host.effective(user=entry.pw_name, port=plan.ports[0]))
         for keyword in ssh_access.obstacles(entry.pw_name, groups_of(entry), listing):
             if keyword != "allowgroups":
                 raise RefusedError(_shut_out(plan, keyword, [entry.pw_name]))
     if session is not None:
         # With all Match blocks: a login that only gets another program than its shell is of no use to Ansible.
         name = pwd.getpwuid(session.uid).pw_name
-        listing = server_config.group_listing(host.effective("-C", context(name, session.client_address)))
+        listing = server_config.group_listing(host.effective(user=name, address=session.client_address, port=plan.ports[0]))
         for keyword in ssh_access.obstacles(name, groups_of(pwd.getpwuid(session.uid)), listing):
             raise RefusedError(f"'{name}', who is logged in, would be kept out by {keyword} ({', '.join(listing[keyword])})")
         command = " ".join(listing.get("forcecommand", ["none"]))
@@ -421,8 +417,8 @@ def check_matches(host: Host, plan: Plan, path: str, session: Session | None) ->
     logged_in = {pwd.getpwuid(session.uid).pw_name} if session else set()
     everybody = {entry.pw_name for entry in pwd.getpwall() if entry.pw_uid >= 1000 and entry.pw_shell.endswith("sh")}
     for user in sorted({"root"} | logged_in | (everybody if plan.conditional else set())):
-        login = ("-C", context(user, address))
-        wrong = server_config.differences(host.effective("-f", path, *login), host.effective(*login), plan.managed)
+        effective = functools.partial(host.effective, user=user, address=address, port=plan.ports[0])
+        wrong = server_config.differences(effective("-f", path), effective(), plan.managed)
         if wrong:
             keyword, (expected, found) = next(iter(wrong.items()))
             winner = next(

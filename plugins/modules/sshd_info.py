@@ -97,7 +97,7 @@ from ..module_utils._ssh import server_config
 def read(module: AnsibleModule) -> dict[str, t.Any]:
     sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
     user, address = module.params["user"], module.params["address"]
-    context = ["-C", f"user={user},host={address},addr={address}"] if user else []
+    context = ["-C", ssh_server.connection(user or "", address)]
     with ssh_server.runtime_directory():
         _rc, listing, _err = module.run_command([sshd, "-T", *context], check_rc=True, environ_update={"LC_ALL": "C"})
     sources: dict[str, str] = {}

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 
 
 def read_file(path: str) -> str | None:
-    """The text of a file, or None if there is none."""
+    """The text of a file, or None if there is none. What is no file, such as a pipe for which nobody writes, counts as none."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
+        # Without O_NONBLOCK a pipe would be waited for, as long as nobody writes.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with open(handle, encoding="utf-8", errors="surrogateescape", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(handle)
 
 
 def put_file(folder: str, name: str, text: str, mode: int = 0o644) -> None:

@@ -260,6 +260,12 @@ def _refuse_addresses(lines: Iterable[Line], path: str) -> None:
                 f"found a port of its own in '{setting(line)}'; expected none, since sshd_port says where sshd listens. Remove "
                 "the port from that line, or the line. Nothing has been changed"
             )
+        # A name is looked up by sshd each time it starts; neither systemd nor the kernel's limit can follow it.
+        address = server_config.without_port(line.value).partition("%")[0]
+        if line.keyword == "listenaddress" and parse_network(address) is None:
+            raise RefusedError(
+                f"found a name in '{setting(line)}'; expected an address of this host. Write that. Nothing has been changed"
+            )
 
 
 def _addresses(lines: Iterable[Line]) -> list[str]:

@@ -35,9 +35,10 @@ class Sshd(Runner):
         self.sshd = module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
         self.service = _unit("ssh.service", "sshd.service")
 
-    def effective(self, *options: str) -> str:
+    def effective(self, *options: str, user: str = "", address: str = "127.0.0.1", port: int = 22) -> str:
+        """What ``sshd -T`` prints: for everybody, or for one account with all Match blocks."""
         with runtime_directory():
-            return self.run(self.sshd, "-T", *options)
+            return self.run(self.sshd, "-T", "-C", connection(user, address, port), *options)
 
     def ports(self) -> list[int]:
         """The ports on which sshd, or systemd for it, is told to listen."""
@@ -82,6 +83,16 @@ class Sshd(Runner):
             generator=os.path.exists(f"{ssh_port.GENERATORS}/{ssh_port.GENERATOR}"),
             generated=tuple(generated),
         )
+
+
+def connection(user: str = "", address: str = "127.0.0.1", port: int = 22) -> str:
+    """A connection as ``sshd -T -C`` wants it; ``port`` is the server's.
+
+    Without a port and an address of the server, Match LocalPort and Match LocalAddress in any file would be an error. The address
+    is one of documentation (RFC 5737): blocks for an address of this host are not taken for everybody's.
+    """
+    login = f"user={user},host={address},addr={address}," if user else ""
+    return f"{login}laddr=192.0.2.1,lport={port}"
 
 
 def inherits() -> bool:

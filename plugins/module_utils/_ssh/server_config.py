@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -29,7 +28,20 @@ AUTHENTICATED = ("gcm@openssh.com", "chacha20-poly1305@openssh.com")
 COMMA_SEPARATED = frozenset(name.lower() for name in (*ALGORITHMS, "PerSourcePenaltyExemptList"))
 ONE_PER_LINE = frozenset({"port", "listenaddress", "hostkey", "hostcertificate", "acceptenv", "setenv"})
 # Of all other keywords the first value wins; of these every line counts.
-ADDITIVE = frozenset({"port", "listenaddress", "hostkey", "hostcertificate", "allowgroups", "allowusers"})
+ADDITIVE = frozenset(
+    {"port", "listenaddress", "hostkey", "hostcertificate", "acceptenv", "subsystem"}
+    | {"allowgroups", "allowusers", "denygroups", "denyusers"}
+)
+# Former names that sshd still takes (servconf.c).
+ALIASES = {
+    "challengeresponseauthentication": "kbdinteractiveauthentication",
+    "skeyauthentication": "kbdinteractiveauthentication",
+    "dsaauthentication": "pubkeyauthentication",
+    "hostbasedacceptedkeytypes": "hostbasedacceptedalgorithms",
+    "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
+    "hostdsakey": "hostkey",
+    "keepalive": "tcpkeepalive",
+}
 MAXIMUM_DEPTH = 16  # servconf.c, SERVCONF_MAX_DEPTH
 
 Settings = t.Mapping[str, t.Any]
@@ -45,7 +57,7 @@ class Line(NamedTuple):
     path: str
     number: int
     keyword: str
-    """In lower case; sshd does not care about case."""
+    """In lower case, by its name of today; sshd does not care about case."""
     value: str
     in_match: bool
 
@@ -78,7 +90,7 @@ def settings_for(
             merged[names.setdefault(keyword.lower(), keyword)] = value
     for keyword, query in ALGORITHMS.items():
         if keyword in merged:
-            wanted = _words(merged[keyword])
+            wanted = _algorithms(keyword, merged[keyword])
             available = frozenset(supported(query))
             merged[keyword] = [name for name in wanted if name in available]
             if not merged[keyword]:
@@ -219,27 +231,39 @@ def _walk(
         return
     in_match = inside
     for number, raw in enumerate(text.splitlines(), 1):
-        found = re.match(r'\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)"?(.*?)"?\s*$', raw)
-        if found is None:
+        words = split_line(raw)
+        if not words:
             continue
-        keyword, value = found[1].lower(), found[2]
+        keyword, *values = words
+        keyword = ALIASES.get(keyword.lower(), keyword.lower())
         if keyword == "match":
             # `Match all` ends the blocks before it: what follows holds for everyone again.
-            in_match = inside or value.strip().lower() != "all"
+            in_match = inside or [value.lower() for value in values] != ["all"]
         elif keyword == "include":
-            for pattern in _patterns(value):
-                for included in expand(pattern):
+            for pattern in values:
+                for included in expand(pattern if pattern.startswith("/") else f"/etc/ssh/{pattern}"):
                     yield from _walk(included, read, expand, inside=in_match, depth=depth + 1)
         else:
-            yield Line(path, number, keyword, value, in_match)
+            yield Line(path, number, keyword, " ".join(values), in_match)
 
 
-def _patterns(value: str) -> list[str]:
-    try:
-        words = shlex.split(value, comments=True)
-    except ValueError:
-        words = value.split()
-    return [word if word.startswith("/") else f"/etc/ssh/{word}" for word in words]
+# A word of sshd_config(5): quotes keep blanks together, a backslash takes the meaning from what follows (argv_split() in misc.c).
+_WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s"'\\])+""")
+_QUOTED = re.compile(r"""\\(["'\\ ])|["']""")
+
+
+def split_line(raw: str) -> list[str]:
+    """The words of a line, the keyword first, without quotes and without a comment; nothing for a line that says nothing."""
+    keyword = re.match(r"""\s*"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)""", raw)
+    if keyword is None:
+        return []
+    words = [keyword[1]]
+    for word in _WORD.findall(raw[keyword.end() :]):
+        # Within a word it is a sign as any other.
+        if word.startswith("#"):
+            break
+        words.append(_QUOTED.sub(lambda sign: sign[1] or "", word))
+    return words
 
 
 def _directives(settings: Settings) -> list[str]:
@@ -253,6 +277,14 @@ def _directives(settings: Settings) -> list[str]:
         else:
             lines.append(f"{keyword} {' '.join(words)}")
     return lines
+
+
+def _algorithms(keyword: str, value: t.Any) -> list[str]:
+    """Names, given as a list or as sshd's own text with commas."""
+    names = [name.strip() for word in _words(value) for name in word.split(",") if name.strip()]
+    if names and names[0][0] in "+-^":
+        raise ConfigError(f"{keyword}: found '{names[0]}'; expected the whole list of algorithms, without '+', '-' or '^'")
+    return names
 
 
 def _words(value: t.Any) -> list[str]:

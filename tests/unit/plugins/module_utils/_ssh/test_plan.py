@@ -196,3 +196,17 @@ def test_the_command_for_the_console_is_roots_and_repaired() -> None:
     assert COMMAND not in plan(there).final
     opened = there._replace(files={**there.files, COMMAND: there.files[COMMAND]._replace(mode=0o755)})
     assert plan(opened).final[COMMAND].mode == 0o700
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"), [("mgmt.lab.example", True), ("192.0.2.5\t# mgmt", False), ("fe80::1%eth0", False)]
+)
+def test_an_address_by_name_is_refused(address: str, refused: bool) -> None:
+    known = facts(OTHER=f"ListenAddress {address}\n")
+    if refused:
+        with pytest.raises(
+            RefusedError, match=r"found a name in '/etc/ssh/sshd_config.d/50-cloud-init.conf:1: listenaddress mgmt"
+        ):
+            plan(known)
+    else:
+        plan(known)

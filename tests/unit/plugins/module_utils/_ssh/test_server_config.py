@@ -214,3 +214,57 @@ def test_what_a_client_cannot_speak_is_named(client: dict[str, list[str]], missi
     found = config.not_spoken(settings, client)
     assert [text.partition(":")[0] for text in found] == missing
     assert all("the server would only accept" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("", []),
+        ("   # PasswordAuthentication no", []),
+        ("PasswordAuthentication no", ["PasswordAuthentication", "no"]),
+        ("PasswordAuthentication=no", ["PasswordAuthentication", "no"]),
+        ("  PasswordAuthentication = no", ["PasswordAuthentication", "no"]),
+        ('"PasswordAuthentication" "no"', ["PasswordAuthentication", "no"]),
+        ("PasswordAuthentication no  # keys only", ["PasswordAuthentication", "no"]),
+        ("ListenAddress 192.0.2.5\t# management", ["ListenAddress", "192.0.2.5"]),
+        ("Match all # end of it", ["Match", "all"]),
+        ("Banner /etc/issue#1", ["Banner", "/etc/issue#1"]),
+        ('Include "/etc/ssh/a.d/*.conf" /etc/ssh/b.d/*.conf', ["Include", "/etc/ssh/a.d/*.conf", "/etc/ssh/b.d/*.conf"]),
+        ('AllowGroups "domain users" ssh-users', ["AllowGroups", "domain users", "ssh-users"]),
+        ("AllowGroups domain\\ users", ["AllowGroups", "domain users"]),
+        ("ForceCommand 'echo \"hello\"'", ["ForceCommand", "echo hello"]),
+        ("UseDNS", ["UseDNS"]),
+    ],
+)
+def test_a_line_is_read_as_sshd_reads_it(raw: str, words: list[str]) -> None:
+    """The rules of argv_split() in misc.c of OpenSSH."""
+    assert config.split_line(raw) == words
+
+
+def test_former_names_are_those_of_today() -> None:
+    files = {
+        MAIN: f"ChallengeResponseAuthentication yes\nInclude {FOLDER}/*.conf\nMatch User backup\nPubkeyAcceptedKeyTypes ssh-rsa\n"
+    }
+    files[OURS] = "KbdInteractiveAuthentication no\n"
+    managed = ("KbdInteractiveAuthentication", "PubkeyAcceptedAlgorithms")
+    assert rivals(files, *managed) == ([f"{MAIN}:1"], [f"{MAIN}:4"])
+
+
+@pytest.mark.parametrize(
+    "line", ["AcceptEnv LANG LC_*", "Subsystem sftp /usr/lib/openssh/sftp-server", "DenyUsers games", "DenyGroups x"]
+)
+def test_lines_that_add_up_are_rivals_wherever_they_stand(line: str) -> None:
+    files = {MAIN: f"Include {FOLDER}/*.conf\n{line}\n", OURS: f"{line.split(maxsplit=1)[0]} other\n"}
+    assert rivals(files, line.split(maxsplit=1)[0]) == ([f"{MAIN}:2"], [])
+
+
+def test_all_files_of_an_include_with_several_patterns_are_read() -> None:
+    files = {MAIN: 'Include "/etc/ssh/a.d/*.conf" "/etc/ssh/b.d/*.conf"\n', "/etc/ssh/a.d/x.conf": "Port 1\n"}
+    files["/etc/ssh/b.d/y.conf"] = "Port 2\n"
+    assert [line.value for line in walk(files)] == ["1", "2"]
+
+
+def test_algorithms_may_be_given_as_sshd_writes_them() -> None:
+    assert config.settings_for((9, 2), {"KexAlgorithms": "pq,a"}, [], SUPPORTED.__getitem__)["KexAlgorithms"] == ["pq", "a"]
+    with pytest.raises(config.ConfigError, match=r"found '\+a'; expected the whole list"):
+        config.settings_for((9, 2), {"KexAlgorithms": "+a"}, [], SUPPORTED.__getitem__)
