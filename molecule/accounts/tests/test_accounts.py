@@ -238,6 +238,18 @@ class TestRefusals:
         assert "found uid 4242, expected 4243" in found.message
 
 
+def test_no_password_ages_that_nobody_has(host, client, converge):
+    """As hardening guides for login.defs want it of new accounts: sshd then refuses keys, too."""
+    assert all(host.check_output(f"getent shadow {name} | cut -d: -f5,7") == ":" for name in ("alice", "dave"))
+    host.check_output("chage --maxdays 1 --inactive 1 --lastday 2020-01-01 alice")
+    assert client.ssh("alice", key="alice", port=22).rc != 0
+    assert converge("--check").changed == 1
+    assert client.ssh("alice", key="alice", port=22).rc != 0
+    assert converge().changed == 1
+    assert client.ssh("alice", key="alice", port=22).rc == 0
+    assert converge().changed == 0
+
+
 @pytest.mark.one_release
 def test_root_follows_no_link_in_a_home(host, converge):
     """A researcher points ~/.ssh at a place where only root may write."""

@@ -89,6 +89,8 @@ class Applier(Runner):
     def create(self, name: str, groups: Sequence[str]) -> None:
         account = self.people[name]
         argv = ["useradd", "--create-home", "--shell", account.shell, "--password", account_people.KEY_ONLY]
+        # Whatever login.defs and the defaults of useradd say: who has no password is not to change it.
+        argv += ["--key", "PASS_MAX_DAYS=-1", "--inactive", "-1"]
         argv += ["--groups", ",".join(groups)]
         if account.uid is not None:
             argv += ["--uid", str(account.uid)]
@@ -114,6 +116,9 @@ class Applier(Runner):
 
     def expires(self, name: str, date: str) -> None:
         self.run("usermod", "--expiredate", date, name)
+
+    def no_aging(self, name: str, _unused: None) -> None:
+        self.run("chage", "--maxdays", "-1", "--inactive", "-1", name)
 
     def password(self, name: str, field: str) -> None:
         # By standard input: the command line is visible to everyone on the host.
@@ -255,6 +260,7 @@ ACTIONS: Mapping[str, Callable[[Applier, str, t.Any], None]] = {
     "leave": Applier.leave,
     "linger": Applier.linger,
     "lock": Applier.lock,
+    "no_aging": Applier.no_aging,
     "no_home_keys": Applier.no_home_keys,
     "no_jobs": Applier.no_jobs,
     "no_system_keys": Applier.no_system_keys,

@@ -83,6 +83,8 @@ class Actual(NamedTuple):
     """Why the home cannot be archived."""
     archive_rest: bool = False
     """Whether an archived home waits for its removal."""
+    aging: str = ""
+    """After how many days the password, also one that matches nothing, has to be changed; empty if never."""
 
     @property
     def home_right(self) -> bool:
@@ -425,6 +427,9 @@ def _plan_present(account: Desired, existing: Actual | None, system: Found, logi
         if account.comment is not None and existing.comment != account.comment:
             changes.append(Change(name, "comment", account.comment, f"comment {existing.comment}", f"comment {account.comment}"))
         changes += _plan_expiry(account, existing.expires)
+        if existing.aging:
+            # sshd would refuse even a key once the password is too old, and nobody can change one that does not exist.
+            changes.append(Change(name, "no_aging", None, f"password to be changed after {existing.aging} days", "never"))
     changes += _plan_password(account, existing)
     if existing is None or not (existing.home_right or existing.home_obstacle):
         before = "" if existing is None else _describe_home(existing)

@@ -61,7 +61,7 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
             entry = pwd.getpwnam(account.name)
         except KeyError:
             continue
-        password, expires = shadow.get(account.name, ["", ""])
+        password, aging, expires = shadow.get(account.name, ("", "", ""))
         primary = _group_name(entry.pw_gid)
         actual = Actual(
             uid=entry.pw_uid,
@@ -71,6 +71,7 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
             groups=frozenset(memberships.get(account.name, ())) | ({primary} if primary else frozenset()),
             password=password,
             expires=expires,
+            aging=aging,
             home_mode=None,
             home_owned=False,
             linger=os.path.lexists(f"{leavers.LINGER}/{account.name}"),
@@ -83,6 +84,10 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
             actual = _with_remains(account.name, actual._replace(busy=busy), entry, mounts)
         found[account.name] = actual
     return found
+
+
+# Days, a human life.
+NEVER = 36500
 
 
 def read_machine(people: Sequence[Desired]) -> Machine:
@@ -278,10 +283,15 @@ def _living_in(entry: pwd.struct_passwd) -> frozenset[str]:
     )
 
 
-def _read_shadow() -> dict[str, list[str]]:
-    """Password field and date of expiry by name (shadow(5))."""
+def _read_shadow() -> dict[str, tuple[str, str, str]]:
+    """Password field, days until it has to be changed and date of expiry by name (shadow(5))."""
     rows = (line.split(":") for line in (read_file("/etc/shadow") or "").splitlines())
-    return {row[0]: [row[1], row[7]] for row in rows if len(row) > 7}
+    return {row[0]: (row[1], _limit(row[4]), row[7]) for row in rows if len(row) > 7}
+
+
+def _limit(days: str) -> str:
+    """Debian writes 99999 where nothing ends."""
+    return days if days.isdigit() and int(days) < NEVER else ""
 
 
 def _login_defs(text: str) -> Mapping[str, int]:

@@ -136,6 +136,11 @@ def test_a_key_in_parts_becomes_the_line_that_sshd_reads() -> None:
     assert keys == (f'from="10.0.0.1",expiry-time="20270131",no-pty {A}',)
 
 
+def test_a_password_that_nobody_has_does_not_age() -> None:
+    assert steps(Desired("x", keys=(A,)), actual(aging="60")) == ["no_aging"]
+    assert steps(Desired("x", keys=(A,)), actual()) == []
+
+
 def test_what_expires_soon_is_told_and_what_does_not_is_not() -> None:
     now = datetime.datetime(2026, 11, 20, 12).timestamp()
     people = [
