@@ -216,12 +216,16 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     # Before the installation there is no service to ask.
     state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
     new_file, new_state = text != before, state != RUNNING
-    dropin = bans.NFTABLES_DROPIN
-    dropin_text, dropin_before = bans.NFTABLES_TEXT.format(header=HEADER), read_file(dropin)
-    new_dropin = dropin_text != dropin_before
+    dropins = {
+        bans.NFTABLES_DROPIN: bans.NFTABLES_TEXT.format(header=HEADER),
+        bans.OWN_DROPIN: bans.OWN_TEXT.format(header=HEADER, log=params["log"]),
+    }
+    were = {name: read_file(name) for name in dropins}
+    new_dropins = [name for name, wanted in dropins.items() if wanted != were[name]]
     if not module.check_mode:
-        if new_dropin:
-            host.write(dropin, dropin_text)
+        for name in new_dropins:
+            host.write(name, dropins[name])
+        if new_dropins:
             host.run("systemctl", "daemon-reload")
         if new_file:
             host.replace(path, text, before)
@@ -234,10 +238,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if proving:
         prove(host, params["log"])
     return {
-        "changed": new_file or new_state or new_dropin,
+        "changed": new_file or new_state or bool(new_dropins),
         "missing": missing,
         "proven": proving,
-        "diff": differences({path: (before, text), dropin: (dropin_before, dropin_text)}, state),
+        "diff": differences({path: (before, text), **{name: (were[name], dropins[name]) for name in dropins}}, state),
     }
 
 

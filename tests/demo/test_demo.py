@@ -94,7 +94,7 @@ def test_a_labs_own_repository_finds_the_servers_as_they_should_be(our_lab):
 
 def test_commands_reach_the_servers_on_the_port_to_which_they_moved(our_lab):
     installed, folder = our_lab
-    for words in ("ping", "openlab.research_server.conda_env -b -a 'name=demo state=rolled_back' --check"):
+    for words in ("ping", "openlab.research_server.conda_env_info -b -a name=demo"):
         output = installed.run("ansible", "all", "-i", "lab", "-m", *shlex.split(words), cwd=folder).stdout
         assert output.count("SUCCESS") == len(RELEASES), output
 

@@ -135,6 +135,13 @@ def test_it_watches_after_a_reboot(host):
     assert host.check_output("fail2ban-client status").split("Jail list:")[1].replace(",", " ").split() == ["recidive", "sshd"]
 
 
+def test_it_watches_without_a_log_of_before(host):
+    """As on an image that was cleaned, or with /var/log in memory."""
+    host.check_output("systemctl stop fail2ban; rm /var/log/fail2ban.log; systemctl start fail2ban")
+    assert host.check_output("stat -c %a /var/log/fail2ban.log") == "640"
+    wait_until(lambda: host.run("fail2ban-client status recidive").rc == 0)
+
+
 def test_the_jails_are_in_effect_on_all_ports(host):
     assert "0:65535" in host.check_output("fail2ban-client get sshd action nftables port || fail2ban-client -d | grep -F 0:65535")
 

@@ -27,6 +27,14 @@ _CONTINUED = re.compile(r"\s*\\\n\s*")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
+# What pip takes behind a requirement, and what not even on a line of its own (its documentation, "Requirements File Format").
+_BEHIND = ("--hash", "--config-settings", "--config-setting", "--global-option", "--install-option")
+_NOWHERE = re.compile(
+    r"^(?:-U|-I|--upgrade|--upgrade-strategy|--no-deps|--no-build-isolation|--user|--force-reinstall|--ignore-installed|--no-cache-dir"
+    r"|--break-system-packages|--target|--prefix|--root|--dry-run|--no-compile|--quiet|-q|--verbose|-v)(?=[\s=]|$)"
+)
+
+
 def requirements(items: t.Any, path: Path) -> list[str]:
     """Check the list under `pip:`; one line each. Raises SpecificationError."""
     if items is None:
@@ -64,6 +72,7 @@ def check_local(line: str, path: Path = ()) -> None:
     if line.startswith("#"):
         return
     slips.check(line, path)
+    _check_options(line, path)
     found = _SCP.search(line)
     if found:
         instead = f"git+ssh://{found['user']}@{found['host']}/{found['path']}"
@@ -75,6 +84,21 @@ def check_local(line: str, path: Path = ()) -> None:
         raise SpecificationError(
             f"found '{line}'; expected a path as seen from the file that names it, or a URL with http or https",
             f"Write '{nested[0]} {nested[1].removeprefix('file:').removeprefix('//')}'.",
+            path,
+        )
+
+
+def _check_options(line: str, path: Path) -> None:
+    """Refuse options that pip knows on its command line only: it would say so after conda has built the whole environment."""
+    plain = re.split(r"\s#", line, maxsplit=1)[0]
+    own = _NOWHERE.match(plain)
+    behind = [word for word in re.findall(r"\s(--?[A-Za-z][\w-]*)", plain) if not word.startswith(_BEHIND)]
+    if own or (behind and not plain.startswith("-")):
+        option = own[0] if own else behind[0]
+        raise SpecificationError(
+            f"found '{option}' in '{plain.strip()}', which pip does not take there; expected a requirement alone, or with "
+            f"{', '.join(_BEHIND[:2])} or {_BEHIND[3]}",
+            "Leave it out; options such as '--index-url' stand on a line of their own, and what a build needs conda can bring.",
             path,
         )
 

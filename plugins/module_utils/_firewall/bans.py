@@ -22,6 +22,14 @@ ExecStartPost=-/usr/bin/timeout 20 /usr/bin/fail2ban-client reload --restart --a
 ExecReload=-/usr/bin/timeout 20 /usr/bin/fail2ban-client reload --restart --all
 ExecStopPost=-/usr/bin/timeout 20 /usr/bin/fail2ban-client reload --restart --all
 """
+# The jail `recidive` reads fail2ban's own log. Where that is missing, as in an image that was cleaned or with /var/log in memory,
+# fail2ban would end at once, with a status after which systemd does not try again.
+OWN_DROPIN = "/etc/systemd/system/fail2ban.service.d/50-research-server.conf"
+OWN_TEXT = """\
+# {header}
+[Service]
+ExecStartPre=/bin/sh -c 'test -e {log} || install -m 0640 /dev/null {log}'
+"""
 
 LOOPBACK = ("127.0.0.1/8", "::1")
 

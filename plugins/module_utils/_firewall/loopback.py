@@ -22,8 +22,9 @@ UNIT = f"/etc/systemd/system/{UNIT_NAME}"
 # How far the protection goes: every port on which a person listens, the ports of JupyterLab only, none.
 PEOPLE, SERVERS, NONE = "people", "servers", "none"
 ISOLATION = (PEOPLE, SERVERS, NONE)
-# Accounts of the system, and those that systemd makes up for a service (systemd.exec(5), DynamicUser).
-DAEMONS = f"{{ 0-{FIRST_PERSON - 1}, 61184-65519 }}"
+# Accounts of the system, and those that systemd makes up for a service (systemd.exec(5), DynamicUser). As nobody, and as
+# `nonroot` of distroless images, services run in containers that have the host's network.
+DAEMONS = f"{{ 0-{FIRST_PERSON - 1}, 61184-65519, 65532, 65534 }}"
 
 # Only packets with SYN are looked at: the client's, and the answer of who listens. Without both there is no connection.
 # What fits is accepted and the rest is dropped, never the other way round: an answer that is a SYN cookie has no socket and no

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ...module_utils._conda.errors import CondaEnvError, SpecificationError
+from ...module_utils._conda.errors import CondaEnvError, SpecificationError, mask
 from ...module_utils._conda.errors import Path as ItemPath
 from ...module_utils._conda.requirements import check_local, nested_file
 from ...module_utils._conda.specification import parse
@@ -22,6 +22,8 @@ from .text import read_text
 # Only a depth that no sane set of files has: the loop over files that name each other must end.
 _MOST_FILES = 100
 _TABLE = re.compile(r"\[{1,2}[\w.\"'-]+\]{1,2}\s*(?:#.*)?$")
+# pip's form: capital letters in braces (requirements file format, "Using environment variables").
+_PIP_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
 _NOT_A_TEMPLATE = (
     "The file is not a template. Fill it in before, or give it as 'definition', for example with"
@@ -166,6 +168,7 @@ def collect_pip_files(definition: dict[str, t.Any], folder: Path) -> tuple[dict[
 
 
 def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
+    line = _with_pip_variables(line)
     nested = nested_file(line)
     if nested is None or "://" in nested[1]:
         return line
@@ -189,6 +192,19 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
             lines.append(_follow(entry, path.parent, root, files))
         files[key] = "\n".join(lines) + "\n"
     return f"{nested[0]} {key}"
+
+
+def _with_pip_variables(line: str) -> str:
+    """Fill in environment variables in an address, where tokens stand: on the managed host they are not set."""
+    if "://" not in line or line.lstrip().startswith("#"):
+        return line
+    for name in _PIP_VARIABLE.findall(line):
+        if name not in os.environ:
+            raise CondaEnvError(
+                f"found the variable ${{{name}}} in the line '{mask(line.strip())}' for pip; it is not set where Ansible runs",
+                "Set it there; pip on the managed host does not see it.",
+            )
+    return _PIP_VARIABLE.sub(lambda found: os.environ[found[1]], line)
 
 
 def with_definition(arguments: dict[str, t.Any], file: Path | None, folder: Path) -> dict[str, t.Any]:
