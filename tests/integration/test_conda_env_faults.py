@@ -42,7 +42,7 @@ from ansible_collections.openlab.research_server.tests.testbed.conda_channel imp
     write_repodata,
 )
 
-KILLS = int(os.environ.get("FAULT_KILLS", "12"))
+KILLS = int(os.environ.get("FAULT_KILLS", "8"))
 SEED = 20261120
 WORKERS = 2
 # Share of the kills by kind; the names are those of the functions below.

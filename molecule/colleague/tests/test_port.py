@@ -86,6 +86,7 @@ def answering(host, *ports):
 
 
 class TestNobodyTakesIt:
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "event",
         [
