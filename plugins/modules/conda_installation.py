@@ -49,6 +49,11 @@ options:
     description:
       - Content of C(<prefix>/.condarc). Without it an existing file is left as it is.
     type: str
+  age_notice:
+    description: Months after which RV(notices) says that the installer is old. 0 means never.
+    type: int
+    default: 12
+    version_added: 0.2.0
   timeout:
     description: Seconds to wait for the server that offers the installer.
     type: int
@@ -89,11 +94,11 @@ installer:
   type: str
   sample: Miniconda3-py312_25.1.1-2-Linux-x86_64.sh
 notices:
-  description: What people may want to know, such as that the installer is a year old. The drift report shows it.
+  description: What people may want to know, such as that the installer is old. The drift report shows it.
   returned: success
   type: list
   elements: str
-  sample: ["Miniconda3-py312_25.1.1-2-Linux-x86_64.sh is 22 months old; expected a release of the last twelve. ..."]
+  sample: ["Miniconda3-py312_25.1.1-2-Linux-x86_64.sh is 22 months old; expected a release of the last 12. ..."]
 kept:
   description: Where an installation was moved, or would be, that this module had not made.
   returned: when the installer ran, or would run; empty if there was none
@@ -189,7 +194,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
         "changed": bool(why) or before != after,
         "reason": why,
         "installer": wanted.name,
-        "notices": installer.age_notice(wanted.name, datetime.date.today()),
+        "notices": installer.age_notice(wanted.name, datetime.date.today(), arguments["age_notice"]),
         "diff": [difference(condarc, before, after)] if before != after else [],
     }
     if why:
@@ -217,6 +222,7 @@ def main() -> None:
             "url": {"type": "str", "required": True},
             "checksum": {"type": "str", "required": True},
             "condarc": {"type": "str"},
+            "age_notice": {"type": "int", "default": 12},
             "timeout": {"type": "int", "default": 60},
             "lock_timeout": {"type": "int", "default": 1800},
         },

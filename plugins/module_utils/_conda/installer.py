@@ -149,13 +149,13 @@ def marker(prefix: str) -> Installer | None:
 _RELEASED = re.compile(r"[_-](2\d)\.(\d{1,2})\.\d+")
 
 
-def age_notice(name: str, today: datetime.date) -> list[str]:
-    """What is told of an installer that is a year old; nothing of one whose name does not tell its age."""
+def age_notice(name: str, today: datetime.date, months: int) -> list[str]:
+    """What is told of an installer that is so many months old (0: never); nothing of one whose name does not tell its age."""
     found = _RELEASED.search(name)
-    months = (today.year - 2000 - int(found[1])) * 12 + today.month - int(found[2]) if found else 0
-    if months < 12:
+    age = (today.year - 2000 - int(found[1])) * 12 + today.month - int(found[2]) if found else 0
+    if not 0 < months <= age:
         return []
-    return [f"{name} is {months} months old; expected a release of the last twelve. Change 'miniconda_version'"]
+    return [f"{name} is {age} months old; expected a release of the last {months}. Change 'miniconda_version'"]
 
 
 def verify(path: str, wanted: Installer) -> None:

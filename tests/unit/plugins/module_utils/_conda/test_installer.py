@@ -22,6 +22,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.ins
     ],
 )
 def test_an_old_release_is_told(name: str, today: tuple[int, int, int], says: str) -> None:
-    found = age_notice(name, datetime.date(*today))
+    found = age_notice(name, datetime.date(*today), 12)
     assert says in " ".join(found)
     assert len(found) == bool(says)
+    assert age_notice(name, datetime.date(*today), 0) == []
