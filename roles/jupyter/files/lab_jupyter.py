@@ -177,7 +177,8 @@ def serve(account: pwd.struct_passwd, port: int, options: list[str]) -> None:
             f"found a server at {server.sock or f'{server.ip}:{server.port}'}, or another token than its own; expected "
             f"{ADDRESS}:{port}; look for these settings in ~/.jupyter"
         )
-    tell_systemd("READY=1")
+    # The server binds its port in its own loop. What is put there now has its turn after that.
+    server.io_loop.add_callback(tell_systemd, "READY=1")
     server.start()
 
 
