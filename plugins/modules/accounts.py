@@ -374,7 +374,7 @@ def searched(account: Desired, existing: Actual | None, going: t.Sequence[Change
 
 def end_setuid(applier: Applier, account: Desired, uid: int, result: dict[str, t.Any]) -> list[str]:
     """Returns what is to be told."""
-    roots = mounts.search_roots(read_file(mounts.MOUNTINFO) or "")
+    roots = mounts.search_roots(mounts.table())
     with applier.noting(f"account '{account.name}': "):
         found = setuid_files.search(roots, uid)
         if found.paths and account.setuid_removed:
@@ -398,7 +398,7 @@ def former_members_told(applier: Applier, changes: t.Iterable[Change]) -> list[s
         if change.action == "leave":
             with contextlib.suppress(KeyError), applier.noting(f"account '{change.name}': "):
                 uid, gid = pwd.getpwnam(change.name).pw_uid, grp.getgrnam(change.value).gr_gid
-                roots = mounts.search_roots(read_file(mounts.MOUNTINFO) or "")
+                roots = mounts.search_roots(mounts.table())
                 notices += former_members.told(change.name, change.value, uid, gid, roots)
     return notices
 

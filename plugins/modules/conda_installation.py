@@ -128,7 +128,7 @@ from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded
-from ..module_utils._host.mounts import MOUNTINFO, mount_points
+from ..module_utils._host.mounts import mount_points, table
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1
@@ -172,7 +172,7 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
         found = installer.read(prefix)
         if not installer.reason(found, wanted):
             return kept
-        installer.require_room(prefix, found, mount_points(read_file(MOUNTINFO) or ""))
+        installer.require_room(prefix, found, mount_points(table()))
         with replacement.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
             file = os.path.join(scratch, "installer.sh")
             fetch(arguments["url"], arguments["timeout"], file)
@@ -201,7 +201,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
         made_by = f"{found.installer.name}\n" if found.installer else ""
         result["diff"].insert(0, difference("installer", made_by, f"{wanted.name}\n"))
         if not replacement.interrupted(prefix):
-            installer.require_room(prefix, found, mount_points(read_file(MOUNTINFO) or ""))
+            installer.require_room(prefix, found, mount_points(table()))
         result["kept"] = installer.keeps(prefix, found)
     if check_mode:
         if why:

@@ -117,7 +117,7 @@ from ..module_utils._firewall import others
 from ..module_utils._host import dpkg, health, listening
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
-from ..module_utils._host.mounts import MOUNTINFO, mount_points
+from ..module_utils._host.mounts import mount_points, table
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
 from ..module_utils._ssh import server as ssh_server
@@ -236,7 +236,7 @@ def read_matches() -> list[str]:
 
 def read_obstacle(prefix: str, found: installer.Installed) -> str:
     try:
-        installer.require_room(prefix, found, mount_points(read_file(MOUNTINFO) or ""))
+        installer.require_room(prefix, found, mount_points(table()))
     except CondaEnvError as error:
         return error.cause
     return ""

@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files, processes
 from .._host.files import read_file
-from .._host.mounts import MOUNTINFO, mount_points
+from .._host.mounts import mount_points, table
 from .._host.people_files import Found, OddError
 from .._host.processes import Process
 from .._ssh.server import runtime_directory
@@ -53,7 +53,7 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
     for group in grp.getgrall():
         for member in group.gr_mem:
             memberships.setdefault(member, set()).add(group.gr_name)
-    mounts = mount_points(read_file(MOUNTINFO) or "")
+    mounts = mount_points(table())
     running = [] if all(account.present for account in people) else list(processes.running())
     found = {}
     for account in people:

@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is mounted where, from the text of /proc/self/mountinfo (proc(5)). Pure. Private to this collection."""
+"""What is mounted where, from the text of /proc/self/mountinfo (proc(5)). Private to this collection."""
 
 from __future__ import annotations
 
 import re
 
-MOUNTINFO = "/proc/self/mountinfo"
+from .files import read_file
+
 # File systems of this machine alone that keep set-user-ID bits. Those of networks are searched where they live.
 LOCAL = (
     "bcachefs",
@@ -25,6 +26,11 @@ LOCAL = (
     "xfs",
     "zfs",
 )
+
+
+def table() -> str:
+    """That text, as this process sees it."""
+    return read_file("/proc/self/mountinfo") or ""
 
 
 def search_roots(mountinfo: str) -> list[str]:
