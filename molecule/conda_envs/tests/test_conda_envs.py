@@ -20,7 +20,6 @@ RUN_IN_KERNEL = """
 import sys
 from jupyter_client.manager import start_new_kernel
 
-pytestmark = pytest.mark.one_release
 manager, client = start_new_kernel(kernel_name=sys.argv[1], startup_timeout=60)
 client.execute_interactive(sys.argv[2], timeout=60)
 client.stop_channels()
