@@ -40,4 +40,28 @@ options:
     type: str
     choices: [strict, flexible, disabled]
     default: flexible
+  allowlist_channels:
+    description:
+      - Channels that packages may come from, by name or URL; empty means all. A channel that is not among them is refused, in a
+        specification and in a lock. As C(allowlist_channels) in C(.condarc).
+      - What the C(.condarc) of the installation allows or denies counts as well; what one of them forbids is forbidden.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  denylist_channels:
+    description: Channels that no package may come from, as C(denylist_channels) in C(.condarc).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  exclude_newer:
+    description:
+      - Leaves out packages that a channel got later than this, as C(exclude_newer) of conda. A duration (V(7d), V(P7D)), a date
+        (V(2026-04-01)) or a time (V(2026-04-01T12:00:00Z)). If the installation has one in its
+        C(.condarc) too, the earlier counts.
+      - It needs conda 26.9 or newer, and is refused with an older one. The packages of a lock are chosen already.
+    type: str
+    default: ''
+    version_added: 0.2.0
 """

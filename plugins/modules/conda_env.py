@@ -15,7 +15,8 @@ description:
     passed all checks, the link C(envs/<name>) is switched to it in one step. Until then, and after any failure (an error, a full
     disk, a killed process, a power cut), people use the environment as it was; the next run removes what was left half-done.
   - The packages are a function of the specification and of the state of its channels. What was in the environment before,
-    and every C(.condarc) on the host, has no influence.
+    and every C(.condarc) on the host, has no influence. Only what the installation's own C(.condarc) forbids
+    (channels, packages, packages that are too new) is forbidden here, too.
   - An environment that is as it should be is recognised from the metadata of its records, without starting conda.
     Everything that conda or pip installed, removed or changed by hand in between is noticed, and the environment is built again.
 author:

@@ -567,7 +567,44 @@ def test_what_the_hosts_owner_forbids_counts(conda: Conda, setting: str, value: 
     try:
         for check in (True, False):
             refused = conda.run(name="forbidden", definition={"channels": ["lab"], "dependencies": ["lib=1.0"]}, check=check)
-            assert "the configuration of the host's conda forbids it: " in refused["msg"]
+            assert "forbids it: " in refused["msg"]
     finally:
         condarc.write_text(before)
     conda.make("forbidden", "lib=1.0")
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "verdict"),
+    [
+        ({"denylist_channels": ["lab"]}, "", "is denied"),
+        ({"allowlist_channels": ["other"]}, "", "is not allowed"),
+        ({"allowlist_channels": ["lab"]}, "allowlist_channels: [other]", "the host allows only"),
+        ({"allowlist_channels": ["lab", "other"]}, "allowlist_channels: [other]", "is not allowed"),
+        ({"allowlist_channels": ["lab", "more"]}, "allowlist_channels: [lab]", ""),
+        ({"denylist_channels": ["other"]}, "", ""),
+    ],
+)
+def test_what_a_task_forbids_counts_together_with_the_host(
+    conda: Conda, options: dict[str, t.Any], host: str, verdict: str
+) -> None:
+    definition = {"channels": ["lab"], "dependencies": ["lib=1.0"]}
+    lock = conda.run(module="conda_lock", definition=definition, **conda.arguments())["lock"]
+    condarc = conda.root / ".condarc"
+    before = condarc.read_text()
+    condarc.write_text(f"{before}channel_alias: file://{conda.channels}\n{host}\n")
+    try:
+        for index, given in enumerate(({"definition": definition}, {"lock": lock})):
+            for check in (True, False):
+                done = conda.run(name=f"policy{index}", **given, **options, check=check)
+                assert verdict in done.get("msg", ""), (given, check, done)
+                assert bool(done.get("failed")) == bool(verdict)
+    finally:
+        condarc.write_text(before)
+
+
+def test_a_conda_that_cannot_leave_out_what_is_new_is_named(conda: Conda) -> None:
+    if "exclude_newer" in conda.conda("config", "--describe"):
+        pytest.skip("this conda can")
+    done = conda.run(name="young", definition={"channels": ["lab"], "dependencies": ["lib"]}, exclude_newer="7d")
+    assert "the conda of this host cannot do what the task demands" in done["msg"]
+    assert "expected 26.9 or newer" in done["msg"]

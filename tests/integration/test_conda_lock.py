@@ -190,6 +190,8 @@ def test_what_is_not_as_locked_is_refused(
         if "warm" in place:
             conda.run(prefix=str(tmp_path / "envs/warm"), lock=found, **arguments)
         change(found, channel)
+        if change in (no_dependency, other_host):
+            assert expected in conda.run(prefix=str(link), lock=found, check=True, **arguments)["msg"]
         failed = conda.run(prefix=str(link), lock=found, **arguments)
         if "warm" in place and change in (wrong_file, no_file):
             # The cache has the locked package: what the channel has by now does not matter.

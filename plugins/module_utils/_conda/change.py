@@ -145,16 +145,20 @@ class Change:
     def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
         """The plan of `replace`, from the same lock or solve, without writing anything."""
         told = conda_generations.foreign_link(self.layout)
-        if self.task.locked:
-            return self.task.report(self.plan(actual, why, as_lines(self.task.locked.packages, specification.pip)), told)
+        locked = self.task.locked
         if not self.conda.exists():
+            if locked:
+                return self.task.report(self.plan(actual, why, as_lines(locked.packages, specification.pip)), told)
             note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
             after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
             return self.task.report(self.plan(actual, why, after), [*told, note])
         added = self.additions(specification)
         prefix = self.layout.next(self.task.digest)
-        solution = ask(self.workshop(), specification, prefix, install=False, keep=added.conda)
-        plan = self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *added.pip)))
+        # A lock is asked about, too: its packages may not go with this host, or its owner may forbid them.
+        records = locked.records if locked else ()
+        solution = ask(self.workshop(), specification, prefix, install=False, keep=added.conda, records=records)
+        packages = locked.packages if locked else solution.packages
+        plan = self.plan(actual, why, as_lines(packages, (*specification.pip, *added.pip)))
         return self.task.report(plan, [*told, *solution.notes], conda_version=solution.conda_version)
 
     def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:

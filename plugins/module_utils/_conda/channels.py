@@ -67,3 +67,18 @@ def place_of(channel: str, url: str, declared: Iterable[str], settings: Settings
             f"the lock needs {url}, and none of this host's '{channel}' channels ends in '{last}'", "Correct 'default_channels'."
         )
     return candidates[0]
+
+
+def check_allowed(used: Iterable[str], settings: Settings) -> None:
+    """Refuse places (URLs without platform) that `allowlist_channels` and `denylist_channels` of a task forbid."""
+    allowed, denied = (
+        {without_credentials(place) for channel in channels for place in places(channel, settings)}
+        for channels in (settings.allowlist_channels, settings.denylist_channels)
+    )
+    for place in map(without_credentials, used):
+        if place in denied or (allowed and place not in allowed):
+            verdict = "is denied" if place in denied else f"is not allowed; allowed are {', '.join(sorted(allowed))}"
+            raise CondaEnvError(
+                f"the task forbids it: {place} {verdict}",
+                "Use what it allows, or change 'allowlist_channels' and 'denylist_channels'.",
+            )

@@ -20,11 +20,12 @@ from .._conda_side import (
     needs,
     patches,
     plain,
+    policy,
     requirements,
     solving,
 )
 
-ROOMS = (answer, cache, configure, hashes, installing, locked, needs, patches, plain, requirements, solving)
+ROOMS = (answer, cache, configure, hashes, installing, locked, needs, patches, plain, policy, requirements, solving)
 _PACKAGE = "conda_side"
 # The guard is needed: conda finds CUDA, and extracts packages, in spawned processes, which import this file again.
 _MAIN = f"""

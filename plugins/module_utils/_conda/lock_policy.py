@@ -10,7 +10,7 @@ import json
 import typing as t
 from collections.abc import Mapping
 
-from .channels import this_platform
+from .channels import check_allowed, this_platform
 from .errors import CondaEnvError
 from .lock import RENEW, Lock, Locked, parse_lock, stale
 from .pip import check_files
@@ -20,7 +20,10 @@ from .specification import Settings, Specification
 def follow(
     given: Specification | None, arguments: Mapping[str, t.Any], settings: Settings
 ) -> tuple[Specification, Locked | None, str]:
-    """(specification, lock to follow instead of solving, digest) for a task with `lock` or `lock_policy`."""
+    """(specification, lock to follow instead of solving, digest) for a task with `lock` or `lock_policy`.
+
+    Where nothing is to be built no conda is asked, so what the task forbids is asked here.
+    """
     if given is not None:
         check_files(given)
     lock = load(arguments["lock"])
@@ -29,8 +32,10 @@ def follow(
         why = "'prune: false' keeps what no lock names"
     lock, notes = choose(given, lock, arguments["lock_policy"], why)
     if lock is not None:
-        asked = lock.asked(given)
-        return dataclasses.replace(asked, notes=(*asked.notes, *notes)), lock.locked(given, settings), lock.digest()
+        asked, locked = lock.asked(given), lock.locked(given, settings)
+        if settings.allowlist_channels or settings.denylist_channels:
+            check_allowed((record["channel"] for record in locked.records), settings)
+        return dataclasses.replace(asked, notes=(*asked.notes, *notes)), locked, lock.digest()
     if given is None:
         raise CondaEnvError("found neither 'src' nor 'definition', and the lock is not to be used", "Change 'lock_policy'.")
     return dataclasses.replace(given, notes=(*given.notes, *notes)), None, given.digest(settings)

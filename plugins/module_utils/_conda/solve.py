@@ -54,10 +54,14 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Put these packages into an environment of their own.",
     ),
     (
-        ("ChannelNotAllowed", "ChannelDenied", "DisallowedPackageError"),
-        "the configuration of the host's conda forbids it: {text}",
-        "Use what it allows, or let the owner of the host change it ('allowlist_channels', 'denylist_channels', "
-        "'disallowed_packages').",
+        ("ForbiddenChannelError", "ChannelNotAllowed", "ChannelDenied", "DisallowedPackageError"),
+        "the task or the configuration of the host's conda forbids it: {text}",
+        "Use what they allow, or change 'allowlist_channels', 'denylist_channels' and 'disallowed_packages'.",
+    ),
+    (
+        ("PolicyUnknownError",),
+        "the conda of this host cannot do what the task demands: {text}",
+        "Upgrade conda (role 'miniconda': 'miniconda_version'), or do without.",
     ),
     (
         ("UnavailableInvalidChannel", "ChannelError"),
@@ -208,6 +212,10 @@ def _request(workshop: Workshop, specification: Specification, prefix: str, inst
         "custom_channels": dict(conda.settings.custom_channels),
         "default_channels": list(conda.settings.default_channels),
         "channel_priority": conda.settings.channel_priority,
+        "allowlist_channels": list(conda.settings.allowlist_channels),
+        "denylist_channels": list(conda.settings.denylist_channels),
+        "exclude_newer": conda.settings.exclude_newer,
+        "policy": {},
         "offline": conda.offline,
         "prefix": prefix,
         "envs_dir": os.path.dirname(prefix),

@@ -61,7 +61,12 @@ CHANNEL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "custom_channels": {"type": "dict", "default": {}},
     "default_channels": {"type": "list", "elements": "str", "default": []},
     "channel_priority": {"type": "str", "choices": ["strict", "flexible", "disabled"], "default": "flexible"},
+    "allowlist_channels": {"type": "list", "elements": "str", "default": []},
+    "denylist_channels": {"type": "list", "elements": "str", "default": []},
+    "exclude_newer": {"type": "str", "default": ""},
 }
+# What only forbids; it is part of a digest where it says something.
+_POLICY = ("allowlist_channels", "denylist_channels", "exclude_newer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +77,9 @@ class Settings:
     custom_channels: tuple[tuple[str, str], ...] = ()
     default_channels: tuple[str, ...] = ()
     channel_priority: str = "flexible"
+    allowlist_channels: tuple[str, ...] = ()
+    denylist_channels: tuple[str, ...] = ()
+    exclude_newer: str = ""
 
     @classmethod
     def of(cls, arguments: Mapping[str, t.Any]) -> Settings:
@@ -81,6 +89,9 @@ class Settings:
             custom_channels=tuple(sorted(arguments["custom_channels"].items())),
             default_channels=tuple(arguments["default_channels"]),
             channel_priority=arguments["channel_priority"],
+            allowlist_channels=tuple(arguments["allowlist_channels"]),
+            denylist_channels=tuple(arguments["denylist_channels"]),
+            exclude_newer=arguments["exclude_newer"].strip(),
         )
 
 
@@ -100,7 +111,8 @@ class Specification:
         content = dataclasses.asdict(self)
         del content["notes"]
         content["conda"] = sorted(content["conda"])
-        payload = json.dumps([FORMAT, content, dataclasses.asdict(settings)], sort_keys=True)
+        chosen = {key: value for key, value in dataclasses.asdict(settings).items() if value or key not in _POLICY}
+        payload = json.dumps([FORMAT, content, chosen], sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()
 
     def names(self) -> frozenset[str]:

@@ -30,8 +30,9 @@ from .installing import install, set_variables
 from .locked import locked
 from .patches import hash_ahead, keep_byte_code
 from .plain import details
+from .policy import check_channels, check_packages, of_host, with_task
 from .requirements import unmet
-from .solving import by_priority, extend, refuse_disallowed, solve
+from .solving import by_priority, extend, solve
 
 RECORD_FIELDS = ("name", "version", "build", "url", "sha256", "md5", "subdir")
 # Besides, what a record needs to be linked as if it came from the channel's index.
@@ -40,8 +41,13 @@ LOCK_FIELDS = ("build_number", "size", "noarch", "depends", "constrains", "pytho
 
 def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     import conda
+    from conda.models.channel import Channel
 
+    host = of_host()
+    configure(request)  # the task's channels have their names from here
+    request["policy"] = policy = with_task(host, request)
     context = configure(request)
+    check_channels(map(Channel, request["channels"]), policy)
     respect_terms(context)
     kept: list[str] = []
     unlink: list[t.Any] = []
@@ -52,7 +58,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         (specs, unlink, records), notes = by_priority(request, context, extend)
     else:
         (specs, records, kept), notes = by_priority(request, context, solve)
-    refuse_disallowed(records, context)
+    check_packages(records, policy)
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)

@@ -13,8 +13,6 @@ import json
 import os
 import typing as t
 
-from .plain import details
-
 
 def condarc(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """The whole configuration: what the task says, and nothing that a person or a package put on the host."""
@@ -59,7 +57,7 @@ def configure(request: dict[str, t.Any]) -> t.Any:
 
     path = os.path.join(request["scratch"], "condarc.yml")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        settings = {**condarc(request), **policy(context)}
+        settings = {**condarc(request), **request["policy"]}
         settings["plugins"] = {**settings.get("plugins", {}), **accepted_terms(context)}
         json.dump({key: value for key, value in settings.items() if key != "plugins" or value}, file)  # JSON is YAML
     reset_context(search_path=(path,))
@@ -68,26 +66,6 @@ def configure(request: dict[str, t.Any]) -> t.Any:
     if tuple(context.channels) != tuple(request["channels"]):
         raise RuntimeError("conda does not take the channels from the task's configuration")
     return context
-
-
-def policy(context: t.Any) -> dict[str, t.Any]:
-    """What the host's owner forbids in the installation's own configuration: channels, packages, and packages that are too new.
-
-    A condarc that conda cannot read forbids nothing to conda either.
-    """
-    from conda.base.context import reset_context
-    from conda.models.channel import Channel
-
-    try:
-        reset_context()
-        found = {key: getattr(context, key, None) for key in ("disallowed_packages", "exclude_newer", "exclude_newer_package")}
-        found = {key: details(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
-        for key in ("allowlist_channels", "denylist_channels"):
-            # By the host's own aliases, which the task need not share.
-            found[key] = [url for name in getattr(context, key, ()) for url in Channel(name).base_urls]
-    except Exception:
-        return {}
-    return {key: dict(value) if hasattr(value, "items") else value for key, value in found.items() if value}
 
 
 def accepted_terms(context: t.Any) -> dict[str, t.Any]:

@@ -141,14 +141,3 @@ def blame(keep: list[t.Any], wanted: list[t.Any], ask: t.Callable[[t.Any], t.Any
         except Exception:
             found.append(f"{item['name']} {item['version']} {item['build']}")
     return found or [f"{item['name']} {item['version']} {item['build']}" for item in keep]
-
-
-def refuse_disallowed(records: list[t.Any], context: t.Any) -> None:
-    """conda looks at this only when it has downloaded everything."""
-    from conda.exceptions import DisallowedPackageError
-    from conda.models.match_spec import MatchSpec
-
-    forbidden = [MatchSpec(spec) for spec in context.disallowed_packages]
-    for record in records:
-        if any(spec.match(record) for spec in forbidden):
-            raise DisallowedPackageError(record)

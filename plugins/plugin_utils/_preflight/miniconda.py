@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 
 CHECKSUM = re.compile(r"sha256:[0-9a-fA-F]{64}")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+CONDA = re.compile(r"(?:py\d+_)?(\d+)\.(\d+)\.")
+# The first conda with `exclude_newer`; an older one ignores the key.
+EXCLUDES_NEWER = (26, 9)
 URL = re.compile(r"(https?://[^\s/]+|file:///)\S*")
 # Covered by Anaconda's terms of service, whatever the mirror.
 ANACONDA = re.compile(
@@ -34,6 +37,25 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         problems.append(
             f"miniconda_channels: found {', '.join(gated)}, which need Anaconda's terms of service to be accepted; "
             "use conda-forge, or set 'miniconda_accept_anaconda_tos: true' if your organisation accepts them"
+        )
+    return [*problems, *_policy(variables, channels)]
+
+
+def _policy(variables: Mapping[str, t.Any], channels: Iterable[str]) -> list[str]:
+    """What would forbid everything, or what this conda would read past."""
+    problems = []
+    allowed, denied = (variables.get(f"miniconda_{name}list_channels") or [] for name in ("allow", "deny"))
+    shut = [channel for channel in channels if channel in denied or (allowed and channel not in allowed)]
+    if shut:
+        problems.append(
+            f"miniconda_channels: found {', '.join(shut)}, which miniconda_allowlist_channels or miniconda_denylist_channels "
+            "forbid; allow them, or take them from the list"
+        )
+    found = CONDA.match(str(variables.get("miniconda_version", "")))
+    if variables.get("miniconda_exclude_newer") and found and tuple(map(int, found.groups())) < EXCLUDES_NEWER:
+        problems.append(
+            f"miniconda_exclude_newer: found a limit for conda {'.'.join(found.groups())}, which does not know it; "
+            f"expected conda {'.'.join(map(str, EXCLUDES_NEWER))} or newer in miniconda_version"
         )
     return problems
 

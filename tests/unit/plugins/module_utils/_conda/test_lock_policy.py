@@ -83,3 +83,21 @@ def test_nothing_beside_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_policy, "this_platform", lambda: "linux-64")
     with pytest.raises(CondaEnvError, match="keeps what no lock names"):
         follow(GIVEN, {"lock": LOCK, "lock_policy": None, "prune": False}, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        (Settings(denylist_channels=("lab",)), "is denied"),
+        (Settings(allowlist_channels=("other",)), "is not allowed; allowed are https://conda.anaconda.org/other"),
+        (Settings(denylist_channels=("https://m.example/lab",), channel_alias="https://m.example"), "m.example/lab is denied"),
+        (Settings(allowlist_channels=("other", "lab"), denylist_channels=("more",)), ""),
+    ],
+)
+def test_a_lock_from_a_forbidden_channel_is_refused_before_conda_is_asked(settings: Settings, verdict: str) -> None:
+    arguments = {"lock": LOCK, "lock_policy": None, "prune": True}
+    if not verdict:
+        assert follow(GIVEN, arguments, settings)[1] is not None
+        return
+    with pytest.raises(CondaEnvError, match=verdict):
+        follow(GIVEN, arguments, settings)

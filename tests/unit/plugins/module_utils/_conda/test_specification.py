@@ -218,3 +218,11 @@ def test_a_name_that_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["nlp", "py3.11", "a_b-c", "C++", "0"])
 def test_a_name_that_is_taken(name: str) -> None:
     check_name(name)
+
+
+def test_a_policy_is_part_of_the_digest_only_where_it_says_something() -> None:
+    given = parse({"channels": ["lab"], "dependencies": ["app"]})
+    plain = given.digest(Settings())
+    assert plain == given.digest(Settings(allowlist_channels=(), denylist_channels=(), exclude_newer=""))
+    others = [Settings(denylist_channels=("b",)), Settings(allowlist_channels=("lab",)), Settings(exclude_newer="7d")]
+    assert len({plain, *(given.digest(settings) for settings in others)}) == 4

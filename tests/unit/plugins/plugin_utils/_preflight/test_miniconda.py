@@ -25,6 +25,8 @@ def test_good_variables() -> None:
     assert check(GOOD) == []
     assert check({**GOOD, "miniconda_channels": ["defaults"], "miniconda_accept_anaconda_tos": True}) == []
     assert check({**GOOD, "miniconda_base_url": "file:///srv/mirror"}) == []
+    assert check({**GOOD, "miniconda_exclude_newer": "7d", "miniconda_version": "py314_26.11.0-1"}) == []
+    assert check({**GOOD, "miniconda_allowlist_channels": ["conda-forge", "x"], "miniconda_denylist_channels": ["y"]}) == []
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,10 @@ def test_good_variables() -> None:
         ({"miniconda_base_url": "repo.example/miniconda"}, "URL"),
         ({"miniconda_channel_alias": "ftp://x"}, "URL"),
         ({"miniconda_channels": []}, "at least one"),
+        ({"miniconda_exclude_newer": "7d"}, "found a limit for conda 25.1, which does not know it; expected conda 26.9 or newer"),
+        ({"miniconda_exclude_newer": "7d", "miniconda_version": "26.7.1-0"}, "found a limit for conda 26.7"),
+        ({"miniconda_allowlist_channels": ["bioconda"]}, "found conda-forge, which miniconda_allowlist_channels"),
+        ({"miniconda_denylist_channels": ["conda-forge"]}, "found conda-forge, which"),
         ({"miniconda_channels": ["conda-forge", "defaults"]}, "terms of service"),
         ({"miniconda_channels": ["main"]}, "terms of service"),
         ({"miniconda_channels": ["pkgs/r"]}, "terms of service"),

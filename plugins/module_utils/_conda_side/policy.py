@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host's owner and the task forbid: channels, packages, and packages that are too new. Private to this collection."""
+
+# ruff: noqa: PLC0415  conda exists only where this runs
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .plain import details
+
+_KEYS = ("allowlist_channels", "denylist_channels", "disallowed_packages", "exclude_newer", "exclude_newer_package")
+# The word that conda 26.9 brings.
+_NEWER = "exclude_newer"
+
+
+class PolicyUnknownError(Exception):
+    """This conda does not know what the task demands of it."""
+
+
+class ForbiddenChannelError(Exception):
+    """A channel that is denied, or that is not among those allowed."""
+
+
+def of_host() -> dict[str, t.Any]:
+    """What the installation's own configuration forbids, its channels as URLs by its own aliases, which the task need not share.
+
+    A condarc that conda cannot read forbids nothing to conda either.
+    """
+    from conda.base.context import context, reset_context
+
+    try:
+        reset_context()
+        found = {key: getattr(context, key, None) for key in _KEYS}
+        plain = {key: details(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
+        for key in ("allowlist_channels", "denylist_channels"):
+            plain[key] = urls(plain[key] or ())
+    except Exception:
+        return {}
+    return {key: dict(value) if hasattr(value, "items") else value for key, value in plain.items() if value}
+
+
+def with_task(host: dict[str, t.Any], request: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Both together: what one of them forbids is forbidden. The task's channels are named as its other channels are."""
+    both = dict(host)
+    denied = [*host.get("denylist_channels", ()), *urls(request["denylist_channels"])]
+    allowed = urls(request["allowlist_channels"])
+    if denied:
+        both["denylist_channels"] = denied
+    if allowed and host.get("allowlist_channels"):
+        common = [url for url in allowed if url in host["allowlist_channels"]]
+        if not common:  # conda would take an empty list for no list
+            raise ForbiddenChannelError(
+                f"the host allows only {', '.join(host['allowlist_channels'])}, and the task none of them"
+            )
+        both["allowlist_channels"] = common
+    elif allowed:
+        both["allowlist_channels"] = allowed
+    if request[_NEWER]:
+        both[_NEWER] = earlier([request[_NEWER], *filter(None, [host.get(_NEWER)])])
+    return both
+
+
+def earlier(values: list[str]) -> str:
+    """The one of some values of `exclude_newer` that excludes most."""
+    import conda
+
+    try:
+        from conda.core.exclude_newer import ExcludeNewerPolicy
+    except ImportError as error:
+        raise PolicyUnknownError(f"conda {conda.__version__} does not know '{_NEWER}'; expected 26.9 or newer") from error
+    now = time.time()
+    return min(values, key=lambda value: ExcludeNewerPolicy.from_values(value, None, now=now).global_cutoff)
+
+
+def urls(channels: t.Iterable[str]) -> list[str]:
+    """Places that channels stand for, by the configuration that conda has now."""
+    from conda.models.channel import Channel
+
+    return [url for name in channels for url in Channel(name).base_urls]
+
+
+def check_channels(channels: t.Iterable[t.Any], policy: dict[str, t.Any]) -> None:
+    """Refuse a channel that the policy forbids: not each conda knows each of the words, and none asks about those of a lock."""
+    denied, allowed = policy.get("denylist_channels", ()), policy.get("allowlist_channels", ())
+    for channel in channels:
+        for url in channel.base_urls:
+            if url in denied:
+                raise ForbiddenChannelError(f"{channel.canonical_name} ({url}) is denied")
+            if allowed and url not in allowed:
+                raise ForbiddenChannelError(f"{channel.canonical_name} ({url}) is not allowed; allowed are {', '.join(allowed)}")
+
+
+def check_packages(records: list[t.Any], policy: dict[str, t.Any]) -> None:
+    """Refuse what the policy forbids before the first download; conda asks after the last one."""
+    from conda.exceptions import DisallowedPackageError
+    from conda.models.match_spec import MatchSpec
+
+    check_channels({record.channel.base_url: record.channel for record in records}.values(), policy)
+    forbidden = [MatchSpec(spec) for spec in policy.get("disallowed_packages", ())]
+    for record in records:
+        if any(spec.match(record) for spec in forbidden):
+            raise DisallowedPackageError(record)
