@@ -118,10 +118,14 @@ def test_what_people_do_is_noticed_and_only_corrected_where_it_matters(own: Cond
     # As installers and conda-pypi mark a base environment, so that people leave it alone.
     (own.root / "conda-meta/frozen").write_text('{"message": "ask ada"}')
     next(own.root.glob("lib/python3*")).joinpath("EXTERNALLY-MANAGED").write_text("[externally-managed]\nError=ask ada\n")
+    needy = next(own.root.glob("lib/python3*/site-packages")) / "needy-1.0.dist-info"
+    needy.mkdir()
+    (needy / "METADATA").write_text("Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: nowhere\n")
     newer = ("single", {"pip": [f"--find-links={own.wheels}", "--no-index", "tiny==2.0"]})
     through = foretold(own, "pip", *newer)
     assert through["plan"]["install"] == ["pip: tiny==2.0"]
     assert any("marked as frozen (ask ada)" in note for note in through["notes"])
+    assert any(note.startswith("pip check: needy 1.0 requires nowhere") for note in through["notes"])
     assert "addon" in own.packages("base")
 
 

@@ -40,7 +40,7 @@ _WORKS = (
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What is to be done: the plan, lines that pip is to be given, and what the solver says."""
+    """What is to be done: the plan, lines that pip is to be given, what the solver says, and what `pip check` said before."""
 
     plan: Plan
     pip: tuple[str, ...]
@@ -48,6 +48,7 @@ class Step:
     before: tuple[Package, ...]
     after: tuple[Package, ...]
     notes: tuple[str, ...]
+    broken: tuple[str, ...] = ()
 
 
 class InPlace(Change):
@@ -74,11 +75,9 @@ class InPlace(Change):
             workshop = self.workshop(handle)
             step = self.step(workshop, specification, self.conda.root, self.repaired)
             if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
-                warnings = self.extend(workshop, specification, step)
-            else:
-                warnings = []
+                self.extend(workshop, specification, step)
             self.remember(specification)
-            return self.report(step, warnings)
+            return self.report(step)
 
     def remember(self, specification: Specification) -> None:
         """Write down what is there now; `kept` are names of packages that this or a former specification named."""
@@ -91,8 +90,9 @@ class InPlace(Change):
     def state(self) -> manifest.Manifest | None:
         return manifest.load(self.conda.root, manifest.BASE_STATE_FILE)
 
-    def report(self, step: Step, notes: Sequence[str] = ()) -> dict[str, t.Any]:
-        return self.task.report(step.plan, [*self.notes(), *step.notes, *notes], conda_version=step.conda_version)
+    def report(self, step: Step) -> dict[str, t.Any]:
+        notes = [*self.notes(), *step.notes, *(f"pip check: {line}" for line in step.broken)]
+        return self.task.report(step.plan, notes, conda_version=step.conda_version)
 
     def without_conda(self, specification: Specification) -> dict[str, t.Any]:
         if not self.check_mode:
@@ -116,7 +116,7 @@ class InPlace(Change):
         return extend(workshop, specification, prefix, install=install, former=state.kept if state else ())
 
     def step(self, workshop: Workshop, specification: Specification, prefix: str, interrupted: bool) -> Step:
-        """Ask conda what is to be done. Nothing is written. `prefix` is the installation, or the copy that it will be again."""
+        """Ask what is to be done. Nothing is written. `prefix` is the installation, or the copy that it will be again."""
         answer = self.ask(workshop, specification, prefix)
         before = tuple(conda_packages(prefix))
         after = extended(before, answer)
@@ -128,7 +128,10 @@ class InPlace(Change):
         reasons += [f"the variable {name} is not as the specification says" for name in unset]
         there = [line for line in specification.pip if line not in missing]
         plan = Plan("extend", tuple(reasons), tuple(as_lines(before, there)), tuple(as_lines(after, (*there, *missing))))
-        return Step(plan if reasons else Plan(), missing, answer.conda_version, before, after, answer.notes)
+        if not reasons:
+            return Step(Plan(), missing, answer.conda_version, before, after, answer.notes)
+        broken = conda_pip.problems(prefix, workshop.run, workshop.inside(prefix))
+        return Step(plan, missing, answer.conda_version, before, after, answer.notes, tuple(broken))
 
     def missing(self, specification: Specification, prefix: str, answer: Extension) -> tuple[str, ...]:
         """Lines for pip that are not met. Of some only the last run of pip can tell: nothing of it may have gone since."""
@@ -147,29 +150,27 @@ class InPlace(Change):
             found = json.load(file).get("env_vars", {})
         return [name for name, value in specification.variables if found.get(name) != value]
 
-    def extend(self, workshop: Workshop, specification: Specification, step: Step) -> list[str]:
-        """Change the installation, or leave it as it was. The lock is held. Returns warnings."""
+    def extend(self, workshop: Workshop, specification: Specification, step: Step) -> None:
+        """Change the installation, or leave it as it was. The lock is held."""
         self.conda.make_cache()
         in_place_backup.take(self.conda.root)
         try:
-            warnings = self.change(workshop, specification, step)
+            self.change(workshop, specification, step)
         except BaseException:
             in_place_backup.repair(self.conda.root)
             raise
         os.sync()
         in_place_backup.discard(self.conda.root)
-        return warnings
 
-    def change(self, workshop: Workshop, specification: Specification, step: Step) -> list[str]:
+    def change(self, workshop: Workshop, specification: Specification, step: Step) -> None:
         root, run, inside = self.conda.root, workshop.run, workshop.inside(self.conda.root)
-        warnings = conda_pip.problems(root, run, inside)
         if step.before != step.after or self.variables(specification, root):
             self.ask(workshop, specification, root, install=True)
         if step.pip:
             conda_pip.install(workshop, specification, root, movable=True)
         if set(conda_packages(root)) != set(step.after):
             raise CondaEnvError("conda installed other packages than it had chosen", "Run again.")
-        broken = [line for line in conda_pip.problems(root, run, inside) if line not in warnings]
+        broken = [line for line in conda_pip.problems(root, run, inside) if line not in step.broken]
         if broken:
             raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the specification.")
         done = run([self.conda.python, "-s", "-c", _WORKS], {**self.environment, "HOME": self.scratch})
@@ -177,7 +178,6 @@ class InPlace(Change):
             last = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
             raise CondaEnvError(f"conda itself does not work with these packages: {last}", "Choose other versions.", done.output)
         check_imports(root, self.arguments["smoke"], run, inside)
-        return [f"pip check: {line}" for line in warnings]
 
 
 def refuse(arguments: t.Mapping[str, t.Any]) -> None:

@@ -122,9 +122,9 @@ def problems(prefix: str, run: Runner, environment: Mapping[str, str]) -> list[s
 
 
 def pip(prefix: str) -> list[str]:
-    """The environment's own pip, without anyone's configuration."""
+    """The environment's own pip, without anyone's configuration; it writes no byte code of its own, which check mode asks for."""
     python = os.path.join(prefix, "bin", "python")
-    return [python, "-I", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check", "--no-color"]
+    return [python, "-I", "-B", "-m", "pip", "--isolated", "--no-input", "--disable-pip-version-check", "--no-color"]
 
 
 def consent(prefix: str) -> list[str]:
