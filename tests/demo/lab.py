@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "testbed"))
 from images import RELEASES
 from network import MIRROR_ROOT, MIRROR_URL
 from servers import EMPTY_SYSFS, Server

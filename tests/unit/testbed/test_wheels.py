@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
 from conda_channel import PLACEHOLDER
+from packaging.requirements import Requirement
 from wheels import Wheel, conda_spec, to_package, unmet, wanted_extras
 
 
