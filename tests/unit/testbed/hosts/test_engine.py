@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import engine
 import pytest
+from hosts import engine
 from shell import TestbedError, run
 
 

@@ -7,8 +7,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from jupyter_api import Jupyter, JupyterError, Output, execute_request
-from ssh_tunnel import Login, TunnelError, free_port, tunnel
+from people.jupyter_api import Jupyter, JupyterError, Output, execute_request
+from people.ssh_tunnel import Login, TunnelError, free_port, tunnel
 
 
 def message(kind: str, parent: str, **content: t.Any) -> dict[str, t.Any]:

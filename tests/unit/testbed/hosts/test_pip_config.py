@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import configparser
 
-from pip_config import CA_BUNDLE, for_hosts
+from hosts.pip_config import CA_BUNDLE, for_hosts
 
 
 def settings(listing: str) -> dict[str, str]:

@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conda_channel import PLACEHOLDER
+from channel.conda_channel import PLACEHOLDER
+from channel.wheels import Wheel, conda_spec, to_package, unmet, wanted_extras
 from packaging.requirements import Requirement
-from wheels import Wheel, conda_spec, to_package, unmet, wanted_extras
 
 
 @pytest.mark.parametrize(

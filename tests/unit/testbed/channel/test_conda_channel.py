@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conda_channel import PLACEHOLDER, ArchiveFormat, File, Package, python_module, read_member, write_package, write_repodata
+from channel.conda_channel import (
+    PLACEHOLDER,
+    ArchiveFormat,
+    File,
+    Package,
+    python_module,
+    read_member,
+    write_package,
+    write_repodata,
+)
 
 FORMATS: tuple[ArchiveFormat, ...] = ("conda", "tar.bz2")
 TOOL = Package(
