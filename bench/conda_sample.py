@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from ansible_collections.openlab.research_server.tests.integration import real_conda
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, wheel
-from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, Package, write_package, write_repodata
+from channel.conda_channel import File, Package, write_package, write_repodata
 
 FOLDER = real_conda.ROOT / ".cache" / "bench"
 NAME = "sample"

@@ -31,9 +31,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "testbed"), str(ROOT / "tests" / "demo")]
+sys.path.insert(0, str(ROOT / "tests" / "demo"))
 import playbook  # noqa: E402
-import servers  # noqa: E402
+from hosts import servers  # noqa: E402
 from shell import docker, run  # noqa: E402
 
 WORK = ROOT / ".cache" / "bench" / "hardening"

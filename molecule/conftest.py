@@ -12,13 +12,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import testinfra
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "testbed"))
 
 CONVERGE = "molecule/shared/converge.yml"
 RUNNING = "systemctl is-system-running 2>/dev/null"
@@ -149,7 +146,7 @@ def reboot(host):
             addresses.write_text(json.dumps({**json.loads(addresses.read_text()), name: now}))
             line = next(line for line in known_hosts.read_text().splitlines() if line.split()[0] == before)
             known_hosts.write_text(f"{known_hosts.read_text()}{line.replace(before, now)}\n")
-        # The manager's bus comes up late; see tests/testbed/administrator.sh.
+        # The manager's bus comes up late; see tests/testbed/hosts/administrator.sh.
         host.check_output(f"for i in $(seq 120); do case $({RUNNING}) in running|degraded) exit;; esac; sleep 0.5; done; exit 1")
 
     return run

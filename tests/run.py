@@ -61,7 +61,12 @@ GATES = (
     stage("yamllint", "yamllint -s .", "lint", "quick"),
     stage("ansible-lint", "ansible-lint --offline --profile production", "lint", "quick"),
     stage("ruff", "ruff check . && ruff format --check .", "lint", "quick"),
-    stage("mypy", "mypy --strict plugins tests/run.py tests/setup tests/testbed tests/demo/[!t]*.py", "lint", "quick"),
+    stage(
+        "mypy",
+        "mypy --strict plugins tests/run.py tests/setup tests/testbed tests/artifact/[!t]*.py tests/demo/[!t]*.py",
+        "lint",
+        "quick",
+    ),
     stage("documentation", "antsibull-docs lint-collection-docs . --plugin-docs --skip-rstcheck", "lint", "quick"),
     stage("changelog", "antsibull-changelog lint", "lint", "quick"),
     stage("unit", "pytest -q tests/unit", "unit", "quick"),

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "testbed"))
-from artifact import Installed, build, run  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parent))
+from artifact import ROOT, Installed, build, run
 
 # What a lab has no use for; a report or a virtual environment in an artifact would be somebody's private data.
 UNWANTED = (

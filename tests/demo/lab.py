@@ -6,21 +6,18 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "testbed"))
-from images import RELEASES
-from network import MIRROR_ROOT, MIRROR_URL
-from servers import EMPTY_SYSFS, Server
-from servers import remove as remove_servers
-from servers import start as start_servers
+from hosts.images import RELEASES
+from hosts.network import MIRROR_ROOT, MIRROR_URL
+from hosts.servers import EMPTY_SYSFS, Server
+from hosts.servers import remove as remove_servers
+from hosts.servers import start as start_servers
+from people.ssh_tunnel import Login
 from shell import CACHE, ROOT, TestbedError, run
-from ssh_tunnel import Login
 
 WORK = CACHE / "demo"
 KNOWN_HOSTS = WORK / "known_hosts"

@@ -11,9 +11,9 @@ import subprocess
 from collections.abc import Callable
 
 import requests
-from jupyter_api import execute
 from lab import ENVIRONMENT, RESEARCHER, Host
-from ssh_tunnel import tunnel
+from people.jupyter_api import execute
+from people.ssh_tunnel import tunnel
 
 # What the researcher's own program says on the server: http://127.0.0.1:PORT/lab?token=TOKEN
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)/lab\?token=(?P<token>\S+)")

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "demo"), str(ROOT / "tests" / "testbed")]
+sys.path[:0] = [str(ROOT / "tests" / "demo"), str(ROOT / "tests" / "artifact")]
 import artifact  # noqa: E402
 import lab  # noqa: E402
 import proof  # noqa: E402

@@ -16,7 +16,7 @@ import typing as t
 import zipfile
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, Package, write_package, write_repodata
+from channel.conda_channel import File, Package, write_package, write_repodata
 
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = ROOT / ".cache" / "mirror"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, install, plain
-from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, Package, write_package, write_repodata
+from channel.conda_channel import File, Package, write_package, write_repodata
 
 ASIDE = ("envs", "pkgs")
 

@@ -34,7 +34,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.gen
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import STATE_FILE
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import expected_files, verify
 from ansible_collections.openlab.research_server.tests.integration.real_conda import RUN, Conda, install
-from ansible_collections.openlab.research_server.tests.testbed.conda_channel import (
+from channel.conda_channel import (
     PLACEHOLDER,
     File,
     Package,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain
-from ansible_collections.openlab.research_server.tests.testbed.conda_channel import File, write_package, write_repodata
+from channel.conda_channel import File, write_package, write_repodata
 
 
 def foretold(conda: Conda, **arguments: t.Any) -> dict[str, t.Any]:

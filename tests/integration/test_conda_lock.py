@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, plain, wheel
-from ansible_collections.openlab.research_server.tests.testbed.conda_channel import write_package, write_repodata
+from channel.conda_channel import write_package, write_repodata
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -15,10 +15,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
-import engine
-import images
-import mirror
-import network
+from channel import mirror
+from hosts import engine, images, network
 from shell import TestbedError, fail, locked
 
 # Callers that use the network only, such as a demo without conda, need not wait for the mirror's content.

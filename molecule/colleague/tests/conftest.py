@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import testinfra
-from jupyter_api import Jupyter, wait_until_answers
-from person import Person
-from ssh_tunnel import tunnel
+from people.jupyter_api import Jupyter, wait_until_answers
+from people.person import Person
+from people.ssh_tunnel import tunnel
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 SITE = "playbooks/site.yml"

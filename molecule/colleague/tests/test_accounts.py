@@ -16,7 +16,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from person import Person
+from people.person import Person
 from waiting import wait_until
 
 pytestmark = pytest.mark.one_release

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from person import Person
+from people.person import Person
 
 pytestmark = pytest.mark.one_release
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])

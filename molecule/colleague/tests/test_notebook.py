@@ -13,8 +13,8 @@ import re
 
 import pytest
 import requests
-from jupyter_api import Jupyter, wait_until_answers
-from ssh_tunnel import tunnel
+from people.jupyter_api import Jupyter, wait_until_answers
+from people.ssh_tunnel import tunnel
 from waiting import wait_until
 
 EVERYWHERE = ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::")

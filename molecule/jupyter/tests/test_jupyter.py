@@ -18,9 +18,9 @@ import requests
 import websocket
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import FIXED_OPTIONS, check
 from debian_packages import need
-from jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
+from people.jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
+from people.ssh_tunnel import Login, tunnel
 from shell import TestbedError
-from ssh_tunnel import Login, tunnel
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 USERS = ("alice", "bob")

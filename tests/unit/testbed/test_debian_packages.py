@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
 import debian_packages
+import pytest
 import shell
 from shell import TestbedError
 

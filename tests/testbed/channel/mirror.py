@@ -19,13 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import conda_installer
-from conda_channel import Package, unpack, write_package, write_repodata
-from debian_python import compiled, extract, pycosat_package, python_package
 from packaging.utils import canonicalize_name
 from shell import CACHE, TestbedError, run, say, stage
-from small_packages import SMALL_PACKAGES
-from wheels import PYTHON, Wheel, to_package, unmet, wanted_extras
+
+from . import conda_installer
+from .conda_channel import Package, unpack, write_package, write_repodata
+from .debian_python import compiled, extract, pycosat_package, python_package
+from .small_packages import SMALL_PACKAGES
+from .wheels import PYTHON, Wheel, to_package, unmet, wanted_extras
 
 HERE = Path(__file__).resolve().parent
 MIRROR = CACHE / "mirror"

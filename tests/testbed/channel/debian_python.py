@@ -17,10 +17,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from conda_channel import EPOCH, File, Package
 from debian_packages import need
 from shell import TestbedError, is_root, run
-from wheels import BINARY_BUILD, PYTHON, SITE_PACKAGES
+
+from .conda_channel import EPOCH, File, Package
+from .wheels import BINARY_BUILD, PYTHON, SITE_PACKAGES
 
 SUITE = "bookworm"
 STDLIB = f"lib/python{PYTHON}"

@@ -8,15 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
-import engine
+from hosts import engine
 from shell import TestbedError, run
 
 

@@ -3,16 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
-from jupyter_api import Jupyter, JupyterError, Output, execute_request
-from ssh_tunnel import Login, TunnelError, free_port, tunnel
+from people.jupyter_api import Jupyter, JupyterError, Output, execute_request
+from people.ssh_tunnel import Login, TunnelError, free_port, tunnel
 
 
 def message(kind: str, parent: str, **content: t.Any) -> dict[str, t.Any]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from images import OWNER_LABEL, image
-from network import NETWORK
-from shell import ROOT, docker
+from shell import docker
+
+from .images import OWNER_LABEL, image
+from .network import NETWORK
 
 ADMINISTRATOR = "ops"
 # A container sees the machine's PCI bus, and is not the one to drive a GPU that it may find there.
@@ -37,7 +39,7 @@ class Server:
 
 def start(containers: dict[str, str], administrator_key: str) -> list[Server]:
     """Fresh servers, release by container name; those that were there before are replaced."""
-    setup = (ROOT / "tests" / "testbed" / "administrator.sh").read_text(encoding="utf-8")
+    setup = Path(__file__).with_name("administrator.sh").read_text(encoding="utf-8")
     for name, release in containers.items():
         remove([name])
         docker(

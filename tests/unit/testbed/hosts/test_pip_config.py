@@ -6,12 +6,8 @@
 from __future__ import annotations
 
 import configparser
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
-from pip_config import CA_BUNDLE, for_hosts
+from hosts.pip_config import CA_BUNDLE, for_hosts
 
 
 def settings(listing: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ssh_tunnel import Login
+from .ssh_tunnel import Login
 
 LISTEN = """
 import select, socket, sys

@@ -10,8 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from shell import ROOT
-
+ROOT = Path(__file__).resolve().parents[2]
 DEPENDENCIES = ROOT / ".cache" / "collections" / "ansible_collections"
 
 

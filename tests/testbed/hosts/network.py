@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import engine
-import images
 from shell import CACHE, TestbedError, docker, run, say, stage
+
+from . import engine, images
 
 NETWORK = "research-server"
 # A unique local prefix (RFC 4193): never routed, and the same on every machine.

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 
-from conda_channel import PLACEHOLDER, File, Package
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from .conda_channel import PLACEHOLDER, File, Package
 
 PYTHON = "3.11"
 SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"

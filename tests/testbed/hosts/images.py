@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from debian_packages import need
-from pip_config import for_hosts
 from shell import CACHE, TestbedError, docker, is_root, run, say, stage
+
+from .pip_config import for_hosts
 
 RECIPE = Path(__file__).resolve().parent / "image"
 # Containers inherit their image's labels: everything that runs one of these images is found by this one.

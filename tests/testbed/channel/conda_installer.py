@@ -19,9 +19,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from conda_channel import EPOCH, File, Package, unpack, write_package, write_repodata
 from shell import TestbedError, run
-from wheels import PYTHON, Wheel
+
+from .conda_channel import EPOCH, File, Package, unpack, write_package, write_repodata
+from .wheels import PYTHON, Wheel
 
 TEMPLATES = Path(__file__).resolve().parent / "installer"
 VENDORED = "conda_lock/_vendor/conda/"

@@ -5,17 +5,13 @@
 
 from __future__ import annotations
 
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from channel.conda_channel import PLACEHOLDER
+from channel.wheels import Wheel, conda_spec, to_package, unmet, wanted_extras
 from packaging.requirements import Requirement
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
-from conda_channel import PLACEHOLDER
-from wheels import Wheel, conda_spec, to_package, unmet, wanted_extras
 
 
 @pytest.mark.parametrize(

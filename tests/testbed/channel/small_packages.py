@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from conda_channel import PLACEHOLDER, ArchiveFormat, File, Package, python_module
+from .conda_channel import PLACEHOLDER, ArchiveFormat, File, Package, python_module
 
 TOOL = Package(
     name="tool",

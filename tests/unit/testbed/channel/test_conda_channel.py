@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import zstandard
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "testbed"))
-
-from conda_channel import PLACEHOLDER, ArchiveFormat, File, Package, python_module, read_member, write_package, write_repodata
+from channel.conda_channel import (
+    PLACEHOLDER,
+    ArchiveFormat,
+    File,
+    Package,
+    python_module,
+    read_member,
+    write_package,
+    write_repodata,
+)
 
 FORMATS: tuple[ArchiveFormat, ...] = ("conda", "tar.bz2")
 TOOL = Package(
