@@ -68,6 +68,12 @@ sanity: venv  ## ansible-test sanity, without ignore files
 integration: venv  ## Modules against a real conda, without containers
 	@$(ENV) python tests/run.py integration
 
+.PHONY: test-oldest test-newest
+test-oldest: venv testbed  ## Units and one scenario with the oldest ansible-core that is promised
+test-newest: venv testbed  ## The same with the newest, where there is a Python that runs it
+test-oldest test-newest:
+	@$(ENV) python tests/run.py core-$(@:test-%=%)
+
 .PHONY: fault-injection
 fault-injection: venv mirror  ## Kill conda_env about 250 times, fill its disk, break its network; FAULT_KILLS=1000 for more
 	@$(ENV) FAULT_KILLS=$${FAULT_KILLS:-300} pytest -q -s tests/integration/test_conda_env_faults.py

@@ -25,6 +25,8 @@ LOGS = ROOT / ".cache" / "logs"
 WORKERS = int(os.environ.get("TEST_WORKERS", "3"))
 # What takes longest, in that order: begun first, none of it runs alone at the end.
 LONGEST = ("colleague", "jupyter", "drift", "sshd", "firewall", "fail2ban")
+# Scenarios that are played with another ansible-core than all others: the oldest and the newest that the collection promises.
+CORES = {"bastion": "oldest", "conda_envs": "newest"}
 # A hanging stage must end as a failure, with its log, before CI's own limit.
 STAGE_LIMIT_SECONDS = int(os.environ.get("TEST_STAGE_LIMIT", "4500"))
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -70,6 +72,10 @@ GATES = (
     stage("documentation", "antsibull-docs lint-collection-docs . --plugin-docs --skip-rstcheck", "lint", "quick"),
     stage("changelog", "antsibull-changelog lint", "lint", "quick"),
     stage("unit", "pytest -q tests/unit", "unit", "quick"),
+    *(
+        stage(f"unit {core}", f"tests/setup/with_core {core} pytest -q tests/unit", f"core-{core}")
+        for core in ("oldest", "newest")
+    ),
     stage("sanity", "tests/setup/sanity", "sanity", "quick"),
     stage("artifact", "pytest -q tests/artifact", "artifact", "quick"),
 )
@@ -85,7 +91,14 @@ def scenarios() -> list[Stage]:
     """One stage per molecule scenario; those that need a machine of their own are opt-in by their name's ending."""
     names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     found = sorted(names, key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST))
-    return [stage(f"molecule {name}", f"COLUMNS=160 molecule test -s {name}", "molecule") for name in found if not opt_in(name)]
+    return [scenario(name) for name in found if not opt_in(name)]
+
+
+def scenario(name: str) -> Stage:
+    command, core = f"molecule test -s {name}", CORES.get(name)
+    if core:
+        return stage(f"molecule {name}", f"COLUMNS=160 tests/setup/with_core {core} {command}", "molecule", f"core-{core}")
+    return stage(f"molecule {name}", f"COLUMNS=160 {command}", "molecule")
 
 
 def opt_in(scenario: str) -> bool:
