@@ -60,6 +60,14 @@ lint: venv  ## ansible-lint (production), yamllint, ruff, mypy --strict, documen
 unit: venv  ## Unit tests
 	@$(ENV) python tests/run.py unit
 
+# What may lock people out, or lose what they have.
+CHANGING := _accounts/applying _conda/change _conda/mutex _host/undo _ssh/plan
+
+.PHONY: coverage
+coverage: venv  ## Unit tests (as root) cover at least 80 % of each room that changes hosts, branches included
+	@$(ENV) coverage run -m pytest -q tests/unit && for room in $(CHANGING); do \
+	  coverage report --show-missing --fail-under=80 --include=plugins/module_utils/$$room.py || exit; done
+
 .PHONY: sanity
 sanity: venv  ## ansible-test sanity, without ignore files
 	@$(ENV) python tests/run.py sanity

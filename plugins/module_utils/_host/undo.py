@@ -83,15 +83,17 @@ Stage = Callable[[AnsibleModule, t.Any, "Transaction"], dict[str, t.Any]]
 class Transaction:
     """Files that are replaced together, and come back together."""
 
-    def __init__(self, host: Runner, name: str) -> None:
+    def __init__(self, host: Runner, name: str, root: str = "/") -> None:
+        """`root` is where the folders of the system are."""
         self.host = host
         self.name = name
-        self.folder = f"/var/lib/research-server/{name}"
+        units = os.path.join(root, "etc/systemd/system")
+        self.folder = os.path.join(root, "var/lib/research-server", name)
         self.manifest = f"{self.folder}/manifest.json"
         self.script = f"{self.folder}/undo"
         self.timer = f"research-server-{name}-undo"
-        self.unit = f"/etc/systemd/system/{self.timer}-at-boot.service"
-        self.link = f"/etc/systemd/system/sysinit.target.wants/{self.timer}-at-boot.service"
+        self.unit = f"{units}/{self.timer}-at-boot.service"
+        self.link = f"{units}/sysinit.target.wants/{self.timer}-at-boot.service"
 
     @property
     def pending(self) -> bool:
@@ -119,11 +121,11 @@ class Transaction:
         with contextlib.suppress(FileExistsError):
             os.symlink(self.unit, self.link)
         self._write(self.manifest, File(json.dumps(record), 0o600))
-        self.host.run(
-            *("systemd-run", "--quiet", "--collect", f"--unit={self.timer}", f"--on-active={undo_after}"),
-            *("--timer-property=AccuracySec=1s", "/bin/sh", self.script),
-        )
         try:
+            self.host.run(
+                *("systemd-run", "--quiet", "--collect", f"--unit={self.timer}", f"--on-active={undo_after}"),
+                *("--timer-property=AccuracySec=1s", "/bin/sh", self.script),
+            )
             self._put(staged)
         except BaseException:
             self.undo()

@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Homes become archives with a real tar, below a temporary folder; and what fails for one person stops nobody else."""
+"""Accounts, folders, rules and archives are made below a temporary root, with the host's own programs where they can work there; and
+what fails for one person stops nobody else."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,13 +18,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._accounts import applying, leavers
-from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import Change, Desired
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts import applying, leavers, projects
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import (
+    EXPIRED,
+    KEY_ONLY,
+    NO_LOGIN,
+    Change,
+    Desired,
+)
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts.projects import Project
 
 
 class Machine:
-    """As much of AnsibleModule, and of a host, as archiving needs."""
+    """As much of AnsibleModule, and of a host, as this needs."""
 
     def __init__(self, folder: Path) -> None:
         self.params = {"archive_dir": str(folder / "archives")}
@@ -30,11 +38,17 @@ class Machine:
         self.broken = ""
         """The program that fails."""
 
-    def run_command(self, argv: list[str], **_unused: t.Any) -> tuple[int, str, str]:
+    def run_command(self, argv: list[str], data: str | None = None, **_unused: t.Any) -> tuple[int, str, str]:
         if argv[0] == self.broken:
             return 2, "", "No space left"
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, input=data, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
+
+    def get_bin_path(self, name: str, _required: bool) -> str | None:
+        return shutil.which(name)
+
+    def atomic_move(self, source: str, target: str) -> None:
+        os.replace(source, target)
 
     def work(self, text: str) -> None:
         self.home.mkdir(parents=True)
@@ -57,7 +71,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
-    entry = SimpleNamespace(pw_dir=str(made.home), pw_uid=1001)
+    entry = SimpleNamespace(pw_name="bob", pw_dir=str(made.home), pw_uid=1001, pw_gid=1001)
     monkeypatch.setattr(applying.pwd, "getpwnam", lambda _name: entry)
     return made
 
@@ -186,7 +200,10 @@ while True:
 KILL = "from ansible_collections.openlab.research_server.plugins.module_utils._accounts import applying; applying.kill_all({uid})"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can do that")
+
+
+@as_root
 def test_nobody_stops_who_kills_him() -> None:
     uid = 59_999
     for _round in range(5):
@@ -201,3 +218,247 @@ def test_nobody_stops_who_kills_him() -> None:
         finally:
             stopper.kill()
             stopper.stdout.close()
+
+
+class Programs:
+    """What is first on the PATH. Each program writes down how it was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "programs"
+        self.log = folder / "log"
+        self.folder.mkdir()
+        self.log.touch()
+
+    def put(self, name: str, text: str = "") -> None:
+        path = self.folder / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >> {self.log}\n{text}\n')
+        path.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    made = Programs(tmp_path)
+    monkeypatch.setenv("PATH", f"{made.folder}:{os.environ['PATH']}:/usr/sbin")
+    return made
+
+
+NAME, UID = "ada-of-the-tests", 59_997
+# Each has another word for the folder in which /etc is.
+ROOT_OPTIONS = {
+    "chage": "--root",
+    "chpasswd": "--root",
+    "gpasswd": "--root",
+    "groupadd": "--prefix",
+    "useradd": "--prefix",
+    "usermod": "--prefix",
+}
+ETC = {
+    "passwd": "root:x:0:0::/root:/bin/sh\n",
+    "shadow": "root:*:19000:0:99999:7:::\n",
+    "group": "root:x:0:\nssh-users:x:990:\n",
+    "gshadow": "root:*::\nssh-users:!::\n",
+}
+
+
+class Accounts:
+    """A root with the files of accounts, in which somebody has an account, and who knows of it."""
+
+    def __init__(self, machine: Machine, programs: Programs, root: Path) -> None:
+        self.root, self.programs = root, programs
+        (root / "etc").mkdir(parents=True)
+        (root / "home").mkdir()
+        for name, text in ETC.items():
+            (root / "etc" / name).write_text(text)
+        for name, option in ROOT_OPTIONS.items():
+            programs.put(name, f'exec {shutil.which(name, path="/usr/sbin:/usr/bin")} {option} {root} "$@"')
+        person = Desired(NAME, uid=UID, comment="Ada Lovelace", shell="/bin/bash")
+        self.hands = applying.Applier(t.cast("t.Any", machine), [person])
+        self.hands.create(NAME, ["ssh-users"])
+
+    def entry(self, name: str = NAME, file: str = "passwd") -> list[str]:
+        lines = (self.root / "etc" / file).read_text().splitlines()
+        return next(line.split(":") for line in lines if line.startswith(f"{name}:"))
+
+
+@pytest.fixture
+def accounts(machine: Machine, programs: Programs, tmp_path: Path) -> Accounts:
+    if os.geteuid() != 0 or not all(shutil.which(name, path="/usr/sbin:/usr/bin") for name in ROOT_OPTIONS):
+        pytest.skip("only root makes accounts, and with the programs of shadow")
+    return Accounts(machine, programs, tmp_path / "root")
+
+
+def test_an_account_is_opened_by_keys_alone_and_nothing_of_it_ends_by_itself(accounts: Accounts) -> None:
+    assert accounts.entry()[2:] == [str(UID), accounts.entry(file="group")[2], "Ada Lovelace", f"/home/{NAME}", "/bin/bash"]
+    _name, password, _changed, _least, most, _warn, inactive, expires, _reserved = accounts.entry(file="shadow")
+    assert (password, most, inactive, expires) == (KEY_ONLY, "", "", "")
+    assert accounts.entry("ssh-users", "group")[3] == NAME
+    assert (accounts.root / "home" / NAME).stat().st_uid == UID
+
+
+def test_people_get_into_groups_and_out_of_one_alone(accounts: Accounts) -> None:
+    for group in ("imaging", "genomics"):
+        accounts.hands.create_group(group)
+    accounts.hands.join(NAME, ["imaging", "genomics"])
+    accounts.hands.leave(NAME, "imaging")
+    members = {group: accounts.entry(group, "group")[3] for group in ("ssh-users", "imaging", "genomics")}
+    assert members == {"ssh-users": NAME, "imaging": "", "genomics": NAME}
+
+
+def test_what_is_said_of_somebody_is_changed(accounts: Accounts) -> None:
+    accounts.hands.comment(NAME, "Countess of Lovelace")
+    accounts.hands.shell(NAME, "/bin/zsh")
+    accounts.hands.expires(NAME, "1970-02-01")
+    assert accounts.entry()[4:] == ["Countess of Lovelace", f"/home/{NAME}", "/bin/zsh"]
+    assert accounts.entry(file="shadow")[7] == "31"
+
+
+def test_a_password_that_had_to_be_changed_has_not(accounts: Accounts) -> None:
+    shadow = accounts.root / "etc/shadow"
+    shadow.write_text(f"{NAME}:{KEY_ONLY}:19000:0:90:7:30::\n")
+    accounts.hands.no_aging(NAME, None)
+    assert accounts.entry(file="shadow")[4:7] == ["", "7", ""]
+
+
+def test_a_password_is_on_no_command_line(accounts: Accounts) -> None:
+    accounts.hands.password(NAME, "$6$salt$hash")
+    assert accounts.entry(file="shadow")[1] == "$6$salt$hash"
+    assert accounts.programs.calls()[-1] == "chpasswd --encrypted"
+
+
+def test_who_is_out_has_neither_password_nor_shell_nor_time(accounts: Accounts) -> None:
+    accounts.hands.password(NAME, "$6$salt$hash")
+    accounts.hands.lock(NAME, None)
+    assert accounts.entry()[6] == NO_LOGIN
+    assert accounts.entry(file="shadow")[1] == "!$6$salt$hash"
+    assert accounts.entry(file="shadow")[7] == EXPIRED == "1"
+
+
+def test_programs_may_stay_when_people_log_out_or_not(machine: Machine, programs: Programs) -> None:
+    programs.put("loginctl")
+    hands = applier(machine)
+    hands.linger("bob", True)
+    hands.linger("bob", False)
+    assert programs.calls() == ["loginctl enable-linger bob", "loginctl disable-linger bob"]
+
+
+WAITS = """
+import os, time
+os.setresuid({uid}, {uid}, {uid})
+print("begun", flush=True)
+time.sleep(60)
+"""
+# One signal for all does not reach it (kill(2)): it has the leaver's rights, and is somebody else's.
+BORROWS = WAITS.replace("{uid}, {uid}, {uid}", "59_995, {uid}, 59_995")
+# Each process is gone before anybody has read its number; the last one after 20 s, whatever happens.
+RUNS_AWAY = """
+import os, time
+os.setresuid({uid}, {uid}, {uid})
+print("begun", flush=True)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+"""
+
+
+@as_root
+@pytest.mark.parametrize("program", [WAITS, BORROWS, RUNS_AWAY], ids=["waits", "borrows", "runs away"])
+def test_nothing_of_a_leaver_runs_on(machine: Machine, programs: Programs, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    for name in ("loginctl", "systemctl"):
+        programs.put(name)
+    entry = SimpleNamespace(pw_dir=str(machine.home), pw_uid=UID)
+    monkeypatch.setattr(applying.pwd, "getpwnam", lambda _name: entry)
+    argv = [sys.executable, "-c", program.format(uid=UID)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        applier(machine).sessions(NAME, None)
+        assert applying.processes_of(NAME, UID) == []
+    assert [call for call in programs.calls() if call.startswith("loginctl")] == [
+        f"loginctl disable-linger {NAME}",
+        f"loginctl terminate-user {NAME}",
+    ]
+
+
+GROUP = "root"
+
+
+def project(path: Path, acl: bool = True, group: str = GROUP) -> Project:
+    return Project("imaging", str(path), group, acl=acl)
+
+
+@as_root
+def test_a_folder_of_a_project_is_the_groups_and_stays_so(machine: Machine, tmp_path: Path) -> None:
+    path = tmp_path / "srv/projects/imaging"
+    hands = applier(machine)
+    for acl in (False, True, False):
+        hands.folder("imaging", project(path, acl))
+        status = path.stat()
+        assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, 0o2770)
+        assert applying.read_acl(str(path)) == (projects.acl(0o2770) if acl else None)
+    # What is in it stays, and so does the mode of the folders above.
+    (path / "data").write_text("kept")
+    hands.folder("imaging", project(path))
+    assert (path / "data").read_text() == "kept"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+def test_a_link_in_the_place_of_a_projects_folder_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o700)
+    path = tmp_path / "imaging"
+    path.symlink_to(theirs)
+    hands = applier(machine)
+    assert hands.apply([Change("imaging", "folder", project(path), "", "")]) == []
+    assert hands.failures[0].startswith("project 'imaging': found '") and f"at {path}" in hands.failures[0]
+    assert stat.S_IMODE(theirs.stat().st_mode) == 0o700
+
+
+# visudo(8) is not everywhere where tests are run: this one knows one mistake.
+VISUDO = """
+[ "$1" = -cqf ] || exit 2
+! grep -q ALLL "$2" || { echo "$2:1: syntax error" >&2; exit 1; }
+"""
+
+
+def test_rules_of_sudo_that_are_wrong_change_nothing(machine: Machine, programs: Programs, tmp_path: Path) -> None:
+    programs.put("visudo", VISUDO)
+    path = tmp_path / "sudoers.d/research-server"
+    path.parent.mkdir()
+    hands = applier(machine)
+    hands.write_sudoers(str(path), "%admins ALL=(ALL) ALL\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o440
+    with pytest.raises(applying.RefusedError, match=r"visudo refuses the sudo rules: .*syntax error"):
+        hands.write_sudoers(str(path), "%admins ALL=(ALL) ALLL\n")
+    assert path.read_text() == "%admins ALL=(ALL) ALL\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_below_a_folder_that_everybody_can_write_to_nobody_gets_a_home_or_keys(machine: Machine, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    hands = applier(machine)
+    wanted = applying.Wanted("ssh-ed25519 AAAA ada\n")
+    steps = [
+        Change("bob", "home", 0o700, "", ""),
+        Change("bob", "home_keys", wanted, "", ""),
+        Change("bob", "no_home_keys", None, "", ""),
+    ]
+    machine.home.parent.mkdir()
+    assert hands.apply(steps) == []
+    assert [sentence.partition(" at ")[0] for sentence in hands.failures] == [
+        "account 'bob': found a folder that others than root can write to"
+    ] * len(steps)
+    assert "give the account another home with 'usermod -d'" in hands.failures[0]
+    assert list(machine.home.parent.iterdir()) == []
+
+
+def test_cron_is_told_that_a_job_is_gone(machine: Machine, tmp_path: Path) -> None:
+    """It looks at the time of the folder, which a file that is gone already would not change."""
+    job = tmp_path / "crontabs/bob"
+    job.parent.mkdir()
+    os.utime(job.parent, (1, 1))
+    applier(machine).no_jobs("bob", [str(job)])
+    assert job.parent.stat().st_mtime > 1
