@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import json
 import re
 import time
@@ -27,6 +28,8 @@ SCHEMA = json.loads((Path(__file__).parents[4] / "docs" / "drift-report.schema.j
 START = datetime.datetime(2026, 11, 20, 2, 30, tzinfo=datetime.timezone.utc)
 # ansible-core 2.18 has one class for it.
 Result = getattr(task_result, "CallbackTaskResult", None) or task_result.TaskResult
+# From 2.21 on it is made from an object that callbacks never see.
+UNIFIED = "utr" in inspect.signature(Result).parameters
 KINDS: tuple[Kind, ...] = ("ok", "changed", "failed", "unreachable")
 SECRET = "s3cretS3cret0123456789"
 TEXT = st.one_of(
@@ -68,6 +71,11 @@ def result(answer: dict[t.Any, t.Any], looped: bool = False) -> t.Any:
     """What Ansible hands to a callback."""
     task = Task()
     task.name, task.action, task.loop = "Compare", "ansible.builtin.debug", [1, 2] if looped else None
+    if UNIFIED:
+        task.args = {"path": "/etc/x"}
+        made = Result(Host("gpu-01"), task, None)
+        made.result = answer
+        return made
     return Result(Host("gpu-01"), task, answer, {"name": "Compare", "args": {"path": "/etc/x"}})
 
 
