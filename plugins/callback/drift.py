@@ -66,6 +66,7 @@ requirements:
   - enable in C(callbacks_enabled) of C(ansible.cfg), or run C(scripts/research-server-drift) of the collection
 """
 
+import dataclasses
 import datetime
 import json
 import shutil
@@ -97,6 +98,7 @@ shell: |
 """
 
 COLLECTION = "openlab.research_server."
+AUDIT = f"{COLLECTION}audit"
 
 
 class CallbackModule(CallbackBase):
@@ -135,7 +137,8 @@ class CallbackModule(CallbackBase):
 
     def _record(self, result: t.Any, kind: Kind) -> None:
         try:
-            self._report.record(*unpack(result, kind))
+            for told in unpack_all(result, kind):
+                self._report.record(*told)
         except Exception as error:
             # Ansible would go on without it, and the host be called clean.
             self._report.misunderstood(result._host.get_name(), f"{type(error).__name__}: {error}")
@@ -160,6 +163,22 @@ class CallbackModule(CallbackBase):
             # Only a terminal has a width; a pipe gets whole lines.
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
             self._display.display(render(report, color=ANSIBLE_COLOR, width=width))
+
+
+def unpack_all(result: t.Any, kind: Kind) -> t.Iterator[tuple[str, TaskRef, Outcome]]:
+    """One result, or each finding of an audit as one of its own: what is new tonight is told by finding, and accepted by it."""
+    host, task, outcome = unpack(result, kind)
+    findings = result._result.get("findings") if result._task.action == AUDIT else None
+    if not isinstance(findings, list) or kind == "unreachable":
+        yield host, task, outcome
+        return
+    for finding in findings:
+        name = dataclasses.replace(task, name=text_of(finding["topic"]))
+        after = f"{text_of(finding['expected'])}\n{text_of(finding['way_out'])}\n"
+        difference = {"before_header": finding["name"], "before": f"{text_of(finding['found'])}\n", "after": after}
+        yield host, name, Outcome("changed", items=(text_of(finding["name"]),), diffs=[difference])
+    # What is left to say: notices, and topics that could not be looked at.
+    yield host, task, outcome if kind == "failed" else dataclasses.replace(outcome, kind="ok", diffs=())
 
 
 def unpack(result: t.Any, kind: Kind) -> tuple[str, TaskRef, Outcome]:

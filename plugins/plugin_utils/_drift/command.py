@@ -16,12 +16,16 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from . import baseline
+
 PLAYBOOK = "openlab.research_server.drift"
 CALLBACK = "openlab.research_server.drift"
 COULD_NOT_RUN = 1
 DESCRIPTION = """\
 Ask what site.yml would change on the servers, without changing anything. Writes a JSON report and prints a summary.
-Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE."""
+Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE.
+
+'research-server-drift accept --help': accept what was found and nobody declared."""
 EPILOG = """\
 exit codes, the most severe that applies (3 before 4 before 2):
   0  clean        every host is as the inventory says
@@ -54,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--report",
         type=Path,
-        default=_default_report(),
+        default=default_report(),
         metavar="FILE",
         help="JSON report, mode 0600; default: %(default)s",
     )
@@ -64,7 +68,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options, extra = parser().parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["accept"]:
+        return baseline.main(given[1:], default_report())
+    options, extra = parser().parse_known_args(given)
     try:
         return run(options, extra)
     except CommandError as error:
@@ -138,10 +145,6 @@ def find_ansible() -> str:
     return found
 
 
-def _default_report() -> Path:
+def default_report() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "research-server" / "drift.json"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

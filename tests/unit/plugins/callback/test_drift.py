@@ -18,7 +18,7 @@ import pytest
 from ansible.executor import task_result
 from ansible.inventory.host import Host
 from ansible.playbook.task import Task
-from ansible_collections.openlab.research_server.plugins.callback.drift import unpack
+from ansible_collections.openlab.research_server.plugins.callback.drift import AUDIT, unpack, unpack_all
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import DriftReport, Kind
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.summary import render
 from hypothesis import given, settings
@@ -155,3 +155,39 @@ def test_an_answer_without_end_ends(answer: dict[str, t.Any], kind: Kind) -> Non
     assert_fit_to_be_printed(told((result(answer, looped=True), kind), (result(answer), kind)))
     # Measured: less than three.
     assert time.process_time() - begun < 30
+
+
+FINDING = {
+    "topic": "listeners",
+    "name": "tcp 0.0.0.0:80",
+    "found": "web of root listens",
+    "expected": "nothing listens",
+    "way_out": "stop it",
+    "severity": "error",
+}
+
+
+@pytest.mark.parametrize("kind", ["changed", "failed"])
+def test_each_finding_of_an_audit_is_one_of_its_own(kind: Kind) -> None:
+    answer = {
+        "findings": [FINDING, {**FINDING, "name": "\x1b[2Judp"}],
+        "notices": ["a reboot is due"],
+        "msg": "could not look at keys",
+    }
+    made = result(answer)
+    made._task.action = AUDIT
+    report = DriftReport(version="1.2.3", started=START)
+    for told_ in unpack_all(made, kind):
+        report.record(*told_)
+    told_all = report.to_dict(finished=START, failures={"gpu-01": 1}, unreachable=[])
+    jsonschema.validate(told_all, SCHEMA)
+    host = told_all["hosts"]["gpu-01"]
+    assert [(item["task"], item["items"]) for item in host["drift"]] == [
+        ("listeners", ["tcp 0.0.0.0:80"]),
+        ("listeners", ["\\x1b[2Judp"]),
+    ]
+    assert "-web of root listens\n+nothing listens\n+stop it" in host["drift"][0]["diff"]
+    assert len({item["fingerprint"] for item in host["drift"]}) == 2
+    assert host["verdict"] == ("failed" if kind == "failed" else "drift")
+    assert kind == "failed" or host["notices"] == ["a reboot is due"]
+    assert_fit_to_be_printed(told_all)

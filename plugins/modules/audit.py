@@ -1,0 +1,333 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nobody declared on a host, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: audit
+short_description: Find what nobody declared on a host
+version_added: 0.2.0
+description:
+  - Reads what no task of a role would see, such as accounts, keys, listening sockets and timers that the inventory does not know, and
+    compares it with what the inventory declares and with what the lab has accepted.
+  - Changes nothing, in any mode. Each finding says what was found, what was expected, and what makes it legitimate or removes it.
+  - It follows nothing that people own, and stops to look when its time is over.
+author:
+  - openlab.research_server maintainers (@openlab)
+options:
+  topics:
+    description: What to look at; all topics without it.
+    type: list
+    elements: str
+    choices:
+      - accounts
+      - apt sources
+      - conda
+      - health
+      - keys
+      - listeners
+      - packages
+      - packet filter
+      - privileged files
+      - schedules
+      - start-up files
+      - sudo
+  accepted:
+    description: What the lab has accepted on this host (its baseline). It is no drift; what is gone of it is a notice.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      topic:
+        description: Topic of the finding.
+        type: str
+        required: true
+      name:
+        description: Name of the finding, as it is reported.
+        type: str
+        required: true
+      reason:
+        description: Why it is right, for those who read the baseline.
+        type: str
+  waivers:
+    description: Findings that are no drift for a time.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      topic:
+        description: Topic of the finding.
+        type: str
+        required: true
+      name:
+        description: Name of the finding; C(*) and C(?) stand for any signs, and for one, as in fnmatch(3).
+        type: str
+        required: true
+      owner:
+        description: Who answers for it.
+        type: str
+        required: true
+      reason:
+        description: Why it has to be.
+        type: str
+        required: true
+      expires:
+        description: The last day on which it counts, C(YYYY-MM-DD), by the clock of the host.
+        type: str
+        required: true
+  administrators:
+    description: Names of those who may have every power.
+    type: list
+    elements: str
+    default: []
+  people:
+    description: Names of all that have an account, administrators included.
+    type: list
+    elements: str
+    default: []
+  extra_groups:
+    description: Person, and groups beyond those of the role C(accounts).
+    type: dict
+    default: {}
+  sshd_ports:
+    description: TCP ports of sshd.
+    type: list
+    elements: int
+    default: [22]
+  jupyter_ports:
+    description: TCP ports of people's JupyterLabs on the loopback addresses.
+    type: list
+    elements: int
+    default: []
+  allow:
+    description: What the firewall lets in besides SSH, as O(openlab.research_server.firewall#module:allow).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: A port, or a range such as V(60000-61000).
+        type: str
+        required: true
+      protocol:
+        description: The protocol.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+      from:
+        description: Addresses and networks from which it can be reached.
+        type: list
+        elements: str
+        default: []
+      hosts:
+        description: Hosts and groups that get this entry; all if empty.
+        type: list
+        elements: str
+        default: []
+      comment:
+        description: What it is for.
+        type: str
+        default: ''
+  names:
+    description: The names by which O(allow[].hosts) knows this host, its own and those of its groups.
+    type: list
+    elements: str
+    default: []
+  conda_root:
+    description: Prefix of the lab's conda installation; empty without one.
+    type: str
+    default: ''
+  environments:
+    description: Names of the lab's conda environments.
+    type: list
+    elements: str
+    default: []
+  channels:
+    description: Channels that packages may come from, by name or URL. Without them no channel is a finding.
+    type: list
+    elements: str
+    default: []
+  kernels_dir:
+    description: Folder of the lab's kernelspecs; empty without one.
+    type: str
+    default: ''
+  seconds:
+    description: Time for walks over files and packages; what was not looked at then is told.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: Each finding, from what is to what is expected.
+    support: full
+notes:
+  - Needs root. It is the role C(audit) that fills in what the inventory declares.
+"""
+
+EXAMPLES = r"""
+- name: Look for accounts and keys that nobody declared
+  openlab.research_server.audit:
+    topics: [accounts, keys]
+    administrators: [ada]
+    people: [ada, grace]
+  become: true
+"""
+
+RETURN = r"""
+changed:
+  description: Whether there are findings. Nothing has been changed.
+  returned: always
+  type: bool
+findings:
+  description: What nobody declared, accepted or waived.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    topic:
+      description: One of O(topics).
+      type: str
+    name:
+      description: What it is about; the same in each run as long as the thing is the same.
+      type: str
+    severity:
+      description: >-
+        V(error), somebody may have a power that nobody gave, or V(warning), a difference that wants to be explained. Work that is due
+        is in RV(notices).
+      type: str
+    found:
+      description: What is there.
+      type: str
+    expected:
+      description: What was expected.
+      type: str
+    way_out:
+      description: The line of the inventory that makes it legitimate, or the command that removes it.
+      type: str
+  sample:
+    - topic: listeners
+      name: tcp 0.0.0.0:8888 python3.11 of grace
+      severity: warning
+      found: jupyter-lab of grace listens on all addresses
+      expected: people's programs listen on 127.0.0.1 or ::1
+      way_out: stop it, or give it a port of its own in firewall_allow
+notices:
+  description: Work that is due, waivers, and what the baseline has and is gone.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import datetime
+import typing as t
+
+from ..module_utils._audit.declared import Declared
+from ..module_utils._audit.finding import Finding
+from ..module_utils._audit.host import Host
+from ..module_utils._audit.topics import TOPICS
+from ..module_utils._audit.verdict import Waiver, judge
+from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.runner import Runner
+from ..module_utils._text.shown import shown_line
+
+TEXTS: dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
+ENTRY: dict[str, t.Any] = {"topic": {"type": "str", "required": True}, "name": {"type": "str", "required": True}}
+
+
+def declared(arguments: t.Mapping[str, t.Any]) -> Declared:
+    """Raises RuleError for a port that cannot be understood."""
+    let_in = firewall_rules.rules([], arguments["allow"], arguments["names"])
+    open_ports = [f"{rule.ports}/{rule.protocol}" for rule in let_in if not rule.ports.startswith("@")]
+    return Declared.of({**arguments, "open_ports": open_ports})
+
+
+def look(host: Host, wanted: Declared, topics: t.Iterable[str]) -> tuple[list[Finding], list[str]]:
+    """All findings, and the topics that could not be looked at, each with its cause: one hides nothing of the others."""
+    findings: list[Finding] = []
+    broken: list[str] = []
+    for topic in topics:
+        try:
+            findings += TOPICS[topic](host, wanted)
+        except Exception as error:
+            broken.append(f"{topic} ({type(error).__name__}: {error})")
+    return findings, broken
+
+
+def fit(finding: Finding) -> dict[str, str]:
+    """A finding on lines of its own: its name is what a baseline has, so it is made fit to be shown here."""
+    return {key: shown_line(value) for key, value in vars(finding).items()}
+
+
+def difference(finding: t.Mapping[str, str]) -> dict[str, str]:
+    after = f"{finding['expected']}\n{finding['way_out']}\n"
+    return {"before_header": f"{finding['topic']}: {finding['name']}", "before": f"{finding['found']}\n", "after": after}
+
+
+@guarded
+def main() -> None:
+    module = Module(
+        argument_spec={
+            "topics": {"type": "list", "elements": "str", "choices": sorted(TOPICS)},
+            "accepted": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, "reason": {"type": "str"}}},
+            "waivers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {**ENTRY, **{key: {"type": "str", "required": True} for key in ("owner", "reason", "expires")}},
+            },
+            "administrators": TEXTS,
+            "people": TEXTS,
+            "extra_groups": {"type": "dict", "default": {}},
+            "sshd_ports": {"type": "list", "elements": "int", "default": [22]},
+            "jupyter_ports": {"type": "list", "elements": "int", "default": []},
+            "allow": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "port": {"type": "str", "required": True},
+                    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+                    "from": TEXTS,
+                    "hosts": TEXTS,
+                    "comment": {"type": "str", "default": ""},
+                },
+            },
+            "names": TEXTS,
+            "conda_root": {"type": "str", "default": ""},
+            "environments": TEXTS,
+            "channels": TEXTS,
+            "kernels_dir": {"type": "str", "default": ""},
+            "seconds": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    topics = module.params["topics"] or sorted(TOPICS)
+    host = Host(Runner(module).attempt, seconds=module.params["seconds"])
+    try:
+        wanted = declared(module.params)
+        waivers = [Waiver.of(entry) for entry in module.params["waivers"]]
+    except (ValueError, firewall_rules.RuleError) as error:
+        module.fail_json(msg=str(error))
+    findings, broken = look(host, wanted, topics)
+    accepted = [(entry["topic"], entry["name"]) for entry in module.params["accepted"]]
+    said = judge((Finding(**fit(item)) for item in findings), accepted, waivers, topics, datetime.date.today())
+    found = [dict(vars(item)) for item in said.drift]
+    result = {
+        "changed": bool(found),
+        "findings": found,
+        "notices": list(said.notices),
+        "diff": [difference(item) for item in found],
+    }
+    if broken:
+        module.fail_json(msg=f"could not look at {', '.join(broken)}; all other topics were looked at", **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

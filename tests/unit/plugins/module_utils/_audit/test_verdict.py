@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
+from ansible_collections.openlab.research_server.plugins.module_utils._audit.verdict import Verdict, Waiver, judge
+
+TODAY = datetime.date(2026, 11, 26)
+WEB = Finding("listeners", "tcp 0.0.0.0:80 web of root", "web listens", "nothing", "stop it")
+SUDO = Finding("accounts", "mallory in sudo", "mallory is in sudo", "declared groups", "gpasswd -d mallory sudo", "error")
+REBOOT = Finding("health", "reboot", "a reboot is due", "none", "reboot", "notice")
+WAIVER = {
+    "topic": "listeners",
+    "name": "tcp * of root",
+    "owner": "ada",
+    "reason": "until the course ends",
+    "expires": "2026-11-26",
+}
+TOPICS = ("accounts", "health", "listeners")
+
+
+def verdict(
+    *findings: Finding,
+    accepted: t.Sequence[tuple[str, str]] = (),
+    waivers: t.Sequence[dict[str, str]] = (),
+    topics: t.Sequence[str] = TOPICS,
+) -> Verdict:
+    return judge(findings, accepted, [Waiver.of(item) for item in waivers], topics, TODAY)
+
+
+def test_what_is_not_accepted_is_drift_and_told_once() -> None:
+    assert verdict(WEB, SUDO, WEB) == Verdict((SUDO, WEB), ())
+
+
+def test_what_is_accepted_is_none_and_told_when_it_is_gone() -> None:
+    baseline = [(WEB.topic, WEB.name)]
+    assert verdict(WEB, accepted=baseline) == Verdict((), ())
+    assert verdict(accepted=baseline).notices == (
+        "listeners: tcp 0.0.0.0:80 web of root was accepted and is gone; take it out of the baseline",
+    )
+    # Where nobody looked, nothing is gone.
+    assert verdict(accepted=baseline, topics=["accounts"]) == Verdict((), ())
+
+
+def test_work_that_is_due_is_a_notice_unless_it_was_accepted() -> None:
+    assert verdict(REBOOT) == Verdict((), ("health: reboot: a reboot is due; reboot",))
+    assert verdict(REBOOT, accepted=[("health", "reboot")]) == Verdict((), ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "drift", "told"),
+    [
+        ({}, False, "is waived until 2026-11-26 (ada: until the course ends)"),
+        ({"expires": "2026-11-25"}, True, ""),
+        ({"topic": "accounts"}, True, "the waiver 'tcp * of root' of ada matches nothing"),
+        ({"name": "udp *"}, True, "the waiver 'udp *' of ada matches nothing"),
+        ({"topic": "keys"}, True, ""),  # nobody looked there
+    ],
+)
+def test_a_waiver_counts_for_what_it_names_and_until_its_last_day(changes: dict[str, str], drift: bool, told: str) -> None:
+    found = verdict(WEB, waivers=[{**WAIVER, **changes}])
+    assert bool(found.drift) == drift
+    assert (told in "".join(found.notices)) and bool(found.notices) == bool(told)
+
+
+def test_an_expired_waiver_is_named_in_what_was_found() -> None:
+    (finding,) = verdict(WEB, waivers=[{**WAIVER, "expires": "2026-11-25"}]).drift
+    assert finding.found == "web listens; its waiver (ada: until the course ends) has expired on 2026-11-25"
+    assert finding.name == WEB.name
+
+
+def test_a_date_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match=r"audit_waivers: found the date '30.9.2027' for listeners 'tcp \* of root'; expected"):
+        Waiver.of({**WAIVER, "expires": "30.9.2027"})

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.baseline import Entry, main, read, write
+
+
+def finding(topic: str, name: str, role: str = "audit") -> dict[str, t.Any]:
+    return {"role": role, "task": topic, "items": [name]}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    found = [
+        finding("listeners", 'tcp 0.0.0.0:80 "web" of root'),
+        finding("accounts", "mallory: is in sudo"),
+        finding("Compare", "x", role="sshd"),
+    ]
+    report = {"hosts": {"gpu-01": {"drift": found}, "gpu-02": {"drift": []}}}
+    (tmp_path / "drift.json").write_text(json.dumps(report))
+    (tmp_path / "lab").mkdir()
+    return tmp_path
+
+
+def accept(lab: Path, *options: str) -> int:
+    return main(["-i", str(lab / "lab"), *options], lab / "drift.json")
+
+
+def accepted(lab: Path, host: str = "gpu-01") -> list[dict[str, str]]:
+    content: dict[str, list[dict[str, str]]] = yaml.safe_load((lab / f"lab/audit/{host}.yml").read_text())
+    return content["accepted"]
+
+
+def test_what_was_found_is_accepted_and_nothing_else(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert accept(lab) == 0
+    assert accepted(lab) == [
+        {"topic": "accounts", "name": "mallory: is in sudo"},
+        {"topic": "listeners", "name": 'tcp 0.0.0.0:80 "web" of root'},
+    ]
+    assert not (lab / "lab/audit/gpu-02.yml").exists()
+    assert "gpu-01: 2 accepted" in capsys.readouterr().out
+
+
+def test_a_topic_and_a_host_can_be_chosen(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert accept(lab, "--topic", "accounts", "-l", "gpu-0?") == 0
+    assert [entry["topic"] for entry in accepted(lab)] == ["accounts"]
+    assert accept(lab, "-l", "nowhere") == 1
+    assert "the report has no host 'nowhere'; it has gpu-01, gpu-02" in capsys.readouterr().err
+
+
+def test_what_people_wrote_stays(lab: Path) -> None:
+    assert accept(lab, "--topic", "listeners") == 0
+    path = lab / "lab/audit/gpu-01.yml"
+    path.write_text(path.read_text() + "    reason: the course's web server\n")
+    assert accept(lab) == 0
+    assert accepted(lab)[1]["reason"] == "the course's web server"
+    before = path.read_text()
+    assert accept(lab) == 0
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("addition", ["more: 1\n", "  - {topic: a, name: b}\n", "  - topic: accounts\n    name: bare\n"])
+def test_a_file_that_would_lose_something_is_left_alone(lab: Path, addition: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert accept(lab, "--topic", "accounts") == 0
+    path = lab / "lab/audit/gpu-01.yml"
+    path.write_text(path.read_text() + addition)
+    before = path.read_text()
+    assert accept(lab) == 1
+    assert path.read_text() == before
+    assert "expected entries with 'topic' and 'name' in double quotes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a: b # c", "é\\x1b", '"quoted"', "- dash", "'"])
+def test_any_name_comes_back(name: str) -> None:
+    text = write("host", [Entry("keys", name), Entry("keys", name)])
+    assert read(text) == [Entry("keys", name)]
+    assert yaml.safe_load(text)["accepted"] == [{"topic": "keys", "name": name}]
+    assert yaml.safe_load(write("host", []))["accepted"] == []
