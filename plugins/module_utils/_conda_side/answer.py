@@ -26,6 +26,7 @@ import typing as t
 from .cache import archives, check_archives, check_sources, forget_extracted, missing, relabel
 from .configure import configure, respect_terms
 from .hashes import hash_packages
+from .in_full import in_full
 from .installing import install, set_variables
 from .locked import locked
 from .patches import hash_ahead, keep_byte_code
@@ -49,6 +50,9 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     context = configure(request)
     check_channels(map(Channel, request["channels"]), policy)
     respect_terms(context)
+    if context.solver == "rattler":
+        request = in_full(request)
+        context = configure(request)
     kept: list[str] = []
     unlink: list[t.Any] = []
     notes: list[str] = []
