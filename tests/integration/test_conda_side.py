@@ -94,3 +94,29 @@ def test_channels_in_full(inside: t.Callable[..., t.Any], tmp_path: Path) -> Non
         *("https://host.example/x", "https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r"),
     ]
     assert (found["channel_alias"], found["custom_channels"], found["prefix"]) == ("", {}, "/p")
+
+
+RESTORED = """
+import json, sys
+from conda.base.context import reset_context
+from conda.models.records import PackageRecord
+from conda_side.in_full import restored
+records = [PackageRecord(name="lib", version="1", build="0", build_number=0, url=url) for url in sys.argv[3:]]
+[record.channel.canonical_name for record in records]
+reset_context(search_path=(sys.argv[1],))
+print(json.dumps([(record.url, record.channel.canonical_name) for record in restored(records, json.loads(sys.argv[2]))]))
+"""
+
+
+def test_records_of_a_solver_that_saw_other_names(inside: t.Callable[..., t.Any], tmp_path: Path) -> None:
+    (tmp_path / "condarc.yml").write_text('{"channel_alias": "https://mirror.example/c"}')
+    channels = ["https://u:p@mirror.example/c/lab", "https://host.example/t/to-ken/b", "https://host.example/c"]
+    expected = {
+        "https://u:p@mirror.example/c/lab/noarch/lib-1-0.conda": "lab",
+        "https://host.example/t/to-ken/b/linux-64/lib-1-0.conda": "https://host.example/b",
+        "https://host.example/c/noarch/lib-1-0.conda": "https://host.example/c",
+        "https://mirror.example/c/other/noarch/lib-1-0.conda": "other",
+    }
+    bare = [url.replace("u:p@", "").replace("t/to-ken/", "") for url in expected]
+    assert dict(inside(RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *bare)) == expected
+    assert dict(inside(RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *expected)) == expected

@@ -26,7 +26,7 @@ import typing as t
 from .cache import archives, check_archives, check_sources, forget_extracted, missing, relabel
 from .configure import configure, respect_terms
 from .hashes import hash_packages
-from .in_full import in_full
+from .in_full import in_full, restored
 from .installing import install, set_variables
 from .locked import locked
 from .patches import hash_ahead, keep_byte_code
@@ -50,18 +50,21 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     context = configure(request)
     check_channels(map(Channel, request["channels"]), policy)
     respect_terms(context)
-    if context.solver == "rattler":
-        request = in_full(request)
-        context = configure(request)
+    asked = in_full(request) if context.solver == "rattler" else request
+    if asked is not request:
+        context = configure(asked)
     kept: list[str] = []
     unlink: list[t.Any] = []
     notes: list[str] = []
     if request["records"]:
         specs, records, kept = locked(request, context)
     elif request["base"]:
-        (specs, unlink, records), notes = by_priority(request, context, extend)
+        (specs, unlink, records), notes = by_priority(asked, context, extend)
     else:
-        (specs, records, kept), notes = by_priority(request, context, solve)
+        (specs, records, kept), notes = by_priority(asked, context, solve)
+    if asked is not request:
+        configure(request)
+        records = restored(records, asked["channels"])
     check_packages(records, policy)
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:

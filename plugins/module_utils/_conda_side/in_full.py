@@ -26,6 +26,22 @@ def in_full(request: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
+def restored(records: list[t.Any], channels: list[str]) -> list[t.Any]:
+    """The records as other solvers give them: their channels named as conda is configured now, and with credentials.
+
+    Those of rattler come without, and conda downloads from the URL that a record has.
+    """
+    from conda.models.records import PackageRecord
+
+    lent = dict(pair for channel in channels for pair in zip(places(channel), places(channel, with_credentials=True)))
+    found = []
+    for record in records:
+        place = record.url.rsplit("/", 2)[0]
+        url = lent.get(place, place) + record.url[len(place) :]
+        found.append(PackageRecord.from_objects(record, url=url, channel=url.rsplit("/", 1)[0]))
+    return found
+
+
 def places(channel: t.Any, with_credentials: bool = False) -> list[str]:
     """URLs that a channel stands for: one, but for `defaults`."""
     from conda.models.channel import Channel
