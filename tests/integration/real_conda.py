@@ -154,6 +154,10 @@ class Conda:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def solver(self) -> str:
+        """The solver that conda uses here."""
+        return str(json.loads(self.conda("config", "--show", "solver", "--json"))["solver"])
+
     def environment(self, name: str) -> Path:
         return self.root / "envs" / name
 

@@ -75,10 +75,13 @@ def test_order_of_channels_and_qualified_specifications(conda: Conda) -> None:
     assert conda.packages("strict")["lib"] == "3.0=0"
     conda.make("strict", "other::lib=1.1")
     assert conda.packages("strict")["lib"] == "1.1=other"
-    failed = conda.run(
+    strict = conda.run(
         name="strict", definition={"channels": ["lab", "other"], "dependencies": ["other::lib=1.1"]}, channel_priority="strict"
     )
-    assert "strict channel priority" in failed["msg"]
+    if conda.solver() == "rattler":  # which makes an exception of a package whose channel is named
+        assert conda.packages("strict")["lib"] == "1.1=other"
+    else:
+        assert "strict channel priority" in strict["msg"]
 
 
 def test_a_channel_name_can_stand_for_a_place(conda: Conda) -> None:
@@ -117,7 +120,9 @@ def break_record(conda: Conda, environment: Path) -> None:
 
 def install_by_hand(conda: Conda, environment: Path) -> None:
     channel = f"file://{conda.channels}/lab"
-    conda.conda("install", "-y", "-q", "-p", str(environment), "--override-channels", "-c", channel, "single")
+    # The host's own pin does not go with what is there; some solvers mind.
+    options = ["-y", "-q", "--no-pin", "--override-channels", "-c", channel]
+    conda.conda("install", "-p", str(environment), *options, "single")
 
 
 def delete_history(conda: Conda, environment: Path) -> None:
