@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -581,10 +582,11 @@ def test_what_the_hosts_owner_forbids_counts(conda: Conda, setting: str, value: 
 @pytest.mark.parametrize(
     ("options", "host", "verdict"),
     [
-        ({"denylist_channels": ["lab"]}, "", "is denied"),
-        ({"allowlist_channels": ["other"]}, "", "is not allowed"),
+        # conda 26 looks itself.
+        ({"denylist_channels": ["lab"]}, "", "is denied|included in denylist"),
+        ({"allowlist_channels": ["other"]}, "", "is not allowed|not included in allowlist"),
         ({"allowlist_channels": ["lab"]}, "allowlist_channels: [other]", "the host allows only"),
-        ({"allowlist_channels": ["lab", "other"]}, "allowlist_channels: [other]", "is not allowed"),
+        ({"allowlist_channels": ["lab", "other"]}, "allowlist_channels: [other]", "is not allowed|not included in allowlist"),
         ({"allowlist_channels": ["lab", "more"]}, "allowlist_channels: [lab]", ""),
         ({"denylist_channels": ["other"]}, "", ""),
     ],
@@ -601,7 +603,7 @@ def test_what_a_task_forbids_counts_together_with_the_host(
         for index, given in enumerate(({"definition": definition}, {"lock": lock})):
             for check in (True, False):
                 done = conda.run(name=f"policy{index}", **given, **options, check=check)
-                assert verdict in done.get("msg", ""), (given, check, done)
+                assert re.search(verdict, done.get("msg", "")), (given, check, done)
                 assert bool(done.get("failed")) == bool(verdict)
     finally:
         condarc.write_text(before)
