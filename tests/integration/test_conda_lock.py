@@ -90,6 +90,16 @@ def test_a_lock_holds_what_conda_chose(conda: Conda) -> None:
     assert conda.generations("lock-") == []
 
 
+def test_another_solver_than_that_of_the_lock_is_told(conda: Conda) -> None:
+    found = lock(conda)
+    assert found["solver"] == conda.solver()
+    assert conda.run(name="by-us", lock=found, check=True)["notes"] == []
+    for check in (True, False):
+        notes = conda.run(name="by-others", lock={**found, "solver": "another"}, check=check)["notes"]
+        assert [note for note in notes if "solved by another" in note and conda.solver() in note] == notes != []
+    assert not conda.run(name="by-others", lock=found)["changed"]
+
+
 def test_nothing_is_solved_with_a_lock(conda: Conda, request: pytest.FixtureRequest) -> None:
     definition = {**APP, "dependencies": ["app=1", "other::rare"]}
     conda.make("solved", *definition["dependencies"], variables=APP["variables"])
@@ -318,7 +328,9 @@ def test_through_ansible_with_files(conda: Conda, tmp_path: Path) -> None:
     preferred = ansible("conda_env", name="nlp", lock=str(path), lock_policy="prefer")
     assert "solved on this host: the specification has changed" in preferred
     assert conda.packages("nlp")["app"] == "2.0=0"
+    path.write_text(path.read_text().replace(conda.solver(), "another"))
     shown = ansible("conda_lock", "--diff")
+    assert "the lock was solved by another" in shown
     assert "-app 1.0 0 lab sha256:" in shown
     assert "+app 2.0 0 lab sha256:" in shown
     path.write_text(path.read_text().replace('"format": 1', '"format": 1,\n "more": 2'))

@@ -93,6 +93,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     missing_lines, unknown_lines = unmet(request["pip"]) if request["base"] else ([], [])
     return {
         "conda_version": conda.__version__,
+        "solver": str(context.solver),
         "packages": plain,
         "kept": kept,
         "replaced": sorted(record.name for record in unlink),
