@@ -44,9 +44,14 @@ print(json.dumps([name for name, value in vars(path_actions).items() if before.g
 IN_FULL = """
 import json, sys
 from conda.base.context import reset_context
-from conda_side.in_full import in_full
+from conda.models.match_spec import MatchSpec
+from conda_side.in_full import in_full, specs_restored
 reset_context(search_path=(sys.argv[1],))
-print(json.dumps(in_full(json.loads(sys.argv[2]))))
+request = json.loads(sys.argv[2])
+found = in_full(request)
+back = specs_restored([MatchSpec(spec) for spec in found["specs"]], found, request)
+back = [spec.original_spec_str or text for spec, text in zip(back, found["specs"])]  # there is none of a package's URL
+print(json.dumps([found, back]))
 """
 # How rattler needs it -> as a specification may say it.
 SPECS = {
@@ -86,8 +91,9 @@ def test_channels_in_full(inside: t.Callable[..., t.Any], tmp_path: Path) -> Non
     settings = {"channel_alias": "https://u:p@mirror.example/c", "custom_channels": {"team": "https://team.example"}}
     (tmp_path / "condarc.yml").write_text(json.dumps(settings))
     request = {**settings, "channels": ["lab", "https://x:y@host.example/z"], "specs": list(SPECS.values()), "prefix": "/p"}
-    found = inside(IN_FULL, tmp_path / "condarc.yml", json.dumps(request))
+    found, back = inside(IN_FULL, tmp_path / "condarc.yml", json.dumps(request))
     assert found["specs"] == list(SPECS)
+    assert back == request["specs"]
     assert found["channels"] == [
         *("https://u:p@mirror.example/c/lab", "https://x:y@host.example/z", "https://u:p@mirror.example/c/other"),
         *("https://u:p@mirror.example/c/lab/label/dev", "https://team.example/team", "https://u:p@host.example/x"),
@@ -96,15 +102,15 @@ def test_channels_in_full(inside: t.Callable[..., t.Any], tmp_path: Path) -> Non
     assert (found["channel_alias"], found["custom_channels"], found["prefix"]) == ("", {}, "/p")
 
 
-RESTORED = """
+RECORDS_RESTORED = """
 import json, sys
 from conda.base.context import reset_context
 from conda.models.records import PackageRecord
-from conda_side.in_full import restored
+from conda_side.in_full import records_restored
 records = [PackageRecord(name="lib", version="1", build="0", build_number=0, url=url) for url in sys.argv[3:]]
 [record.channel.canonical_name for record in records]
 reset_context(search_path=(sys.argv[1],))
-print(json.dumps([(record.url, record.channel.canonical_name) for record in restored(records, json.loads(sys.argv[2]))]))
+print(json.dumps([(record.url, record.channel.canonical_name) for record in records_restored(records, json.loads(sys.argv[2]))]))
 """
 
 
@@ -118,5 +124,5 @@ def test_records_of_a_solver_that_saw_other_names(inside: t.Callable[..., t.Any]
         "https://mirror.example/c/other/noarch/lib-1-0.conda": "other",
     }
     bare = [url.replace("u:p@", "").replace("t/to-ken/", "") for url in expected]
-    assert dict(inside(RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *bare)) == expected
-    assert dict(inside(RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *expected)) == expected
+    assert dict(inside(RECORDS_RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *bare)) == expected
+    assert dict(inside(RECORDS_RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *expected)) == expected

@@ -26,7 +26,7 @@ import typing as t
 from .cache import archives, check_archives, check_sources, forget_extracted, missing, relabel
 from .configure import configure, respect_terms
 from .hashes import hash_packages
-from .in_full import in_full, restored
+from .in_full import in_full, records_restored, specs_restored
 from .installing import install, set_variables
 from .locked import locked
 from .patches import hash_ahead, keep_byte_code
@@ -64,7 +64,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         (specs, records, kept), notes = by_priority(asked, context, solve)
     if asked is not request:
         configure(request)
-        records = restored(records, asked["channels"])
+        specs, records = specs_restored(specs, asked, request), records_restored(records, asked["channels"])
     check_packages(records, policy)
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:

@@ -26,7 +26,15 @@ def in_full(request: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def restored(records: list[t.Any], channels: list[str]) -> list[t.Any]:
+def specs_restored(specs: list[t.Any], asked: dict[str, t.Any], request: dict[str, t.Any]) -> list[t.Any]:
+    """Specifications for conda's history as the request has them, where they were asked in full."""
+    from conda.models.match_spec import MatchSpec
+
+    names = dict(zip(asked["specs"], request["specs"]))
+    return [MatchSpec(names.get(spec.original_spec_str, spec)) for spec in specs]
+
+
+def records_restored(records: list[t.Any], channels: list[str]) -> list[t.Any]:
     """The records as other solvers give them: their channels named as conda is configured now, and with credentials.
 
     Those of rattler come without, and conda downloads from the URL that a record has.
