@@ -94,6 +94,8 @@ def test_packages_come_and_nothing_goes(own: Conda) -> None:
     assert made["plan"]["remove"] == []
     assert own.packages("base") == {**before, "app": "1.0=0", "lib": "1.1=0"}
     assert '"LAB": "one"' in (own.root / "conda-meta/state").read_text()
+    # Channels have the names that the task gives them, however a solver was asked.
+    assert f"{alias}/" not in (own.root / "conda-meta/history").read_text()
     # What a former specification brought stays, and what fits is left alone.
     assert foretold(own, "single", "lib")["plan"]["install"] == [f"single 1.0 0 {alias}"]
     corrected = foretold(own, "lib=1.0")

@@ -42,6 +42,7 @@ LOCK_FIELDS = ("build_number", "size", "noarch", "depends", "constrains", "pytho
 
 def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     import conda
+    from conda.core.prefix_data import PrefixData
     from conda.models.channel import Channel
 
     host = of_host()
@@ -64,6 +65,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         (specs, records, kept), notes = by_priority(asked, context, solve)
     if asked is not request:
         configure(request)
+        PrefixData(request["prefix"]).reload()  # which has the channels of its packages by their URLs
         specs, records = specs_restored(specs, asked, request), records_restored(records, asked["channels"])
     check_packages(records, policy)
     if request["install"] and (unlink or records or not request["base"]):
