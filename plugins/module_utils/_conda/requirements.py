@@ -38,7 +38,7 @@ _NOWHERE = re.compile(
 def requirements(items: t.Any, path: Path) -> list[str]:
     """Check the list under `pip:`; one line each. Raises SpecificationError."""
     if items is None:
-        raise SpecificationError("'pip:' is empty", "Indent what belongs to it below it, or remove the line.", path)
+        return []
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", path=path)
     lines: list[str] = []
