@@ -74,7 +74,7 @@ def spec_in_full(spec: str) -> str:
     if not channel or "://" in spec or len(places(channel)) != 1:
         return spec
     match = MatchSpec(spec)
-    name, _, package = (spec if "::" in spec else str(match)).partition("::")
+    name, _separator, package = (spec if "::" in spec else str(match)).partition("::")
     subdir = match.get_exact_value("subdir")
     within = f"/{subdir}" if subdir and name.rstrip().endswith(f"/{subdir}") else ""
     return f"{places(channel)[0]}{within}::{package.strip()}"
