@@ -29,7 +29,8 @@ class ActionModule(SpecificationAction):
         if result.get("failed"):
             return result
         path = Path(self._loader.path_dwim(str(dest))) if dest else beside(found, result["platform"]) if found else None
-        return {**result, **(self.keep(path, parse_lock(result["lock"])) if path else {})}
+        kept = self.keep(path, parse_lock(result["lock"])) if path else {}
+        return {**result, **kept, "notes": [*result["notes"], *kept.get("notes", ())]}
 
     def keep(self, path: Path, lock: Lock) -> Data:
         """Write the lock, unless it says what the file says already."""
@@ -42,5 +43,6 @@ class ActionModule(SpecificationAction):
             return {"changed": False, "dest": str(path)}
         if not self._task.check_mode:
             write(path, lock)
+        notes = former.other_solver(lock.solver) if former else ()
         diff = {"before": lines(former), "after": lines(lock), "before_header": str(path), "after_header": str(path)}
-        return {"changed": True, "dest": str(path), "diff": diff}
+        return {"changed": True, "dest": str(path), "diff": diff, "notes": list(notes)}

@@ -47,11 +47,12 @@ class ActionModule(ActionBase):
         names = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
         become_password = self._play_context.become_pass or next(filter(None, map((task_vars or {}).get, names)), None)
         try:
-            return self._meet(arguments, has_become_password=bool(become_password))
+            name = str((task_vars or {}).get("inventory_hostname", ""))
+            return self._meet(name, arguments, has_become_password=bool(become_password))
         except (RefusedError, ValueError) as error:
             raise AnsibleActionFail(f"{error}. Nothing has been changed on the host.") from None
 
-    def _meet(self, arguments: Mapping[str, t.Any], *, has_become_password: bool) -> dict[str, t.Any]:
+    def _meet(self, name: str, arguments: Mapping[str, t.Any], *, has_become_password: bool) -> dict[str, t.Any]:
         option = self._connection.get_option
         administrator = option("remote_user") or ""
         contact.check_administrator(
@@ -76,7 +77,9 @@ class ActionModule(ActionBase):
             others = (ask_for_key(target, ",".join(names)) for names in contact.ALGORITHMS.values())
             contact.check_fingerprint(client.alias, offered, arguments["fingerprints"], (key for key in others if key))
         elif not known:
-            self._agree(client.alias, offered, accepted=arguments["accept"] or self._task.check_mode)
+            # Of several servers in one run the one that is asked about; its alias may be no more than an address.
+            whom = client.alias if name in ("", client.alias) else f"{name} ({client.alias})"
+            self._agree(whom, offered, accepted=arguments["accept"] or self._task.check_mode)
         if not known and self._task.check_mode:
             return {**result, "msg": f"would pin the host key {offered} in {files[0]}; who gets in is seen once it is pinned"}
         if not known:

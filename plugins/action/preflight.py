@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._preflight.check import PLATFORMS, check_platform, report
+from ..plugin_utils._preflight.membership import lost
 from ..plugin_utils._preflight.roles import check_roles
 from ..plugin_utils._role_variables import ROLES
 
@@ -28,6 +29,16 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(
             argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}
         )
+        host = variables.get("inventory_hostname", "this host")
+        if not arguments["roles"]:
+            known = [path.name for path in ROLES.iterdir()]
+            problems = lost(variables.get("group_names", ()), variables.get("groups", {}), known)
+            return {
+                "failed": bool(problems),
+                "changed": False,
+                "msg": report(host, problems) if problems else "",
+                "problems": problems,
+            }
         # Gathered facts are plain data; facts that a test or an inventory gives may be a template.
         facts = self._templar.template(variables.get("ansible_facts", {}))
         for role in arguments["roles"]:
@@ -36,7 +47,6 @@ class ActionModule(ActionBase):
         # Without facts every variable that mentions one would be reported too, and hide the cause.
         found = check_roles(self._templar, arguments["roles"] if facts else [], variables, facts)
         problems = [*check_platform(facts), *found.problems]
-        host = variables.get("inventory_hostname", "this host")
         if problems:
             return {"failed": True, "msg": report(host, problems), "problems": problems}
         platform = (str(facts["distribution"]), str(facts["distribution_major_version"]))

@@ -155,7 +155,7 @@ options:
     type: str
     default: ''
   seconds:
-    description: Time for walks over files and packages; what was not looked at then is told.
+    description: Seconds that each topic has for walks over files and packages; what was not looked at then is told.
     type: int
     default: 120
 attributes:
@@ -223,12 +223,14 @@ notices:
   elements: str
 """
 
+import dataclasses
 import datetime
+import shutil
 import typing as t
 
 from ..module_utils._audit.declared import Declared
 from ..module_utils._audit.finding import Finding
-from ..module_utils._audit.host import Host
+from ..module_utils._audit.host import Attempt, Host
 from ..module_utils._audit.topics import TOPICS
 from ..module_utils._audit.verdict import Waiver, judge
 from ..module_utils._firewall import rules as firewall_rules
@@ -247,21 +249,37 @@ def declared(arguments: t.Mapping[str, t.Any]) -> Declared:
     return Declared.of({**arguments, "open_ports": open_ports})
 
 
+def attempts(module: Module) -> Attempt:
+    """A program that is not there is an answer, too; Ansible would end the module."""
+    runner = Runner(module)
+
+    def attempt(program: str, *arguments: str) -> tuple[int, str, str]:
+        path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        return runner.attempt(path, *arguments) if path else (127, "", f"{program}: not found")
+
+    return attempt
+
+
 def look(host: Host, wanted: Declared, topics: t.Iterable[str]) -> tuple[list[Finding], list[str]]:
-    """All findings, and the topics that could not be looked at, each with its cause: one hides nothing of the others."""
+    """All findings, and the topics that could not be looked at, each with its cause: one hides nothing of the others.
+
+    Each topic has its own time: a long walk takes none from the next one.
+    """
     findings: list[Finding] = []
     broken: list[str] = []
     for topic in topics:
         try:
+            host.begin()
             findings += TOPICS[topic](host, wanted)
         except Exception as error:
             broken.append(f"{topic} ({type(error).__name__}: {error})")
     return findings, broken
 
 
-def fit(finding: Finding) -> dict[str, str]:
+def fit(finding: Finding) -> Finding:
     """A finding on lines of its own: its name is what a baseline has, so it is made fit to be shown here."""
-    return {key: shown_line(value) for key, value in vars(finding).items()}
+    texts = {key: shown_line(getattr(finding, key)) for key in ("name", "found", "expected", "way_out")}
+    return dataclasses.replace(finding, **texts)
 
 
 def difference(finding: t.Mapping[str, str]) -> dict[str, str]:
@@ -308,15 +326,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     topics = module.params["topics"] or sorted(TOPICS)
-    host = Host(Runner(module).attempt, seconds=module.params["seconds"])
     try:
         wanted = declared(module.params)
         waivers = [Waiver.of(entry) for entry in module.params["waivers"]]
     except (ValueError, firewall_rules.RuleError) as error:
         module.fail_json(msg=str(error))
-    findings, broken = look(host, wanted, topics)
+    findings, broken = look(Host(attempts(module), seconds=module.params["seconds"]), wanted, topics)
     accepted = [(entry["topic"], entry["name"]) for entry in module.params["accepted"]]
-    said = judge((Finding(**fit(item)) for item in findings), accepted, waivers, topics, datetime.date.today())
+    said = judge(map(fit, findings), accepted, waivers, topics, datetime.date.today())
     found = [dict(vars(item)) for item in said.drift]
     result = {
         "changed": bool(found),

@@ -100,7 +100,7 @@ dest:
   type: str
   sample: /home/ada/lab/envs/nlp.linux-64.lock.json
 notes:
-  description: Parts of the specification that have no effect, and what no lock can hold.
+  description: Parts of the specification without effect, what no lock can hold, and whether the former lock had another solver.
   returned: success
   type: list
   elements: str

@@ -18,7 +18,9 @@ author:
   - openlab.research_server maintainers (@openlab)
 options:
   roles:
-    description: Names of roles of this collection, without namespace.
+    description:
+      - Names of roles of this collection, without namespace.
+      - With an empty list only this is checked, without facts, whether the host is in the group of any role, or in C(unmanaged).
     type: list
     elements: str
     required: true

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real conda from the test bed's installer, channels of very small packages, and a way to run modules as Ansible does."""
+"""A real conda from the test bed's installer, channels of very small packages, and a way to run modules as Ansible does.
+
+CONDA_INSTALLER names another installer, of another conda or with another solver.
+"""
 
 from __future__ import annotations
 
@@ -151,12 +154,25 @@ class Conda:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def solver(self) -> str:
+        """The solver that conda uses here."""
+        return str(json.loads(self.conda("config", "--show", "solver", "--json"))["solver"])
+
     def environment(self, name: str) -> Path:
         return self.root / "envs" / name
 
     def generations(self, name: str) -> list[str]:
         folder = self.root / "envs/.generations"
         return sorted(path.name for path in folder.iterdir() if path.name.startswith(name)) if folder.is_dir() else []
+
+
+def installer() -> dict[str, str]:
+    """URL and checksum of the installer that brings conda, as modules take them."""
+    path = os.environ.get("CONDA_INSTALLER", "")
+    if path:
+        return {"url": f"file://{path}", "checksum": f"sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()}"}
+    mirror = json.loads((MIRROR / "mirror.json").read_text())
+    return {"url": f"file://{MIRROR}/miniconda/{mirror['installer']}", "checksum": mirror["checksum"]}
 
 
 def install(base: Path) -> Conda:
@@ -177,14 +193,8 @@ def install(base: Path) -> Conda:
     wheel(wheels, "needy", "1.0", requires="tiny>=2")
     wheel(wheels, "greedy", "1.0", requires="alpha>=2")
     wheel(wheels, "alpha", "2.0.0")
-    mirror = json.loads((MIRROR / "mirror.json").read_text())
     made = Conda(base / "root", channels, wheels, home)
-    installed = made.run(
-        module="conda_installation",
-        prefix=str(made.root),
-        url=f"file://{MIRROR}/miniconda/{mirror['installer']}",
-        checksum=mirror["checksum"],
-    )
+    installed = made.run(module="conda_installation", prefix=str(made.root), **installer())
     assert installed["changed"], installed
     # A person's and the installation's configuration, both of which must not matter.
     for path in (made.root / ".condarc", home / ".condarc"):

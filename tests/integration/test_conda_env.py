@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -75,10 +76,13 @@ def test_order_of_channels_and_qualified_specifications(conda: Conda) -> None:
     assert conda.packages("strict")["lib"] == "3.0=0"
     conda.make("strict", "other::lib=1.1")
     assert conda.packages("strict")["lib"] == "1.1=other"
-    failed = conda.run(
+    strict = conda.run(
         name="strict", definition={"channels": ["lab", "other"], "dependencies": ["other::lib=1.1"]}, channel_priority="strict"
     )
-    assert "strict channel priority" in failed["msg"]
+    if conda.solver() == "rattler":  # which makes an exception of a package whose channel is named
+        assert conda.packages("strict")["lib"] == "1.1=other"
+    else:
+        assert "strict channel priority" in strict["msg"]
 
 
 def test_a_channel_name_can_stand_for_a_place(conda: Conda) -> None:
@@ -117,7 +121,9 @@ def break_record(conda: Conda, environment: Path) -> None:
 
 def install_by_hand(conda: Conda, environment: Path) -> None:
     channel = f"file://{conda.channels}/lab"
-    conda.conda("install", "-y", "-q", "-p", str(environment), "--override-channels", "-c", channel, "single")
+    # The host's own pin does not go with what is there; some solvers mind.
+    options = ["-y", "-q", "--no-pin", "--override-channels", "-c", channel]
+    conda.conda("install", "-p", str(environment), *options, "single")
 
 
 def delete_history(conda: Conda, environment: Path) -> None:
@@ -576,10 +582,11 @@ def test_what_the_hosts_owner_forbids_counts(conda: Conda, setting: str, value: 
 @pytest.mark.parametrize(
     ("options", "host", "verdict"),
     [
-        ({"denylist_channels": ["lab"]}, "", "is denied"),
-        ({"allowlist_channels": ["other"]}, "", "is not allowed"),
+        # conda 26 looks itself.
+        ({"denylist_channels": ["lab"]}, "", "is denied|included in denylist"),
+        ({"allowlist_channels": ["other"]}, "", "is not allowed|not included in allowlist"),
         ({"allowlist_channels": ["lab"]}, "allowlist_channels: [other]", "the host allows only"),
-        ({"allowlist_channels": ["lab", "other"]}, "allowlist_channels: [other]", "is not allowed"),
+        ({"allowlist_channels": ["lab", "other"]}, "allowlist_channels: [other]", "is not allowed|not included in allowlist"),
         ({"allowlist_channels": ["lab", "more"]}, "allowlist_channels: [lab]", ""),
         ({"denylist_channels": ["other"]}, "", ""),
     ],
@@ -596,7 +603,7 @@ def test_what_a_task_forbids_counts_together_with_the_host(
         for index, given in enumerate(({"definition": definition}, {"lock": lock})):
             for check in (True, False):
                 done = conda.run(name=f"policy{index}", **given, **options, check=check)
-                assert verdict in done.get("msg", ""), (given, check, done)
+                assert re.search(verdict, done.get("msg", "")), (given, check, done)
                 assert bool(done.get("failed")) == bool(verdict)
     finally:
         condarc.write_text(before)

@@ -94,6 +94,8 @@ def test_packages_come_and_nothing_goes(own: Conda) -> None:
     assert made["plan"]["remove"] == []
     assert own.packages("base") == {**before, "app": "1.0=0", "lib": "1.1=0"}
     assert '"LAB": "one"' in (own.root / "conda-meta/state").read_text()
+    # Channels have the names that the task gives them, however a solver was asked.
+    assert f"{alias}/" not in (own.root / "conda-meta/history").read_text()
     # What a former specification brought stays, and what fits is left alone.
     assert foretold(own, "single", "lib")["plan"]["install"] == [f"single 1.0 0 {alias}"]
     corrected = foretold(own, "lib=1.0")
@@ -113,7 +115,7 @@ def test_what_people_do_is_noticed_and_only_corrected_where_it_matters(own: Cond
     assert not foretold(own, "pip", *wanted)["changed"]
     subprocess.run([python, "-m", "pip", "uninstall", "-y", "-q", "tiny"], check=True)
     assert foretold(own, "pip", *wanted)["plan"]["install"] == ["pip: tiny==1.0"]
-    subprocess.run([own.root / "bin/conda", "remove", "-y", "-q", "-n", "base", "single"], check=True, capture_output=True)
+    own.conda("remove", "-y", "-q", "-n", "base", "--force", "single")
     assert foretold(own, "pip", *wanted)["plan"]["install"] == [f"single 1.0 0 {alias}"]
     # As installers and conda-pypi mark a base environment, so that people leave it alone.
     (own.root / "conda-meta/frozen").write_text('{"message": "ask ada"}')

@@ -56,14 +56,15 @@ def test_damage_by_hand_is_found(conda: Conda) -> None:
 
 def test_an_installation_by_hand_is_drift(conda: Conda) -> None:
     made = conda.make("drifting", "lib=1.0")
-    conda.conda("install", "-yq", "-n", "drifting", "--override-channels", "-c", f"file://{conda.channels}/lab", "single")
+    channel = f"file://{conda.channels}/lab"
+    conda.conda("install", "-yq", "--no-pin", "-n", "drifting", "--override-channels", "-c", channel, "single")
     (found,) = look(conda, "drifting", check=True)
     assert found["digest"] == made["digest"]
     assert found["drift"] == [f"conda package single 1.0 0 file://{conda.channels}/lab was added"]
 
 
 def test_environments_of_others_and_base(conda: Conda) -> None:
-    conda.conda("create", "-yq", "-n", "own", "--override-channels", "-c", f"file://{conda.channels}/lab", "lib=1.0")
+    conda.conda("create", "-yq", "-n", "own", "--override-channels", "-c", f"file://{conda.channels}/lab", "single")
     (conda.environment("half") / "conda-meta").mkdir(parents=True)
     found = {item["name"]: item for item in look(conda, packages=False)}
     assert (found["own"]["kind"], found["own"]["managed"]) == ("environment", False)

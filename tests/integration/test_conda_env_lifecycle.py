@@ -142,7 +142,7 @@ def test_what_people_added_stays_if_the_task_says_so(conda: Conda) -> None:
     assert changed["plan"]["reasons"] == ["the specification has changed"]
     assert conda.packages("open") == {"lib": "1.1=0", "single": "1.0=0", "rare": "1.0=0"}
     assert changed["generation"] != made["generation"]
-    conda.conda("remove", "-y", "-q", "-n", "open", "single")
+    conda.conda("remove", "-y", "-q", "-n", "open", "--no-pin", "single")
     assert not foretold(conda, **{**wanted, "definition": lab("lib=1.1", channels=["lab"])})["changed"]
     pruned = foretold(conda, name="open", definition=lab("lib=1.1", channels=["lab"]))
     assert pruned["plan"]["reasons"] == ["packages beyond the specification were kept: rare"]
@@ -252,7 +252,8 @@ PLUGIN = """
 from conda.base.context import context
 from conda.common.configuration import PrimitiveParameter
 from conda.exceptions import CondaError
-from conda.plugins import CondaPreCommand, CondaSetting, hookimpl
+from conda.plugins import hookimpl
+from conda.plugins.types import CondaPreCommand, CondaSetting
 
 class CondaToSError(CondaError):
     pass

@@ -62,7 +62,8 @@ def test_one_round_trip_finds_all_that_are_as_they_should_be(conda: Conda, envir
     for before, after in zip(made.result["environments"], again.result["environments"]):
         assert (before["prefix"], before["generation"]) == (after["prefix"], after["generation"])
     # Only the one that somebody changed has a round trip of its own.
-    conda.conda("install", "-y", "-n", "several-1", "--override-channels", "-c", f"file://{conda.channels}/lab", "single")
+    channel = f"file://{conda.channels}/lab"
+    conda.conda("install", "-y", "--no-pin", "-n", "several-1", "--override-channels", "-c", channel, "single")
     mended = run(conda, environments, "--diff", **common)
     assert mended.rounds == 2
     assert [item["changed"] for item in mended.result["environments"]] == [True, False, False, False]

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import installer, replacement
-from ansible_collections.openlab.research_server.tests.integration.real_conda import MIRROR, Conda
+from ansible_collections.openlab.research_server.tests.integration import real_conda
+from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
 
 # As much of an installer's interface as the module uses; quick, and it can be told to fail.
 FAKE = """#!/bin/sh
@@ -360,14 +361,13 @@ def test_a_foreign_installation_is_kept_whenever_the_exchange_is_killed(host: Ho
 
 
 def test_the_real_installer_upgrades_a_real_conda(conda: Conda, tmp_path: Path) -> None:
-    mirror = json.loads((MIRROR / "mirror.json").read_text())
     prefix = tmp_path / "conda"
-    arguments = {"prefix": str(prefix), "url": f"file://{MIRROR}/miniconda/{mirror['installer']}", "checksum": mirror["checksum"]}
+    arguments = {"prefix": str(prefix), **real_conda.installer()}
     conda.run(module="conda_installation", **arguments)
     local = {"conda_root": str(prefix), "channel_alias": f"file://{conda.channels}"}
     conda.run(name="kept", definition={"channels": ["lab"], "dependencies": ["app"]}, **local)
     marker = prefix / installer.MARKER
-    marker.write_text(marker.read_text().replace(mirror["installer"], "Miniconda3-older.sh"))
+    marker.write_text(marker.read_text().replace(Path(arguments["url"]).name, "Miniconda3-older.sh"))
     assert conda.run(module="conda_installation", **arguments)["changed"]
     listing = subprocess.run([prefix / "bin/conda", "list", "-n", "kept"], capture_output=True, text=True, check=True)
     assert "app" in listing.stdout

@@ -90,12 +90,22 @@ def test_a_lock_holds_what_conda_chose(conda: Conda) -> None:
     assert conda.generations("lock-") == []
 
 
+def test_another_solver_than_that_of_the_lock_is_told(conda: Conda) -> None:
+    found = lock(conda)
+    assert found["solver"] == conda.solver()
+    assert conda.run(name="by-us", lock=found, check=True)["notes"] == []
+    for check in (True, False):
+        notes = conda.run(name="by-others", lock={**found, "solver": "another"}, check=check)["notes"]
+        assert [note for note in notes if "solved by another" in note and conda.solver() in note] == notes != []
+    assert not conda.run(name="by-others", lock=found)["changed"]
+
+
 def test_nothing_is_solved_with_a_lock(conda: Conda, request: pytest.FixtureRequest) -> None:
     definition = {**APP, "dependencies": ["app=1", "other::rare"]}
     conda.make("solved", *definition["dependencies"], variables=APP["variables"])
     found = lock(conda, definition)
     # What a newer conda that made the lock knows of a package (CEP 17) does not stop an older one.
-    found["conda"][0]["python_site_packages_path"] = "lib/python3.13t/site-packages"
+    place = found["conda"][0]["python_site_packages_path"] = "lib/python3.13t/site-packages"
     request.getfixturevalue("no_channels")
     foreseen = conda.run(name="locked", definition=definition, lock=found, check=True)
     made = conda.run(name="locked", definition=definition, lock=json.dumps(found))
@@ -103,7 +113,9 @@ def test_nothing_is_solved_with_a_lock(conda: Conda, request: pytest.FixtureRequ
     assert made["plan"] == foreseen["plan"]
     assert made["diff"] == foreseen["diff"]
     assert conda.packages("locked") == {item["name"]: f"{item['version']}={item['build']}" for item in found["conda"]}
-    assert records(conda.environment("locked")) == records(conda.environment("solved"))
+    linked = records(conda.environment("locked"))
+    assert linked["app"].pop("python_site_packages_path", place) == place  # which only a newer one records
+    assert linked == records(conda.environment("solved"))
     assert "LAB='a'" in conda.conda("shell.posix", "activate", str(conda.environment("locked")))
     assert "'app=1'" in (conda.environment("locked") / "conda-meta/history").read_text()
     python = conda.root / "bin/python"
@@ -318,7 +330,9 @@ def test_through_ansible_with_files(conda: Conda, tmp_path: Path) -> None:
     preferred = ansible("conda_env", name="nlp", lock=str(path), lock_policy="prefer")
     assert "solved on this host: the specification has changed" in preferred
     assert conda.packages("nlp")["app"] == "2.0=0"
+    path.write_text(path.read_text().replace(conda.solver(), "another"))
     shown = ansible("conda_lock", "--diff")
+    assert "the lock was solved by another" in shown
     assert "-app 1.0 0 lab sha256:" in shown
     assert "+app 2.0 0 lab sha256:" in shown
     path.write_text(path.read_text().replace('"format": 1', '"format": 1,\n "more": 2'))

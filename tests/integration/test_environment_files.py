@@ -64,9 +64,9 @@ def test_what_conda_does_not_understand_is_refused(conda: Conda) -> None:
 
 
 def test_what_conda_misunderstands_is_refused_before(conda: Conda) -> None:
-    """conda takes each of these for a package."""
+    """conda 24.7 takes each of these for a package; newer versions have learnt to refuse most."""
     misread = ["lib{{ version }}", "$LIB", "lib @ https://h.example/lib.whl", "git+https://h.example/lib", "lib.conda"]
-    assert all(isinstance(found, str) for found in names(conda, misread))
+    assert any(isinstance(found, str) for found in names(conda, misread))
     for spec in misread:
         with pytest.raises(SpecificationError):
             parse({"channels": ["lab"], "dependencies": [spec]})
@@ -88,8 +88,23 @@ def nobodys_settings(conda: Conda) -> t.Iterator[None]:
         place.write_text(text)
 
 
+def solved(conda: Conda, path: Path) -> set[str]:
+    """Name, version and build of each package that conda itself would take; older versions answer with an environment file."""
+    output = conda.conda("env", "create", "--dry-run", "--json", "-n", "none", "-f", str(path))
+    found = json.loads(output[output.index("{") :])
+    if "actions" in found:
+        return {"{name}={version}={build_string}".format(**item) for item in found["actions"]["LINK"]}
+    return {item.partition("::")[2].replace("==", "=", 1) for item in found["dependencies"] if isinstance(item, str)}
+
+
 # What `conda env create` does not understand or loses: channels of a task, selectors, `pip:` without lines, the place in a URL.
 OURS_ALONE = {"no-channels-of-its-own", "selectors", "pip-empty", "package-url-created"}
+# Lines that say nothing, over which newer versions stumble: `nodefaults` without defaults, keys without a value.
+SAYING_NOTHING = {
+    "exported": ["  - nodefaults\n"],
+    "pip-created": [", nodefaults"],
+    "empty-values": ["name:\n", "prefix: ~\n", "variables:\n"],
+}
 
 
 @pytest.mark.usefixtures("nobodys_settings")
@@ -109,7 +124,6 @@ def test_a_file_is_created_as_it_says_and_as_conda_does(conda: Conda, case: Case
     again = conda.run(**task)
     assert (again.get("msg"), again["changed"]) == (None, False)
     if case.name not in OURS_ALONE:
-        solved = conda.conda("env", "create", "--dry-run", "--json", "-n", "none", "-f", str(path))
-        wanted = json.loads(solved[solved.index("{") :])["dependencies"]
-        theirs = {item.partition("::")[2].replace("==", "=", 1) for item in wanted if isinstance(item, str)}
-        assert {f"{name}={found}" for name, found in listed.items() if not found.endswith("=pypi_0")} == theirs
+        for text in SAYING_NOTHING.get(case.name, ()):
+            path.write_text(path.read_text().replace(text, ""))
+        assert {f"{name}={found}" for name, found in listed.items() if not found.endswith("=pypi_0")} == solved(conda, path)

@@ -34,7 +34,7 @@ class Declared:
     @classmethod
     def of(cls, arguments: Mapping[str, t.Any]) -> Declared:
         """From the arguments of a task, which have the names of the fields."""
-        plain = {}
+        plain: dict[str, t.Any] = {}
         for field in dataclasses.fields(cls):
             value = arguments.get(field.name)
             if field.name == "extra_groups":

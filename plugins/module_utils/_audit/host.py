@@ -31,7 +31,12 @@ class Host:
     def __init__(self, attempt: Attempt, root: str = "/", seconds: float = SECONDS) -> None:
         self.attempt = attempt
         self.root = root
-        self.deadline = time.monotonic() + seconds
+        self.seconds = seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """Give what follows the whole time."""
+        self.deadline = time.monotonic() + self.seconds
 
     def path(self, path: str) -> str:
         """Where a path of the host is for this process."""

@@ -22,7 +22,7 @@ from .mutex import exclusive, lock_file, writable_home
 from .plan import Actual, Plan, as_lines, reasons
 from .process import clean_environment, runner
 from .records import conda_packages, pip_packages
-from .solve import ask
+from .solve import Solution, ask
 from .specification import Specification
 from .task import Task
 from .workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
@@ -159,7 +159,8 @@ class Change:
         solution = ask(self.workshop(), specification, prefix, install=False, keep=added.conda, records=records)
         packages = locked.packages if locked else solution.packages
         plan = self.plan(actual, why, as_lines(packages, (*specification.pip, *added.pip)))
-        return self.task.report(plan, [*told, *solution.notes], conda_version=solution.conda_version)
+        notes = [*told, *solution.notes, *self.other_solver(solution)]
+        return self.task.report(plan, notes, conda_version=solution.conda_version)
 
     def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
         """Build a generation and switch to it. The lock is held."""
@@ -186,12 +187,16 @@ class Change:
         kept = self.switch(prefix)
         return self.task.report(
             self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *wishes.additions.pip))),
-            [*told, *solution.notes, *(f"pip check: {line}" for line in warnings)],
+            [*told, *solution.notes, *self.other_solver(solution), *(f"pip check: {line}" for line in warnings)],
             conda_version=solution.conda_version,
             packages=[vars(package) for package in (*state.conda, *state.pip)],
             swept=swept + self.sweep(),
             **({"kept": kept} if kept else {}),
         )
+
+    def other_solver(self, solution: Solution) -> tuple[str, ...]:
+        """A note if the lock comes from another solver than that of this host."""
+        return self.task.locked.lock.other_solver(solution.solver) if self.task.locked else ()
 
     def switch(self, prefix: str) -> str | None:
         """Let people have a generation; returns where a directory went that stood there."""

@@ -15,6 +15,7 @@ from .._conda_side import (
     cache,
     configure,
     hashes,
+    in_full,
     installing,
     locked,
     needs,
@@ -25,7 +26,7 @@ from .._conda_side import (
     solving,
 )
 
-ROOMS = (answer, cache, configure, hashes, installing, locked, needs, patches, plain, policy, requirements, solving)
+ROOMS = (answer, cache, configure, hashes, in_full, installing, locked, needs, patches, plain, policy, requirements, solving)
 _PACKAGE = "conda_side"
 # The guard is needed: conda finds CUDA, and extracts packages, in spawned processes, which import this file again.
 _MAIN = f"""

@@ -62,10 +62,10 @@ class CondaEnvError(Exception):
 
     def message(self, name: str) -> str:
         """One message for people: the environment, the cause, the way out."""
-        lines = [f"conda environment '{name}': {self.cause}"]
-        if self.way_out:
-            lines.append(self.way_out)
-        return "\n".join(lines)
+        said = f"conda environment '{name}': {self.cause}"
+        if not self.way_out:
+            return said
+        return f"{said}{'' if said.endswith(('.', ':', '!', '?')) else '.'}\n{self.way_out}"
 
 
 class SpecificationError(CondaEnvError):

@@ -6,6 +6,7 @@
     format: 1
     platform: linux-64
     conda_version: 24.7.1             # that solved
+    solver: classic                   # of that conda
     specification: sha256:...         # of what was solved, see `digest_of`
     channels, specs, variables        # what was asked for, without credentials
     conda: [{name, version, build, build_number, channel, url, sha256, md5, size, noarch, depends, constrains}]
@@ -103,6 +104,7 @@ class Lock:
     variables: tuple[tuple[str, str], ...] = ()
     pip_options: tuple[str, ...] = ()
     pip: tuple[PipPackage, ...] = ()
+    solver: str = ""
 
     def to_dict(self) -> dict[str, t.Any]:
         """Plain data in the order of the file; what is empty is left out."""
@@ -110,6 +112,7 @@ class Lock:
             "format": FORMAT,
             "platform": self.platform,
             "conda_version": self.conda_version,
+            **({"solver": self.solver} if self.solver else {}),
             "specification": self.specification,
             "channels": list(self.channels),
             "specs": list(self.specs),
@@ -121,11 +124,17 @@ class Lock:
 
     def digest(self) -> str:
         """SHA-256 (hex) over what is installed; neither where a host gets it from nor which conda solved it counts."""
-        content = self.to_dict()
+        content = dataclasses.replace(self, solver="").to_dict()
         del content["conda_version"], content["platform"], content["specification"]
         for item in content["conda"]:
             del item["url"]
         return hashlib.sha256(json.dumps([_BUILD, content], sort_keys=True).encode()).hexdigest()
+
+    def other_solver(self, solver: str) -> tuple[str, ...]:
+        """A note if another solver than that of the lock is at hand: two may choose differently where both are right."""
+        if not self.solver or not solver or self.solver == solver:
+            return ()
+        return (f"the lock was solved by {self.solver}; conda's solver on this host is {solver}, and may choose other packages",)
 
     def asked(self, given: Specification | None) -> Specification:
         """The specification of an environment built from this lock; `given` lends the credentials that a lock does not have."""
@@ -265,6 +274,7 @@ _KEYS: dict[str, type] = {
     "format": int,
     "platform": str,
     "conda_version": str,
+    "solver": str,
     "specification": str,
     "channels": list,
     "specs": list,
@@ -273,7 +283,7 @@ _KEYS: dict[str, type] = {
     "pip_options": list,
     "pip": list,
 }
-_OPTIONAL = ("variables", "pip_options", "pip")
+_OPTIONAL = ("solver", "variables", "pip_options", "pip")
 _TYPES: dict[type, str] = {int: "a number", str: "text", list: "a list", dict: "a mapping"}
 
 
@@ -312,6 +322,7 @@ def parse_lock(content: t.Any) -> Lock:
         variables=tuple(sorted(variables.items())),
         pip_options=tuple(content.get("pip_options", [])),
         pip=tuple(sorted(pip)),
+        solver=content.get("solver", ""),
     )
 
 

@@ -57,6 +57,7 @@ def make(workshop: Workshop, specification: Specification, prefix: str) -> tuple
         variables=specification.variables,
         pip_options=tuple(map(without_credentials, pip_options(specification))),
         pip=tuple(files),
+        solver=solution.solver,
     )
     return parse_lock(lock.to_dict()), [*solution.notes, *notes]
 

@@ -123,6 +123,7 @@ class Solution:
     kept: tuple[str, ...] = ()
     records: tuple[dict[str, t.Any], ...] = ()
     notes: tuple[str, ...] = ()
+    solver: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +188,7 @@ def ask(
         raise explain(_of_a_lock(result["error"]) if records else result["error"], output)
     packages = tuple(sorted(package_of(item) for item in result["packages"]))
     kept, records, notes = (tuple(result[key]) for key in ("kept", "packages", "notes"))
-    return Solution(packages, str(result["conda_version"]), kept, records, notes)
+    return Solution(packages, str(result["conda_version"]), kept, records, notes, str(result["solver"]))
 
 
 def another_way(result: Mapping[str, t.Any], install: bool) -> dict[str, bool]:

@@ -41,6 +41,8 @@ _FOREIGN_KEYS = {
 # A package in a match spec, after its channel (a name or URL) and conda's old `channel:namespace:`.
 _NAME = re.compile(r"^(?:(?:[^\s\[]*::)|(?:[^\s\[:/]+:[^\s\[:/]*:))?(?P<name>[A-Za-z0-9_.\-*+]+)")
 _ARCHIVE = re.compile(r"(?P<name>[^/\\]+)-[^-/]+-[^-/]+\.(?:conda|tar\.bz2)(?:#[0-9A-Za-z:]+)?$")
+# conda takes it; wrong indentation leaves it, and what was meant for pip becomes conda's.
+EMPTY_PIP = "'pip:' is empty: what pip should install has to be indented below it"
 # What a person wrote for pip, or for a program that fills in templates, and conda would take for something else.
 _PIP_SYNTAX = re.compile(r"^-|^[a-z]+\+[a-z]+://|\s@\s|;\s*\w+\s*(?:[<>=!~]=?|in\b)")
 _EXTRAS = re.compile(r"^[^\[=]*\[\s*[A-Za-z0-9_.,\s-]*\]")
@@ -223,6 +225,7 @@ def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple
         path: Path = ("dependencies", index)
         if isinstance(item, Mapping) and list(item) == ["pip"]:
             pip.extend(requirements(item["pip"], (*path, "pip")))
+            notes += [EMPTY_PIP] if item["pip"] is None else []
             continue
         spec = _selected(item, path) if isinstance(item, Mapping) else item
         if spec is None and isinstance(item, Mapping):

@@ -26,6 +26,7 @@ import typing as t
 from .cache import archives, check_archives, check_sources, forget_extracted, missing, relabel
 from .configure import configure, respect_terms
 from .hashes import hash_packages
+from .in_full import in_full, records_restored, specs_restored
 from .installing import install, set_variables
 from .locked import locked
 from .patches import hash_ahead, keep_byte_code
@@ -41,6 +42,7 @@ LOCK_FIELDS = ("build_number", "size", "noarch", "depends", "constrains", "pytho
 
 def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     import conda
+    from conda.core.prefix_data import PrefixData
     from conda.models.channel import Channel
 
     host = of_host()
@@ -49,15 +51,22 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     context = configure(request)
     check_channels(map(Channel, request["channels"]), policy)
     respect_terms(context)
+    asked = in_full(request) if context.solver == "rattler" else request
+    if asked is not request:
+        context = configure(asked)
     kept: list[str] = []
     unlink: list[t.Any] = []
     notes: list[str] = []
     if request["records"]:
         specs, records, kept = locked(request, context)
     elif request["base"]:
-        (specs, unlink, records), notes = by_priority(request, context, extend)
+        (specs, unlink, records), notes = by_priority(asked, context, extend)
     else:
-        (specs, records, kept), notes = by_priority(request, context, solve)
+        (specs, records, kept), notes = by_priority(asked, context, solve)
+    if asked is not request:
+        configure(request)
+        PrefixData(request["prefix"]).reload()  # which has the channels of its packages by their URLs
+        specs, records = specs_restored(specs, asked, request), records_restored(records, asked["channels"])
     check_packages(records, policy)
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
@@ -86,6 +95,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     missing_lines, unknown_lines = unmet(request["pip"]) if request["base"] else ([], [])
     return {
         "conda_version": conda.__version__,
+        "solver": str(context.solver),
         "packages": plain,
         "kept": kept,
         "replaced": sorted(record.name for record in unlink),

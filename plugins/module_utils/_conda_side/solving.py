@@ -31,16 +31,27 @@ def by_priority(
 ) -> tuple[t.Any, list[str]]:
     """(answer, notes) with the channel priority that was asked for, also from a solver that has only two of the three.
 
-    Where `strict` has an answer, it is that of `flexible`. rattler takes `flexible` for `disabled`, and nobody is told.
+    Where `strict` has an answer, it is that of `flexible`. rattler used to take `flexible` for `disabled`, and nobody was told.
     """
-    if request["channel_priority"] != "flexible" or context.solver != "rattler" or len(request["channels"]) == 1:
+    if request["channel_priority"] != "flexible" or len(request["channels"]) == 1 or knows_flexible(context.solver):
         return ask(request, context), []
     try:
         return ask(request, configure({**request, "channel_priority": "strict"})), []
     except Exception:
         found = ask(request, configure({**request, "channel_priority": "disabled"}))
-    note = "the solver rattler knows no channel priority 'flexible', and strict priority has no answer"
+    note = "this version of the solver rattler knows no channel priority 'flexible', and strict priority has no answer"
     return found, [f"{note}: each package is the newest of all channels ('disabled')"]
+
+
+def knows_flexible(solver: str) -> bool:
+    """Whether a solver has all three priorities: rattler does since conda-rattler-solver 0.2."""
+    if solver != "rattler":
+        return True
+    try:
+        from conda_rattler_solver.solver import CHANNEL_PRIORITY_MAP
+    except ImportError:
+        return False
+    return len({str(priority) for priority in CHANNEL_PRIORITY_MAP.values()}) == len(CHANNEL_PRIORITY_MAP)
 
 
 def solve(request: dict[str, t.Any], context: t.Any) -> tuple[list[t.Any], list[t.Any], list[str]]:

@@ -115,7 +115,8 @@ def parse(line: str) -> PublicKey:
     except (binascii.Error, ValueError) as error:
         raise KeyFormatError(f"the base64 part of the {fields[0]} key is damaged") from error
     if named != fields[0].encode():
-        raise KeyFormatError(f"the line says {fields[0]}, the key itself says {named.decode('ascii', 'replace')}")
+        kind = named.decode("ascii", "replace")
+        raise KeyFormatError(f"the line says {fields[0]}, the key itself says {kind}; copy the whole line of the .pub file again")
     _check_shape(fields[0], numbers)
     try:
         key_options.parse(options)

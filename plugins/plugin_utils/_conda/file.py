@@ -48,7 +48,7 @@ def read_definition(path: Path) -> dict[str, t.Any]:
             f"{path}, line {line}: invalid YAML: {error.problem}",
             _NOT_A_TEMPLATE
             if "{{" in found or "{%" in found
-            else "Correct the file; a value with ': ', '#' or a leading '*', '&', '@', '%' needs quotes.",
+            else "Correct the indentation; or, a value with ': ', '#' or a leading '*', '&', '@', '%' needs quotes.",
         ) from None
     except RecursionError:
         raise CondaEnvError(f"{path}: invalid YAML: nested too deeply", "Correct the file.") from None

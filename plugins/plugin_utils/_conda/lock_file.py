@@ -9,6 +9,7 @@ line of `git diff`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import tempfile
@@ -80,8 +81,10 @@ def lines(lock: Lock | None) -> str:
 
 
 def same(one: Lock | None, other: Lock) -> bool:
-    """True if two locks differ in nothing but the conda that solved them."""
-    return one is not None and {**one.to_dict(), "conda_version": ""} == {**other.to_dict(), "conda_version": ""}
+    """True if two locks differ in nothing but the conda, and its solver, that solved them."""
+    if one is None:
+        return False
+    return dataclasses.replace(one, conda_version=other.conda_version, solver=other.solver).to_dict() == other.to_dict()
 
 
 def write(path: Path, lock: Lock) -> None:

@@ -14,7 +14,7 @@ from ...module_utils._conda.channels import platform_of
 from ...module_utils._conda.errors import CondaEnvError
 from ...module_utils._conda.lock import RENEW, Lock
 from ...module_utils._conda.lock_policy import choose, unusable
-from ...module_utils._conda.specification import Settings, Specification, check_modules, check_name, parse
+from ...module_utils._conda.specification import EMPTY_PIP, Settings, Specification, check_modules, check_name, parse
 from ...module_utils._jupyter.kernels import kernel_name
 from .._conda.file import collect_pip_files, read_definition
 from .._conda.lock_file import lock_files, read
@@ -87,15 +87,18 @@ def _specification(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) ->
 
 
 def warnings(variables: Mapping[str, t.Any]) -> list[str]:
-    """Locks that are there, and that nobody follows."""
-    if variables.get("conda_envs_lock_policy") != "prefer":
-        return []
+    """Locks that are there and that nobody follows, and what wrong indentation may have left."""
     found = []
     for item in variables.get("conda_envs_environments", []):
         if item.get("state", "present") != "present" or item.get("archive") is not None:
             continue
+        specification = _specification(item, variables)
+        if specification and EMPTY_PIP in specification.notes:
+            found.append(f"conda environment '{item['name']}': {EMPTY_PIP}")
+        if variables.get("conda_envs_lock_policy") != "prefer":
+            continue
         lock, path = _lock_of(item, variables)
-        why = unusable(_specification(item, variables), lock, _settings(variables), _platform(variables)) if lock else ""
+        why = unusable(specification, lock, _settings(variables), _platform(variables)) if lock else ""
         if why:
             found.append(f"conda environment '{item['name']}': {path} is not followed, each host solves: {why}. {RENEW}")
     return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,18 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems += _directives(variables.get("jupyter_unit_settings", {}))
     problems += _limits(variables)
     return problems
+
+
+def warnings(variables: Mapping[str, t.Any]) -> list[str]:
+    """Ports of somebody whose name is one typing error away from a person without one. Those of people who left may stay."""
+    users = set(variables.get("jupyter_users", []))
+    ports = variables.get("jupyter_ports", {})
+    found = []
+    for name in sorted(set(ports) - users):
+        near = difflib.get_close_matches(str(name), sorted(users - set(ports)), n=1)
+        if near:
+            found.append(f"jupyter_ports: found '{name}', who has no JupyterLab here; did you mean '{near[0]}'?")
+    return found
 
 
 # Variable -> the directive that it becomes.

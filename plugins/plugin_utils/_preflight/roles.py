@@ -62,12 +62,18 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     if importlib.util.find_spec(f"{CHECKS}.{role}") is None:
         return Checked([], [], [], values)
     module = importlib.import_module(f"{CHECKS}.{role}")
-    all_values = {**values, "ansible_facts": facts}
+    all_values = {**values, "ansible_facts": facts, "inventory_names": names(variables)}
     problems = module.check(all_values)
     if problems:
         return Checked(problems, [], [], {})
     notes, warnings = (module.__dict__.get(name, _nothing)(all_values) for name in ("notes", "warnings"))
     return Checked([], notes, warnings, values)
+
+
+def names(variables: t.Mapping[str, t.Any]) -> set[str]:
+    """Every host and group of the inventory; nothing where Ansible does not tell."""
+    groups = variables.get("groups", {})
+    return {*groups, *(host for hosts in groups.values() for host in hosts)}
 
 
 def _nothing(_values: t.Any) -> list[str]:

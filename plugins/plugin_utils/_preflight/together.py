@@ -29,7 +29,7 @@ def check(values: Values) -> list[str]:
         if port in doors:
             problems.append(
                 f"jupyter_ports: found {port} for the JupyterLab of {name}, which is {doors[port]}; expected another; "
-                f"set a port of its own there: 'jupyter_ports: {{{name}: PORT}}'"
+                f"set a port of its own there, 'jupyter_ports: {{{name}: PORT}}', or change {doors[port]}"
             )
     problems += [
         f"jupyter_shared_ports: found {port}, which is {doors[port]}; expected ports of people's own programs; remove it"

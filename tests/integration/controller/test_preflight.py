@@ -94,3 +94,29 @@ def test_a_bad_value_stops_with_its_name(results, case):
     assert "nothing has been changed" in message
     for part in BAD[case][1]:
         assert part in message
+
+
+def test_the_site_names_a_host_that_no_role_reaches_and_leaves_out_what_is_unmanaged(tmp_path):
+    inventory = {
+        "all": {
+            "children": {
+                "accounts": {"children": {"bastion": {}}},
+                "bastions": {"hosts": {"gate": {}}},
+                "unmanaged": {"hosts": {"printer": {}}},
+            }
+        }
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "openlab.research_server.site"],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    report = json.loads(done.stdout[done.stdout.index("{") :])
+    told = [task["hosts"] for play in report["plays"] for task in play["tasks"] if "gate" in task["hosts"]]
+    assert "did you mean 'bastion'?" in told[-1]["gate"]["msg"]
+    assert report["stats"]["gate"]["failures"] == 1
+    assert not any("printer" in task["hosts"] for play in report["plays"] for task in play["tasks"])

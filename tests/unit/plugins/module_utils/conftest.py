@@ -3,16 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture
-def public_folder(tmp_path: Path) -> Path:
-    """A folder that everybody can enter. pytest's own are private, and where nobody can come, nothing is looked for."""
-    for folder in (tmp_path, *tmp_path.parents[:-1]):
-        if folder.owner() == tmp_path.owner() and folder.name.startswith("pytest"):
-            folder.chmod(0o755)
-    tmp_path.chmod(0o755)
-    return tmp_path
+def public_folder() -> Iterator[Path]:
+    """A folder that everybody can enter: where nobody can come, nothing is looked for. pytest's own are closed whenever one starts."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

@@ -75,7 +75,8 @@ if request["install"]:
         put(f"conda-meta/{item['name']}-{item['version']}-0.json", json.dumps(record))
         if item["name"] == "python":
             put("bin/python", '#!/bin/sh\\n[ "$3" = "import app" ] || { echo "no module" >&2; exit 1; }\\n', 0o755)
-result = {"conda_version": "26.1.0", "packages": packages, "kept": [item["name"] for item in request["keep"]], "notes": []}
+result = {"conda_version": "26.1.0", "solver": "libmamba", "packages": packages, "notes": []}
+result["kept"] = [item["name"] for item in request["keep"]]
 if mood == "refuses":
     result = {"error": {"types": ["PackagesNotFoundError"], "text": "found no app"}}
 with open(answer, "w") as file:

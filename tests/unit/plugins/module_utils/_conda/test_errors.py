@@ -39,7 +39,7 @@ def test_known_credentials_are_hidden_in_any_form() -> None:
 
 def test_an_error_names_environment_cause_and_way_out() -> None:
     error = CondaEnvError("cause https://u:secret@h.example", "way out", "raw https://u:secret@h.example")
-    assert error.message("nlp") == "conda environment 'nlp': cause https://***@h.example\nway out"
+    assert error.message("nlp") == "conda environment 'nlp': cause https://***@h.example.\nway out"
     assert "secret" not in error.raw
 
 

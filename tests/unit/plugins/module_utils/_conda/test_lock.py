@@ -183,6 +183,7 @@ def test_lines_of_the_pip_section_with_their_file() -> None:
     ("path", "value", "same"),
     [
         (("conda_version",), "26.1", True),
+        (("solver",), "rattler", True),
         (("conda", 0, "url"), "https://mirror.example/conda-forge/linux-64/app-1.0-0.conda", True),
         (("conda", 0, "sha256"), "f" * 64, False),
         (("conda", 0, "channel"), "other", False),
@@ -192,6 +193,17 @@ def test_lines_of_the_pip_section_with_their_file() -> None:
 )
 def test_the_digest_of_a_generation_is_about_what_is_installed(path: tuple[t.Any, ...], value: t.Any, same: bool) -> None:
     assert (parse_lock(content()).digest() == parse_lock(changed(path, value)).digest()) is same
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [({"solver": "libmamba"}, "rattler", True), ({"solver": "rattler"}, "rattler", False), ({}, "rattler", False)],
+    ids=["another", "the same", "unknown"],
+)
+def test_another_solver_than_that_of_the_lock_is_told(then: dict[str, str], now: str, told: bool) -> None:
+    lock = parse_lock({**content(), **then})
+    assert lock.to_dict().get("solver") == then.get("solver")
+    assert [("libmamba" in note, now in note) for note in lock.other_solver(now)] == [(True, True)] * told
 
 
 def lock_with(**more: t.Any) -> Lock:

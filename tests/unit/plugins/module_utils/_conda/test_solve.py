@@ -68,7 +68,7 @@ def test_a_long_explanation_is_cut_in_the_message_only() -> None:
     assert "x" * 5000 in error.raw
 
 
-FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": [], "notes": []}
+FOUND: dict[str, t.Any] = {"conda_version": "26.9.4", "packages": [], "kept": [], "notes": [], "solver": "x"}
 LOCKED = {"types": ["OperationalError", "DatabaseError", "Exception"], "text": "database is locked"}
 ALTERED = {"types": ["CondaMultiError", "SafetyError", "CondaError"], "text": "sha256 of a/b"}
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import typing as t
 
@@ -24,6 +25,7 @@ class NoAnswerError(Exception):
         ("rattler", "flexible", "ab", ["strict"]),
         # The first channel alone has no answer.
         ("rattler", "flexible", "abc", ["strict", "disabled"]),
+        ("rattler that knows it", "flexible", "abc", ["flexible"]),
     ],
 )
 def test_a_solver_without_flexible_priority(
@@ -32,7 +34,7 @@ def test_a_solver_without_flexible_priority(
     seen = []
 
     def configure(request: dict[str, t.Any]) -> types.SimpleNamespace:
-        return types.SimpleNamespace(solver=solver, channel_priority=request["channel_priority"])
+        return types.SimpleNamespace(solver=solver.split(maxsplit=1)[0], channel_priority=request["channel_priority"])
 
     def ask(request: dict[str, t.Any], context: types.SimpleNamespace) -> str:
         seen.append(context.channel_priority)
@@ -41,6 +43,11 @@ def test_a_solver_without_flexible_priority(
         return "answer"
 
     monkeypatch.setattr(solving, "configure", configure)
+    # As conda-rattler-solver has it since 0.2.
+    priorities = {name: f"ChannelPriority.{name}" for name in ("strict", "flexible", "disabled")}
+    newer = types.SimpleNamespace(CHANNEL_PRIORITY_MAP=priorities) if "knows" in solver else types.SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "conda_rattler_solver", types.SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "conda_rattler_solver.solver", newer)
     request = {"channels": list(channels), "channel_priority": wanted}
     answer, notes = solving.by_priority(request, configure(request), ask)
     assert (answer, seen) == ("answer", asked)

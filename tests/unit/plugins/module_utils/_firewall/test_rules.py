@@ -144,3 +144,19 @@ def test_the_distributions_service_loads_ours_in_the_same_step(vendor: str, conf
 @pytest.mark.parametrize("vendor", ["", "[Service]\nExecStart=/usr/local/bin/load-rules\n", "ExecStart=nft -f '/etc/a b'\n"])
 def test_a_service_of_another_form_is_left_alone(vendor: str) -> None:
     assert firewall.nftables_dropin("Managed", "/usr/sbin/nft", vendor) is None
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        (["gpu_servers", "gpu-01"], ""),
+        (["finance"], "firewall_allow, entry 1: found 'finance'; expected a host or group of the inventory; correct the name"),
+        (["gpu_server"], "did you mean 'gpu_servers'?"),
+    ],
+)
+def test_an_entry_for_nobody_is_refused(hosts: list[str], words: str) -> None:
+    variables = {"firewall_allow": [{"port": "443", "hosts": hosts}], "inventory_names": {"all", "gpu_servers", "gpu-01"}}
+    problems = check(variables)
+    assert bool(problems) == bool(words)
+    assert words in "".join(problems)
+    assert check({**variables, "inventory_names": set()}) == []

@@ -107,3 +107,11 @@ def test_locks_are_checked_before_the_first_change(
         assert all(
             "good.linux-64.lock.json is not followed, each host solves: the specification has changed" in line for line in told
         )
+
+
+def test_what_wrong_indentation_leaves_of_a_pip_section_is_told(tmp_path: Path) -> None:
+    (tmp_path / "nlp.yml").write_text("channels: [conda-forge]\ndependencies:\n  - a\n  - pip:\n  - sacremoses==0.1.1\n")
+    values = {"conda_envs_environments": [{"name": "nlp", "src": "nlp.yml"}], "conda_envs_dir": str(tmp_path)}
+    values["ansible_facts"] = {"architecture": "x86_64"}
+    assert check(values) == []
+    assert warnings(values) == ["conda environment 'nlp': 'pip:' is empty: what pip should install has to be indented below it"]

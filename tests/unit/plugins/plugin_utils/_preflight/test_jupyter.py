@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._jupyter.port import port_of
-from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import check
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import check, warnings
 
 # Two ordinary names with the same port.
 TWINS = ("user102", "user136")
@@ -91,3 +91,16 @@ def test_an_explicit_port_that_somebody_has_is_refused() -> None:
 
 def test_all_mistakes_are_told_at_once() -> None:
     assert len(check({"jupyter_users": ["root", "B"], "jupyter_ports": {"x": 1}, "jupyter_writable_paths": ["/"]})) == 4
+
+
+@pytest.mark.parametrize(
+    ("ports", "told"),
+    [
+        ({"priya": 21001}, []),
+        ({"prya": 21001}, ["jupyter_ports: found 'prya', who has no JupyterLab here; did you mean 'priya'?"]),
+        ({"prya": 21001, "priya": 21002}, []),  # who is meant has one
+        ({"somebody": 21001}, []),  # who left may keep it
+    ],
+)
+def test_a_port_for_a_name_with_a_typing_error_is_told(ports: dict[str, int], told: list[str]) -> None:
+    assert warnings({"jupyter_users": ["priya", "tomas"], "jupyter_ports": ports}) == told
