@@ -11,8 +11,8 @@ module: audit
 short_description: Find what nobody declared on a host
 version_added: 0.2.0
 description:
-  - Reads what no task of a role would see, such as accounts, keys, listening sockets and timers that the inventory does not know, and
-    compares it with what the inventory declares and with what the lab has accepted.
+  - Reads what no task of a role would see, such as accounts, keys, listening sockets and timers that the inventory does not
+    know, and compares it with what the inventory declares and with what the lab has accepted.
   - Changes nothing, in any mode. Each finding says what was found, what was expected, and what makes it legitimate or removes it.
   - It follows nothing that people own, and stops to look when its time is over.
 author:
@@ -197,8 +197,8 @@ findings:
       type: str
     severity:
       description: >-
-        V(error), somebody may have a power that nobody gave, or V(warning), a difference that wants to be explained. Work that is due
-        is in RV(notices).
+        V(error), somebody may have a power that nobody gave, or V(warning), a difference that wants to be explained. Work that
+        is due is in RV(notices).
       type: str
     found:
       description: What is there.
@@ -278,7 +278,7 @@ def look(host: Host, wanted: Declared, topics: t.Iterable[str]) -> tuple[list[Fi
 
 def fit(finding: Finding) -> Finding:
     """A finding on lines of its own: its name is what a baseline has, so it is made fit to be shown here."""
-    texts = {key: shown_line(getattr(finding, key)) for key in ("name", "found", "expected", "way_out")}
+    texts: dict[str, t.Any] = {key: shown_line(getattr(finding, key)) for key in ("name", "found", "expected", "way_out")}
     return dataclasses.replace(finding, **texts)
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 Severity = t.Literal["error", "warning", "notice"]
-"""`error`: somebody may have a power that nobody gave. `warning`: a difference to be explained. `notice`: work that is due; no drift."""
+"""`error`: somebody may have a power that nobody gave. `warning`: a difference to be explained. `notice`: work that is due."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)

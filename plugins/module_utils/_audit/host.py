@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an audit may look at, and for how long. Private to this collection.
 
-Everything is read, nothing is changed. Whoever owns a file may have made it to keep a reader busy: no link is followed in the last
-step, nothing but a regular file is opened, reading ends at a limit, and a walk at a moment.
+Everything is read, nothing is changed. Whoever owns a file may have made it to keep a reader busy: no link is followed in the
+last step, nothing but a regular file is opened, reading ends at a limit, and a walk at a moment.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Host:
         return time.monotonic() > self.deadline
 
     def text(self, path: str, limit: int = LIMIT) -> str | None:
-        """The beginning of a regular file; None if there is none, or something else. Bytes that are no UTF-8 stay as surrogates."""
+        """The beginning of a regular file; None if there is none, or something else. What is no UTF-8 stays as surrogates."""
         try:
             handle = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:

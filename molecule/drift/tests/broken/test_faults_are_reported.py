@@ -12,6 +12,9 @@ import yaml
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 FAULTS: list[dict[str, str]] = yaml.safe_load((SCENARIO / "vars" / "faults.yml").read_text(encoding="utf-8"))["__faults"]
+UNDECLARED: list[dict[str, str]] = yaml.safe_load((SCENARIO / "vars" / "undeclared.yml").read_text(encoding="utf-8"))[
+    "__undeclared"
+]
 ROLES = {path.name for path in (Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "roles").iterdir()}
 # All that a run which only looks must leave alone.
 STATE = """
@@ -46,7 +49,7 @@ def reported(run: t.Any, name: str, role: str) -> list[dict[str, t.Any]]:
 
 def test_there_are_faults_in_every_role_and_ten_at_the_least() -> None:
     assert len(FAULTS) >= 10
-    assert {fault["role"] for fault in FAULTS} == ROLES
+    assert {fault["role"] for fault in FAULTS} == ROLES - {"audit"}
 
 
 def test_the_exit_code_says_drift(run: t.Any) -> None:
@@ -60,13 +63,27 @@ def test_the_fault_is_reported(run: t.Any, name: str, fault: dict[str, str]) -> 
     assert fault["says"] in "\n".join(told)
 
 
+@pytest.mark.parametrize("thing", UNDECLARED, ids=[thing["name"] for thing in UNDECLARED])
+def test_what_nobody_declared_is_reported(run: t.Any, name: str, thing: dict[str, str]) -> None:
+    told = [entry for entry in reported(run, name, "audit") if entry["task"] == thing["topic"]]
+    assert any(thing["says"] in "\n".join([*entry["items"], entry["diff"] or ""]) for entry in told), told
+
+
+def test_the_audit_reports_nothing_else(run: t.Any, name: str) -> None:
+    """What the faults of the roles bring along, such as a file that everybody can write, may be told by both."""
+    says = [thing["says"] for thing in UNDECLARED + FAULTS]
+    others = [entry for entry in reported(run, name, "audit") if not any(word in str(entry) for word in says)]
+    assert [(entry["task"], entry["items"]) for entry in others] == []
+
+
 def test_each_difference_names_the_line_of_its_task(run: t.Any, name: str) -> None:
     for entry in run.report["hosts"][name]["drift"]:
         line = Path(entry["file"]).read_text(encoding="utf-8").splitlines()[entry["line"] - 1]
-        assert line.strip() == f"- name: {entry['task']}"
+        # A finding has its topic in place of the task's name.
+        assert line.strip() == f"- name: {'Look for what nobody declared' if entry['role'] == 'audit' else entry['task']}"
 
 
-@pytest.mark.parametrize("role", sorted(ROLES - {"nvidia"}))
+@pytest.mark.parametrize("role", sorted(ROLES - {"nvidia", "audit"}))
 def test_no_role_reports_more_tasks_than_it_has_faults(run: t.Any, name: str, role: str) -> None:
     tasks = [entry["task"] for entry in reported(run, name, role)]
     assert len(tasks) <= sum(fault["role"] == role for fault in FAULTS), tasks
