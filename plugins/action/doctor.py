@@ -24,8 +24,7 @@ from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.meet import Target, find, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
 from ..plugin_utils._preflight.check import check_platform
-from ..plugin_utils._preflight.membership import lost
-from ..plugin_utils._preflight.roles import check_roles
+from ..plugin_utils._preflight.roles import check_roles, unreached
 from ..plugin_utils._role_variables import ROLES, RoleVariables
 
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
@@ -189,10 +188,7 @@ class ActionModule(ActionBase):
     def _preflight(self, roles: list[str], variables: dict[str, t.Any]) -> list[Finding]:
         """Whatever site.yml would refuse about the inventory."""
         if not roles:
-            problems = lost(
-                variables.get("group_names", ()), variables.get("groups", {}), [path.name for path in ROLES.iterdir()]
-            )
-            told = [Finding("inventory", ERROR, problem) for problem in problems]
+            told = [Finding("inventory", ERROR, problem) for problem in unreached(variables)]
             return told or [Finding("inventory", OK, "no role is for this host; the site leaves it as it is")]
         facts = variables["ansible_facts"]
         found = check_roles(self._templar, roles, variables, facts)

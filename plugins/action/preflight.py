@@ -12,8 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._preflight.check import PLATFORMS, check_platform, report
-from ..plugin_utils._preflight.membership import lost
-from ..plugin_utils._preflight.roles import check_roles
+from ..plugin_utils._preflight.roles import check_roles, unreached
 from ..plugin_utils._role_variables import ROLES
 
 
@@ -31,8 +30,7 @@ class ActionModule(ActionBase):
         )
         host = variables.get("inventory_hostname", "this host")
         if not arguments["roles"]:
-            known = [path.name for path in ROLES.iterdir()]
-            problems = lost(variables.get("group_names", ()), variables.get("groups", {}), known)
+            problems = unreached(variables)
             return {
                 "failed": bool(problems),
                 "changed": False,

@@ -312,7 +312,8 @@ class TestWhatPeopleAdd:
 @pytest.mark.one_release
 def test_a_leaver_comes_back_and_leaves_with_open_sessions(host, client, converge):
     key = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh", "bob.pub").read_text().strip()
-    assert converge(accounts_researchers=[{"name": "bob", "keys": [key]}], accounts_projects=[]).ok
+    back = converge(accounts_researchers=[{"name": "bob", "keys": [key]}], accounts_projects=[])
+    assert back.ok, back.text
     assert client.ssh("bob", "cat results", key="bob", port=22).stdout == "results\n"
     session = f"timeout 60 ssh {client.options('bob', port=22)} bob@{client.server} sleep 50 </dev/null >/dev/null 2>&1 & sleep 2"
     client.machine.check_output(session)

@@ -117,8 +117,10 @@ class TestReach:
     @pytest.mark.usefixtures("page", "repaired")
     def test_an_entry_lets_in_whom_it_names(self, host, new_client, converge):
         friend, stranger = new_client(), new_client()
+        release = host.backend.get_hostname().partition("-")[0]
+        other = host.backend.get_hostname().replace(release, {"debian12": "debian13", "debian13": "debian12"}[release])
         entry = {"port": 8080, "from": [friend.address, f"{address6(friend.machine)}/128"], "comment": "page"}
-        applied = converge(firewall_allow=[entry, {"port": 8080, "hosts": ["a-group-of-others"]}])
+        applied = converge(firewall_allow=[entry, {"port": 8080, "hosts": [other]}])
         assert applied.ok, applied.text
         assert friend.reaches(8080)
         assert not stranger.reaches(8080)

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleError
 from .._role_variables import ROLES, RoleVariables, read_yaml
 from . import together
 from .check import check_unknown, check_values
+from .membership import lost
 
 CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
 
@@ -68,6 +69,11 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
         return Checked(problems, [], [], {})
     notes, warnings = (module.__dict__.get(name, _nothing)(all_values) for name in ("notes", "warnings"))
     return Checked([], notes, warnings, values)
+
+
+def unreached(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """Why no role of this collection reaches a host; nothing if one does, or none shall."""
+    return lost(variables.get("group_names", ()), variables.get("groups", {}), [path.name for path in ROLES.iterdir()])
 
 
 def names(variables: t.Mapping[str, t.Any]) -> set[str]:
