@@ -15,6 +15,7 @@ description:
     know, and compares it with what the inventory declares and with what the lab has accepted.
   - Changes nothing, in any mode. Each finding says what was found, what was expected, and what makes it legitimate or removes it.
   - It follows nothing that people own, and stops to look when its time is over.
+  - What is declared is read from the variables of the roles that the host has by its groups; an option that is given wins.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -35,6 +36,11 @@ options:
       - schedules
       - start-up files
       - sudo
+  baseline:
+    description:
+      - File on the controller with what the lab has accepted on this host, as C(research-server-drift accept) writes it.
+        It becomes O(accepted). A file that is not there is an empty one.
+    type: path
   accepted:
     description: What the lab has accepted on this host (its baseline). It is no drift; what is gone of it is a notice.
     type: list
@@ -166,15 +172,14 @@ attributes:
     description: Each finding, from what is to what is expected.
     support: full
 notes:
-  - Needs root. It is the role C(audit) that fills in what the inventory declares.
+  - Needs root.
 """
 
 EXAMPLES = r"""
 - name: Look for accounts and keys that nobody declared
   openlab.research_server.audit:
     topics: [accounts, keys]
-    administrators: [ada]
-    people: [ada, grace]
+    baseline: "{{ inventory_dir }}/audit/{{ inventory_hostname }}.yml"
   become: true
 """
 
@@ -292,6 +297,8 @@ def main() -> None:
     module = Module(
         argument_spec={
             "topics": {"type": "list", "elements": "str", "choices": sorted(TOPICS)},
+            # Read by the controller's side.
+            "baseline": {"type": "path"},
             "accepted": {"type": "list", "elements": "dict", "default": [], "options": {**ENTRY, "reason": {"type": "str"}}},
             "waivers": {
                 "type": "list",

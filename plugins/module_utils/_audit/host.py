@@ -20,6 +20,8 @@ LIMIT = 1 << 20
 SECONDS = 60.0
 # Entries of one folder; more are no folder of configuration.
 ENTRIES = 10_000
+# Where Docker's daemon, which no process of the container is, answers for names (Docker, "Embedded DNS server").
+DOCKER_RESOLVER = "127.0.0.11"
 
 Attempt = Callable[..., tuple[int, str, str]]
 """Runs a program with its arguments: exit code, standard output, standard error."""

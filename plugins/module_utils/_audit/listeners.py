@@ -26,7 +26,7 @@ from .._host.numbers import FIRST_PERSON, NOBODY
 from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding, Severity
-from .host import Host, accounts
+from .host import DOCKER_RESOLVER, Host, accounts
 
 TOPIC = "listeners"
 
@@ -204,9 +204,14 @@ class View:
 
     def judge(self, socket: Socket, process: Process) -> Finding | None:
         """The first of the rules that knows such a listener says what it is."""
-        rules = (self.hazard, self.sshd, self.jupyter_port, self.let_in, self.raw, self.of_people, self.of_services)
+        rules = (self.outside, self.hazard, self.sshd, self.jupyter_port, self.let_in, self.raw, self.of_people, self.of_services)
         fault = next(said for said in (rule(socket, process) for rule in rules) if said is not None)
         return self.tell(socket, process, fault) if fault.expected else None
+
+    def outside(self, socket: Socket, process: Process) -> Fault | None:
+        """Docker's resolver has its sockets in the container, and its process elsewhere."""
+        elsewhere = not process.pid and socket.address == DOCKER_RESOLVER and self.host.status("/.dockerenv") is not None
+        return RIGHT if elsewhere else None
 
     def hazard(self, socket: Socket, process: Process) -> Fault | None:
         """A program of root whose file anybody can write, or nobody can look at."""

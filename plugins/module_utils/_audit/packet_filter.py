@@ -27,7 +27,7 @@ from .._firewall import loopback, rules
 from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding, Severity
-from .host import Host
+from .host import DOCKER_RESOLVER, Host
 
 TOPIC = "packet filter"
 
@@ -60,6 +60,7 @@ CUTS_OFF = INWARDS | {"output", "egress"}
 
 
 NOTHING = "(?!)"
+RESOLVER = re.escape(DOCKER_RESOLVER)
 DOCKER_BRIDGES = r"docker0|docker_gwbridge|br-[0-9a-f]{12}"
 
 
@@ -72,6 +73,8 @@ class Program(t.NamedTuple):
     bridges: str = NOTHING
     """His own interfaces: of them he also speaks in chains that are everybody's, and for them he forwards."""
     only: frozenset[str] = frozenset(EXPECTED)
+    text: str = ""
+    """What each of his rules has."""
 
 
 # fail2ban: action.d/nftables.conf, action.d/iptables.conf. Docker: "Packet filtering and firewalls". Podman: netavark's firewall
@@ -79,6 +82,13 @@ class Program(t.NamedTuple):
 PROGRAMS = (
     Program(("/usr/bin/fail2ban-server",), r"(inet|ip|ip6) f2b-table", r"f2b-.*", only=frozenset({DROPS})),
     Program(("/usr/bin/dockerd", "/usr/sbin/dockerd"), r"(ip|ip6) docker-bridges", r"DOCKER(-.*)?", DOCKER_BRIDGES),
+    # Its resolver for names, in a container's own network (Docker, "Embedded DNS server").
+    Program(
+        ("/.dockerenv",),
+        NOTHING,
+        r"DOCKER_(OUTPUT|POSTROUTING)",
+        text=rf"daddr {RESOLVER} |saddr {RESOLVER} |-[sd] {RESOLVER}/32 ",
+    ),
     Program(("/usr/bin/podman",), r"inet netavark", r"(NETAVARK|CNI)[-_].*", r"podman\d+|cni-podman\d+"),
     Program(("/usr/sbin/libvirtd", "/usr/sbin/virtnetworkd"), r"(ip|ip6) libvirt_network", r"LIBVIRT_.*", r"virbr\d+"),
 )
@@ -186,6 +196,7 @@ def _policy(table: str, chain: str, hook: str, policy: str, command: str) -> Ite
 def _known(rule: Rule, programs: Iterable[Program]) -> bool:
     return any(
         rule.does in program.only
+        and re.search(program.text, rule.text)
         and (
             re.fullmatch(program.tables, rule.table)
             or re.fullmatch(program.chains, rule.chain)

@@ -14,6 +14,7 @@ from .._text.escapes import in_one_line, listing
 from .declared import Declared
 from .finding import Finding
 from .host import Host
+from .keys import OURS as SSHD_DROP_IN
 from .packages import link_target, md5, record
 from .schedules import PLACES as SCHEDULES
 
@@ -79,6 +80,7 @@ ELSEWHERE = (
     "/etc/systemd/system/",
 )
 
+MODULI = "/etc/ssh/moduli"
 OURS = (re.compile(r"/etc/profile\.d/conda\.sh"),)
 
 # What pam-auth-update writes where no profile is the first of a stack; for `auth` it would let everybody in.
@@ -157,7 +159,7 @@ def _generated(path: str) -> bool:
 def _conffiles(host: Host, told: set[str]) -> Iterator[Finding]:
     known = record(host)
     for path in sorted(known.hashes):
-        if path.startswith(ELSEWHERE) or in_one_line(path) in told:
+        if path.startswith(ELSEWHERE) or in_one_line(path) in told or _managed(host, path):
             continue
         odd = known.oddity(host, path)
         if odd:
@@ -166,6 +168,11 @@ def _conffiles(host: Host, told: set[str]) -> Iterator[Finding]:
             # Without it the rules of `other` are used (pam.d(5)).
             way_out = f"apt-get install --reinstall -o Dpkg::Options::=--force-confmiss {known.owner(path)}"
             yield Finding(TOPIC, in_one_line(path), "missing", f"as package {known.owner(path)} brought it", way_out)
+
+
+def _managed(host: Host, path: str) -> bool:
+    """Whether the role sshd compares it: it takes weak groups out."""
+    return path == MODULI and host.status(SSHD_DROP_IN) is not None
 
 
 def _pam(host: Host) -> Iterator[Finding]:

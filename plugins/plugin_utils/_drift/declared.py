@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the inventory declares about a host, as the module `audit` takes it. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Collection
+
+from .._jupyter.port import port_of
+
+READ = ("accounts", "conda_envs", "firewall", "jupyter", "miniconda", "sshd")
+"""Roles whose variables say what there is."""
+CONDA = ("conda_envs", "jupyter", "miniconda")
+
+
+def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str, t.Any]:
+    """Arguments of the module. `value` gives a variable, with the roles' defaults; `roles` are those that the host has."""
+    administrators, researchers = (_present(value(f"accounts_{kind}")) for kind in ("administrators", "researchers"))
+    people = {**researchers, **administrators}
+    told: dict[str, t.Any] = {
+        "administrators": sorted(administrators),
+        "people": sorted(people),
+        "extra_groups": {name: [str(group) for group in item.get("groups") or []] for name, item in people.items()},
+        # Where no role decides on the port, it is the one by which Ansible comes in.
+        "sshd_ports": [int(value("sshd_port") if "sshd" in roles else value("ansible_port") or 22)],
+        "allow": value("firewall_allow") if "firewall" in roles else [],
+    }
+    if not {*CONDA}.isdisjoint(roles):
+        told["conda_root"] = str(value("conda_envs_conda_root"))
+        told["channels"] = [str(channel) for channel in value("miniconda_allowlist_channels") or []]
+    environments = [str(item["name"]) for item in value("conda_envs_environments") or []] if "conda_envs" in roles else []
+    if "conda_envs" in roles:
+        told["kernels_dir"] = str(value("conda_envs_kernels_dir"))
+    if "jupyter" in roles:
+        # JupyterLab has an environment of its own.
+        environments.append("jupyter")
+        told["jupyter_ports"] = sorted(port_of(str(name), value("jupyter_ports")) for name in value("jupyter_users") or [])
+    return {**told, "environments": environments}
+
+
+def _present(items: t.Any) -> dict[str, dict[str, t.Any]]:
+    return {str(item["name"]): item for item in items or [] if item.get("state", "present") == "present"}
