@@ -31,7 +31,8 @@ from .._jupyter.kernels import is_ours, kernel_name
 from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding, Severity
-from .host import Host, accounts
+from .host import Host
+from .host import names as names_of
 from .lookalikes import mistaken_for
 
 TOPIC = "conda"
@@ -134,10 +135,11 @@ def jupyter_files(host: Host, declared: Declared) -> Iterator[Finding]:
 
 
 def _our_kernel(host: Host, declared: Declared, path: str, ours: Mapping[str, str]) -> bool:
-    """One that jupyter_kernels has made, and compares."""
+    """One that jupyter_kernels has made, and compares; also where its file is gone."""
     folder, name = os.path.split(path)
     made = folder == declared.kernels_dir.rstrip("/") and name in ours
-    return made and is_ours(host.text(f"{path}/kernel.json") or "")
+    file = f"{path}/kernel.json"
+    return made and (host.status(file) is None or is_ours(host.text(file) or ""))
 
 
 def environments(host: Host, root: str, declared: Declared) -> Iterator[Finding]:
@@ -148,7 +150,7 @@ def environments(host: Host, root: str, declared: Declared) -> Iterator[Finding]
     for name in host.names(f"{envs}/{FOLDER}"):
         if not name.startswith(".") and not any(layout.owns(name) for layout in layouts):
             paths.append(f"{envs}/{FOLDER}/{name}")
-    names = {account.uid: account.name for account in accounts(host)}
+    names = names_of(host)
     for path in paths:
         status = host.status(path)
         owner = names.get(status.st_uid, f"uid {status.st_uid}") if status else "nobody"
@@ -380,7 +382,7 @@ def _watched(path: str) -> str:
 def rights(host: Host, root: str) -> Iterator[Finding]:
     """Files and folders that others than their environment's owner could change."""
     told: dict[str, str] = {}
-    names = {account.uid: account.name for account in accounts(host)}
+    names = names_of(host)
     owners: dict[str, tuple[int, int]] = {}
     own = host.status(root)
     for path, status in itertools.chain([(root, own)] if own else [], host.walk(root)):

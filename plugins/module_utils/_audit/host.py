@@ -129,6 +129,11 @@ def accounts(host: Host) -> list[Account]:
     return found
 
 
+def names(host: Host) -> dict[int, str]:
+    """Number -> account: the first, where several have one number (getpwuid(3))."""
+    return {account.uid: account.name for account in reversed(accounts(host))}
+
+
 def groups(host: Host) -> dict[str, tuple[int, tuple[str, ...]]]:
     """Name -> number and members, of group(5)."""
     found = {}

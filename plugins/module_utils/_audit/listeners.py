@@ -27,6 +27,7 @@ from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding, Severity
 from .host import DOCKER_RESOLVER, Host, accounts
+from .host import names as names_of
 
 TOPIC = "listeners"
 
@@ -152,7 +153,7 @@ class View:
     def __init__(self, host: Host, declared: Declared) -> None:
         self.host, self.declared = host, declared
         people = [account for account in accounts(host) if _person(account.uid)]
-        self.names = {account.uid: account.name for account in accounts(host)}
+        self.names = names_of(host)
         self.others_folders = (*ANYBODYS, *(f"{person.home.rstrip('/')}/" for person in people if person.home.strip("/")))
         self.own_choice = _range(host.text(RANGE) or "")
         self.open = tuple(_open_port(text) for text in declared.open_ports)

@@ -25,6 +25,7 @@ from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding
 from .host import Host, accounts, groups
+from .host import names as names_of
 
 TOPIC = "privileged files"
 INFO = "/var/lib/dpkg/info"
@@ -130,9 +131,8 @@ class Names:
     """Of users and groups, and everybody's primary group."""
 
     def __init__(self, host: Host) -> None:
-        known = list(reversed(accounts(host)))
-        self.users = {account.uid: account.name for account in known}
-        self.primary = {account.uid: account.gid for account in known}
+        self.users = names_of(host)
+        self.primary = {account.uid: account.gid for account in reversed(accounts(host))}
         self.groups = {number: name for name, (number, _members) in groups(host).items()}
 
     def user(self, uid: int) -> str:

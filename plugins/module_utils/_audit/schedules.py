@@ -17,6 +17,7 @@ from .._text.escapes import in_one_line, listing
 from .declared import Declared
 from .finding import Finding
 from .host import Host, accounts
+from .host import names as names_of
 from .packages import Oddity, Record, link_target, merged, record
 
 TOPIC = "schedules"
@@ -270,7 +271,7 @@ def _generators(host: Host, known: Record, folder: str) -> Iterator[Finding]:
 
 def _jobs(host: Host, declared: Declared) -> Iterator[Finding]:
     uids = {account.name: account.uid for account in accounts(host)}
-    names = {uid: name for name, uid in reversed(list(uids.items()))}
+    names = names_of(host)
     for folder in CRON:
         for name in host.names(folder):
             # crontab(1) edits a file `tmp.XXXX`.

@@ -76,6 +76,7 @@ POWERFUL = re.compile(
 # Those that are told by another topic.
 ELSEWHERE = (
     "/etc/apt/",
+    "/etc/sudoers",
     *(f"{place.path}/" if place.names != r".+" else place.path for place in SCHEDULES),
     "/etc/systemd/system/",
 )

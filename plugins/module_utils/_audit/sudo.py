@@ -47,6 +47,8 @@ PACKAGED = frozenset(
         "%admin ALL=(ALL) ALL",
     }
 )
+# Of those, what keeps others safe, and what the role accounts needs.
+NEEDED = (r"Defaults env_reset", r"Defaults secure_path=.+", r"[@#]includedir /etc/sudoers\.d")
 INCLUDE = re.compile(r"[@#](include|includedir)\s+(.+)")
 ALIAS = re.compile(r"(?:User|Runas|Host|Cmnd|Cmd)_Alias\b")
 # The users of a rule, where they are plain names; aliases have capitals, names of people have none.
@@ -107,6 +109,15 @@ def _sudo(host: Host, declared: Declared) -> Iterator[Finding]:
             and packaged.get(path) != hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
         ):
             yield from _rules(text, path, declared)
+            yield from _missing(text) if path == SUDOERS else ()
+
+
+def _missing(text: str) -> Iterator[Finding]:
+    lines = list(logical_lines(text))
+    for pattern in NEEDED:
+        if not any(re.fullmatch(pattern, line) for line in lines):
+            name = re.sub(r"[\\@#\[\]+]|=\.", "", pattern)
+            yield _finding(f"{SUDOERS}: no {name}", "a line of Debian's is missing", PACKAGES, SUDOERS)
 
 
 def _rules(text: str, path: str, declared: Declared) -> Iterator[Finding]:
@@ -223,4 +234,5 @@ def _finding(name: str, found: str, expected: str, path: str, severity: Severity
     shown = shlex.quote(in_one_line(path))
     editor = "visudo -f" if path.startswith(SUDOERS) else "editor"
     declare = "name the person in accounts_administrators, or " if expected == ADMINISTRATORS else ""
-    return Finding(TOPIC, name, found, expected, f"{declare}take it out with '{editor} {shown}'", severity)
+    verb = "put it back" if found.endswith("missing") else "take it out"
+    return Finding(TOPIC, name, found, expected, f"{declare}{verb} with '{editor} {shown}'", severity)

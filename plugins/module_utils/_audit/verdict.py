@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from .finding import Finding
+from .privileged_files import TOPIC as EVERYWHERE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ def judge(
     today: datetime.date,
 ) -> Verdict:
     """Tell drift from what was accepted: (topic, name) of the baseline, and waivers. `topics` are those that were looked at."""
-    found = sorted(set(findings))
+    found = _once(sorted(set(findings)))
     drift: list[Finding] = []
     notices: list[str] = []
     used: set[Waiver] = set()
@@ -83,3 +84,9 @@ def judge(
     idle = [waiver for waiver in waivers if waiver not in used and waiver.topic in looked]
     notices += [f"{waiver.topic}: the waiver '{waiver.name}' of {waiver.owner} matches nothing; remove it" for waiver in idle]
     return Verdict(tuple(drift), tuple(notices))
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """What another topic tells about a file, too, the walk over all files need not repeat: its rights are among what is told."""
+    told = {finding.name for finding in findings if finding.topic != EVERYWHERE}
+    return [item for item in findings if item.topic != EVERYWHERE or item.name.partition(": ")[0] not in told]

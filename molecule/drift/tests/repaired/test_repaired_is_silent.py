@@ -37,8 +37,8 @@ def test_a_fault_that_comes_later_is_new_for_one_night(drift: t.Any, servers: di
     runs = [drift() for _night in range(2)]
     for server in servers.values():
         server.check_output("chmod 0644 /etc/profile.d/conda.sh")
-    new = [[entry["new"] for host in run.report["hosts"].values() for entry in host["drift"]] for run in runs]
-    assert new == [[True, True], [False, False]]
+    new = [[{entry["new"] for entry in host["drift"]} for host in run.report["hosts"].values()] for run in runs]
+    assert new == [[{True}, {True}], [{False}, {False}]]
     assert "[since " in runs[1].output
 
 
