@@ -81,7 +81,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 
 from ..module_utils._text.shown import end_of, shown_line, text_of
 from ..plugin_utils._collection import collection_version
-from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label
+from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label, unified_diff
 from ..plugin_utils._drift.summary import render
 from ..plugin_utils._files import read_report, write_private
 
@@ -129,16 +129,15 @@ class CallbackModule(CallbackBase):
         self._record(result, "changed" if result.is_changed() else "ok")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
-            self._record(result, "failed")
+        self._record(result, "failed", passed_over=ignore_errors)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._record(result, "unreachable")
 
-    def _record(self, result: t.Any, kind: Kind) -> None:
+    def _record(self, result: t.Any, kind: Kind, *, passed_over: bool = False) -> None:
         try:
-            for told in unpack_all(result, kind):
-                self._report.record(*told)
+            for host, task, outcome in unpack_all(result, kind):
+                self._report.record(host, task, dataclasses.replace(outcome, passed_over=passed_over))
         except Exception as error:
             # Ansible would go on without it, and the host be called clean.
             self._report.misunderstood(result._host.get_name(), f"{type(error).__name__}: {error}")
@@ -171,6 +170,9 @@ def unpack_all(result: t.Any, kind: Kind) -> t.Iterator[tuple[str, TaskRef, Outc
     findings = result._result.get("findings") if result._task.action == AUDIT else None
     if not isinstance(findings, list) or kind == "unreachable":
         yield host, task, outcome
+        if kind == "failed" and not outcome.hidden and unified_diff(outcome.diffs):
+            # What it could not do, or ask, does not hide what it saw.
+            yield host, task, dataclasses.replace(outcome, kind="changed")
         return
     for finding in findings:
         name = dataclasses.replace(task, name=text_of(finding["topic"]))

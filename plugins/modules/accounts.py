@@ -250,7 +250,6 @@ import contextlib
 import grp
 import os
 import pwd
-import stat
 import time
 import typing as t
 
@@ -260,7 +259,7 @@ from ..module_utils._accounts import former_members, leavers, setuid_files
 from ..module_utils._accounts import keys as account_keys
 from ..module_utils._accounts import people as account_people
 from ..module_utils._accounts import projects as account_projects
-from ..module_utils._accounts.applying import Applier
+from ..module_utils._accounts.applying import SUDOERS_MODE, Applier
 from ..module_utils._accounts.entries import everyone, project
 from ..module_utils._accounts.keys import Rules
 from ..module_utils._accounts.people import Actual, Change, Desired
@@ -272,7 +271,7 @@ from ..module_utils._accounts.reading import (
     read_system_keys,
     sshd_files,
 )
-from ..module_utils._host import mounts
+from ..module_utils._host import mounts, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
@@ -344,8 +343,8 @@ def refuse(wrong: t.Sequence[str]) -> None:
 
 def carry_out(applier: Applier, plan: Plan, path: str) -> dict[str, t.Any]:
     """Do it, or say in check mode what would be done."""
-    before = read_file(path)
-    new_rules = plan.rules != before or stat.S_IMODE(os.stat(path).st_mode) != 0o440
+    before, wrong = read_file(path), rights.faults({path: SUDOERS_MODE})
+    new_rules = plan.rules != before or bool(wrong)
     made, written = plan.groups, new_rules
     if applier.module.check_mode:
         done = [*plan.going, *plan.coming, *plan.remains]
@@ -353,15 +352,20 @@ def carry_out(applier: Applier, plan: Plan, path: str) -> dict[str, t.Any]:
         done = applier.apply(plan.going)
         made = [name for name in plan.groups if applier.succeeds(f"group '{name}': ", applier.create_group, name)]
         done += applier.apply(plan.coming)
-        written = new_rules and applier.succeeds(f"{path}: ", applier.write_sudoers, path, plan.rules)
+        written = new_rules and applier.succeeds(f"{path}: ", write_rules, applier, path, plan.rules, wrong)
         done += applier.apply(plan.remains)
-    sudoers = difference(path, before, plan.rules)
+    sudoers = ([difference(path, before, plan.rules)] if plan.rules != before else []) + rights.differences(wrong)
     return {
         "changes": [f"group {name}: create" for name in made]
         + [f"{change.name}: {change.action}" for change in done]
         + ([f"{path}: write"] if written else []),
-        "diff": differences(made, done) + ([sudoers] if written else []),
+        "diff": differences(made, done) + (sudoers if written else []),
     }
+
+
+def write_rules(applier: Applier, path: str, text: str, wrong: t.Sequence[rights.Fault]) -> None:
+    rights.mend(wrong)
+    applier.write_sudoers(path, text)
 
 
 def searched(account: Desired, existing: Actual | None, going: t.Sequence[Change]) -> int | None:

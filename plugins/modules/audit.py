@@ -94,6 +94,11 @@ options:
     type: list
     elements: str
     default: []
+  with_password:
+    description: Names of people who have a password by the inventory, or need one for sudo.
+    type: list
+    elements: str
+    default: []
   extra_groups:
     description: Person, and groups beyond those of the role C(accounts).
     type: dict
@@ -308,6 +313,7 @@ def main() -> None:
             },
             "administrators": TEXTS,
             "people": TEXTS,
+            "with_password": {**TEXTS, "no_log": False},
             "extra_groups": {"type": "dict", "default": {}},
             "sshd_ports": {"type": "list", "elements": "int", "default": [22]},
             "jupyter_ports": {"type": "list", "elements": "int", "default": []},

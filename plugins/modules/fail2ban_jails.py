@@ -83,6 +83,8 @@ proven:
 """
 
 import os
+import shlex
+import shutil
 import socket
 import tempfile
 import time
@@ -91,7 +93,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import bans
-from ..module_utils._host import dpkg
+from ..module_utils._host import dpkg, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
@@ -102,7 +104,10 @@ from ..module_utils._ssh.server import connection, runtime_directory
 HEADER = "Managed by Ansible, role openlab.research_server.fail2ban. The next run undoes what is changed here."
 SERVICE = "fail2ban.service"
 JAIL = "sshd"
+FOLDER = "/etc/fail2ban"
 PROOF_SECONDS = 20.0
+# Files of others, and lines, that are looked at: each costs a start of fail2ban-client.
+SUSPECTS, SHOWN = 20, 5
 UNPROVEN = (
     "jail '{jail}' did not notice a failed connection from {address} within {seconds:g} s, so strangers who try and fail would "
     "not be banned. Expected a line '[{jail}] Ignore {address} by ...' in {log}. Look at 'fail2ban-client status {jail}', at the "
@@ -161,6 +166,40 @@ class Host:
             else:
                 self.write(path, before)
             raise RefusedError(f"fail2ban refuses {path}; what was there before has been restored: {error}") from error
+
+
+class Overridden(t.NamedTuple):
+    """Files of others that change what our jails do, and how."""
+
+    files: list[str]
+    found: list[str]
+    expected: list[str]
+
+
+def overridden(host: Host, folder: str, ours: str, jails: t.Collection[str]) -> Overridden:
+    """fail2ban itself says what it reads, with these files and without them. On most hosts there are none to ask about."""
+    names = [os.path.relpath(os.path.join(top, file), folder) for top, _folders, files in os.walk(folder) for file in files]
+    suspects = bans.overriding(names, os.path.relpath(ours, folder))[:SUSPECTS]
+    if not suspects:
+        return Overridden([], [], [])
+    found = bans.commands(host.run("fail2ban-client", "-c", folder, "-d"), jails)
+    without = {name: _without(host, folder, [name], jails) for name in suspects}
+    files = [name for name in suspects if without[name] != found]
+    expected = _without(host, folder, suspects, jails)
+    return Overridden(
+        [os.path.join(folder, name) for name in files],
+        [line for line in found if line not in expected],
+        [line for line in expected if line not in found],
+    )
+
+
+def _without(host: Host, folder: str, names: t.Collection[str], jails: t.Collection[str]) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix=".research-server-") as copy:
+        here = os.path.join(copy, "fail2ban")
+        shutil.copytree(folder, here)
+        for name in names:
+            os.unlink(os.path.join(here, name))
+        return bans.commands(host.run("fail2ban-client", "-c", here, "-d"), jails)
 
 
 def prove(host: Host, log: str) -> None:
@@ -222,7 +261,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     }
     were = {name: read_file(name) for name in dropins}
     new_dropins = [name for name, wanted in dropins.items() if wanted != were[name]]
+    wrong = rights.faults({path: 0o644, **dict.fromkeys(dropins, 0o644)})
     if not module.check_mode:
+        rights.mend(wrong)
         for name in new_dropins:
             host.write(name, dropins[name])
         if new_dropins:
@@ -234,15 +275,33 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if new_file or new_state:
             # Bans survive: fail2ban keeps them in its database.
             host.run("systemctl", "restart", SERVICE)
-    proving = not module.check_mode or not (new_file or new_state)
+    jails = [name for name in params["jails"] if name != "DEFAULT"]
+    # In check mode our own file may still be another one.
+    others = Overridden([], [], []) if missing or (module.check_mode and new_file) else overridden(host, FOLDER, path, jails)
+    proving = not others.files and (not module.check_mode or not (new_file or new_state))
     if proving:
         prove(host, params["log"])
-    return {
-        "changed": new_file or new_state or bool(new_dropins),
+    result = {
+        "changed": new_file or new_state or bool(new_dropins or wrong),
         "missing": missing,
         "proven": proving,
-        "diff": differences({path: (before, text), **{name: (were[name], dropins[name]) for name in dropins}}, state),
+        "diff": differences({path: (before, text), **{name: (were[name], dropins[name]) for name in dropins}}, state)
+        + rights.differences(wrong)
+        + ([difference("what fail2ban reads", text_of(others.found), text_of(others.expected))] if others.files else []),
     }
+    if others.files:
+        moves = " && ".join(f"mv {shlex.quote(name)} {shlex.quote(name)}.replaced" for name in others.files)
+        module.fail_json(
+            msg=f"fail2ban: found in {' and '.join(others.files)} what changes the jails of this role: "
+            f"{'; '.join(others.found[:SHOWN]) or 'lines that are missing'}. Expected what fail2ban_jails says. State it there, "
+            f"or put the file aside: {moves}",
+            **result,
+        )
+    return result
+
+
+def text_of(lines: t.Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def differences(files: dict[str, tuple[str | None, str]], state: dict[str, str]) -> list[Difference]:

@@ -132,6 +132,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import others
 from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
@@ -214,18 +215,23 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     if dropin is not None:
         wanted[firewall_rules.NFTABLES_DROPIN] = File(dropin)
     final = {path: file for path, file in wanted.items() if read_file(path) != file.text}
+    wrong = rights.faults({path: file.mode for path, file in wanted.items()})
     diff = [difference(path, read_file(path), file.text) for path, file in sorted(final.items())]
     result: dict[str, t.Any] = {"changed": True, "pending": False, "installed": bool(host.nft), "ssh_ports": ports, "diff": diff}
     if not host.nft:
         return result
+    if wrong and not module.check_mode:
+        rights.mend(wrong)
     program = table + (wanted[firewall_rules.SSH_PORTS].text or "")
     before, after = host.loaded(), host.as_loaded(program)
     if before != after:
         diff.append(difference("loaded", before, after))
     if not host.enabled():
         diff.append(difference(firewall_rules.UNIT_NAME, "disabled\n", "enabled\n"))
-    result["changed"] = bool(diff or interrupted)
-    if module.check_mode or not result["changed"]:
+    differs = bool(diff or interrupted)
+    diff += rights.differences(wrong)
+    result["changed"] = differs or bool(wrong)
+    if module.check_mode or not differs:
         return result
     transaction.stage(
         {}, wanted, None, back=[f"nft -f - <<'END'\n{firewall_rules.restore(before)}\nEND"], undo_after=params["undo_after"]

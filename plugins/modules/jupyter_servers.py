@@ -128,6 +128,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import loopback as firewall_loopback
 from ..module_utils._firewall.loopback_table import Loopback
+from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
@@ -211,8 +212,10 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         return
     rules = loopback.compare()
     files = host.files(every, {name: entry.pw_dir if params["protect_keys"] else "" for name, entry in people.items()})
-    result["diff"] = [*rules, *host.differences(files)]
+    open_to_others = host.rights(people)
+    result["diff"] = [*rules, *host.differences(files), *rights.differences(open_to_others)]
     if not check_mode:
+        rights.mend(open_to_others)
         # Before any server starts.
         if rules:
             loopback.apply()
@@ -225,7 +228,7 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
     problems += [f"{name}: {in_the_way(host, name, ports[name], inode)}" for name, inode in occupied.items()]
     plan.leave_out(occupied)
     result.update(started=plan.start, restarted=plan.restart, pending=sorted(plan.pending))
-    result["changed"] |= bool(rules or files or plan.changed)
+    result["changed"] |= bool(rules or files or open_to_others or plan.changed)
     plan.remove = result["removed"]
     result["diff"].append(services(every, {**before, **mine}, plan))
     for name, why in sorted(plan.pending.items()):

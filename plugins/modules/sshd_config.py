@@ -213,7 +213,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import rules as firewall_rules
-from ..module_utils._host import people_files
+from ..module_utils._host import people_files, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
@@ -488,13 +488,20 @@ def _own_keys(host: Host) -> list[str]:
 def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[Difference]:
     """For Ansible's diff: files, and what is not as the files say."""
     found = [difference(path, read_file(path), file.text) for path, file in sorted(plan.final.items()) if file.shown]
-    states = []
+    # Long ones, and secrets: that they differ, and how much.
+    hidden = {path: file.text for path, file in sorted(plan.final.items()) if not file.shown}
+    states: list[tuple[str, str, str]] = [(path, _lines(facts.read(path)), _lines(text)) for path, text in hidden.items()]
+    states += [(path, "no strong key\n", "a strong key\n") for path in plan.missing_keys]
     if plan.start:
-        states.append((ssh_port.START_KEY, *(f"{value}\n" for value in plan.start)))
+        states.append((ssh_port.START_KEY, f"{plan.start[0]}\n", f"{plan.start[1]}\n"))
     if asleep:
         states.append(("sshd", f"silent on {', '.join(asleep)}\n", "listening\n"))
     states += [(name, "listening\n", "") for name in facts.ports.generated]
     return found + [difference(*state) for state in states]
+
+
+def _lines(text: str | None) -> str:
+    return "" if text is None else f"{len(text.splitlines())} lines\n"
 
 
 def notices(facts: Facts, plan: Plan) -> list[str]:
@@ -513,6 +520,31 @@ def notices(facts: Facts, plan: Plan) -> list[str]:
     ]
 
 
+def rights_of(facts: Facts, plan: Plan) -> dict[str, int | rights.Rights]:
+    """Of all files that sshd reads. Where the mode is as it shall be, it counts that nobody else can change the file."""
+    wanted: dict[str, int | rights.Rights] = {path: rights.Rights() for path in facts.files}
+    for path, file in plan.files.items():
+        if file.text is not None and file.mode != facts.mode(path):
+            wanted[path] = file.mode
+    keys = [str(path) for path in as_list(plan.setting("HostKey"))]
+    return {**wanted, **dict.fromkeys(keys, rights.PRIVATE), **{f"{path}.pub": rights.Rights() for path in keys}}
+
+
+def check_others(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | None) -> None:
+    """What stands in the way on this host, and what only people can take away."""
+    if plan.overridden:
+        raise RefusedError(
+            f"found in Match blocks of other files what wins over {params['path']} for whom they match: "
+            f"{'; '.join(map(setting, plan.overridden))}. Remove it, or state it in sshd_match. Nothing has been changed"
+        )
+    refuse_intruders(host, plan.phases[0].ports)
+    shut_out = left_outside(host, plan, params["people"])
+    if shut_out:
+        raise RefusedError(f"{'; '.join(shut_out)}. Nothing has been changed")
+    if plan.conditional and not plan.final:
+        check_matches(host, plan, params["path"], session)
+
+
 def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
     params = module.params
     session = current_session()
@@ -525,31 +557,28 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     staged, final, back = plan.phases
     listeners, holders = host.listening(staged.ports)
     asleep = ssh_port.silent(facts.ports.addresses, listeners, holders, ipv6=facts.ports.ipv6)
-    changed = bool(plan.final or plan.missing_keys or asleep or interrupted or plan.start or facts.ports.generated)
+    differs = bool(plan.final or plan.missing_keys or asleep or interrupted or plan.start or facts.ports.generated)
+    wrong = rights.faults(rights_of(facts, plan))
     told = notices(facts, plan)
     for sentence in told:
         module.warn(sentence)
     result: dict[str, t.Any] = {
-        "changed": changed,
+        "changed": differs or bool(wrong),
         "pending": False,
         "ports": list(plan.ports),
         "displaced": [setting(line) for line in plan.displaced],
         "notices": told,
         "session": describe(session),
-        "diff": differing(facts, plan, asleep),
+        "diff": differing(facts, plan, asleep) + rights.differences(wrong),
     }
-    if plan.overridden:
-        raise RefusedError(
-            f"found in Match blocks of other files what wins over {params['path']} for whom they match: "
-            f"{'; '.join(map(setting, plan.overridden))}. Remove it, or state it in sshd_match. Nothing has been changed"
-        )
-    refuse_intruders(host, staged.ports)
-    shut_out = left_outside(host, plan, params["people"])
-    if shut_out:
-        raise RefusedError(f"{'; '.join(shut_out)}. Nothing has been changed")
-    if plan.conditional and not plan.final:
-        check_matches(host, plan, params["path"], session)
-    if not changed:
+    try:
+        check_others(host, plan, params, session)
+    except RefusedError as error:
+        # What is different is told all the same.
+        module.fail_json(msg=f"sshd: {error}", **result)
+    if wrong and not module.check_mode:
+        rights.mend(wrong)
+    if not differs:
         return result
     unspoken = server_config.not_spoken(plan.settings, params["client_algorithms"])
     if unspoken:

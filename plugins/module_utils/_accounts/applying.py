@@ -36,6 +36,7 @@ from .reading import group_exists, home_obstacle, processes_of, read_acl
 # Of no account: above all that useradd and systemd give out, below the number that means 'leave it' (setresuid(2)).
 NOBODYS_UID = 2**32 - 3
 END_SECONDS = 10.0
+SUDOERS_MODE = 0o440
 SENTENCE = 1000  # characters; a program may complain about each file of a home
 
 
@@ -238,14 +239,14 @@ class Applier(Runner):
     def write_sudoers(self, path: str, text: str) -> None:
         handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(handle, 0o440)
+            os.fchmod(handle, SUDOERS_MODE)
             stream.write(text)
         rc, out, err = self.attempt(self.module.get_bin_path("visudo", True), "-cqf", temporary)
         if rc != 0:
             os.unlink(temporary)
             raise RefusedError(f"visudo refuses the sudo rules: {(out + err).strip()}")
         self.module.atomic_move(temporary, path)
-        os.chmod(path, 0o440)
+        os.chmod(path, SUDOERS_MODE)
 
 
 ACTIONS: Mapping[str, Callable[[Applier, str, t.Any], None]] = {

@@ -22,6 +22,7 @@ from .._host.people_files import Found, OddError
 from .._host.processes import Process
 from .._ssh.server import runtime_directory
 from .._ssh.server_config import group_listing
+from .._text.escapes import in_one_line
 from . import keys as account_keys
 from . import leavers
 from . import projects as account_projects
@@ -140,7 +141,7 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
         with people_files.open_home(entry.pw_dir) as handle:
             owner = os.fstat(handle).st_uid
     except FileNotFoundError:
-        return ""
+        return _moved_away(entry)
     except OddError as odd:
         return f"{odd}; expected a home in folders of root. Correct that, or give the account another home with 'usermod -d'"
     except OSError as error:
@@ -153,6 +154,18 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
             f"found {entry.pw_dir} to be the home of {', '.join(sorted(others))}; expected it to be the account's. Give the "
             "account another home with 'usermod -d', or the folder to the account with 'chown'"
         )
+    return ""
+
+
+def _moved_away(entry: pwd.struct_passwd) -> str:
+    """Somebody has given the account a home that is not there, while its files are where they were."""
+    usual = f"/home/{entry.pw_name}"
+    with contextlib.suppress(OSError):
+        if entry.pw_dir.rstrip("/") != usual and os.lstat(usual).st_uid == entry.pw_uid:
+            return (
+                f"found no {in_one_line(entry.pw_dir)}, the home in /etc/passwd, and the account's files in {usual}; expected "
+                f"that home. Put it right with 'usermod -d {usual} {entry.pw_name}', or move the files"
+            )
     return ""
 
 

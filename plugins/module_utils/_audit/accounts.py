@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import re
 import shlex
 import typing as t
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ class Entry:
     name: str
     uid: int
     gid: int
+    home: str
     shell: str
     password: str
     expires: str
@@ -94,6 +96,7 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
     for entry in entries:
         yield from _logins(entry, declared)
         yield from _passwords(entry, declared)
+        yield from _home(host, entry, declared)
     yield from _memberships(host, entries, groups, declared)
     yield from _group_passwords(host, groups)
 
@@ -110,6 +113,7 @@ def read_entries(host: Host) -> list[Entry]:
                     row[0],
                     int(row[2]),
                     int(row[3]),
+                    home=row[5] if len(row) > 5 else "",
                     shell=(row[6] if len(row) > 6 else "") or "/bin/sh",
                     password=row[1] if row[1] != "x" else secret[1] if secret else "*",
                     expires=secret[7] if row[1] == "x" and len(secret) > 7 else "",
@@ -189,6 +193,9 @@ def _passwords(entry: Entry, declared: Declared) -> Iterator[Finding]:
     name = in_one_line(entry.name)
     lock = f"usermod -p '*' {shlex.quote(name)}"
     if entry.name in declared.people:
+        if entry.password[:1] not in ("", "!", "*") and entry.name not in declared.with_password:
+            way_out = f"say 'password' in the person's entry, or usermod -p '*' {shlex.quote(name)}"
+            yield _finding(f"password of {name}", "a password that fits", "none: the inventory gives none", way_out)
         return
     if entry.password == "":
         yield _finding(f"password of {name}", "an account that asks for no password", "none that fits, or a hash", lock, "error")
@@ -196,6 +203,17 @@ def _passwords(entry: Entry, declared: Declared) -> Iterator[Finding]:
         yield _finding(
             f"password of {name}", f"a password for a system account (uid {entry.uid})", "none that fits", lock, "error"
         )
+
+
+def _home(host: Host, entry: Entry, declared: Declared) -> Iterator[Finding]:
+    """Of people, where useradd(8) puts it: whoever moves a home moves keys, kernels and start-up files with it."""
+    base = re.search(r"^HOME=(\S+)", host.text("/etc/default/useradd") or "", re.MULTILINE)
+    usual = f"{base[1] if base else '/home'}/{entry.name}"
+    if entry.name in declared.people and entry.home.rstrip("/") != usual:
+        name = in_one_line(entry.name)
+        found = f"{name} has the home {in_one_line(entry.home)}"
+        way_out = f"usermod -d {shlex.quote(usual)} {shlex.quote(name)}, or accept it"
+        yield _finding(f"home of {name}: {in_one_line(entry.home)}", found, usual, way_out)
 
 
 def _memberships(host: Host, entries: list[Entry], groups: list[Group], declared: Declared) -> Iterator[Finding]:

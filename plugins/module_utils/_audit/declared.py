@@ -17,6 +17,8 @@ class Declared:
     administrators: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     """Everybody with an account, administrators included."""
+    with_password: tuple[str, ...] = ()
+    """Those who have a password by the inventory, or need one for sudo."""
     extra_groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Person, and groups beyond those of the role `accounts`."""
     sshd_ports: tuple[int, ...] = ()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import ipaddress
 import re
 import typing as t
@@ -30,6 +31,9 @@ OWN_TEXT = """\
 [Service]
 ExecStartPre=/bin/sh -c 'test -e {log} || install -m 0640 /dev/null {log}'
 """
+
+# Debian's own jail file; all others of packages are of sections that are not switched on.
+PACKAGED = ("jail.d/defaults-debian.conf",)
 
 LOOPBACK = ("127.0.0.1/8", "::1")
 
@@ -65,6 +69,34 @@ def doors(listing: str) -> list[tuple[str, int]]:
             address = ipaddress.ip_address(match[1].strip("[]").partition("%")[0])
             loopback = "127.0.0.1" if address.version == 4 else "::1"
             found.append((loopback if address.is_unspecified else str(address), int(match[2])))
+    return found
+
+
+def overriding(names: Iterable[str], ours: str) -> list[str]:
+    """Of the files below /etc/fail2ban, by their paths there, those by which somebody may change what our jails do.
+
+    A filter or an action of a name of its own does nothing unless a jail names it (jail.conf(5)).
+    """
+    known = set(names)
+    found = []
+    for name in sorted(known - {ours, *PACKAGED}):
+        folder, _slash, file = name.rpartition("/")
+        overrides = name.endswith(".local") and f"{name.removesuffix('.local')}.conf" in known
+        if overrides or (folder == "jail.d" and file.endswith((".conf", ".local"))):
+            found.append(name)
+    return found
+
+
+def commands(dump: str, jails: Iterable[str]) -> list[str]:
+    """What ``fail2ban-client -d`` says about these jails, and about the server: one line for each."""
+    names, found = set(jails), []
+    for line in dump.splitlines():
+        try:
+            words = ast.literal_eval(line)
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(words, list) and len(words) > 1 and (words[1] in names or (words[0] == "set" and len(words) == 3)):
+            found.append(" ".join(map(str, words)))
     return found
 
 

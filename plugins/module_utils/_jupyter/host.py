@@ -17,7 +17,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._host import listening
+from .._firewall import loopback
+from .._host import listening, rights
 from .._host.difference import Difference, difference
 from .._host.files import put_file, read_file
 from .._host.remove_tree import remove_tree
@@ -27,6 +28,7 @@ from .servers import Plan, Server, Socket, drop_in, name_of, parse_groups, parse
 UNITS = "/etc/systemd/system"
 STATE = "/var/lib/jupyter"
 PORTS = "/etc/lab-jupyter.json"
+SECRETS = ("token", "cookie_secret")
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,NeedDaemonReload,DropInPaths,MainPID,ControlGroup,ExecMainStartTimestampMonotonic,"
     "StateChangeTimestampMonotonic,NRestarts,Result,Job,InvocationID,SupplementaryGroups"
@@ -127,6 +129,15 @@ class Host(Runner):
         for name, home in homes.items():
             found[_drop_in(name)] = drop_in(self.header, home) if home else ""
         return {path: text for path, text in found.items() if (read_file(path) or "") != text}
+
+    @staticmethod
+    def rights(people: t.Mapping[str, pwd.struct_passwd]) -> list[rights.Fault]:
+        """Who else could change what the services read, or read what is somebody's secret."""
+        files = [PORTS, loopback.RULES, loopback.UNIT, *(_drop_in(name) for name in people)]
+        found = rights.faults(dict.fromkeys(files, 0o644), [STATE])
+        for name, entry in people.items():
+            found += rights.private_faults(f"{STATE}/{name}", SECRETS, (entry.pw_uid, entry.pw_gid))
+        return found
 
     @staticmethod
     def differences(files: t.Mapping[str, str]) -> list[Difference]:

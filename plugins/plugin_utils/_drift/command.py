@@ -103,7 +103,8 @@ def run(options: argparse.Namespace, extra: Sequence[str]) -> int:
 
 
 def ansible_arguments(options: argparse.Namespace, extra: Sequence[str]) -> list[str]:
-    arguments = [PLAYBOOK, "--check", "--diff"]
+    # A role that cannot be compared hides none of the others.
+    arguments = [PLAYBOOK, "--check", "--diff", "--extra-vars", '{"__site_compare_all": true}']
     for inventory in options.inventory or []:
         arguments += ["--inventory", inventory]
     if options.limit:

@@ -22,6 +22,11 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
     told: dict[str, t.Any] = {
         "administrators": sorted(administrators),
         "people": sorted(people),
+        "with_password": sorted(
+            name
+            for name, item in people.items()
+            if item.get("password") or (name in administrators and not item.get("sudo_nopasswd"))
+        ),
         "extra_groups": {name: [str(group) for group in item.get("groups") or []] for name, item in people.items()},
         # Where no role decides on the port, it is the one by which Ansible comes in.
         "sshd_ports": [int(value("sshd_port") if "sshd" in roles else value("ansible_port") or 22)],

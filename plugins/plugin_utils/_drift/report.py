@@ -66,6 +66,7 @@ class Outcome:
     :param message: why it failed, or why the host cannot be reached.
     :param hidden: the task says C(no_log): nothing but its name may be told.
     :param notices: what the module wants people to know although nothing differs, such as a key that is about to expire.
+    :param passed_over: it failed, and the run goes on with the host: nothing rescues it.
     """
 
     kind: Kind
@@ -74,6 +75,7 @@ class Outcome:
     message: str = ""
     hidden: bool = False
     notices: tuple[str, ...] = ()
+    passed_over: bool = False
 
 
 @dataclass
@@ -81,6 +83,8 @@ class _Host:
     compared: int = 0
     drift: list[dict[str, t.Any]] = field(default_factory=list)
     errors: list[dict[str, t.Any]] = field(default_factory=list)
+    passed_over: dict[str | None, dict[str, t.Any]] = field(default_factory=dict)
+    """By role: what fails in a role after that may only follow from it."""
     handlers: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -100,7 +104,11 @@ class DriftReport:
         known = self._hosts.setdefault(shown_line(host), _Host())
         if outcome.kind in ("failed", "unreachable"):
             message = HIDDEN if outcome.hidden else shown(outcome.message.strip()) or "no message"
-            known.errors.append({"kind": outcome.kind, **_place(task, outcome), "message": message})
+            error = {"kind": outcome.kind, **_place(task, outcome), "message": message}
+            if outcome.passed_over:
+                known.passed_over.setdefault(task.role, error)
+            else:
+                known.errors.append(error)
             return
         known.compared += 1
         known.notices += [] if outcome.hidden else _some(outcome.notices)
@@ -149,7 +157,7 @@ class DriftReport:
         for name in sorted(self._hosts):
             host = self._hosts[name]
             final = [error for error in host.errors if error["kind"] == "failed"]
-            final = final[len(final) - min(len(final), final_failures.get(name, 0)) :]
+            final = [*host.passed_over.values(), *final[len(final) - min(len(final), final_failures.get(name, 0)) :]]
             lost = [error for error in host.errors if error["kind"] == "unreachable" and name in given_up]
             incomplete = [_incomplete(message) for message in problems if not final and not lost]
             unknown = [
