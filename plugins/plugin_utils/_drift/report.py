@@ -100,7 +100,9 @@ class DriftReport:
         known = self._hosts.setdefault(shown_line(host), _Host())
         if outcome.kind in ("failed", "unreachable"):
             message = HIDDEN if outcome.hidden else shown(outcome.message.strip()) or "no message"
-            known.errors.append({"kind": outcome.kind, **_place(task, outcome), "message": message})
+            # A run that puts something aside fails with it a second time, at its end.
+            if outcome.hidden or message not in [error["message"] for error in known.errors]:
+                known.errors.append({"kind": outcome.kind, **_place(task, outcome), "message": message})
             return
         known.compared += 1
         known.notices += [] if outcome.hidden else _some(outcome.notices)
