@@ -39,7 +39,7 @@ class Home:
         try:
             return files.read_in(self.handle, str(self.folder), PARTS, **options)
         except OddError as odd:
-            return Found(oddity=odd.what, path=odd.path, movable=odd.movable)
+            return files.found_instead(odd, str(self.folder), PARTS)
 
     def write(self, text: str = "new\n", **options: t.Any) -> None:
         files.write_in(self.handle, str(self.folder), PARTS, text, person=ME, **options)
@@ -127,6 +127,7 @@ def test_what_is_odd_is_named_and_put_aside_and_replaced(home: Home, odd: Callab
     what, where = ODD[odd]
     found = home.read()
     assert (found.oddity, found.path, found.movable) == (what, str(home.folder / where), True)
+    assert found.on_the_way is (where == ".ssh")
     thing = inode(home.folder / where)
     home.write()
     assert home.keys.read_text() == "new\n"
