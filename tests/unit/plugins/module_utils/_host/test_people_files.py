@@ -252,3 +252,9 @@ def test_above_a_home_only_root_can_write(tmp_path: Path) -> None:
 )
 def test_a_home_that_is_none(home: str, oddity: str) -> None:
     assert files.read(home, PARTS).oddity == oddity
+
+
+def test_a_file_that_cannot_be_put_aside_is_not_on_the_way() -> None:
+    for path, on_the_way in (("/h/.ssh/keys", False), ("/h/.ssh", True), ("/h", True)):
+        odd = OddError("a mounted file system", path, movable=False)
+        assert files.found_instead(odd, "/h", PARTS).on_the_way is on_the_way
