@@ -18,7 +18,7 @@ from collections.abc import Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from .._text.escapes import escape
-from .._text.shown import end_of, shown, shown_all, shown_diff
+from .._text.shown import end_of, shown, shown_all, shown_diff, text_of
 
 # What Ansible, or a role, shows of a result that is none of a failure. The rest is data that tasks go on with: its secrets are
 # looked after by the module itself.
@@ -52,7 +52,8 @@ class Module(AnsibleModule):
         if error and (self._verbosity >= MORE or AnsibleModule.fail_json.__kwdefaults__):
             result["exception"] = error
         if self._verbosity < MORE:
-            left = beyond(str(msg), str(result.pop("stderr", "")))
+            # Ansible itself hands over bytes.
+            left = beyond(shown(str(msg)), text_of(shown_all(result.pop("stderr", ""))))
             result.update({"stderr": left} if left else {})
         super().fail_json(**shown_all({**_compared(result), "msg": str(msg)}))
         raise SystemExit(1)

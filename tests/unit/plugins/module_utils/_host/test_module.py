@@ -41,10 +41,17 @@ def test_what_a_program_said_is_shown_where_the_message_lacks_it() -> None:
 
 @pytest.mark.parametrize(
     ("verbosity", "output", "told"),
-    [(0, "why", {}), (0, "", {}), (0, "more", {"stderr": "more"}), (MORE, "why", {"stderr": "why"})],
+    [
+        (0, "why", {}),
+        (0, "", {}),
+        (0, "more", {"stderr": "more"}),
+        # As Ansible itself hands over what a program said.
+        (0, b"more \xff\ntoken=sw0rdf1shSw0rdf1sh0123\n", {"stderr": "more \\udcff\ntoken=***"}),
+        (MORE, "why", {"stderr": "why"}),
+    ],
 )
 def test_who_asks_for_more_sees_all_that_a_program_said(
-    monkeypatch: pytest.MonkeyPatch, verbosity: int, output: str, told: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, verbosity: int, output: str | bytes, told: dict[str, str]
 ) -> None:
     seen: dict[str, t.Any] = {}
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda _self, **result: seen.update(result))
