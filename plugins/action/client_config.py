@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -18,10 +19,20 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
-from ..plugin_utils._login.client_config import Server, known_hosts, problems, reachable, short_names, ssh_config
+from ..plugin_utils._login.client_config import (
+    Server,
+    is_ours,
+    known_hosts,
+    outdated,
+    problems,
+    reachable,
+    short_names,
+    ssh_config,
+)
 from ..plugin_utils._role_variables import RoleVariables
 
 READ = ("accounts", "sshd", "jupyter")
+FILES = ("ssh_config", "known_hosts")
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
@@ -40,43 +51,61 @@ class ActionModule(ActionBase):
                 "directory": {"type": "path", "required": True},
                 "folder": {"type": "str", "default": "research-servers"},
                 "servers": {"type": "dict", "required": True},
+                "accounts": {"type": "dict", "default": {}},
             }
         )
-        servers = self._servers(arguments["servers"], variables["hostvars"])
+        servers = self._servers(arguments["servers"], arguments["accounts"], variables["hostvars"])
+        place = Path(arguments["directory"]).expanduser()
         wrong = problems(servers)
         if wrong:
             raise AnsibleActionFail("\n".join(["client_config: nothing has been written:", *(f"  - {line}" for line in wrong)]))
         files: dict[Path, str] = {}
-        warnings: list[str] = []
+        warnings = outdated(servers)
         for person in sorted({name for server in servers for name in server.people}):
             own, lost = reachable(person, servers)
             warnings += lost
             if own:
-                folder = Path(arguments["directory"]).expanduser() / person
-                files[folder / "ssh_config"] = ssh_config(person, own, arguments["folder"])
-                files[folder / "known_hosts"] = known_hosts(own, time.time())
+                folder = place / person
+                files[folder / FILES[0]] = ssh_config(person, own, arguments["folder"])
+                files[folder / FILES[1]] = known_hosts(own, time.time())
         different = {path: text for path, text in files.items() if read(path) != text or not private(path)}
         for path, text in different.items():
-            if path.name == "ssh_config":
+            if path.name == FILES[0]:
                 check(text, [server.alias for server in servers if path.parent.name in server.people])
         diff = [
             {"before_header": str(path), "after_header": str(path), "before": read(path) or "", "after": text}
             for path, text in different.items()
         ]
+        # Also of a server that this run leaves out.
+        left = [folder for folder in made(place) if folder.name not in self._everybody(variables["hostvars"])]
+        gone = [path for folder in left for path in (folder / name for name in FILES) if path.exists()]
+        diff += [
+            {"before_header": str(path), "after_header": str(path), "before": read(path) or "", "after": ""} for path in gone
+        ]
         if not self._task.check_mode:
             for path, text in different.items():
                 write(path, text)
+            for folder in left:
+                remove(folder)
         return {
-            "changed": bool(different),
+            "changed": bool(different or left),
             "people": sorted({path.parent.name for path in files}),
+            "left": [folder.name for folder in left],
             "files": [str(path) for path in different],
             "diff": diff,
             "warnings": warnings,
         }
 
-    def _servers(self, told: Mapping[str, Mapping[str, t.Any]], hostvars: t.Any) -> list[Server]:
+    def _everybody(self, hostvars: t.Any) -> set[str]:
+        return {person for name in hostvars for person in present(self._reader(name, hostvars))}
+
+    def _servers(self, told: Mapping[str, Mapping[str, t.Any]], accounts: Mapping[str, t.Any], hostvars: t.Any) -> list[Server]:
         alias = short_names(told)
-        return [self._server(name, alias[name], told[name], hostvars) for name in told]
+        servers = [self._server(name, alias[name], told[name], hostvars) for name in told]
+        return [
+            server._replace(accounts=frozenset(map(str, accounts[server.name]))) if server.name in accounts else server
+            for server in servers
+        ]
 
     def _server(self, name: str, alias: str, told: Mapping[str, t.Any], hostvars: t.Any) -> Server:
         """What a host's variables say, with the defaults of the roles that it has."""
@@ -84,12 +113,7 @@ class ActionModule(ActionBase):
         groups = value("group_names")
         bastions = value("groups").get("bastion", [])
         login = value("accounts_login_group")
-        people = [*(value("accounts_administrators") or []), *(value("accounts_researchers") or [])]
-        accounts = {
-            str(item["name"]): frozenset([login, *(item.get("groups") or [])])
-            for item in people
-            if item.get("state", "present") == "present"
-        }
+        accounts = {person: frozenset([login, *groups]) for person, groups in present(value).items()}
         door = name in bastions
         jump = value("client_config_jump_host")
         served = [person for person in value("jupyter_users") or [] if person in accounts] if "jupyter" in groups else []
@@ -106,10 +130,23 @@ class ActionModule(ActionBase):
             shell_accounts=frozenset(value("sshd_shell_accounts")),
             agent_groups=frozenset(value("sshd_agent_forwarding_groups")),
             jupyter={person: port_of(person, value("jupyter_ports")) for person in served},
+            leads_to=permitted(told) if door else None,
         )
 
     def _reader(self, name: str, hostvars: t.Any) -> t.Callable[[str], t.Any]:
         return RoleVariables(self._templar, READ, {**hostvars.raw_get(name), "hostvars": hostvars}).value
+
+
+def present(value: t.Callable[[str], t.Any]) -> dict[str, list[str]]:
+    """Who has an account by a host's variables, and the groups that the entry names."""
+    people = [*(value("accounts_administrators") or []), *(value("accounts_researchers") or [])]
+    return {str(item["name"]): item.get("groups") or [] for item in people if item.get("state", "present") == "present"}
+
+
+def permitted(told: Mapping[str, t.Any]) -> frozenset[str] | None:
+    """The words of PermitOpen, as ``sshd -T`` prints them; None where everything is permitted."""
+    words = frozenset(" ".join(map(str, told.get("settings", {}).get("permitopen", ["any"]))).split())
+    return None if "any" in words else words
 
 
 def check(text: str, aliases: list[str]) -> None:
@@ -129,7 +166,7 @@ def check(text: str, aliases: list[str]) -> None:
 def read(path: Path) -> str | None:
     """The text; None if there is no file."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 
@@ -137,6 +174,20 @@ def read(path: Path) -> str | None:
 def private(path: Path) -> bool:
     """Whether nobody but the owner may read or write the file and its folder, as ssh demands."""
     return path.stat().st_mode & 0o777 == FILE_MODE and path.parent.stat().st_mode & 0o777 == FOLDER_MODE
+
+
+def made(directory: Path) -> list[Path]:
+    """The folders that this action has made."""
+    found = sorted(directory.glob(f"*/{FILES[0]}"))
+    return [path.parent for path in found if path.is_file() and is_ours(path.parent.name, read(path) or "")]
+
+
+def remove(folder: Path) -> None:
+    """What was made goes; what else somebody keeps there stays, and the folder with it."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def write(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils._conda.archive import lines, sha256_of
 from ..module_utils._conda.errors import CondaEnvError
 from ..module_utils._conda.lock import RENEW
+from ..module_utils._host.module import MORE
 from ..plugin_utils._conda.action import FAILURES, Data, SpecificationAction, failure, name_of
 from ..plugin_utils._conda.lock_file import read
 
@@ -34,7 +35,8 @@ class ActionModule(SpecificationAction):
             )
         if self._task.async_val:
             raise CondaEnvError("found 'environments' in an asynchronous task", "Give each environment a task of its own.")
-        return summary(self.each([{**arguments, **item} for item in environments], task_vars))
+        results = self.each([{**arguments, **item} for item in environments], task_vars)
+        return summary(results, whole=self._display.verbosity >= MORE)
 
     def each(self, tasks: list[Data], task_vars: Data | None) -> t.Iterator[Data]:
         """The result of each environment. Those that are as they should be are found in one round trip, for all together."""
@@ -133,15 +135,23 @@ def with_notes(result: Data, arguments: Data) -> Data:
     return {**result, "notes": [*result["notes"], *notes]} if notes and "notes" in result else result
 
 
-def summary(results: t.Iterable[Data]) -> Data:
-    """One result for the task."""
+def summary(results: t.Iterable[Data], *, whole: bool) -> Data:
+    """One result for the task. Ansible prints that of a failure: who did not ask for more reads which failed, and why."""
     environments = list(results)
     failures = [str(result.get("msg")) for result in environments if result.get("failed")]
-    whole: Data = {
+    told: Data = {
         # Ansible shows those of the task alone.
         "warnings": [warning for result in environments for warning in result.pop("warnings", ())],
         "changed": any(result.get("changed") for result in environments),
         "diff": [result["diff"] for result in environments if result.get("diff")],
         "environments": environments,
     }
-    return {**whole, "failed": True, "msg": "\n".join(failures)} if failures else whole
+    if not failures:
+        return told
+    shown = environments if whole else [in_short(result) for result in environments if result.get("failed")]
+    return {**told, "environments": shown, "failed": True, "msg": "\n".join(failures)}
+
+
+def in_short(result: Data) -> Data:
+    """A failure without what the message of the task says, what the task itself says, and the same output once more in lines."""
+    return {key: result[key] for key in ("name", "failed", "stderr") if result.get(key)}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
 import time
 import typing as t
@@ -151,6 +152,9 @@ class ActionModule(ActionBase):
         # The host read its clock somewhere in between; only what is outside of that is an offset.
         offset = max(0.0, answer["time"] - after) + min(0.0, answer["time"] - before)
         findings += doctor.judge({**answer, "gpu_without_driver": without_driver}, wanted, offset)
+        if "miniconda" in roles:
+            months = int(self._value("miniconda_age_notice", 0))
+            findings += doctor.conda_age(wanted.installer, datetime.date.today(), months)
         findings.append(doctor.gpu(gpu, roles, required=bool(self._value("nvidia_required", False))))
         findings += self._preflight(roles, variables)
 

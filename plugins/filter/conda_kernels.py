@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 
 DOCUMENTATION = r"""
 name: conda_kernels
@@ -16,7 +17,7 @@ description:
   - Turns environments and the result of M(openlab.research_server.conda_env) for them into the input of
     M(openlab.research_server.jupyter_kernels).
 author: openlab.research_server maintainers (@openlab)
-positional: made, kernels
+positional: made, kernels, conda_root
 options:
   _input:
     description: Environments as in C(conda_envs_environments), with C(name) and perhaps C(state), C(kernel), C(display_name).
@@ -24,7 +25,9 @@ options:
     elements: dict
     required: true
   made:
-    description: C(environments) as M(openlab.research_server.conda_env) returned them, in the same order.
+    description:
+      - C(environments) as M(openlab.research_server.conda_env) returned them.
+      - An environment that is not among them, or that failed, is taken as it is.
     type: list
     elements: dict
     required: true
@@ -32,6 +35,10 @@ options:
     description: What an item without C(kernel) means.
     type: bool
     default: true
+  conda_root:
+    description: Prefix of the conda installation that has the environments.
+    type: path
+    default: /opt/miniconda3
 """
 
 EXAMPLES = r"""
@@ -49,17 +56,22 @@ _value:
 
 
 def conda_kernels(
-    environments: list[Mapping[str, t.Any]], made: list[Mapping[str, t.Any]], kernels: bool = True
+    environments: list[Mapping[str, t.Any]],
+    made: list[Mapping[str, t.Any]],
+    kernels: bool = True,
+    conda_root: str = "/opt/miniconda3",
 ) -> list[dict[str, t.Any]]:
     """Environments that are there and wanted as kernels, with what is planned for them."""
+    known = {result.get("name"): result for result in made}
+    wanted = [(item, known.get(item["name"], {})) for item in environments]
     return [
         {
             "name": item["name"],
             "display_name": item.get("display_name") or item["name"],
-            "prefix": result["prefix"],
-            "plan": {key: result["plan"][key] for key in ("install", "remove")},
+            "prefix": result.get("prefix", str(PurePosixPath(conda_root, "envs", item["name"]))),
+            "plan": {key: result.get("plan", {}).get(key, []) for key in ("install", "remove")},
         }
-        for item, result in zip(environments, made)
+        for item, result in wanted
         if item.get("state", "present") != "absent" and item.get("kernel", kernels)
     ]
 

@@ -239,7 +239,7 @@ notices:
   description:
     - One sentence for each key and account that expires within O(expiry_notice_days), or has expired; for each thing that was put
       aside; for the set-user-ID files of a leaver; and for the programs and set-group-ID files of somebody who is taken out of a
-      group, which keep its rights. They are warnings of the task too.
+      group, which keep its rights; and the archive of a home. They are warnings of the task too.
   returned: success
   type: list
   elements: str
@@ -331,6 +331,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if uid is not None:
             notices += end_setuid(applier, account, uid, result)
     notices += former_members_told(applier, plan.coming)
+    notices += [f"account '{name}': the home becomes the archive {path}" for name, path in applier.archives.items()]
     for sentence in notices:
         module.warn(sentence)
     return {**result, "changed": bool(result["changes"]), "notices": notices, "failures": applier.failures}
@@ -348,12 +349,16 @@ def carry_out(applier: Applier, plan: Plan, path: str) -> dict[str, t.Any]:
     made, written = plan.groups, new_rules
     if applier.module.check_mode:
         done = [*plan.going, *plan.coming, *plan.remains]
+        for change in plan.remains:
+            with applier.noting(f"account '{change.name}': "):
+                applier.foresee_archive(change.name)
     else:
         done = applier.apply(plan.going)
         made = [name for name in plan.groups if applier.succeeds(f"group '{name}': ", applier.create_group, name)]
         done += applier.apply(plan.coming)
         written = new_rules and applier.succeeds(f"{path}: ", write_rules, applier, path, plan.rules, wrong)
         done += applier.apply(plan.remains)
+    done = [applier.with_place(change) for change in done]
     sudoers = ([difference(path, before, plan.rules)] if plan.rules != before else []) + rights.differences(wrong)
     return {
         "changes": [f"group {name}: create" for name in made]

@@ -18,6 +18,9 @@ description:
     person's JupyterLab.
   - C(known_hosts) has the keys that the hosts themselves told over a verified connection; or, where a host shows a certificate
     that names it, the authority that signed it, for that host alone.
+  - Removes from the folder of somebody who is present on no host of the inventory what it has made there.
+  - Warns of what the inventory has and a host has not learnt yet, a person without an account or a server to which a bastion does
+    not lead, if it is given what the hosts say.
   - Each C(ssh_config) is read by the real C(ssh -G) before it is put in its place.
 author:
   - openlab.research_server maintainers (@openlab)
@@ -31,9 +34,15 @@ options:
     type: str
     default: research-servers
   servers:
-    description: Host to what M(openlab.research_server.sshd_info) returned for it.
+    description:
+      - Host to what M(openlab.research_server.sshd_info) returned for it; with an administrator as its C(user) for a host in the
+        group C(bastion).
     type: dict
     required: true
+  accounts:
+    description: Host to the names of the accounts that are there.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Tells what would change.
@@ -70,6 +79,12 @@ people:
   type: list
   elements: str
   sample: [ada, ops]
+left:
+  description: Who has left, and whose files were removed or, in check mode, would be.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 files:
   description: Files that were written or, in check mode, would be.
   returned: success

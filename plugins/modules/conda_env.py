@@ -336,7 +336,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 environments:
-  description: For each environment its name, and all that this module returns for it.
+  description:
+    - For each environment its name, and all that this module returns for it.
+    - If one of them fails, only those that do, with their names and RV(stderr); all with C(-vvv).
   returned: with O(environments)
   type: list
   elements: dict
@@ -417,8 +419,8 @@ msg:
   type: str
   sample: "conda environment 'nlp': packages are not in the declared channels: nunpy"
 stderr:
-  description: On failure the raw output of conda or pip, without credentials.
-  returned: failure, when there is some
+  description: On failure the end of the raw output of conda or pip, without credentials; all of it with C(-vvv).
+  returned: failure, when RV(msg) does not say it already
   type: str
   sample: ""
 """

@@ -111,8 +111,8 @@ msg:
   type: str
   sample: "conda environment 'nlp': packages are not in the declared channels: nunpy"
 stderr:
-  description: On failure the raw output of conda or pip, without credentials.
-  returned: failure, when there is some
+  description: On failure the end of the raw output of conda or pip, without credentials; all of it with C(-vvv).
+  returned: failure, when RV(msg) does not say it already
   type: str
   sample: ""
 """

@@ -132,6 +132,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import others
 from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._firewall.loading import loading
 from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import read_file
@@ -224,8 +225,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         rights.mend(wrong)
     program = table + (wanted[firewall_rules.SSH_PORTS].text or "")
     before, after = host.loaded(), host.as_loaded(program)
-    if before != after:
-        diff.append(difference("loaded", before, after))
+    diff += loading("loaded", before, after, firewall_rules.RULES, final)
     if not host.enabled():
         diff.append(difference(firewall_rules.UNIT_NAME, "disabled\n", "enabled\n"))
     differs = bool(diff or interrupted)

@@ -75,7 +75,7 @@ def test_every_role_is_applied_by_the_site_and_named_in_the_readme():
 
 
 def test_the_first_play_checks_exactly_the_roles_that_follow():
-    first, *plays, last = load(ROOT / "playbooks" / "site.yml")
+    first, *plays, told, last = load(ROOT / "playbooks" / "site.yml")
     checked = re.findall(r"'(\w+)'", first["vars"]["__site_roles"])
     assert checked == [play["hosts"] for play in plays]
     # It meets every host, so that one which no role reaches is told.
@@ -88,8 +88,22 @@ def test_the_first_play_checks_exactly_the_roles_that_follow():
         [],
         "{{ __site_roles }}",
     ]
-    # The last one only tells people what comes next.
-    assert [set(task) - {"name", "run_once"} for task in last["tasks"]] == [{"ansible.builtin.debug"}]
+    # The last two only tell people what comes next, and what was put aside.
+    assert [set(task) - {"name", "run_once"} for task in told["tasks"]] == [{"ansible.builtin.debug"}]
+    assert [set(task) - {"name", "when"} for task in last["tasks"]] == [{"ansible.builtin.fail"}]
+
+
+def test_what_the_site_puts_aside_ends_it_as_failed():
+    *plays, last = load(ROOT / "playbooks" / "site.yml")
+    (task,) = last["tasks"]
+    for play in plays:
+        for kept in (block["rescue"] for block in play["tasks"] if "rescue" in block):
+            ((name, told),) = [pair for item in kept for pair in item["ansible.builtin.set_fact"].items()]
+            assert told == "{{ ansible_failed_result.msg }}"
+            assert (task["ansible.builtin.fail"]["msg"], task["when"]) == (f"{{{{ {name} }}}}", f"{name} is defined")
+            # Where the one is played, the other is.
+            assert (play["hosts"], play["tags"]) == (last["hosts"], last["tags"])
+    assert any("rescue" in task for play in plays for task in play["tasks"])
 
 
 def test_the_example_inventory_has_a_group_for_every_role():
@@ -110,7 +124,7 @@ def test_every_unit_test_of_a_plugin_has_its_source():
 
 
 def test_each_play_of_the_site_has_its_roles_name_as_a_tag_and_the_page_lists_all_tags():
-    plays = load(ROOT / "playbooks" / "site.yml")[1:-1]
+    plays = load(ROOT / "playbooks" / "site.yml")[1:-2]
     tags = {play["hosts"]: play["tags"] for play in plays}
     assert set(tags) == set(ROLES) and all(role in own for role, own in tags.items())
     for page in ("tags.md", "tags.zh.md"):

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
+import itertools
 import os
 import pwd
 import signal
 import tempfile
 import time
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -50,6 +51,8 @@ class Applier(Runner):
         self.failures: list[str] = []
         self.unserved: set[str] = set()
         """For whom something has failed."""
+        self.archives: dict[str, str] = {}
+        """Whose home was archived, and where."""
 
     def apply(self, changes: Iterable[Change]) -> list[Change]:
         """Returns what has been done."""
@@ -185,6 +188,23 @@ class Applier(Runner):
                 processes.kill(process)
             time.sleep(0.05)
 
+    def with_place(self, change: Change) -> Change:
+        """The same change, told with the place of the archive where there is a new one."""
+        path = self.archives.get(change.name) if change.action == "archive" else None
+        return change._replace(after=f"home archived as {path} and removed") if path else change
+
+    def foresee_archive(self, name: str) -> None:
+        """Where the home will be archived, if nobody takes the name before."""
+        entry = pwd.getpwnam(name)
+        if os.path.lexists(entry.pw_dir):
+            self.archives[name] = next(path for path in self._archive_names(entry) if not os.path.lexists(path))
+
+    def _archive_names(self, entry: pwd.struct_passwd) -> Iterator[str]:
+        """The first that is free is taken."""
+        stem = f"{self.archive_dir}/{entry.pw_name}-{entry.pw_uid}"
+        yield f"{stem}.tar"
+        yield from (f"{stem}.{number}.tar" for number in itertools.count(2))
+
     def archive(self, name: str, _unused: None) -> None:
         entry = pwd.getpwnam(name)
         rest = leavers.rest(entry.pw_dir)
@@ -201,7 +221,7 @@ class Applier(Runner):
             self.run(*tar, "--sparse", "--acls", "--xattrs", "--", folder)
             os.fsync(handle)
             # A link, not a move: it never replaces the archive of somebody who had the name before.
-            _link_to_free_name(temporary, f"{self.archive_dir}/{name}-{entry.pw_uid}")
+            self.archives[name] = _link_to_free_name(temporary, self._archive_names(entry))
         finally:
             os.close(handle)
             os.unlink(temporary)
@@ -303,17 +323,16 @@ def _control_group(pid: int) -> str:
     return ""
 
 
-def _link_to_free_name(temporary: str, stem: str) -> None:
-    number = 1
-    while True:
+def _link_to_free_name(temporary: str, names: Iterable[str]) -> str:
+    for path in names:
         try:
-            os.link(temporary, f"{stem}.tar" if number == 1 else f"{stem}.{number}.tar")
+            os.link(temporary, path)
         except FileExistsError:
-            number += 1
             continue
-        folder = os.open(os.path.dirname(stem), os.O_RDONLY | os.O_DIRECTORY)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-        return
+        return path
+    raise LookupError("no name is free")

@@ -245,8 +245,8 @@ def obstacles(desired: Iterable[Desired], actual: Mapping[str, Actual], system: 
             found.append(f"{where}: {existing.home_obstacle}")
             odd = [entry for entry in odd if entry is not existing.home_keys]
         found += [
-            f"{where}: found {entry.oddity} at {in_one_line(entry.path)}; expected a file of keys in folders of the account's "
-            "own. Take it away, then run again"
+            f"{where}: found {entry.oddity} at {in_one_line(entry.path)}; expected {_wanted(entry)} in folders that nobody else "
+            "can write to. Correct that, then run again"
             for entry in odd
             if entry.oddity and not entry.movable
         ]
@@ -263,12 +263,17 @@ def oddities(desired: Iterable[Desired], actual: Mapping[str, Actual], system: M
             odd.append(existing.home_keys)
         found += [
             f"account '{account.name}': found {entry.oddity} at {in_one_line(entry.path)}; expected "
-            f"{'a file of keys' if account.present else 'nothing'}. It is put aside, as "
+            f"{_wanted(entry) if account.present else 'nothing'}. It is put aside, as "
             f"{in_one_line(posixpath.basename(entry.path))}.replaced.NUMBER"
             for entry in odd
             if entry.oddity and entry.movable and (rules.exclusive or not account.present or entry.text is None)
         ]
     return found
+
+
+def _wanted(entry: Found) -> str:
+    """What belongs in the place of what is odd."""
+    return "a folder" if entry.on_the_way else "a file of keys"
 
 
 def groups_of(desired: Iterable[Desired], login_group: str) -> list[str]:

@@ -249,7 +249,7 @@ def _with_home(actual: Actual, entry: pwd.struct_passwd) -> Actual:
 
 def _home_keys(actual: Actual) -> Found:
     if actual.home_obstacle and not actual.home_owned:
-        return Found(oddity="another's home", path=actual.home, movable=False)
+        return Found(oddity="another's home", path=actual.home, on_the_way=True, movable=False)
     return people_files.read(actual.home, account_keys.HOME_PARTS)
 
 

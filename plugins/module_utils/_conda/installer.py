@@ -149,13 +149,18 @@ def marker(prefix: str) -> Installer | None:
 _RELEASED = re.compile(r"[_-](2\d)\.(\d{1,2})\.\d+")
 
 
-def age_notice(name: str, today: datetime.date, months: int) -> list[str]:
-    """What is told of an installer that is so many months old (0: never); nothing of one whose name does not tell its age."""
+def too_old(name: str, today: datetime.date, months: int) -> int:
+    """How many months old an installer is, if that is so many or more (0: never); 0 if not, or if its name does not tell."""
     found = _RELEASED.search(name)
     age = (today.year - 2000 - int(found[1])) * 12 + today.month - int(found[2]) if found else 0
-    if not 0 < months <= age:
-        return []
-    return [f"{name} is {age} months old; expected a release of the last {months}. Change 'miniconda_version'"]
+    return age if 0 < months <= age else 0
+
+
+def age_notice(name: str, today: datetime.date, months: int) -> list[str]:
+    """What is told of an installer that is too old."""
+    age = too_old(name, today, months)
+    told = f"{name} is {age} months old; expected a release of the last {months}. Change 'miniconda_version'"
+    return [told] if age else []
 
 
 def verify(path: str, wanted: Installer) -> None:

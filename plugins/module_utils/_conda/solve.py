@@ -60,8 +60,14 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (
         ("PolicyUnknownError",),
-        "the conda of this host cannot do what the task demands: {text}",
-        "Upgrade conda (role 'miniconda': 'miniconda_version'), or do without.",
+        "the conda of this host cannot do what the task demands, or the host's own configuration: {text}",
+        "Choose a conda that can (role 'miniconda': 'miniconda_version'), or do without ('miniconda_exclude_newer', or "
+        "'exclude_newer' in the host's condarc).",
+    ),
+    (
+        ("SeveralChannelsError",),
+        "a dependency names a channel that stands for several: {text}",
+        "Name the one that has the package, as 'https://repo.anaconda.com/pkgs/main::name', or write the name alone.",
     ),
     (
         ("UnavailableInvalidChannel", "ChannelError"),

@@ -26,12 +26,12 @@ import typing as t
 from .cache import archives, check_archives, check_sources, forget_extracted, missing, relabel
 from .configure import configure, respect_terms
 from .hashes import hash_packages
-from .in_full import in_full, records_restored, specs_restored
+from .in_full import check_specs, in_full, records_restored, specs_restored
 from .installing import install, set_variables
 from .locked import locked
 from .patches import hash_ahead, keep_byte_code
 from .plain import details
-from .policy import check_channels, check_packages, of_host, with_task
+from .policy import check_channels, check_packages, check_solver, of_host, with_task
 from .requirements import unmet
 from .solving import by_priority, extend, solve
 
@@ -51,6 +51,10 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     context = configure(request)
     check_channels(map(Channel, request["channels"]), policy)
     respect_terms(context)
+    if not request["records"]:
+        check_solver(context, policy)
+        if context.solver == "rattler":
+            check_specs(request["specs"])
     asked = in_full(request) if context.solver == "rattler" else request
     if asked is not request:
         context = configure(asked)

@@ -9,6 +9,19 @@ from __future__ import annotations
 import typing as t
 
 
+class SeveralChannelsError(Exception):
+    """A specification names a channel that stands for several, and the solver knows no such thing."""
+
+
+def check_specs(specs: list[str]) -> None:
+    """Refuse `defaults::package`: it cannot be said in full, and rattler would find it nowhere without a word about why."""
+    for spec in specs:
+        channel = channel_of(spec)
+        found = places(channel) if channel and "://" not in spec else []
+        if len(found) > 1:
+            raise SeveralChannelsError(f"'{spec}' may come from {', '.join(found)}, and the solver rattler looks into one")
+
+
 def in_full(request: dict[str, t.Any]) -> dict[str, t.Any]:
     """The same request with a URL for each name of a channel, and with no setting by which conda would shorten it again.
 

@@ -14,6 +14,8 @@ from .plain import details
 _KEYS = ("allowlist_channels", "denylist_channels", "disallowed_packages", "exclude_newer", "exclude_newer_package")
 # The word that conda 26.9 brings.
 _NEWER = "exclude_newer"
+# How a solver of that conda says that it knows it; what it does not say, it does not do.
+_ABILITIES = {_NEWER: "supports_exclude_newer_global", "exclude_newer_package": "supports_exclude_newer_package"}
 
 
 class PolicyUnknownError(Exception):
@@ -73,6 +75,21 @@ def earlier(values: list[str]) -> str:
         raise PolicyUnknownError(f"conda {conda.__version__} does not know '{_NEWER}'; expected 26.9 or newer") from error
     now = time.time()
     return min(values, key=lambda value: ExcludeNewerPolicy.from_values(value, None, now=now).global_cutoff)
+
+
+def check_solver(context: t.Any, policy: dict[str, t.Any]) -> None:
+    """Refuse what conda's solver cannot keep to. conda does so too, and does not say which option it is about."""
+    import conda
+
+    wanted = [key for key in _ABILITIES if policy.get(key)]
+    if not wanted:
+        return
+    solver = context.plugin_manager.get_cached_solver_backend()
+    lacking = [key for key in wanted if not getattr(solver, _ABILITIES[key], False)]
+    if lacking:
+        raise PolicyUnknownError(
+            f"the solver {context.solver} of conda {conda.__version__} does not know {' and '.join(map(repr, lacking))}"
+        )
 
 
 def urls(channels: t.Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from .._host.difference import Difference, difference
 from .._host.files import put_file, read_file
 from .._host.runner import RefusedError, Runner
 from . import loopback as firewall_loopback
+from .loading import loading
 
 # Terse: who is connecting just now is no part of the rules.
 SHOW = f"nft --stateless --terse list table {firewall_loopback.TABLE}"
@@ -40,12 +41,11 @@ class Loopback(Runner):
 
     def compare(self) -> list[Difference]:
         """What is not as it shall be, for Ansible's diff."""
-        found = [
-            difference(path, read_file(path) or "", text) for path, text in self.files.items() if (read_file(path) or "") != text
-        ]
+        new = {path: text for path, text in self.files.items() if (read_file(path) or "") != text}
+        found = [difference(path, read_file(path) or "", text) for path, text in new.items()]
         if self.nft:
             before, after = self._loaded(), self._as_loaded() if self.table else ""
-            found += [difference(f"table {firewall_loopback.TABLE}", before, after)] if before != after else []
+            found += loading(f"table {firewall_loopback.TABLE}", before, after, firewall_loopback.RULES, new)
         if os.path.lexists(LINK) != bool(self.table):
             now, then = ("disabled\n", "enabled\n") if self.table else ("enabled\n", "disabled\n")
             found.append(difference(firewall_loopback.UNIT_NAME, now, then))

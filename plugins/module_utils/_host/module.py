@@ -18,11 +18,14 @@ from collections.abc import Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from .._text.escapes import escape
-from .._text.shown import shown, shown_all, shown_diff
+from .._text.shown import end_of, shown, shown_all, shown_diff, text_of
 
 # What Ansible, or a role, shows of a result that is none of a failure. The rest is data that tasks go on with: its secrets are
 # looked after by the module itself.
 READ = ("msg", "changes", "notices", "notes", "reason", "warnings", "stdout", "stderr")
+# What is shown to those who ask for more (-vvv), and lines that everybody sees of what a program said.
+MORE = 3
+STDERR_LINES = 10
 
 
 class Module(AnsibleModule):
@@ -46,13 +49,23 @@ class Module(AnsibleModule):
             # Else Ansible would put it into the result itself, as it is.
             error = "".join(traceback.format_exception(type(given), given, given.__traceback__))
         # ansible-core before 2.19 shows it to everybody, not only to those who ask for more.
-        if error and (self._verbosity >= 3 or AnsibleModule.fail_json.__kwdefaults__):
+        if error and (self._verbosity >= MORE or AnsibleModule.fail_json.__kwdefaults__):
             result["exception"] = error
+        if self._verbosity < MORE:
+            # Ansible itself hands over bytes.
+            left = beyond(shown(str(msg)), text_of(shown_all(result.pop("stderr", ""))))
+            result.update({"stderr": left} if left else {})
         super().fail_json(**shown_all({**_compared(result), "msg": str(msg)}))
         raise SystemExit(1)
 
     def warn(self, warning: str, **more: t.Any) -> None:
         super().warn(shown(warning), **more)
+
+
+def beyond(message: str, output: str) -> str:
+    """The end of what a program said; nothing if the message has all of it, so that nobody reads it twice."""
+    known = " ".join(output.split()) in " ".join(message.split())
+    return "" if known else end_of(output, STDERR_LINES)
 
 
 def guarded(main: Callable[[], None]) -> Callable[[], None]:

@@ -58,6 +58,8 @@ class Found(NamedTuple):
     """What is wrong with the thing itself, to follow the word "found"; empty for an ordinary file, and for nothing at all."""
     path: str = ""
     """Where the oddity is: the path itself, or one of the folders that lead to it."""
+    on_the_way: bool = False
+    """Whether it is one of the folders that lead to it."""
     movable: bool = True
     """Whether the oddity can be put aside, as far as one can know before it is tried."""
     folder: tuple[int, int] | None = None
@@ -74,7 +76,7 @@ def read(home: str, parts: Sequence[str], *, limit: int = LIMIT) -> Found:
     except FileNotFoundError:
         return Found()
     except OddError as odd:
-        return Found(oddity=odd.what, path=odd.path, movable=odd.movable)
+        return found_instead(odd, home, parts)
     except OSError as error:
         return Found(oddity=f"no way to read ({error.strerror})", path="/".join((home, *parts)))
 
@@ -89,6 +91,11 @@ def remove(home: str, parts: Sequence[str]) -> None:
     """Remove the file; put aside what is there instead."""
     with _named("/".join((home, *parts))), open_home(home) as handle:
         remove_in(handle, home, parts)
+
+
+def found_instead(odd: OddError, home: str, parts: Sequence[str]) -> Found:
+    """What was met on the way to ``home/parts``, or there."""
+    return Found(oddity=odd.what, path=odd.path, on_the_way=odd.path != "/".join((home, *parts)), movable=odd.movable)
 
 
 def read_in(handle: int, home: str, parts: Sequence[str], *, limit: int = LIMIT) -> Found:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from ...module_utils._conda.installer import too_old
 from ...module_utils._ssh import port as ssh_port
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -220,6 +222,14 @@ def conda_prefix(conda: Mapping[str, t.Any], wanted: Wanted) -> Iterator[Finding
         yield Finding("conda", OK, f"{wanted.prefix}: empty, or an installation that was interrupted; will be made")
     else:
         yield Finding("conda", OK, f"{wanted.prefix}: not there yet")
+
+
+def conda_age(installer: str, today: datetime.date, months: int) -> Iterator[Finding]:
+    """The judgement of the role miniconda, before it has been applied."""
+    age = too_old(installer, today, months)
+    if age:
+        expected = f"a release of the last {months} (miniconda_age_notice)"
+        yield Finding("conda", WARNING, f"{installer} is {age} months old", expected, "change miniconda_version")
 
 
 def ports(listeners: Mapping[str, Sequence[str]], wanted: Wanted) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ...module_utils._ssh.certificates import parse_certificate
 from ...module_utils._ssh.keys import KeyFormatError, parse
+from .endpoint import with_port
 
 # What ssh_config(5) takes as a word of its own: no blanks, no quotes, no patterns.
 WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:%-]*")
@@ -40,6 +41,10 @@ class Server(NamedTuple):
     agent_groups: frozenset[str] = frozenset()
     jupyter: Mapping[str, int] = {}
     """Who has a JupyterLab there -> its port."""
+    accounts: frozenset[str] | None = None
+    """Whom the server itself knows; None: it was not asked."""
+    leads_to: frozenset[str] | None = None
+    """Where the server itself lets an administrator through to, as ``host:port``; None: it was not asked, or stops nobody."""
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
@@ -90,6 +95,29 @@ def reachable(person: str, servers: Sequence[Server]) -> tuple[list[Server], lis
     return found, lost
 
 
+def outdated(servers: Sequence[Server]) -> list[str]:
+    """Sentences on what the inventory has and a server has not learnt yet: the files would lead to a closed door."""
+    by_name = {server.name: server for server in servers}
+    found = []
+    for server in servers:
+        new = sorted(set(server.people) - server.accounts) if server.accounts is not None else []
+        if new:
+            found.append(f"{server.name} has no account yet for {', '.join(new)}; apply the site to it first (-l {server.name})")
+        door = by_name.get(server.jump)
+        if door and door.leads_to is not None and with_port(server.hostname, server.port) not in door.leads_to:
+            found.append(f"{door.name} does not lead to {server.name} yet; apply the site to it first (-l {door.name})")
+    return found
+
+
+def is_ours(person: str, text: str) -> bool:
+    """Whether this is a file that was made for this person, as opposed to one that somebody has put there."""
+    return text.startswith(_header(person))
+
+
+def _header(person: str) -> str:
+    return f"# For {person}. Made by Ansible, playbook openlab.research_server.client_config; "
+
+
 def ssh_config(person: str, servers: Sequence[Server], folder: str) -> str:
     """The text of the file for this person. ``folder`` is where the person keeps it, below ``~/.ssh``."""
     alias = {server.name: server.alias for server in servers}
@@ -125,7 +153,7 @@ def ssh_config(person: str, servers: Sequence[Server], folder: str) -> str:
         ]
     )
     header = [
-        f"# For {person}. Made by Ansible, playbook openlab.research_server.client_config; do not edit, it is made anew.",
+        f"{_header(person)}do not edit, it is made anew.",
         f"# Keep this folder as ~/.ssh/{folder}, and put at the top of ~/.ssh/config: Include {folder}/ssh_config",
     ]
     blocks = ["\n    ".join([f"Host {words}", *lines]) for words, *lines in entries]

@@ -115,3 +115,31 @@ def test_a_bastion_that_is_left_out_is_missed(run: Run, tmp_path: Path) -> None:
     failed = run("--limit", "gpu-01.lab.example")
     assert "reached through 'login.lab.example', which is not among the servers of this run" in failed["msg"]
     assert not (tmp_path / "clients").exists()
+
+
+def test_who_has_left_keeps_no_folder(run: Run, tmp_path: Path) -> None:
+    clients = tmp_path / "clients"
+    run()
+    before = (clients / "grace" / "ssh_config").read_text()
+    # Made for people whom the inventory does not have any more; or by somebody, and then nobody's business.
+    for name, text in {"charles": "charles", "emmy": "emmy", "notes": "grace"}.items():
+        (clients / name).mkdir()
+        (clients / name / "ssh_config").write_text(before.replace("# For grace.", f"# For {text}."))
+    (clients / "charles" / "known_hosts").write_text("x\n")
+    (clients / "emmy" / "letter").write_text("x\n")
+    planned = run("--check", "--diff")
+    assert (planned["left"], planned["changed"], len(planned["diff"])) == (["charles", "emmy"], True, 3)
+    assert (clients / "charles" / "known_hosts").exists()
+    # `dan` has an account on a server that this run leaves out.
+    assert run("--limit", "login.lab.example,gpu-01.lab.example")["left"] == ["charles", "emmy"]
+    assert sorted(path.name for path in clients.iterdir()) == ["ada", "dan", "emmy", "grace", "notes", "ops"]
+    assert [path.name for path in (clients / "emmy").iterdir()] == ["letter"]
+    assert run()["left"] == []
+
+
+def test_a_door_that_does_not_know_a_server_yet_is_told(run: Run) -> None:
+    told = json.dumps({**TOLD, "settings": {"permitopen": ["gpu-01.lab.example:2300 x:22"]}})
+    assert "warnings" not in run("-e", f'{{"told": {told}}}')
+    told = told.replace("gpu-01", "gpu-02")
+    (warning,) = run("-e", f'{{"told": {told}}}')["warnings"]
+    assert "login.lab.example does not lead to gpu-01.lab.example yet" in str(warning)

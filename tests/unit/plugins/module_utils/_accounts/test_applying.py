@@ -102,6 +102,23 @@ def test_an_archive_is_never_replaced(machine: Machine) -> None:
     assert machine.archives == ["bob-1001.2.tar", "bob-1001.tar"]
 
 
+def test_the_place_of_an_archive_is_told_before_and_after(machine: Machine) -> None:
+    for name in ("bob-1001.tar", "bob-1001.2.tar"):
+        machine.work("one")
+        foreseen, done = applier(machine), applier(machine)
+        foreseen.foresee_archive("bob")
+        assert machine.home.exists()
+        done.archive("bob", None)
+        place = f"{machine.params['archive_dir']}/{name}"
+        assert foreseen.archives == done.archives == {"bob": place}
+        assert done.with_place(ARCHIVE).after == f"home archived as {place} and removed"
+        assert done.with_place(LEAVE) == LEAVE
+    # Of an interrupted run only the rest of the home is left.
+    again = applier(machine)
+    again.foresee_archive("bob")
+    assert (again.archives, again.with_place(ARCHIVE)) == ({}, ARCHIVE)
+
+
 def test_a_home_stays_if_its_archive_fails(machine: Machine) -> None:
     machine.work("one")
     machine.broken = "tar"

@@ -352,3 +352,17 @@ def test_what_is_put_aside_is_told(desired: Desired, keys: Found, rules: Rules, 
     found = account_people.oddities([desired], {"x": actual(home_keys=keys)}, {}, rules)
     assert len(found) == int(told)
     assert "\x1b" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("present", "on_the_way", "expected"),
+    [(True, True, "a folder"), (True, False, "a file of keys"), (False, True, "nothing"), (False, False, "nothing")],
+)
+def test_what_belongs_there_is_told(present: bool, on_the_way: bool, expected: str) -> None:
+    keys = Found(oddity="a link", path="/home/x/.ssh", on_the_way=on_the_way)
+    (told,) = account_people.oddities([Desired("x", present=present)], {"x": actual(home_keys=keys)}, {}, HOMES)
+    assert told.startswith(f"account 'x': found a link at /home/x/.ssh; expected {expected}. It is put aside")
+    (told,) = account_people.obstacles(
+        [Desired("x", present=present)], {"x": actual(home_keys=keys._replace(movable=False))}, {}, HOMES
+    )
+    assert ("expected a folder in folders" in told) is on_the_way

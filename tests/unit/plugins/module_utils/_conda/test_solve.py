@@ -30,6 +30,18 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.wor
         ),
         (["ResolvePackageNotFound"], "- nunpy", "not in the declared channels: - nunpy", "spelling"),
         (["PackagesNotFoundError"], "nunpy", "not in the declared channels", "spelling"),
+        (
+            ["PolicyUnknownError", "Exception"],
+            "the solver rattler of conda 26.9.0 does not know 'exclude_newer'",
+            "cannot do what the task demands, or the host's own configuration: the solver rattler",
+            "do without ('miniconda_exclude_newer', or 'exclude_newer' in the host's condarc)",
+        ),
+        (
+            ["SeveralChannelsError"],
+            "'defaults::x' may come from",
+            "that stands for several: 'defaults::x'",
+            "or write the name alone",
+        ),
         (["UnavailableInvalidChannel", "ChannelError"], "404", "no conda channel", "channel_alias"),
         (["ChannelError", "CondaError"], "a channel names itself", "no conda channel: a channel names itself", "channel_alias"),
         (["CondaHTTPError"], "000", "cannot be reached", "network"),

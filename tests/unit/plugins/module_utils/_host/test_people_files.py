@@ -39,7 +39,7 @@ class Home:
         try:
             return files.read_in(self.handle, str(self.folder), PARTS, **options)
         except OddError as odd:
-            return Found(oddity=odd.what, path=odd.path, movable=odd.movable)
+            return files.found_instead(odd, str(self.folder), PARTS)
 
     def write(self, text: str = "new\n", **options: t.Any) -> None:
         files.write_in(self.handle, str(self.folder), PARTS, text, person=ME, **options)
@@ -127,6 +127,7 @@ def test_what_is_odd_is_named_and_put_aside_and_replaced(home: Home, odd: Callab
     what, where = ODD[odd]
     found = home.read()
     assert (found.oddity, found.path, found.movable) == (what, str(home.folder / where), True)
+    assert found.on_the_way is (where == ".ssh")
     thing = inode(home.folder / where)
     home.write()
     assert home.keys.read_text() == "new\n"
@@ -251,3 +252,9 @@ def test_above_a_home_only_root_can_write(tmp_path: Path) -> None:
 )
 def test_a_home_that_is_none(home: str, oddity: str) -> None:
     assert files.read(home, PARTS).oddity == oddity
+
+
+def test_a_file_that_cannot_be_put_aside_is_not_on_the_way() -> None:
+    for path, on_the_way in (("/h/.ssh/keys", False), ("/h/.ssh", True), ("/h", True)):
+        odd = OddError("a mounted file system", path, movable=False)
+        assert files.found_instead(odd, "/h", PARTS).on_the_way is on_the_way

@@ -71,3 +71,13 @@ def test_environments_become_kernels() -> None:
     kept = {"install": ["x"], "remove": []}
     assert conda_kernels(environments, made) == [{"name": "a", "display_name": "A", "prefix": "/a", "plan": kept}]
     assert conda_kernels(environments, made, kernels=False) == []
+
+
+def test_a_kernel_of_an_environment_that_failed_stays_with_what_there_is():
+    environments = [{"name": "bad"}, {"name": "good"}]
+    failed = {"name": "bad", "failed": True}
+    nothing = {"install": [], "remove": []}
+    for made in ([failed], [{"failed": True}], []):
+        assert conda_kernels(environments, made, True, "/opt/c/") == [
+            {"name": name, "display_name": name, "prefix": f"/opt/c/envs/{name}", "plan": nothing} for name in ("bad", "good")
+        ]

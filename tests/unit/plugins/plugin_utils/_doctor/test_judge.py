@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 import pytest
@@ -197,3 +198,20 @@ def test_what_keeps_the_ssh_port_is_told(facts: dict[str, t.Any], port: int, sev
     (finding,) = doctor.kept_port(facts, WANTED._replace(sshd_port=port))
     assert finding.severity == severity and finding.found.startswith(says)
     assert list(doctor.kept_port(facts, WANTED._replace(roles=frozenset({"jupyter"})))) == []
+
+
+@pytest.mark.parametrize(
+    ("installer", "months", "told"),
+    [
+        (INSTALLER, 12, ["Miniconda3-py312_25.1.1-2-Linux-x86_64.sh is 22 months old"]),
+        (INSTALLER, 22, ["Miniconda3-py312_25.1.1-2-Linux-x86_64.sh is 22 months old"]),
+        (INSTALLER, 23, []),
+        (INSTALLER, 0, []),
+        ("our-own.sh", 12, []),
+        ("", 12, []),
+    ],
+)
+def test_a_release_that_is_old_is_told_and_stops_nobody(installer: str, months: int, told: list[str]) -> None:
+    findings = list(doctor.conda_age(installer, datetime.date(2026, 11, 26), months))
+    assert [finding.found for finding in findings] == told
+    assert severities(findings) == [WARNING] * len(told)

@@ -63,6 +63,14 @@ def host(*results: t.Any, **options: t.Any) -> dict[str, t.Any]:
     return told(*results, **options)["hosts"]["gpu-01"]
 
 
+def test_what_a_run_says_twice_is_told_once() -> None:
+    last = TaskRef("Stop for what was put aside", None, "/c/playbooks/site.yml", 150)
+    errors = host((TASK, FAILED), (last, FAILED), (last, Outcome("failed", message="more")), failures=2)["errors"]
+    assert [(error["task"], error["message"]) for error in errors] == [(TASK.name, "no"), (last.name, "more")]
+    hidden = Outcome("failed", hidden=True)
+    assert len(host((TASK, hidden), (last, hidden), failures=2)["errors"]) == 2
+
+
 @pytest.mark.parametrize(
     ("results", "options", "verdict", "exit_code"),
     [

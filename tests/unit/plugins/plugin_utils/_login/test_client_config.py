@@ -112,6 +112,41 @@ def test_only_what_can_be_reached_is_listed(person: str, servers: list[client.Se
     assert (says in lost[0]) if says else lost == []
 
 
+ANSWERED = DOOR._replace(accounts=frozenset({"root", *DOOR.people}), leads_to=frozenset({"10.0.0.5:2300", "x:22"}))
+
+
+@pytest.mark.parametrize(
+    ("servers", "told"),
+    [
+        ([DOOR, GPU], []),
+        ([ANSWERED, GPU], []),
+        (
+            [ANSWERED._replace(accounts=frozenset({"root", "bob"})), GPU],
+            ["login.lab.example has no account yet for ada, ops; apply the site to it first (-l login.lab.example)"],
+        ),
+        (
+            [ANSWERED._replace(leads_to=frozenset({"none"})), GPU],
+            ["login.lab.example does not lead to gpu-01.lab.example yet; apply the site to it first (-l login.lab.example)"],
+        ),
+        ([ANSWERED._replace(leads_to=frozenset({"none"})), GPU._replace(jump="")], []),
+        (
+            [ANSWERED, GPU._replace(hostname="2001:db8::5")],
+            ["login.lab.example does not lead to gpu-01.lab.example yet; apply the site to it first (-l login.lab.example)"],
+        ),
+        ([ANSWERED._replace(leads_to=frozenset({"[2001:db8::5]:2300"})), GPU._replace(hostname="2001:db8::5")], []),
+    ],
+)
+def test_what_a_server_has_not_learnt_yet_is_told(servers: list[client.Server], told: list[str]) -> None:
+    assert client.outdated(servers) == told
+
+
+def test_a_file_is_known_again() -> None:
+    text = client.ssh_config("ada", [DOOR], "x")
+    assert client.is_ours("ada", text)
+    assert not client.is_ours("bob", text)
+    assert not client.is_ours("ada", f"# mine\n{text}")
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
