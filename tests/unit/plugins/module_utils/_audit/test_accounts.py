@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -31,7 +32,7 @@ www-data:*:19000:0:99999:7:::
 nobody:*:19000:0:99999:7:::
 postgres:!:19000::::::
 ops:*:19000:0:-1:7:::
-alice:$y$j9T$hash:19000:0:-1:7:::
+alice:*:19000:0:-1:7:::
 left:!*:19000:0:-1:7::1:
 """
 GROUP = """\
@@ -175,3 +176,26 @@ def test_odd_files_end(root: Path) -> None:
     (root / "etc/gshadow").symlink_to("group")
     (root / "etc/passwd").write_bytes(b"\xff\xfe:x:1666:1666::/:/bin/sh\n:::\n\nroot:x:zero:0\n")
     assert [finding.name for finding in found(root)] == ["account \\udcff\\udcfe", "group docker: left"]
+
+
+@pytest.mark.parametrize(("with_password", "told"), [((), ["password of alice"]), (("alice",), [])])
+def test_a_password_of_a_person_is_the_inventorys(root: Path, with_password: tuple[str, ...], told: list[str]) -> None:
+    (root / "etc/shadow").write_text(SHADOW.replace("alice:*", "alice:$y$j9T$hash"))
+    told_of = found(root, dataclasses.replace(DECLARED, with_password=with_password))
+    assert [finding.name for finding in told_of] == told
+
+
+@pytest.mark.parametrize(
+    ("home", "useradd", "told"),
+    [
+        ("/srv/alice", "", ["home of alice: /srv/alice"]),
+        ("/srv/alice", "# HOME=/srv\n", ["home of alice: /srv/alice"]),
+        ("/srv/alice", "HOME=/srv\n", ["home of ops: /home/ops"]),
+        ("/home/alice/", "", []),
+    ],
+)
+def test_the_home_of_a_person_is_where_useradd_makes_it(root: Path, home: str, useradd: str, told: list[str]) -> None:
+    (root / "etc/default").mkdir()
+    (root / "etc/default/useradd").write_text(useradd)
+    (root / "etc/passwd").write_text(PASSWD.replace("/home/alice", home))
+    assert [finding.name for finding in found(root, DECLARED)] == told
