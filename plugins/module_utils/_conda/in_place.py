@@ -184,7 +184,7 @@ def refuse(arguments: t.Mapping[str, t.Any]) -> None:
     """Refuse what makes no sense for an installation that is changed in place."""
     found = [f"state: {arguments['state']}"] if arguments["state"] != "present" else []
     found += [key for key in ("lock", "archive", "frozen", "owner", "group") if arguments[key]]
-    found += [f"verify: {arguments['verify']}"] if arguments["verify"] == "full" else []
+    found += [f"verify: {arguments['verify']}"] if arguments["verify"] != "metadata" else []
     if found:
         raise CondaEnvError(
             f"found {', '.join(found)} for the conda installation itself; with 'allow_base' packages can only be added to it",

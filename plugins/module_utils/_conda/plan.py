@@ -13,6 +13,7 @@ from .._host.difference import Difference, difference
 from .errors import mask
 from .manifest import Manifest
 from .records import Package
+from .verify import Problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Actual:
     """What was read from the host. `state` is None where this module did not build what it found.
 
     `frozen` is the message of conda's marker, None without one. `unwritten`: the manifest on the disk does not say so yet.
+    `damage`: files that are not as installed, as far as the task wants them to be looked at.
     """
 
     exists: bool = False
@@ -41,6 +43,7 @@ class Actual:
     frozen: str | None = None
     shadows: tuple[Shadow, ...] = ()
     unwritten: bool = False
+    damage: tuple[Problem, ...] = ()
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""
