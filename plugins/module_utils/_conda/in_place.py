@@ -16,8 +16,8 @@ import os
 import typing as t
 from collections.abc import Sequence
 
+from . import base_state, in_place_backup, manifest
 from . import frozen as conda_frozen
-from . import in_place_backup, manifest
 from . import pip as conda_pip
 from .change import Change
 from .errors import CondaEnvError, mask
@@ -75,7 +75,9 @@ class InPlace(Change):
             workshop = self.workshop(handle)
             step = self.step(workshop, specification, self.conda.root, self.repaired)
             if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
+                damaged = base_state.before_adding(self.conda.root)
                 self.extend(workshop, specification, step)
+                base_state.added_to(self.conda.root, damaged)
             self.remember(specification)
             return self.report(step)
 

@@ -132,9 +132,9 @@ def confirm(state: Manifest) -> Manifest | None:
     return None
 
 
-def write(state: Manifest, name: str = STATE_FILE) -> None:
-    """Write the state file: from now on the generation counts as complete."""
-    put_file(state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
+def write(state: Manifest, name: str = STATE_FILE, folder: str = "") -> None:
+    """Write the state file: from now on the generation counts as complete. `folder`: where the prefix is for now."""
+    put_file(folder or state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
 
 
 def load(prefix: str, name: str = STATE_FILE) -> Manifest | None:

@@ -13,7 +13,9 @@ from .._host.difference import Difference, difference
 from .errors import mask
 from .manifest import Manifest
 from .records import Package
-from .verify import Problem
+
+if t.TYPE_CHECKING:
+    from .verify import Problem
 
 
 @dataclasses.dataclass(frozen=True)
