@@ -49,6 +49,20 @@ options:
     description:
       - Content of C(<prefix>/.condarc). Without it an existing file is left as it is.
     type: str
+  verify:
+    description:
+      - V(metadata) looks whether the installation is complete, and by which installer it was made.
+      - V(files) also compares its packages with those that the installer brought and M(openlab.research_server.conda_env) has
+        added, and each recorded file as O(openlab.research_server.conda_env#module:verify=files) does. So it does with what the
+        installer has put itself into C(bin), C(condabin), C(etc) and C(shell), such as C(etc/profile.d/conda.sh).
+      - V(full) also reads every file. What differs is a reason to run the installer again, which removes what was added by hand.
+      - What V(files) finds in the share of one day it may not find the next; V(full) repairs it in any case.
+      - Of an installation that an earlier version of this module made only the files of its packages are compared, until an
+        installer runs again.
+    type: str
+    choices: [metadata, files, full]
+    default: metadata
+    version_added: 0.2.0
   age_notice:
     description: Months after which RV(notices) says that the installer is old. 0 means never.
     type: int
@@ -121,11 +135,11 @@ from urllib.error import URLError
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils._conda import installer, replacement
+from ..module_utils._conda import base_state, damage, installer, replacement
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda.mutex import exclusive, lock_file
 from ..module_utils._conda.process import clean_environment, runner
-from ..module_utils._host.difference import difference
+from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.mounts import mount_points, table
@@ -170,7 +184,7 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
     with exclusive(lock_file(prefix), "base", arguments["lock_timeout"]) as handle:
         kept = replacement.repair_interrupted(prefix)
         found = installer.read(prefix)
-        if not installer.reason(found, wanted):
+        if not installer.reason(found, wanted) and not base_state.look(prefix, arguments["verify"]).reason:
             return kept
         installer.require_room(prefix, found, mount_points(table()))
         with replacement.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
@@ -182,12 +196,22 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
             return replacement.install(file, prefix, wanted, runner(handle), environment) or kept
 
 
+def shown(prefix: str, look: base_state.Look, foreseen: bool) -> list[Difference]:
+    """What of the installation is not as it was made. The run that follows may read another share of the files, or none."""
+    if not look.reason:
+        return []
+    after = (*look.after, damage.REPAIR) if foreseen else look.after
+    return [difference(prefix, "".join(f"{line}\n" for line in look.before), "".join(f"{line}\n" for line in after))]
+
+
 def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict[str, t.Any]:
     """Read, plan, apply; returns the module's result."""
     prefix, condarc = arguments["prefix"], os.path.join(arguments["prefix"], ".condarc")
     wanted = wanted_installer(arguments["url"], arguments["checksum"])
     found = installer.read(prefix)
     why = installer.reason(found, wanted)
+    look = base_state.Look() if why else base_state.look(prefix, arguments["verify"])
+    why = why or look.reason
     before = read_file(condarc)
     after = before if arguments["condarc"] is None else arguments["condarc"]
     result: dict[str, t.Any] = {
@@ -199,7 +223,8 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     }
     if why:
         made_by = f"{found.installer.name}\n" if found.installer else ""
-        result["diff"].insert(0, difference("installer", made_by, f"{wanted.name}\n"))
+        foreseen = check_mode and arguments["verify"] == damage.FILES
+        result["diff"][:0] = [difference("installer", made_by, f"{wanted.name}\n"), *shown(prefix, look, foreseen)]
         if not replacement.interrupted(prefix):
             installer.require_room(prefix, found, mount_points(table()))
         result["kept"] = installer.keeps(prefix, found)
@@ -222,6 +247,7 @@ def main() -> None:
             "url": {"type": "str", "required": True},
             "checksum": {"type": "str", "required": True},
             "condarc": {"type": "str"},
+            "verify": {"type": "str", "choices": ["metadata", "files", "full"], "default": "metadata"},
             "age_notice": {"type": "int", "default": 12},
             "timeout": {"type": "int", "default": 60},
             "lock_timeout": {"type": "int", "default": 1800},

@@ -198,6 +198,8 @@ def test_damaged_files_are_found_and_mended(conda: Conda, how: str) -> None:
         with file.open("r+") as handle:
             handle.write("LIB")
     assert not conda.run(check=True, **{**wanted, "verify": "metadata"})["changed"]
+    # The nightly look finds what a person has done, and says how it is repaired.
+    assert "verify=full" in conda.run(check=True, **{**wanted, "verify": "files"})["diff"]["after"]
     mended = foretold(conda, **wanted)
     problem = "missing" if how == "missing" else "altered"
     assert mended["plan"]["reasons"] == [f"1 file is not as installed: share/lib ({problem})"]
@@ -213,7 +215,14 @@ def test_what_a_package_changes_itself_is_no_damage(conda: Conda) -> None:
     wanted = {"name": "moody", "definition": lab("moody", channels=["moods"])}
     conda.run(**wanted)
     assert (conda.environment("moody") / "share/moody").read_text() == "changed\n"
-    assert foretold(conda, **wanted, verify="full")["plan"]["reasons"] == ["1 file is not as installed: share/moody (altered)"]
+    for level in ("files", "full"):
+        assert not conda.run(**wanted, verify=level)["changed"]
+    (conda.environment("moody") / "share/moody").write_text("changed again\n")
+    for level in ("files", "full"):
+        found = conda.run(**wanted, verify=level, check=True)
+        assert found["plan"]["reasons"] == ["1 file is not as installed: share/moody (altered)"]
+    foretold(conda, **wanted, verify="full")
+    assert not conda.run(**wanted, verify="files")["changed"]
 
 
 def test_conda_lists_an_environment_elsewhere_until_it_is_absent(conda: Conda, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import installer, replacement
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import base_state, installer, replacement
 from ansible_collections.openlab.research_server.tests.integration import real_conda
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
 
@@ -358,6 +359,131 @@ def test_a_foreign_installation_is_kept_whenever_the_exchange_is_killed(host: Ho
     assert Path(f"{host.prefix}.replaced.1/mine").read_text() == "kept"
     assert (host.prefix / "envs/people").is_dir()
     assert host.names() == ["conda", "conda.replaced.1"]
+
+
+@pytest.fixture(scope="module")
+def base(conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
+    """A real installation of its own, and what it was made with."""
+    prefix = tmp_path_factory.mktemp("base") / "conda"
+    arguments = {"module": "conda_installation", "prefix": str(prefix), **real_conda.installer()}
+    assert conda.run(**arguments)["changed"]
+    return arguments
+
+
+def by_pip(conda: Conda, prefix: Path) -> None:
+    command = [str(prefix / "bin/python"), "-m", "pip", "install", "--no-index", f"--find-links={conda.wheels}", "tiny==1.0"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def by_conda(conda: Conda, prefix: Path) -> None:
+    """As somebody who wants a tool for all; conda changes no file of another package for it."""
+    command = [
+        str(prefix / "bin/conda"),
+        "install",
+        "--yes",
+        "--prefix",
+        str(prefix),
+        "--channel",
+        f"file://{conda.channels}/lab",
+    ]
+    subprocess.run([*command, "--override-channels", "single"], check=True, capture_output=True, env={"HOME": str(conda.home)})
+
+
+def wrapped(conda: Conda, prefix: Path) -> None:
+    (prefix / "bin/conda").write_text(f'#!/bin/sh\nexec {prefix}/bin/python -m conda "$@"\n')
+
+
+def appended(conda: Conda, prefix: Path) -> None:
+    with (prefix / "etc/profile.d/conda.sh").open("a") as file:
+        file.write("alias python=evil\n")
+
+
+def deleted(conda: Conda, prefix: Path) -> None:
+    next(prefix.glob("lib/python3*/site-packages/conda/base/context.py")).unlink()
+
+
+def another_version(conda: Conda, prefix: Path) -> None:
+    """As it is after `conda update conda`."""
+    (record,) = prefix.glob("conda-meta/conda-[0-9]*.json")
+    content = json.loads(record.read_text())
+    record.unlink()
+    record.with_name("conda-99.1.0-0.json").write_text(json.dumps({**content, "version": "99.1.0"}))
+
+
+# (reason, what the diff says that is, what should be)
+CHANGES: dict[t.Callable[[Conda, Path], None], tuple[str, str, str]] = {
+    by_pip: ("pip package tiny 1.0 pypi_0 pypi was added", "tiny 1.0 pypi_0 pypi", ""),
+    by_conda: ("conda package single 1.0 0 file:.* was added", "single 1.0 0 file:.*", ""),
+    another_version: (
+        "conda package conda [^;]* is missing; conda package conda 99.1.0 .* was added",
+        "conda 99.1.0 .*",
+        "conda .*",
+    ),
+    wrapped: (
+        "1 file is not as installed: bin/conda .altered.",
+        "conda conda bin/conda: altered, sha256:.*",
+        "conda conda bin/conda: as installed, sha256:.*",
+    ),
+    appended: (
+        "1 file is not as installed: etc/profile.d/conda.sh .altered.",
+        "conda .*etc/profile.d/conda.sh: altered, sha256:.*",
+        "conda .*etc/profile.d/conda.sh: as installed, sha256:.*",
+    ),
+    deleted: (
+        "1 file is not as installed: lib/python.*/site-packages/conda/base/context.py .missing.",
+        "conda conda lib/.*/context.py: missing",
+        "conda conda lib/.*/context.py: as installed, sha256:.*",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_somebody_changed_in_conda_itself_is_told_and_undone(
+    conda: Conda, base: dict[str, t.Any], change: t.Callable[[Conda, Path], None]
+) -> None:
+    reason, is_, should_be = CHANGES[change]
+    prefix = Path(base["prefix"])
+    (prefix / "envs/nlp").mkdir(exist_ok=True)
+    for level in ("files", "full"):
+        assert not conda.run(**base, verify=level)["changed"]
+    change(conda, prefix)
+    assert not conda.run(**base)["changed"]
+    nightly = conda.run(check=True, **base, verify="files")
+    assert re.fullmatch(reason, nightly["reason"])
+    assert re.search(f"(?m)^{is_}$", nightly["diff"][1]["before"])
+    assert re.search(f"(?m)^{should_be}$", nightly["diff"][1]["after"])
+    assert "site.yml with -e miniconda_verify=full" in nightly["diff"][1]["after"]
+    repaired = conda.run(**base, verify="full")
+    assert (repaired["reason"], repaired["kept"]) == (nightly["reason"], "")
+    assert not conda.run(**base, verify="full")["changed"]
+    assert (prefix / "envs/nlp").is_dir()
+    assert subprocess.run([prefix / "bin/conda", "--version"], check=True, capture_output=True).stdout
+
+
+def test_an_installation_of_an_earlier_version_is_known_by_its_files_alone(conda: Conda, base: dict[str, t.Any]) -> None:
+    prefix = Path(base["prefix"])
+    (prefix / base_state.INSTALLED).unlink()
+    by_pip(conda, prefix)
+    assert not conda.run(**base, verify="full")["changed"]
+    deleted(conda, prefix)
+    assert "context.py (missing)" in conda.run(**base, verify="full")["reason"]
+    assert (prefix / base_state.INSTALLED).is_file()
+    assert not conda.run(**base, verify="files")["changed"]
+
+
+def test_what_a_task_adds_to_conda_itself_is_right(conda: Conda, base: dict[str, t.Any]) -> None:
+    prefix = Path(base["prefix"])
+    add = {"name": "base", "allow_base": True, "conda_root": str(prefix), "channel_alias": f"file://{conda.channels}"}
+    appended(conda, prefix)
+    assert conda.run(**add, definition={"channels": ["lab"], "dependencies": ["part1"]})["changed"]
+    # What was damaged before is so afterwards.
+    found = conda.run(check=True, **base, verify="full")
+    assert found["reason"] == "1 file is not as installed: etc/profile.d/conda.sh (altered)"
+    assert "part1" not in found["diff"][1]["before"]
+    assert conda.run(**base, verify="full")["changed"]
+    by_conda(conda, prefix)
+    assert conda.run(**add, definition={"channels": ["lab"], "dependencies": ["part2"]})["changed"]
+    assert "single" in conda.run(**base, verify="full")["reason"]
 
 
 def test_the_real_installer_upgrades_a_real_conda(conda: Conda, tmp_path: Path) -> None:

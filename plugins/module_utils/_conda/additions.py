@@ -107,6 +107,7 @@ def tolerated(actual: Actual) -> manifest.Manifest | None:
     taken = manifest.take(state.prefix, state.digest, actual.conda, state.requirements)
     lines = [line for name, line in _requested(state.prefix, taken.site_packages) if name in added]
     kept = {*state.kept, *added} & {item.name for item in now}
+    taken = dataclasses.replace(taken, known_damage=state.known_damage, finished_ns=state.finished_ns, made=state.made)
     return dataclasses.replace(taken, kept=tuple(sorted(kept)), requirements=(*state.requirements, *lines))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from . import manifest
 from . import pip as conda_pip
 from .additions import NO_ADDITIONS, Additions
+from .damage import first_look, noted
 from .errors import CondaEnvError, mask
 from .lock import Locked
 from .owner import Owner
@@ -19,7 +20,6 @@ from .prefix import check_imports, tidy_permissions
 from .records import conda_packages, pip_packages
 from .solve import Solution, ask
 from .specification import Specification
-from .verify import damage
 from .workshop import Workshop
 
 
@@ -27,14 +27,13 @@ from .workshop import Workshop
 class Wishes:
     """How a generation is to be built, beside what the specification says.
 
-    With `locked` nothing is chosen any more: it says what to install. `verify`: write down which files differ at once.
+    With `locked` nothing is chosen any more: it says what to install.
     """
 
     digest: str
     smoke: Sequence[str] = ()
     additions: Additions = NO_ADDITIONS
     locked: Locked | None = None
-    verify: bool = False
     owner: Owner | None = None
 
 
@@ -66,8 +65,7 @@ def build(
     requirements = [mask(line) for line in (*specification.pip, *added.pip)]
     state = manifest.take(prefix, wishes.digest, solution.packages, requirements)
     kept = {*solution.kept, *(item.name for item in state.pip if item not in by_specification)}
-    # Some packages change their own files when they are linked: what differs now is no damage later.
-    state = dataclasses.replace(state, kept=tuple(sorted(kept)), known_damage=damage(prefix) if wishes.verify else None)
+    state = noted(dataclasses.replace(state, kept=tuple(sorted(kept))), first_look(prefix))
     manifest.write(state)
     return solution, state, warnings
 

@@ -11,7 +11,8 @@ import os
 import typing as t
 from collections.abc import Iterator
 
-from . import additions, environments_txt, in_place_backup, manifest, rollback, verify
+from . import additions, environments_txt, in_place_backup, manifest, rollback
+from . import damage as conda_damage
 from . import frozen as conda_frozen
 from . import generations as conda_generations
 from . import pip as conda_pip
@@ -78,7 +79,8 @@ class Change:
         confirmed = manifest.confirm(state) if state else None
         frozen = conda_frozen.read(generation or self.layout.link)
         prune = self.task.prune
-        damage = self.damage(confirmed) if confirmed else ()
+        damaged = conda_damage.of(confirmed, self.arguments["verify"]) if confirmed else ()
+        damage = conda_damage.reasons(damaged)
         if self.task.owner and generation:
             damage += tuple(filter(None, (self.task.owner.reason(generation),)))
         if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept) and not damage:
@@ -91,17 +93,13 @@ class Change:
         except CondaEnvError as error:
             unreadable, conda = error.cause, state.conda if state else ()
         pip = tuple(pip_packages(prefix))
-        actual = Actual(True, state, conda, pip, unreadable, frozen, additions.shadows(prefix, pip))
+        actual = Actual(True, state, conda, pip, unreadable, frozen, additions.shadows(prefix, pip), damage=damaged)
         accepted = None if prune else additions.tolerated(actual)
         if accepted is not None:
-            actual, drift = dataclasses.replace(actual, state=accepted, unwritten=True), False
+            damaged = conda_damage.of(accepted, self.arguments["verify"])
+            damage += conda_damage.reasons(damaged)
+            actual, drift = dataclasses.replace(actual, state=accepted, unwritten=True, damage=damaged), False
         return actual, (*reasons(actual, digest, drift, prune), *damage)
-
-    def damage(self, state: manifest.Manifest) -> tuple[str, ...]:
-        """Why the files of an environment are not as they should be, if the task wants them to be read."""
-        if self.arguments["verify"] != "full":
-            return ()
-        return verify.reasons(verify.damage(state.prefix), state.known_damage or ())
 
     def present(self, specification: Specification) -> dict[str, t.Any]:
         conda_pip.check_files(specification)
@@ -173,7 +171,6 @@ class Change:
             smoke=self.arguments["smoke"],
             additions=self.additions(specification),
             locked=self.task.locked,
-            verify=self.arguments["verify"] == "full",
             owner=self.task.owner,
         )
         try:
@@ -272,7 +269,12 @@ class Change:
 
     def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:
         settings = conda_frozen.line(actual.frozen), conda_frozen.line(self.task.frozen)
-        return Plan("replace" if actual.exists else "create", why, tuple(actual.lines()), tuple(after), *settings)
+        damaged, whole = conda_damage.sides(actual.damage)
+        if damaged and self.check_mode and self.arguments["verify"] == conda_damage.FILES:
+            # The run that follows may read another share of the files, or none.
+            whole = (*whole, conda_damage.REPAIR)
+        is_, should_be = (*settings[0], *damaged), (*settings[1], *whole)
+        return Plan("replace" if actual.exists else "create", why, tuple(actual.lines()), tuple(after), is_, should_be)
 
     def sweep(self) -> list[str]:
         """Remove generations that nobody needs or uses any more."""

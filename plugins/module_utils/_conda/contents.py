@@ -12,8 +12,9 @@ import os
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
+from .._host.files import read_bounded
 from .errors import mask
-from .records import channel_of, distributions, normal, package_of, record_files
+from .records import RECORD_LIMIT, channel_of, distributions, normal, package_of, record_files
 
 
 def records(prefix: str) -> Iterator[tuple[str, dict[str, t.Any] | None]]:
@@ -21,8 +22,7 @@ def records(prefix: str) -> Iterator[tuple[str, dict[str, t.Any] | None]]:
     for path in record_files(prefix):
         content = None
         with contextlib.suppress(OSError, ValueError):
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
+            content = json.loads(read_bounded(path, RECORD_LIMIT))
             package_of(content)
             yield path, content
             continue

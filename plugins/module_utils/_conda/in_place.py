@@ -16,8 +16,8 @@ import os
 import typing as t
 from collections.abc import Sequence
 
+from . import base_state, in_place_backup, manifest
 from . import frozen as conda_frozen
-from . import in_place_backup, manifest
 from . import pip as conda_pip
 from .change import Change
 from .errors import CondaEnvError, mask
@@ -75,7 +75,9 @@ class InPlace(Change):
             workshop = self.workshop(handle)
             step = self.step(workshop, specification, self.conda.root, self.repaired)
             if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
+                damaged = base_state.before_adding(self.conda.root)
                 self.extend(workshop, specification, step)
+                base_state.added_to(self.conda.root, damaged)
             self.remember(specification)
             return self.report(step)
 
@@ -184,7 +186,7 @@ def refuse(arguments: t.Mapping[str, t.Any]) -> None:
     """Refuse what makes no sense for an installation that is changed in place."""
     found = [f"state: {arguments['state']}"] if arguments["state"] != "present" else []
     found += [key for key in ("lock", "archive", "frozen", "owner", "group") if arguments[key]]
-    found += [f"verify: {arguments['verify']}"] if arguments["verify"] == "full" else []
+    found += [f"verify: {arguments['verify']}"] if arguments["verify"] != "metadata" else []
     if found:
         raise CondaEnvError(
             f"found {', '.join(found)} for the conda installation itself; with 'allow_base' packages can only be added to it",

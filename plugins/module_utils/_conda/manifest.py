@@ -16,8 +16,8 @@ import json
 import os
 import typing as t
 
-from .._host.files import put_file
-from .records import Package, distribution_files, pip_packages, record_files, site_packages
+from .._host.files import put_file, read_bounded
+from .records import RECORD_LIMIT, Package, distribution_files, pip_packages, record_files, site_packages
 
 STATE_FILE = ".conda_env.json"
 # The same of what a task made present in a conda installation itself: that is no generation.
@@ -33,7 +33,8 @@ class Manifest:
 
     `settings` is a fingerprint of variables and pins alone, `kept` names packages that are there beyond the specification.
     `known_damage` are files that differed from their records from the start, None if nobody looked. `rolled_back_from` is the
-    generation that people had before they were sent back to this one.
+    generation that people had before they were sent back to this one. `finished_ns` and `made` are those of damage.Notes; 0
+    where an earlier version of this module wrote the manifest.
     """
 
     prefix: str
@@ -48,6 +49,8 @@ class Manifest:
     kept: tuple[str, ...] = ()
     known_damage: tuple[str, ...] | None = None
     rolled_back_from: str = ""
+    finished_ns: int = 0
+    made: tuple[tuple[str, str], ...] = ()
 
 
 def watched(prefix: str, places: t.Iterable[str]) -> list[str]:
@@ -75,8 +78,7 @@ def thorough_fingerprint(prefix: str, places: t.Iterable[str]) -> str:
     digest = hashlib.sha256()
     for path in watched(prefix, places):
         try:
-            with open(path, "rb") as file:
-                seen = hashlib.sha256(file.read()).hexdigest()
+            seen = hashlib.sha256(read_bounded(path, RECORD_LIMIT)).hexdigest()
         except OSError:
             seen = "-"
         digest.update(f"{path[len(prefix) :]}\0{seen}\n".encode("utf-8", "surrogateescape"))
@@ -130,9 +132,9 @@ def confirm(state: Manifest) -> Manifest | None:
     return None
 
 
-def write(state: Manifest, name: str = STATE_FILE) -> None:
-    """Write the state file: from now on the generation counts as complete."""
-    put_file(state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
+def write(state: Manifest, name: str = STATE_FILE, folder: str = "") -> None:
+    """Write the state file: from now on the generation counts as complete. `folder`: where the prefix is for now."""
+    put_file(folder or state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
 
 
 def load(prefix: str, name: str = STATE_FILE) -> Manifest | None:
@@ -147,6 +149,7 @@ def load(prefix: str, name: str = STATE_FILE) -> Manifest | None:
         for key in ("requirements", "site_packages", "kept", "known_damage"):
             if isinstance(content.get(key), list):
                 content[key] = tuple(content[key])
+        content["made"] = tuple((path, seen) for path, seen in content.get("made", ()))
         return Manifest(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

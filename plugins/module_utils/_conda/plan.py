@@ -14,6 +14,9 @@ from .errors import mask
 from .manifest import Manifest
 from .records import Package
 
+if t.TYPE_CHECKING:
+    from .verify import Problem
+
 
 @dataclasses.dataclass(frozen=True)
 class Shadow:
@@ -31,6 +34,7 @@ class Actual:
     """What was read from the host. `state` is None where this module did not build what it found.
 
     `frozen` is the message of conda's marker, None without one. `unwritten`: the manifest on the disk does not say so yet.
+    `damage`: files that are not as installed, as far as the task wants them to be looked at.
     """
 
     exists: bool = False
@@ -41,6 +45,7 @@ class Actual:
     frozen: str | None = None
     shadows: tuple[Shadow, ...] = ()
     unwritten: bool = False
+    damage: tuple[Problem, ...] = ()
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""

@@ -12,10 +12,13 @@ import re
 import typing as t
 from collections.abc import Iterator
 
+from .._host.files import read_bounded
 from .errors import CondaEnvError, mask
 
 # Files of a *.dist-info (PyPA "Recording installed projects") that say who installed what from where.
 DIST_FILES = ("METADATA", "RECORD", "INSTALLER", "direct_url.json")
+# Longer than any record: those of the largest packages have some megabytes.
+RECORD_LIMIT = 64 << 20
 _LINKS = (".egg-link", ".pth")
 _METADATA_FIELD = re.compile(r"^(Name|Version):\s*(.+?)\s*$")
 # user:password@ after the scheme, and conda's /t/<token>.
@@ -73,8 +76,7 @@ def conda_packages(prefix: str) -> list[Package]:
     packages = []
     for path in record_files(prefix):
         try:
-            with open(path, encoding="utf-8") as file:
-                packages.append(package_of(json.load(file)))
+            packages.append(package_of(json.loads(read_bounded(path, RECORD_LIMIT))))
         except (OSError, ValueError) as error:
             raise CondaEnvError(f"the record {path} cannot be read: {error}") from None
     return sorted(packages)

@@ -17,7 +17,8 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 
-from . import installer
+from . import base_state, installer
+from .base_state import INSTALLED
 from .errors import CondaEnvError
 from .generations import exchange, sync_folder
 from .installer import CARRIED, MARKER, UNFINISHED, Installer
@@ -40,13 +41,13 @@ def install(file: str, prefix: str, wanted: Installer, run: Runner, environment:
     command = ["sh", file, "-b", "-u", "-p", prefix]
     if not os.path.lexists(prefix):
         with _half_made(prefix):
-            _finish(run(command, environment), prefix, wanted)
+            _finish(run(command, environment), prefix, prefix, wanted)
             _mark_finished(prefix)
         return ""
     beside = _beside(prefix)
     with _half_made(beside):
         if run([*_PRIVATE_MOUNT, "exit 0"], environment).code == 0:
-            _finish(run([*_PRIVATE_MOUNT, _MOUNT_AND_RUN, "sh", beside, prefix, *command], environment), beside, wanted)
+            _finish(run([*_PRIVATE_MOUNT, _MOUNT_AND_RUN, "sh", beside, prefix, *command], environment), beside, prefix, wanted)
             _exchange(prefix, beside)
         else:
             # Not allowed to mount: the installer works at the final path, and environments are out of sight until it is done.
@@ -55,7 +56,7 @@ def install(file: str, prefix: str, wanted: Installer, run: Runner, environment:
             except OSError as error:
                 raise _refusal(error) from None
             try:
-                _finish(run(command, environment), prefix, wanted)
+                _finish(run(command, environment), prefix, prefix, wanted)
             except BaseException:
                 _swap(prefix, beside)
                 raise
@@ -105,14 +106,15 @@ def _clear(prefix: str, beside: str) -> str:
     return ""
 
 
-def _finish(done: Completed, result: str, wanted: Installer) -> None:
-    """Look at what the installer made in `result`, and mark it as complete."""
+def _finish(done: Completed, result: str, prefix: str, wanted: Installer) -> None:
+    """Look at what the installer made in `result`, and mark it as complete. `prefix`: where it will be."""
     if done.code != 0 or not installer.has_essentials(result):
         last = (done.output.splitlines() or ["no output"])[-1]
         raise CondaEnvError(f"the installer {wanted.name} failed with exit code {done.code}: {last}", "", done.output)
     for name in ("envs", PACKAGE_CACHE):
         os.makedirs(os.path.join(result, name), exist_ok=True)
     tidy_permissions(result)
+    base_state.write_down(result, prefix, wanted.sha256)
     os.sync()
     with open(os.path.join(result, MARKER), "w", encoding="utf-8") as file:
         json.dump(dataclasses.asdict(wanted), file)
@@ -148,7 +150,7 @@ def _belongings(source: str, target: str) -> list[str]:
     found = [name for name in CARRIED if os.path.isdir(os.path.join(source, name))]
     if not installer.is_ours(source):
         return found
-    names = set(os.listdir(source)) - {MARKER, UNFINISHED, *CARRIED} - set(os.listdir(target))
+    names = set(os.listdir(source)) - {MARKER, UNFINISHED, INSTALLED, *CARRIED} - set(os.listdir(target))
     return [*found, *sorted(names - _packaged(source))] if names else found
 
 

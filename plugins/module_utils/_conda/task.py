@@ -101,13 +101,21 @@ class Task:
         state = manifest.load(generation) if generation and self.digest else None
         if state is None or state.digest != self.digest or not manifest.untouched(state):
             return None
-        if self.arguments["verify"] == "full" or (self.prune and state.kept):
+        if self.prune and state.kept:
             return None
         if self.owner and self.owner.reason(state.prefix):
             return None
-        if conda_frozen.read(state.prefix) != self.frozen or self.untidy():
+        if conda_frozen.read(state.prefix) != self.frozen or self.untidy() or self.damaged(state):
             return None
         return self.report(Plan())
+
+    def damaged(self, state: manifest.Manifest) -> bool:
+        """Whether files are not as installed, as far as the task wants them to be looked at."""
+        if self.arguments["verify"] == "metadata":
+            return False
+        from . import damage  # noqa: PLC0415 - what costs seconds comes last, and seldom
+
+        return bool(damage.of(state, self.arguments["verify"]))
 
     def traceless(self) -> bool:
         """True if there is nothing of the environment at all."""

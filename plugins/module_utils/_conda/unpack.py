@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
 import typing as t
@@ -17,12 +16,12 @@ from . import manifest
 from . import pip as conda_pip
 from .archive import UNPACK, UNPACK_MODULE, Archive, contents, lines, requirements, unpack
 from .change import Change
+from .damage import first_look, noted
 from .errors import CondaEnvError
 from .plan import Actual, Plan
 from .prefix import activated, check_imports, tidy_permissions
 from .process import runner
 from .records import conda_packages, pip_packages
-from .verify import damage
 
 
 class Unpacking(Change):
@@ -99,5 +98,5 @@ class Unpacking(Change):
         os.sync()
         state = manifest.take(prefix, self.task.digest, conda_packages(prefix), requirements(pip_packages(prefix)))
         # What the final path was written into differs from its record for ever.
-        manifest.write(dataclasses.replace(state, known_damage=damage(prefix)))
+        manifest.write(noted(state, first_look(prefix)))
         return warnings

@@ -18,25 +18,29 @@ import os
 import re
 import stat
 import typing as t
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from .._host.files import read_bounded
 from .contents import pip_details, records
-from .records import site_packages
+from .records import RECORD_LIMIT, site_packages
 
 _PIECE = 1024 * 1024
-# Files that are named where the rest is only counted.
-_SHOWN = 5
 _PLACE = re.compile(r"^lib/python[^/]+/site-packages/")
 # Made at installation, so no package can know a hash. Byte code is made again by anyone who may, and never missed.
 _BYTE_CODE = "pyc_file"
 _WITHOUT_HASH = ("softlink", "unix_python_entry_point", "directory")
+_KINDS = {"softlink": "link", "directory": ""}
 _ALGORITHMS = ("sha256", "sha384", "sha512", "sha224")
 
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """A file as it was installed. `path` is relative to the prefix; `digest` (hex) is empty where none was recorded."""
+    """A file as it was installed. `path` is relative to the prefix; `digest` (hex) is empty where none was recorded.
+
+    `kind` is `file` or `link`, empty if anything may be there. `exact`: the file has this size, and did not get another one when
+    the prefix was written into it.
+    """
 
     path: str
     package: str
@@ -44,6 +48,8 @@ class Expected:
     digest: str = ""
     algorithm: str = "sha256"
     size: int = 0
+    kind: str = ""
+    exact: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +91,8 @@ def conda_files(record: Mapping[str, t.Any], places: Iterable[str] = ()) -> Iter
     place = next(found, "") or next((f"{place}/" for place in places), "site-packages/")
     for item in paths:
         path, kind = str(item["_path"]), str(item.get("path_type") or "hardlink")
+        if "\0" in path or not os.fsencode(path):
+            raise ValueError(f"found {path!r}; expected a path")
         if kind == _BYTE_CODE:
             continue
         if str(record.get("noarch")) == "python":
@@ -94,7 +102,19 @@ def conda_files(record: Mapping[str, t.Any], places: Iterable[str] = ()) -> Iter
             digest = item.get("sha256")
         if kind in _WITHOUT_HASH:
             digest = ""
-        yield Expected(path, package, "conda", str(digest or "").lower(), "sha256", int(item.get("size_in_bytes") or 0))
+        yield Expected(
+            path,
+            package,
+            "conda",
+            str(digest or "").lower(),
+            "sha256",
+            int(item.get("size_in_bytes") or 0),
+            _KINDS.get(kind, "file"),
+            # In a text the prefix may be shorter than what stood for it; in a program it is filled up.
+            bool(digest)
+            and "size_in_bytes" in item
+            and (not item.get("prefix_placeholder") or item.get("file_mode") == "binary"),
+        )
 
 
 def _translated(path: str, place: str) -> str:
@@ -121,9 +141,8 @@ def pip_files(text: str, package: str, place: str) -> Iterator[Expected]:
                 digest = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex()
             except binascii.Error:
                 raise ValueError(f"found the hash '{hashed}' for {path}; expected URL-safe base64") from None
-        yield Expected(
-            os.path.normpath(os.path.join(place, path)), package, "pip", digest, algorithm, int(size) if size.isdigit() else 0
-        )
+        length, exact = (int(size), bool(digest)) if size.isdigit() else (0, False)
+        yield Expected(os.path.normpath(os.path.join(place, path)), package, "pip", digest, algorithm, length, "file", exact)
 
 
 def verify(prefix: str, files: Iterable[Expected], workers: int | None = None) -> Verdict:
@@ -132,14 +151,10 @@ def verify(prefix: str, files: Iterable[Expected], workers: int | None = None) -
     A path that several conda packages installed is right if it is what one of them brought: conda lets the last one win.
     What lies outside the prefix is not looked at.
     """
-    wanted: dict[tuple[str, str, str], list[Expected]] = {}
-    for item in files:
-        if not os.path.isabs(item.path) and not os.path.normpath(item.path).startswith(".."):
-            owner = "" if item.installer == "conda" else item.package
-            wanted.setdefault((item.path, item.installer, owner), []).append(item)
+    wanted = groups(files)
     to_hash: dict[tuple[str, str], int] = {}
     to_see: list[list[Expected]] = []
-    for group in wanted.values():
+    for group in wanted:
         if not all(item.digest for item in group):
             to_see.append(group)
             continue
@@ -147,10 +162,10 @@ def verify(prefix: str, files: Iterable[Expected], workers: int | None = None) -
             to_hash[item.path, item.algorithm] = max(item.size, to_hash.get((item.path, item.algorithm), 0))
     # The largest first, so that no thread starts with a long one when the others are done.
     order = sorted(to_hash, key=lambda job: -to_hash[job])
-    found, size = _hash_all(prefix, order, workers or len(os.sched_getaffinity(0)))
+    found, size = hash_all(prefix, order, workers)
     problems = [_missing(group[0]) for group in to_see if not os.path.lexists(os.path.join(prefix, group[0].path))]
     hashed = 0
-    for group in wanted.values():
+    for group in wanted:
         if not all(item.digest for item in group):
             continue
         hashed += 1
@@ -172,19 +187,33 @@ def verify(prefix: str, files: Iterable[Expected], workers: int | None = None) -
     return Verdict(hashed, len(to_see), size, tuple(sorted(problems, key=lambda item: (item.path, item.installer, item.package))))
 
 
+def groups(files: Iterable[Expected]) -> list[list[Expected]]:
+    """What is said of each path in the prefix: by all packages of conda together, by each one of pip for itself."""
+    wanted: dict[tuple[str, str, str], list[Expected]] = {}
+    for item in files:
+        if not os.path.isabs(item.path) and not os.path.normpath(item.path).startswith(".."):
+            owner = "" if item.installer == "conda" else item.package
+            wanted.setdefault((item.path, item.installer, owner), []).append(item)
+    return list(wanted.values())
+
+
 def _missing(item: Expected) -> Problem:
     return Problem(item.path, item.package, item.installer, "missing", "", "")
 
 
-def _hash_all(prefix: str, jobs: list[tuple[str, str]], workers: int) -> tuple[dict[tuple[str, str], str], int]:
+def hash_all(
+    prefix: str, jobs: Iterable[tuple[str, str]], workers: int | None = None, flags: int = 0
+) -> tuple[dict[tuple[str, str], str], int]:
+    """What each (path, algorithm) has, as of _hash(), and the bytes read. `flags`: more of them for open(2)."""
     found: dict[tuple[str, str], str] = {}
     left = iter(jobs)
+    workers = workers or len(os.sched_getaffinity(0))
 
     def work() -> int:
         view = memoryview(bytearray(_PIECE))
         total = 0
         for job in left:
-            found[job], size = _hash(os.path.join(prefix, job[0]), job[1], view)
+            found[job], size = _hash(os.path.join(prefix, job[0]), job[1], view, flags)
             total += size
         return total
 
@@ -192,11 +221,11 @@ def _hash_all(prefix: str, jobs: list[tuple[str, str]], workers: int) -> tuple[d
         return found, sum(task.result() for task in [pool.submit(work) for _worker in range(workers)])
 
 
-def _hash(path: str, algorithm: str, view: memoryview) -> tuple[str, int]:
+def _hash(path: str, algorithm: str, view: memoryview, flags: int) -> tuple[str, int]:
     """(digest in hex, bytes read); in place of a digest `missing`, `unreadable`, or nothing for what is no file."""
     try:
         # Not to wait for the other end where a pipe has taken the file's place.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except (FileNotFoundError, NotADirectoryError):
         return "missing", 0
     except OSError:
@@ -233,27 +262,10 @@ def expected_files(prefix: str) -> tuple[list[Expected], list[str]]:
     for details, place, info in pip_details(prefix, where):
         path = os.path.join(place, info, "RECORD")
         try:
-            with open(os.path.join(prefix, path), encoding="utf-8", newline="") as file:
-                files += pip_files(file.read(), details["name"], place)
+            content = read_bounded(os.path.join(prefix, path), RECORD_LIMIT)
+            files += pip_files(content.decode("utf-8"), details["name"], place)
         except OSError as error:
             unusable.append(f"{path}: {error.strerror}")
         except ValueError as error:
             unusable.append(f"{path}: {error}")
     return files, unusable
-
-
-def damage(prefix: str) -> tuple[str, ...]:
-    """`path (problem) hash` of every file that differs from its record or is missing, and of records that cannot be used."""
-    files, unusable = expected_files(prefix)
-    problems = (f"{item.path} ({item.problem}) {item.found}".rstrip() for item in verify(prefix, files).problems)
-    return (*problems, *(f"{line} (unusable record)" for line in unusable))
-
-
-def reasons(found: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
-    """Why the environment is to be built again; empty if nothing but what was so from the start differs."""
-    new = [line.partition(") ")[0] + ")" if ") sha" in line else line for line in found if line not in known]
-    if not new:
-        return ()
-    count = "1 file is" if len(new) == 1 else f"{len(new)} files are"
-    more = ", ..." if len(new) > _SHOWN else ""
-    return (f"{count} not as installed: {', '.join(new[:_SHOWN])}{more}",)

@@ -8,6 +8,7 @@ At the end: what is written down of an environment that is right, and when. Ther
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -296,8 +297,46 @@ def test_a_file_that_is_not_as_installed_counts_where_the_task_wants_files_to_be
     host.run("app=1", verify="full")
     (host.link / "share/app").write_text("altered", encoding="utf-8")
     assert not host.run("app=1")["changed"]
-    assert host.run("app=1", verify="full")["plan"]["reasons"] == ["1 file is not as installed: share/app (altered)"]
+    for level in ("files", "full"):
+        result = host.run("app=1", verify=level, check_mode=True)
+        assert result["plan"]["reasons"] == ["1 file is not as installed: share/app (altered)"]
+        assert result["plan"]["install"] == result["plan"]["remove"] == []
+        is_, should_be = result["diff"]["before"].splitlines(), result["diff"]["after"].splitlines()
+        assert is_[0] == "conda app share/app: altered, sha256:" + hashlib.sha256(b"altered").hexdigest()
+        assert should_be[0].startswith("conda app share/app: as installed, sha256:")
+        assert ("verify=full" in should_be[1]) == (level == "files")
+    repaired = host.run("app=1", verify="full")
+    assert repaired["changed"]
+    assert "verify=full" not in repaired["diff"]["after"]
     assert host.has() == ["app 1"]
+    assert not host.run("app=1", verify="full")["changed"]
+
+
+def test_what_people_added_is_looked_at_as_well(host: Host) -> None:
+    host.run("app=1", prune=False)
+    add(host, "extra")
+    (host.link / "share/app").write_text("altered", encoding="utf-8")
+    assert not host.run("app=1", prune=False, check_mode=True)["changed"]
+    result = host.run("app=1", prune=False, verify="files", check_mode=True)
+    assert result["plan"]["reasons"] == ["1 file is not as installed: share/app (altered)"]
+    # What they added is written down, and with it all that is known of the other files.
+    before = manifest.load(os.path.realpath(host.link))
+    host.run("app=1", prune=False)
+    after = manifest.load(os.path.realpath(host.link))
+    assert before and after and before.kept != after.kept
+    assert (before.finished_ns, before.known_damage, before.made) == (after.finished_ns, after.known_damage, after.made)
+
+
+def test_an_environment_of_an_earlier_version_is_looked_at_from_its_manifest_on(host: Host) -> None:
+    made = Path(host.run("app=1")["generation"])
+    state = json.loads((made / ".conda_env.json").read_text(encoding="utf-8"))
+    for key in ("finished_ns", "made"):
+        del state[key]
+    state["known_damage"] = None
+    (made / ".conda_env.json").write_text(json.dumps(state), encoding="utf-8")
+    assert not host.run("app=1", verify="files")["changed"]
+    (host.link / "share/app").write_text("APP 1", encoding="utf-8")
+    assert host.run("app=1", verify="files")["plan"]["reasons"] == ["1 file is not as installed: share/app (altered)"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

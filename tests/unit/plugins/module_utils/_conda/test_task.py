@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -88,6 +90,19 @@ def test_what_needs_a_closer_look_is_not_settled(
 ) -> None:
     change((root / "envs/nlp").resolve())
     assert Task(arguments(root, **chosen)).settled() is None
+
+
+@pytest.mark.parametrize("level", ["metadata", "files", "full"])
+def test_what_has_its_files_is_settled_and_what_lacks_one_only_for_who_asks_no_file(root: Path, level: str) -> None:
+    generation = (root / "envs/nlp").resolve()
+    path = {"_path": "tool", "sha256": hashlib.sha256(b"tool").hexdigest(), "size_in_bytes": 4}
+    record = {"name": "app", "version": "1.0", "build": "0", "paths_data": {"paths": [path]}}
+    (generation / "conda-meta/app-1.0-0.json").write_text(json.dumps(record))
+    (generation / "tool").write_text("tool")
+    manifest.write(manifest.take(str(generation), Task(arguments(root)).digest, [], []))
+    assert Task(arguments(root, verify=level)).settled() is not None
+    (generation / "tool").unlink()
+    assert (Task(arguments(root, verify=level)).settled() is None) == (level != "metadata")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import verify
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import Expected, reasons
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import Expected
 
 PLACE = "lib/python3.11/site-packages"
 GOOD = hashlib.sha256(b"good").hexdigest()
@@ -178,29 +178,3 @@ def test_threads_lose_no_file(tmp_path: Path, workers: int) -> None:
     verdict = verify.verify(str(tmp_path), expected, workers)
     assert sorted(item.path for item in verdict.problems) == ["0", "100", "150", "50"]
     assert (verdict.hashed, verdict.size) == (200, sum(range(200)))
-
-
-A = "bin/a (altered) sha256:00"
-
-
-@pytest.mark.parametrize(
-    ("found", "known", "expected"),
-    [
-        ((), (), ()),
-        ((A,), (A,), ()),
-        ((A,), (), ("1 file is not as installed: bin/a (altered)",)),
-        ((A,), ("bin/a (altered) sha256:11",), ("1 file is not as installed: bin/a (altered)",)),
-        (
-            ("b (missing)", "r: broken (unusable record)"),
-            (),
-            ("2 files are not as installed: b (missing), r: broken (unusable record)",),
-        ),
-        (
-            tuple(f"{number} (missing)" for number in range(6)),
-            (),
-            ("6 files are not as installed: 0 (missing), 1 (missing), 2 (missing), 3 (missing), 4 (missing), ...",),
-        ),
-    ],
-)
-def test_reasons(found: tuple[str, ...], known: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    assert reasons(found, known) == expected
