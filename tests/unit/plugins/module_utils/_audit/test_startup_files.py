@@ -24,6 +24,7 @@ CONFFILES = (
     "/etc/python3.11/sitecustomize.py",
     "/etc/security/limits.conf",
     "/etc/skel/.bashrc",
+    "/etc/ssh/moduli",
     "/etc/ssh/ssh_config",
 )
 TEXT = "as it came\n"
@@ -364,3 +365,11 @@ def test_what_is_in_the_way(root: Path) -> None:
         "/etc/environment: \\udcff\\udcfe",
     }
     assert all("\n" not in finding.found and len(finding.found) < 500 for finding in found(root))
+
+
+def test_the_role_sshd_compares_its_groups_itself(root: Path) -> None:
+    put(root, "/etc/ssh/moduli", "weak groups taken out\n")
+    assert one(root).name == "/etc/ssh/moduli"
+    put(root, "/etc/ssh/sshd_config.d/00-research-server.conf")
+    put(root, "/etc/ssh/ssh_config", "another content\n")
+    assert one(root).name == "/etc/ssh/ssh_config"
