@@ -26,6 +26,8 @@ CONFFILES = (
     "/etc/skel/.bashrc",
     "/etc/ssh/moduli",
     "/etc/ssh/ssh_config",
+    "/etc/sudoers",
+    "/etc/sudoers.d/README",
 )
 TEXT = "as it came\n"
 OWNED = (
@@ -365,6 +367,12 @@ def test_what_is_in_the_way(root: Path) -> None:
         "/etc/environment: \\udcff\\udcfe",
     }
     assert all("\n" not in finding.found and len(finding.found) < 500 for finding in found(root))
+
+
+@pytest.mark.parametrize("path", ["/etc/sudoers", "/etc/sudoers.d/README"])
+def test_rules_of_sudo_are_told_by_their_own_topic(root: Path, path: str) -> None:
+    put(root, path, "another content\n")
+    assert found(root) == []
 
 
 def test_the_role_sshd_compares_its_groups_itself(root: Path) -> None:

@@ -95,6 +95,14 @@ def test_anything_else_is_told_beside_it(name: str) -> None:
     assert verdict(other, PROFILE).drift == (other, PROFILE)
 
 
+def test_only_the_walk_over_all_files_repeats_others() -> None:
+    of_sudo = dataclasses.replace(WRITABLE, topic="sudo")
+    assert verdict(of_sudo, PROFILE).drift == (PROFILE, of_sudo)
+    # A file may be called as a finding is.
+    beside = dataclasses.replace(WRITABLE, name=f"{WRITABLE.name}: writable by everybody")
+    assert verdict(WRITABLE, beside).drift == (WRITABLE, beside)
+
+
 def test_what_was_accepted_or_waived_or_is_a_notice_tells_nothing_of_rights() -> None:
     waiver = {**WAIVER, "topic": PROFILE.topic, "name": PROFILE.name}
     assert verdict(WRITABLE, PROFILE, accepted=[(PROFILE.topic, PROFILE.name)]) == Verdict((WRITABLE,), ())
