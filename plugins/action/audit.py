@@ -19,7 +19,7 @@ from ..plugin_utils._role_variables import RoleVariables
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
-    _supports_async = True
+    _supports_async = False
 
     @guarded
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

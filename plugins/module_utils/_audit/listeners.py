@@ -448,7 +448,7 @@ def packaged(host: Host, paths: Collection[str]) -> frozenset[str]:
     """Those that dpkg knows, under their own name or the one from before /usr was merged (dpkg-query(1), --search)."""
     names: dict[str, set[str]] = {}
     for path in paths:
-        for name in {path, path.removeprefix("/usr"), f"/usr{path}"}:
+        for name in (path, path.removeprefix("/usr"), f"/usr{path}"):
             if path.startswith("/"):
                 names.setdefault(name, set()).add(path)
     if not names or host.status(DPKG_QUERY) is None:

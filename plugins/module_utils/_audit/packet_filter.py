@@ -87,7 +87,7 @@ PROGRAMS = (
         ("/.dockerenv",),
         NOTHING,
         r"DOCKER_(OUTPUT|POSTROUTING)",
-        text=rf"daddr {RESOLVER} |saddr {RESOLVER} |-[sd] {RESOLVER}/32 ",
+        text=rf"ip [sd]addr {RESOLVER} |^-[sd] {RESOLVER}/32 ",
     ),
     Program(("/usr/bin/podman",), r"inet netavark", r"(NETAVARK|CNI)[-_].*", r"podman\d+|cni-podman\d+"),
     Program(("/usr/sbin/libvirtd", "/usr/sbin/virtnetworkd"), r"(ip|ip6) libvirt_network", r"LIBVIRT_.*", r"virbr\d+"),

@@ -100,6 +100,8 @@ CAPABILITY_NAMES = _words(
 Only = frozenset[tuple[str, int]]
 """Who alone can come to a place: `("u", uid)` that account, `("g", gid)` the members of that group. Empty: everybody."""
 CLOSED = ("u", 0)
+RIGHTS = EVERYBODYS, OTHERS = "writable by everybody", "in other hands than root's"
+"""What findings say of who can write a file."""
 WAYS = {"u": "chmod u-s {path}", "g": "chmod g-s {path}", "c": "setcap -r {path}"}
 
 
@@ -350,7 +352,7 @@ def _writable(thing: Thing, names: Names, conda_root: str) -> Iterator[Finding]:
     if mode & 0o002 and not shared:
         yield Finding(
             TOPIC,
-            f"{shown}: writable by everybody",
+            f"{shown}: {EVERYBODYS}",
             f"a {'folder' if is_folder else 'file'} with mode {stat.S_IMODE(mode):04o} among those of the system",
             "one that only root can write",
             f"chmod o-w {shlex.quote(shown)}",
@@ -360,7 +362,7 @@ def _writable(thing: Thing, names: Names, conda_root: str) -> Iterator[Finding]:
         owner, group = names.user(status.st_uid), names.group(status.st_gid)
         yield Finding(
             TOPIC,
-            f"{shown}: in other hands than root's",
+            f"{shown}: {OTHERS}",
             f"owner {owner}, group {group}, mode {stat.S_IMODE(mode):04o}, where everybody's programs are looked for",
             "one that only root can write",
             f"'chown root:root {shlex.quote(shown)}', once you know that it is what it seems",

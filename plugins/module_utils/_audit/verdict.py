@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from .finding import Finding
+from .privileged_files import RIGHTS
 from .privileged_files import TOPIC as EVERYWHERE
 
 
@@ -58,7 +59,7 @@ def judge(
     today: datetime.date,
 ) -> Verdict:
     """Tell drift from what was accepted: (topic, name) of the baseline, and waivers. `topics` are those that were looked at."""
-    found = _once(sorted(set(findings)))
+    found = sorted(set(findings))
     drift: list[Finding] = []
     notices: list[str] = []
     used: set[Waiver] = set()
@@ -83,10 +84,13 @@ def judge(
     notices += [f"{topic}: {name} was accepted and is gone; take it out of the baseline" for topic, name in gone]
     idle = [waiver for waiver in waivers if waiver not in used and waiver.topic in looked]
     notices += [f"{waiver.topic}: the waiver '{waiver.name}' of {waiver.owner} matches nothing; remove it" for waiver in idle]
-    return Verdict(tuple(drift), tuple(notices))
+    return Verdict(tuple(_once(drift)), tuple(notices))
 
 
-def _once(findings: Sequence[Finding]) -> list[Finding]:
-    """What another topic tells about a file, too, the walk over all files need not repeat: its rights are among what is told."""
-    told = {finding.name for finding in findings if finding.topic != EVERYWHERE}
-    return [item for item in findings if item.topic != EVERYWHERE or item.name.partition(": ")[0] not in told]
+def _once(drift: Sequence[Finding]) -> list[Finding]:
+    """Who can write a file is told by the topic of that file, and not again by the walk over all files.
+
+    What was accepted or waived tells nothing: behind it somebody may have changed the rights since.
+    """
+    told = {f"{finding.name}: {rights}" for finding in drift if finding.topic != EVERYWHERE for rights in RIGHTS}
+    return [finding for finding in drift if finding.topic != EVERYWHERE or finding.name not in told]

@@ -53,7 +53,7 @@ def read(text: str) -> list[Entry]:
     """
     found = [Entry(json.loads(item["topic"]), json.loads(item["name"]), item["rest"]) for item in _ENTRY.finditer(text)]
     left = _ENTRY.sub("", "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))).split()
-    if left not in ([], ["---", "accepted:"], ["---", "accepted:", "[]"]):
+    if left[left[:1] == ["---"] :] not in ([], ["accepted:"], ["accepted:", "[]"]):
         raise ValueError(
             f"found '{left[-1]}'; expected entries with 'topic' and 'name' in double quotes, as this command writes them"
         )

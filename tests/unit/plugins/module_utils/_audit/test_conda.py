@@ -116,6 +116,11 @@ def other_pins(world: World) -> None:
     world.write(f"{NLP}/conda-meta/pinned", "y\n")
 
 
+def link(world: World, path: str, target: str) -> None:
+    (world.root / path).unlink(missing_ok=True)
+    (world.root / path).symlink_to(target)
+
+
 def chown(path: str, uid: int = 1001, gid: int = 0) -> Callable[[World], None]:
     return lambda world: os.chown(world.root / path, uid, gid, follow_symlinks=False)
 
@@ -147,6 +152,7 @@ LEGITIMATE: dict[str, Callable[[World], t.Any]] = {
     "notes of a package in the cache": lambda world: world.write(f"{ROOT}/pkgs/x-1-0/info/test/run.sh").chmod(0o666),
     "of the machine that built it": lambda world: os.chown(world.write(f"{ROOT}/pkgs/x-1-0/lib/x"), 4711, 0),
     "what nobody can reach": lambda world: world.write(f"{ROOT}/pkgs-private/x/y").chmod(0o666),
+    "a kernel whose file is gone, which its role compares": lambda world: (world.root / f"{KERNELS}/nlp/kernel.json").unlink(),
     "what conda does not read": lambda world: world.write("etc/conda/condarc.d/README"),
 }
 MUTATIONS: dict[str, tuple[Callable[[World], t.Any], str, str]] = {
@@ -172,6 +178,16 @@ MUTATIONS: dict[str, tuple[Callable[[World], t.Any], str, str]] = {
     ),
     "a kernel in the place of ours": (
         lambda world: world.write(f"{KERNELS}/nlp/kernel.json", "{}"),
+        f"kernel /{KERNELS}/nlp",
+        "conda_envs_environments",
+    ),
+    "a folder without a kernel": (
+        lambda world: world.write(f"{KERNELS}/evil/kernel.js"),
+        f"kernel /{KERNELS}/evil",
+        "rm -r",
+    ),
+    "a link in the place of our kernel's file": (
+        lambda world: link(world, f"{KERNELS}/nlp/kernel.json", "/tmp/kernel.json"),
         f"kernel /{KERNELS}/nlp",
         "conda_envs_environments",
     ),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._audit import host as room
-from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Account, Host, accounts, groups
+from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Account, Host, accounts, groups, names
 
 
 def host(root: Path, seconds: float = 60.0) -> Host:
@@ -60,3 +60,9 @@ def test_lines_that_are_none_are_left_out(tmp_path: Path) -> None:
     assert found == [Account("root", 0, 0, "/root", "/bin/bash"), Account("ada", 1000, 1000, "/home/ada", "/usr/sbin/nologin")]
     assert [account.logs_in for account in found] == [True, False]
     assert groups(host(tmp_path)) == {"sudo": (27, ("ada", "grace")), "adm": (4, ())}
+
+
+def test_the_first_account_of_a_number_has_its_name(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/bash\nada:x:1000:1000::/:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n")
+    assert names(host(tmp_path)) == {0: "root", 1000: "ada"}

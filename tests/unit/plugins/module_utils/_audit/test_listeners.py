@@ -282,6 +282,22 @@ def test_what_nobody_declared_is_named(world: World, name: str) -> None:
     assert "\n" not in finding.found + finding.way_out
 
 
+@pytest.mark.parametrize(("protocol", "address", "port"), [("tcp", "127.0.0.11", 38613), ("udp", "127.0.0.11", 52040)])
+def test_the_resolver_of_docker_is_outside(world: World, protocol: str, address: str, port: int) -> None:
+    world.listen(protocol, address, port, 0)
+    assert [finding.topic for finding in world.find()] == [TOPIC]
+    world.write(".dockerenv", "")
+    assert world.find() == []
+
+
+def test_who_is_inside_or_elsewhere_is_not_the_resolver_of_docker(world: World) -> None:
+    world.write(".dockerenv", "")
+    world.process(300, "/usr/bin/socat", 0, unit="/system.slice/evil.service")
+    world.listen("tcp", "127.0.0.11", 4444, 0, 300)
+    world.listen("tcp", "127.0.0.12", 4445, 0)
+    assert [finding.name.partition(" ")[2].split()[0] for finding in world.find()] == ["127.0.0.11:4444", "127.0.0.12:4445"]
+
+
 def test_who_speaks_with_somebody_does_not_listen(world: World) -> None:
     world.process(300, "/usr/bin/python3.11", 1002)
     world.listen("tcp", "192.0.2.7", 4444, 1002, 300, state="01")

@@ -102,6 +102,16 @@ def world(tmp_path: Path) -> World:
 OPEN = [match(DPORT, 4444), COUNTER, {"accept": None}]
 BAN = [match(SADDR, "@s"), {"reject": {"type": "icmp", "expr": "port-unreachable"}}]
 DNAT = [match(IIF, "docker0", "!="), match(DPORT, 8080), COUNTER, {"xt": {"type": "target", "name": "DNAT"}}]
+# Rules for the resolver of Docker, as iptables-nft makes them.
+RESOLVER = "127.0.0.11"
+TARGETS = {name: {"xt": {"type": "target", "name": name}} for name in ("DNAT", "SNAT")}
+ASKS = [
+    {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "udp"}},
+    match(DADDR, RESOLVER),
+    COUNTER,
+    TARGETS["DNAT"],
+]
+ANSWERS = [match(SADDR, RESOLVER), COUNTER, TARGETS["SNAT"]]
 # (program that is installed, table, chain, hook, rule)
 LEGITIMATE: dict[str, tuple[str, str, str, str, Expressions]] = {
     "our firewall": ("", "inet research_server", "input", "input", OPEN),
@@ -124,6 +134,8 @@ LEGITIMATE: dict[str, tuple[str, str, str, str, Expressions]] = {
         "forward",
         [match(IIF, "br-0123456789ab"), {"accept": None}],
     ),
+    "names in a container": (".dockerenv", "ip nat", "DOCKER_OUTPUT", "", ASKS),
+    "their answers": (".dockerenv", "ip nat", "DOCKER_POSTROUTING", "", ANSWERS),
     "Docker in nft": ("usr/bin/dockerd", "ip docker-bridges", "filter-FORWARD", "forward", OPEN),
     "Podman": ("usr/bin/podman", "inet netavark", "INPUT", "input", OPEN),
     "libvirt": ("usr/sbin/libvirtd", "ip filter", "LIBVIRT_INP", "", OPEN),
@@ -265,6 +277,12 @@ def test_without_a_firewall_only_what_is_redirected_is_a_finding(world: World, n
         ("usr/bin/dockerd", "ip filter", "INPUT", OPEN),
         ("usr/bin/dockerd", "ip filter", "FORWARD", [match(OIF, "docker0x"), {"accept": None}]),
         ("usr/bin/podman", "inet netavarkx", "in", OPEN),
+        (".dockerenv", "ip nat", "DOCKER_OUTPUT", [match(DADDR, "10.0.0.5"), TARGETS["DNAT"]]),
+        (".dockerenv", "ip nat", "DOCKER_OUTPUT", [match(DADDR, f"{RESOLVER}0"), TARGETS["DNAT"]]),
+        (".dockerenv", "ip nat", "DOCKER_OUTPUT", [match(DADDR, RESOLVER, "!="), TARGETS["DNAT"]]),
+        (".dockerenv", "ip nat", "DOCKER_POSTROUTING", [match(SADDR, "10.0.0.5"), TARGETS["SNAT"]]),
+        (".dockerenv", "ip nat", "OUTPUT", ASKS),
+        ("usr/bin/dockerd", "ip nat", "DOCKER_OUTPUT", ASKS),
         (
             "usr/bin/dockerd",
             "ip nat",
@@ -321,6 +339,34 @@ def test_the_older_filter_is_read_where_the_kernel_has_it(world: World) -> None:
     assert "iptables-legacy -t nat -D PREROUTING -p tcp" in world.find()[3].way_out
     world.write("usr/bin/dockerd")
     assert [finding.name.partition(":")[0] for finding in world.find()] == ["ip filter INPUT"] * 2 + ["ip nat PREROUTING"]
+
+
+RESOLVED = """\
+*nat
+:OUTPUT ACCEPT [0:0]
+:DOCKER_OUTPUT - [0:0]
+:DOCKER_POSTROUTING - [0:0]
+-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT
+-A DOCKER_OUTPUT -d 127.0.0.11/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 127.0.0.11:38613
+-A DOCKER_POSTROUTING -s 127.0.0.11/32 -p udp -m udp --sport 52040 -j SNAT --to-source :53
+COMMIT
+"""
+LED_AWAY = (
+    "-d 10.0.0.5/32 -p tcp -j DNAT --to-destination 10.0.0.6",
+    "! -d 127.0.0.11/32 -p tcp -j DNAT --to-destination 10.0.0.6",
+    '-p tcp -m comment --comment " -d 127.0.0.11/32 " -j DNAT --to-destination 10.0.0.6',
+)
+
+
+def test_the_resolver_of_docker_in_the_older_filter(world: World) -> None:
+    world.write("usr/sbin/iptables-legacy-save")
+    world.write("proc/net/ip_tables_names", "nat\n")
+    world.legacy = RESOLVED
+    assert [finding.name.partition(":")[0] for finding in world.find()] == ["ip nat DOCKER_OUTPUT", "ip nat DOCKER_POSTROUTING"]
+    world.write(".dockerenv")
+    assert world.find() == []
+    world.legacy = RESOLVED.replace("COMMIT", "".join(f"-A DOCKER_OUTPUT {rule}\n" for rule in LED_AWAY) + "COMMIT")
+    assert [finding.name for finding in world.find()] == [f"ip nat DOCKER_OUTPUT: {rule}" for rule in LED_AWAY]
 
 
 SETTINGS = "proc/sys/net"

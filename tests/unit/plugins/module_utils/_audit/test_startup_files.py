@@ -24,7 +24,10 @@ CONFFILES = (
     "/etc/python3.11/sitecustomize.py",
     "/etc/security/limits.conf",
     "/etc/skel/.bashrc",
+    "/etc/ssh/moduli",
     "/etc/ssh/ssh_config",
+    "/etc/sudoers",
+    "/etc/sudoers.d/README",
 )
 TEXT = "as it came\n"
 OWNED = (
@@ -364,3 +367,17 @@ def test_what_is_in_the_way(root: Path) -> None:
         "/etc/environment: \\udcff\\udcfe",
     }
     assert all("\n" not in finding.found and len(finding.found) < 500 for finding in found(root))
+
+
+@pytest.mark.parametrize("path", ["/etc/sudoers", "/etc/sudoers.d/README"])
+def test_rules_of_sudo_are_told_by_their_own_topic(root: Path, path: str) -> None:
+    put(root, path, "another content\n")
+    assert found(root) == []
+
+
+def test_the_role_sshd_compares_its_groups_itself(root: Path) -> None:
+    put(root, "/etc/ssh/moduli", "weak groups taken out\n")
+    assert one(root).name == "/etc/ssh/moduli"
+    put(root, "/etc/ssh/sshd_config.d/00-research-server.conf")
+    put(root, "/etc/ssh/ssh_config", "another content\n")
+    assert one(root).name == "/etc/ssh/ssh_config"

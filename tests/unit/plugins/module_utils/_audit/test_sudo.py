@@ -75,12 +75,44 @@ def test_each_other_line_is_told(root: Path, line: str, severity: str) -> None:
     (root / "etc/sudoers.d/other").write_text(f"{line}\n")
     (finding,) = found(root)
     assert (finding.topic, finding.name, finding.severity) == ("sudo", f"/etc/sudoers.d/other: {line}", severity)
-    assert "visudo -f /etc/sudoers.d/other" in finding.way_out
+    assert "take it out with 'visudo -f /etc/sudoers.d/other'" in finding.way_out
 
 
 def test_a_line_in_debians_file_is_told(root: Path) -> None:
     (root / "etc/sudoers").write_text(SUDOERS + "alice ALL=(ALL) ALL\n")
     assert names(root) == ["/etc/sudoers: alice ALL=(ALL) ALL"]
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Defaults\tenv_reset\n", "Defaults env_reset"),
+        ('Defaults\tsecure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\n', "Defaults secure_path"),
+        ("@includedir /etc/sudoers.d\n", "includedir /etc/sudoers.d"),
+    ],
+)
+def test_a_line_of_debians_that_is_gone_is_told(root: Path, line: str, name: str) -> None:
+    without = SUDOERS.replace(line, "")
+    (root / "etc/sudoers").write_text(without)
+    (finding,) = found(root)
+    assert (finding.name, finding.severity) == (f"/etc/sudoers: no {name}", "warning")
+    assert finding.way_out == "put it back with 'visudo -f /etc/sudoers'"
+    # As its package brought it, it is the package's business; so are the lines of other files.
+    digest = hashlib.md5(without.encode()).hexdigest()
+    (root / "var/lib/dpkg/status").write_text(f"Package: sudo\nConffiles:\n /etc/sudoers {digest}\n")
+    assert found(root) == []
+
+
+def test_older_words_for_the_folder_and_any_safe_path_are_no_news(root: Path) -> None:
+    (root / "etc/sudoers").write_text(
+        SUDOERS.replace("@includedir", "#includedir").replace(":/sbin:/bin", ":/sbin:/bin:/snap/bin")
+    )
+    assert found(root) == []
+
+
+def test_lines_that_debian_has_and_nobody_needs(root: Path) -> None:
+    (root / "etc/sudoers").write_text(SUDOERS.replace("Defaults\tmail_badpass\n", "").replace("%sudo\tALL=(ALL:ALL) ALL\n", ""))
+    assert found(root) == []
 
 
 def test_a_rule_over_two_lines_is_one(root: Path) -> None:

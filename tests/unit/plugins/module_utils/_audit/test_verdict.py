@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
@@ -22,6 +23,8 @@ WAIVER = {
     "expires": "2026-11-26",
 }
 TOPICS = ("accounts", "health", "listeners")
+PROFILE = Finding("start-up files", "/etc/profile", "others than root can change it", "root's alone", "chmod", "error")
+WRITABLE = Finding("privileged files", "/etc/profile: writable by everybody", "mode 0666", "root's alone", "chmod", "error")
 
 
 def verdict(
@@ -77,3 +80,42 @@ def test_an_expired_waiver_is_named_in_what_was_found() -> None:
 def test_a_date_that_is_none_is_named() -> None:
     with pytest.raises(ValueError, match=r"audit_waivers: found the date '30.9.2027' for listeners 'tcp \* of root'; expected"):
         Waiver.of({**WAIVER, "expires": "30.9.2027"})
+
+
+@pytest.mark.parametrize("what", ["writable by everybody", "in other hands than root's"])
+def test_who_can_write_a_file_is_told_by_the_topic_of_that_file(what: str) -> None:
+    walked = dataclasses.replace(WRITABLE, name=f"/etc/profile: {what}")
+    assert verdict(walked, PROFILE).drift == (PROFILE,)
+    assert verdict(walked, WEB).drift == (WEB, walked)
+
+
+@pytest.mark.parametrize("name", ["/etc/profile: set-user-ID of root", "/etc/profile: x: writable by everybody"])
+def test_anything_else_is_told_beside_it(name: str) -> None:
+    other = dataclasses.replace(WRITABLE, name=name)
+    assert verdict(other, PROFILE).drift == (other, PROFILE)
+
+
+def test_only_the_walk_over_all_files_repeats_others() -> None:
+    of_sudo = dataclasses.replace(WRITABLE, topic="sudo")
+    assert verdict(of_sudo, PROFILE).drift == (PROFILE, of_sudo)
+    # A file may be called as a finding is.
+    beside = dataclasses.replace(WRITABLE, name=f"{WRITABLE.name}: writable by everybody")
+    assert verdict(WRITABLE, beside).drift == (WRITABLE, beside)
+
+
+def test_what_was_accepted_or_waived_or_is_a_notice_tells_nothing_of_rights() -> None:
+    waiver = {**WAIVER, "topic": PROFILE.topic, "name": PROFILE.name}
+    assert verdict(WRITABLE, PROFILE, accepted=[(PROFILE.topic, PROFILE.name)]) == Verdict((WRITABLE,), ())
+    assert verdict(WRITABLE, PROFILE, waivers=[waiver]).drift == (WRITABLE,)
+    assert verdict(WRITABLE, dataclasses.replace(PROFILE, severity="notice")).drift == (WRITABLE,)
+
+
+def test_what_is_not_told_again_is_there_for_the_baseline_and_for_waivers() -> None:
+    topics = (PROFILE.topic, WRITABLE.topic)
+    assert verdict(WRITABLE, PROFILE, accepted=[(WRITABLE.topic, WRITABLE.name)], topics=topics) == Verdict((PROFILE,), ())
+    found = verdict(WRITABLE, PROFILE, waivers=[{**WAIVER, "topic": WRITABLE.topic, "name": "/etc/*"}], topics=topics)
+    assert found.drift == (PROFILE,)
+    assert [notice.partition(" is waived until")[0] for notice in found.notices] == [f"{WRITABLE.topic}: {WRITABLE.name}"]
+    # The day after: its end is told by the one that is told.
+    over = verdict(WRITABLE, PROFILE, waivers=[{**WAIVER, "topic": PROFILE.topic, "name": "/etc/*", "expires": "2026-11-25"}])
+    assert [(finding.topic, "has expired" in finding.found) for finding in over.drift] == [(PROFILE.topic, True)]

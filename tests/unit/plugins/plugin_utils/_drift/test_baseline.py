@@ -83,3 +83,12 @@ def test_any_name_comes_back(name: str) -> None:
     assert read(text) == [Entry("keys", name)]
     assert yaml.safe_load(text)["accepted"] == [{"topic": "keys", "name": name}]
     assert yaml.safe_load(write("host", []))["accepted"] == []
+
+
+def test_a_file_may_begin_as_people_begin_one() -> None:
+    text = write("host", [Entry("keys", "x")])
+    for header in ("", "accepted:\n", "---\naccepted:\n"):
+        assert read(header + text[text.index("  - topic") :]) == [Entry("keys", "x")]
+    assert read("---\n") == read("accepted: []\n") == []
+    with pytest.raises(ValueError, match="found 'more:'"):
+        read(f"{text}---\nmore:\n")
