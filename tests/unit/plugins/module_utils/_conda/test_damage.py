@@ -172,6 +172,7 @@ NIGHTLY: dict[str, tuple[Spoil, str]] = {
     "a folder": (lambda it: folder(it, NUMPY), f"{NUMPY} (altered) a folder"),
     "a link in a folder's place": (lambda it: linked(it, f"{SITE}/numpy"), f"{SITE}/numpy (linked) a link -> {{elsewhere}}"),
     "text with the prefix in it": rewritten("bin/tool", b"#!/other/bin/python\n"),
+    "text with the prefix in it, of the size that it had before": rewritten("bin/tool", b"#!/short/bin/python\n" + b"#" * 20),
     "program with the prefix in it": rewritten("lib/prog", b"\x7fELF"),
     "a wrapper for a program that has no hash": rewritten("bin/entry", b"#!/x/bin/python\nimport tinyy\n"),
     "a script of pip that has no hash": (lambda it: it.file("bin/tiny").unlink(), "bin/tiny (missing)"),
@@ -211,7 +212,12 @@ def test_it_is_found_whatever_the_day(prefix: Prefix, case: str, level: str) -> 
 
 def test_one_thing_is_told_once(prefix: Prefix) -> None:
     linked(prefix, f"{SITE}/numpy")
-    assert len(prefix.found()) == 1
+    # What is below a link that leads elsewhere is not looked at: it may be anybody's.
+    led_to(prefix, "lib64", "share")
+    assert prefix.found() == [
+        f"{SITE}/numpy (linked) a link -> {prefix.path.parent / 'elsewhere'}",
+        "lib64 (altered) -> share",
+    ]
 
 
 def test_a_forged_file_is_found_within_a_week_and_by_a_full_look_at_once(prefix: Prefix) -> None:
@@ -234,14 +240,24 @@ def test_today_is_a_day(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_differed_from_the_start_is_no_damage_until_it_differs_again(tmp_path: Path) -> None:
     path = tmp_path / "prefix"
     first = make(path)
-    first.file(NUMPY).write_bytes(b"version = 1.1\n")
+    # The size is the recorded one.
+    first.file(NUMPY).write_bytes(b"version = 2\n")
     prefix = Prefix(path, damage.first_look(str(path)))
     assert len(prefix.notes.known) == 1
     for level in ("files", "full"):
         assert prefix.found(level) == []
-    prefix.put(NUMPY, b"version = 1.2\n")
+    prefix.put(NUMPY, b"version = 3\n")
     for level in ("files", "full"):
         assert len(prefix.found(level)) == 1
+
+
+def test_of_an_earlier_version_a_program_without_a_hash_is_known_by_its_time(prefix: Prefix) -> None:
+    prefix.notes = Notes(prefix.notes.finished_ns)
+    assert prefix.found() == []
+    prefix.put("bin/entry", b"#!/bin/sh\n")
+    assert prefix.found() == []
+    prefix.file("bin/entry").write_bytes(b"#!/bin/sh\n")
+    assert prefix.found() == ["bin/entry (altered) written later"]
 
 
 def test_byte_code_is_made_again_by_anyone_who_may(prefix: Prefix) -> None:
