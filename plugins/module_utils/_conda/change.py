@@ -79,11 +79,12 @@ class Change:
         confirmed = manifest.confirm(state) if state else None
         frozen = conda_frozen.read(generation or self.layout.link)
         prune = self.task.prune
-        damaged = conda_damage.of(confirmed, self.arguments["verify"]) if confirmed else ()
-        damage = conda_damage.reasons(damaged)
-        if self.task.owner and generation:
-            damage += tuple(filter(None, (self.task.owner.reason(generation),)))
-        if confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept) and not damage:
+        # Also where records differ: one change hides no other.
+        looked_at = confirmed or state
+        damaged = conda_damage.of(looked_at, self.arguments["verify"]) if looked_at else ()
+        owned = tuple(filter(None, (self.task.owner.reason(generation),))) if self.task.owner and generation else ()
+        right = confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept)
+        if confirmed is not None and right and not damaged and not owned:
             return Actual(exists=True, state=confirmed, frozen=frozen, unwritten=confirmed is not state), ()
         drift = state is not None and confirmed is None
         prefix = generation or self.layout.link
@@ -97,9 +98,8 @@ class Change:
         accepted = None if prune else additions.tolerated(actual)
         if accepted is not None:
             damaged = conda_damage.of(accepted, self.arguments["verify"])
-            damage += conda_damage.reasons(damaged)
             actual, drift = dataclasses.replace(actual, state=accepted, unwritten=True, damage=damaged), False
-        return actual, (*reasons(actual, digest, drift, prune), *damage)
+        return actual, (*reasons(actual, digest, drift, prune), *owned, *conda_damage.reasons(damaged))
 
     def present(self, specification: Specification) -> dict[str, t.Any]:
         conda_pip.check_files(specification)

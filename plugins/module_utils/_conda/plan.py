@@ -84,6 +84,9 @@ class Plan:
     def diff(self, header: str) -> Difference:
         """For `--diff`."""
         sides = ((*self.settings_before, *self.before), (*self.settings_after, *self.after))
+        if self.changed and sides[0] == sides[1]:
+            # It is what is written about the packages that differs, or an owner: a change is never told without its cause.
+            sides = ((*map(mask, self.reasons), *sides[0]), sides[1])
         before, after = ("".join(f"{line}\n" for line in lines) for lines in sides)
         return difference(header, before, after)
 

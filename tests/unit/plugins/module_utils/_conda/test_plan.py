@@ -51,3 +51,10 @@ def test_a_plan_reads_as_lines() -> None:
     }
     assert plan.diff("h")["before"] == "app 1 0 c\nhand 2 pypi_0 pypi\nlib 1 0 c\npip: x\n"
     assert Plan().changed is False
+
+
+def test_a_change_is_never_told_without_its_cause() -> None:
+    """Also where the packages are the same on both sides, such as when their records were edited."""
+    plan = Plan("replace", ("records were changed by hand",), ("a 1",), ("a 1",))
+    assert plan.diff("x")["before"] == "records were changed by hand\na 1\n" and plan.diff("x")["after"] == "a 1\n"
+    assert Plan("none", (), ("a 1",), ("a 1",)).diff("x")["before"] == "a 1\n"
