@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import damage
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import damage, manifest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.damage import Notes
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import Problem
 
@@ -258,6 +258,15 @@ def test_of_an_earlier_version_a_program_without_a_hash_is_known_by_its_time(pre
     assert prefix.found() == []
     prefix.file("bin/entry").write_bytes(b"#!/bin/sh\n")
     assert prefix.found() == ["bin/entry (altered) written later"]
+
+
+def test_an_earlier_version_wrote_its_manifest_last(prefix: Prefix) -> None:
+    state = manifest.take(str(prefix.path), "00", (), ())
+    manifest.write(state)
+    assert (state.finished_ns, damage.of(state, "files")) == (0, ())
+    prefix.file("bin/entry").write_bytes(b"#!/bin/sh\n")
+    assert [damage.line(item) for item in damage.of(state, "files")] == ["bin/entry (altered) written later"]
+    assert damage.of(state, "metadata") == ()
 
 
 def test_byte_code_is_made_again_by_anyone_who_may(prefix: Prefix) -> None:

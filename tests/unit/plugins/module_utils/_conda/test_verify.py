@@ -65,6 +65,24 @@ def test_files_of_a_conda_record(case: str) -> None:
     assert [(item.path, item.digest) for item in verify.conda_files(record, [PLACE])] == wanted
 
 
+EXACT: dict[str, tuple[dict[str, t.Any], bool]] = {
+    "plain": ({"size_in_bytes": 4, "sha256_in_prefix": GOOD}, True),
+    "empty": ({"size_in_bytes": 0, "sha256_in_prefix": GOOD}, True),
+    "no size": ({"sha256_in_prefix": GOOD}, False),
+    "no hash": ({"size_in_bytes": 4}, False),
+    "text": ({"size_in_bytes": 4, "sha256_in_prefix": GOOD, "prefix_placeholder": "/p", "file_mode": "text"}, False),
+    "program": ({"size_in_bytes": 4, "sha256_in_prefix": GOOD, "prefix_placeholder": "/p", "file_mode": "binary"}, True),
+    "link": ({"size_in_bytes": 4, "sha256": GOOD, "path_type": "softlink"}, False),
+}
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_a_size_says_something_where_no_prefix_was_written_into_a_text(case: str) -> None:
+    content, exact = EXACT[case]
+    record = {"name": "x", "paths_data": {"paths": [{"_path": "bin/x", **content}]}}
+    assert [item.exact for item in verify.conda_files(record)] == [exact]
+
+
 def encoded(data: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}={base64.urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b'=').decode()}"
 
@@ -87,6 +105,11 @@ RECORDS = {
 def test_files_of_a_pip_record(case: str) -> None:
     text, wanted = RECORDS[case]
     assert [(item.path, item.algorithm, item.digest) for item in verify.pip_files(text, "x", PLACE)] == wanted
+
+
+@pytest.mark.parametrize(("text", "exact"), [(f"x.py,{encoded(b'good')},4", True), ("x.py,,4", False), ("x.py,,", False)])
+def test_pip_records_the_size_of_what_it_installs(text: str, exact: bool) -> None:
+    assert [item.exact for item in verify.pip_files(text, "x", PLACE)] == [exact]
 
 
 @pytest.mark.parametrize(("text", "word"), [("x.py,md5=abc,4", "expected one of"), ("x.py,sha256=abcde,4", "base64")])
