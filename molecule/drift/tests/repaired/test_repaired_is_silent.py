@@ -42,18 +42,51 @@ def test_a_fault_that_comes_later_is_new_for_one_night(drift: t.Any, servers: di
     assert "[since " in runs[1].output
 
 
-def test_a_failing_role_is_told_from_drift(drift: t.Any, servers: dict[str, t.Any]) -> None:
-    """On one of the hosts sshd cannot read its configuration any more, so no role can ask it for what is in effect."""
+# What the site leaves to people: by role, and what is told.
+FOR_PEOPLE = {
+    "accounts": ("sed -i 's#:/home/bob:#:/srv/bob:#' /etc/passwd", "usermod -d /home/bob bob"),
+    "sshd": ("printf 'Match User bob\\nPasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/zz.conf", "zz.conf:2"),
+    "fail2ban": ("printf '[sshd]\\nmaxretry = 900\\n' > /etc/fail2ban/jail.d/zz.local", "set sshd maxretry 900"),
+}
+# What such a host has besides.
+MORE = {"sshd": "/usr/local/sbin/research-server-open-door", "miniconda": "/etc/profile.d/conda.sh"}
+
+
+def test_a_role_that_fails_hides_no_other_and_nothing_of_its_own(drift: t.Any, servers: dict[str, t.Any]) -> None:
+    """On one of the hosts, as everything else: each role says what it cannot do, and what it saw."""
     broken, other = servers
-    servers[broken].check_output("echo Nonsense yes > /etc/ssh/sshd_config.d/99-nonsense.conf")
+    for command, _says in FOR_PEOPLE.values():
+        servers[broken].check_output(command)
+    for path in MORE.values():
+        servers[broken].check_output("chmod 0666 %s", path)
     run = drift()
-    servers[broken].check_output("rm /etc/ssh/sshd_config.d/99-nonsense.conf")
+    servers[broken].check_output(
+        "rm /etc/ssh/sshd_config.d/zz.conf /etc/fail2ban/jail.d/zz.local; sed -i 's#:/srv/bob:#:/home/bob:#' /etc/passwd;"
+        "chmod 0700 %s; chmod 0644 %s",
+        *MORE.values(),
+    )
     assert run.exit_code == 3, run.output
     assert run.verdicts == {broken: "failed", other: "clean"}
-    # The first role that asks sshd; the others are not reached.
-    error = run.report["hosts"][broken]["errors"][0]
-    assert error["role"] == "firewall"
-    assert "Nonsense" in error["message"]
+    told = run.report["hosts"][broken]
+    messages = {error["role"]: error["message"] for error in told["errors"]}
+    assert all(says in messages[role] for role, (_command, says) in FOR_PEOPLE.items()), messages
+    for role, path in MORE.items():
+        assert any(entry["role"] == role and path in (entry["diff"] or "") for entry in told["drift"]), role
+
+
+def test_a_syntax_error_of_sshd_is_told_and_hides_nothing_else(drift: t.Any, servers: dict[str, t.Any]) -> None:
+    """No role can ask it for what is in effect."""
+    broken, other = servers
+    servers[broken].check_output(
+        "echo Nonsense yes > /etc/ssh/sshd_config.d/99-nonsense.conf; chmod 0666 /etc/profile.d/conda.sh"
+    )
+    run = drift()
+    servers[broken].check_output("rm /etc/ssh/sshd_config.d/99-nonsense.conf; chmod 0644 /etc/profile.d/conda.sh")
+    assert run.exit_code == 3, run.output
+    assert run.verdicts == {broken: "failed", other: "clean"}
+    told = run.report["hosts"][broken]
+    assert any("Nonsense" in error["message"] for error in told["errors"])
+    assert any(entry["role"] == "miniconda" for entry in told["drift"])
 
 
 def test_a_wrong_variable_is_a_failure_too(drift: t.Any) -> None:
