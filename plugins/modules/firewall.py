@@ -194,9 +194,10 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
             f"firewall_allow and switch it off, or take the host out of the group firewall. Nothing has been changed"
         )
     rules = firewall_rules.rules(params["ssh_from"], params["allow"], params["names"])
-    ports = host.ports()
-    table = firewall_rules.render(firewall_rules.HEADER, rules)
     session = current_session()
+    # Its files may have changed since it was started; the port by which this run came in stays open in any case.
+    ports = sorted({*host.ports(), *([session.server_port] if session else [])})
+    table = firewall_rules.render(firewall_rules.HEADER, rules)
     if session is not None and firewall_rules.cut_off(rules, ports, session.client_address, session.server_port):
         raise RefusedError(
             f"found this run logged in from {session.client_address} to port {session.server_port}. The rules would not let it "

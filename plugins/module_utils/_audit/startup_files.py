@@ -10,6 +10,7 @@ import stat
 import typing as t
 from collections.abc import Iterator
 
+from .._ssh.recovery import COMMAND as OPEN_DOOR
 from .._text.escapes import in_one_line, listing
 from .declared import Declared
 from .finding import Finding
@@ -173,7 +174,7 @@ def _conffiles(host: Host, told: set[str]) -> Iterator[Finding]:
 
 def _managed(host: Host, path: str) -> bool:
     """Whether the role sshd compares it: it takes weak groups out."""
-    return path == MODULI and host.status(SSHD_DROP_IN) is not None
+    return path == MODULI and any(host.status(mark) is not None for mark in (SSHD_DROP_IN, OPEN_DOOR))
 
 
 def _pam(host: Host) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ CONDA = ("conda_envs", "jupyter", "miniconda")
 
 def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str, t.Any]:
     """Arguments of the module. `value` gives a variable, with the roles' defaults; `roles` are those that the host has."""
-    administrators, researchers = (_present(value(f"accounts_{kind}")) for kind in ("administrators", "researchers"))
+    kinds = ("administrators", "researchers")
+    administrators, researchers = (_present(value(f"accounts_{kind}") if "accounts" in roles else []) for kind in kinds)
     people = {**researchers, **administrators}
     told: dict[str, t.Any] = {
         "administrators": sorted(administrators),
@@ -33,7 +34,8 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         "allow": value("firewall_allow") if "firewall" in roles else [],
     }
     if not {*CONDA}.isdisjoint(roles):
-        told["conda_root"] = str(value("conda_envs_conda_root"))
+        alone = {*CONDA}.intersection(roles) == {"jupyter"}
+        told["conda_root"] = str(value("jupyter_conda_prefix" if alone else "conda_envs_conda_root"))
         told["channels"] = [str(channel) for channel in value("miniconda_allowlist_channels") or []]
     environments = [str(item["name"]) for item in value("conda_envs_environments") or []] if "conda_envs" in roles else []
     if "conda_envs" in roles:

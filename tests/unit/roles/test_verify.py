@@ -55,5 +55,6 @@ def test_the_drift_run_looks_closely_unless_somebody_says_something_else(
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_hands_it_on(role: str) -> None:
     tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/apply.yml").read_text(encoding="utf-8"))
+    tasks = [inner for task in tasks for inner in task.get("block", [task])]
     modules = [task.get(f"openlab.research_server.{name}") for task in tasks for name in ("conda_env", "conda_installation")]
     assert [module["verify"] for module in modules if module] == [f"{{{{ {role}_verify }}}}"]

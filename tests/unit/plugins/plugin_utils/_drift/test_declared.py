@@ -38,13 +38,22 @@ def told(*roles: str, **variables: t.Any) -> dict[str, t.Any]:
 
 
 def test_a_host_of_which_nothing_is_said() -> None:
-    nothing: dict[str, t.Any] = {"administrators": [], "people": [], "extra_groups": {}, "allow": [], "environments": []}
-    assert told() == {**nothing, "sshd_ports": [22]}
+    nothing: dict[str, t.Any] = {"administrators": [], "people": [], "with_password": [], "extra_groups": {}}
+    assert told() == {**nothing, "allow": [], "environments": [], "sshd_ports": [22]}
+    assert told("sshd", **LAB)["people"] == [], "without the role accounts nobody is declared"
+
+
+def test_who_has_a_password_or_needs_one_for_sudo() -> None:
+    people = {
+        "accounts_administrators": [{"name": "ada"}, {"name": "eve", "sudo_nopasswd": True}],
+        "accounts_researchers": [{"name": "bob"}, {"name": "zoe", "password": "$y$hash"}],
+    }
+    assert told("accounts", **people)["with_password"] == ["ada", "zoe"]
 
 
 def test_of_a_role_that_a_host_does_not_have_nothing_is_declared() -> None:
     found = told("accounts", **ALL)
-    assert found.keys() == {"administrators", "people", "extra_groups", "sshd_ports", "allow", "environments"}
+    assert found.keys() == {"administrators", "people", "with_password", "extra_groups", "sshd_ports", "allow", "environments"}
     assert (found["sshd_ports"], found["allow"], found["environments"]) == ([22], [], [])
 
 
@@ -87,7 +96,8 @@ def test_each_role_with_conda_has_the_lab_s_installation_and_its_channels(role: 
     assert (found["conda_root"], found["channels"]) == ("/opt/miniconda3", [])
     found = told(role, miniconda_prefix="/srv/conda", miniconda_allowlist_channels=["conda-forge", 1])
     assert (found["conda_root"], found["channels"]) == ("/srv/conda", ["conda-forge", "1"])
-    assert told(role, miniconda_prefix="/srv/conda", conda_envs_conda_root="/data/conda")["conda_root"] == "/data/conda"
+    own = "jupyter_conda_prefix" if role == "jupyter" else "conda_envs_conda_root"
+    assert told(role, miniconda_prefix="/srv/conda", **{own: "/data/conda"})["conda_root"] == "/data/conda"
 
 
 def test_environments_and_kernels() -> None:
