@@ -143,6 +143,15 @@ def test_each_play_of_the_site_has_its_roles_name_as_a_tag_and_the_page_lists_al
         assert told == {role: own[0] for role, own in tags.items()}
 
 
+def test_a_drift_run_passes_over_each_role_that_fails_and_a_role_still_rescues_what_it_wants_to():
+    plays = [play for name in ("site", "drift") for play in load(ROOT / "playbooks" / f"{name}.yml")]
+    rule = "{{ __site_compare_all | default(false) }}"
+    assert {play["hosts"] for play in plays if play.get("ignore_errors") == rule} == CHANGES | {"audit"}
+    tasks = [task for path in ROOT.glob("roles/*/tasks/*.yml") for task in load(path) or []]
+    rescuing = [task for task in tasks if "rescue" in task]
+    assert len(rescuing) > 2 and all(task.get("ignore_errors") is False for task in rescuing)
+
+
 def test_rooms_depend_on_each_other_in_one_direction():
     """Packages of module_utils: static_order() raises CycleError where two of them need each other."""
     folder = ROOT / "plugins" / "module_utils"

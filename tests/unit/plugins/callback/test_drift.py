@@ -191,3 +191,18 @@ def test_each_finding_of_an_audit_is_one_of_its_own(kind: Kind) -> None:
     assert host["verdict"] == ("failed" if kind == "failed" else "drift")
     assert kind == "failed" or host["notices"] == ["a reboot is due"]
     assert_fit_to_be_printed(told_all)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told_too"),
+    [
+        ({"msg": "no", "diff": {"before": "a\n", "after": "b\n", "before_header": "/etc/x"}}, True),
+        ({"msg": "no", "diff": {"before": "a\n", "after": "a\n"}}, False),
+        ({"msg": "no", "diff": []}, False),
+        ({"msg": "no"}, False),
+        ({"msg": "no", "diff": {"before": "a\n", "after": "b\n"}, "_ansible_no_log": True}, False),
+    ],
+)
+def test_what_a_task_saw_before_it_failed_is_told_as_well(answer: dict[str, t.Any], told_too: bool) -> None:
+    outcomes = [outcome for _host, _task, outcome in unpack_all(result(answer), "failed")]
+    assert [outcome.kind for outcome in outcomes] == ["failed"] + ["changed"] * told_too

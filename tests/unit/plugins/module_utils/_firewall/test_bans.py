@@ -71,3 +71,49 @@ def test_where_sshd_answers_its_own_host(listing: str, doors: list[tuple[str, in
 )
 def test_the_jail_says_that_it_noticed(line: str, expected: bool) -> None:
     assert bans.noticed(f"x\n{line}\n", "sshd", "::1") is expected
+
+
+OWN = "jail.d/research-server.local"
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([OWN, "jail.conf", "jail.d/defaults-debian.conf", "filter.d/sshd.conf", "fail2ban.conf", "action.d/nftables.conf"], []),
+        (
+            [OWN, "jail.conf", "jail.local", "jail.d/zz.conf", "jail.d/aa.local"],
+            ["jail.d/aa.local", "jail.d/zz.conf", "jail.local"],
+        ),
+        (["filter.d/sshd.conf", "filter.d/sshd.local", "filter.d/web.local", "filter.d/web.txt"], ["filter.d/sshd.local"]),
+        (["fail2ban.conf", "fail2ban.local", "paths-common.local"], ["fail2ban.local"]),
+        (["jail.d/README", "jail.d/more/x.conf"], []),
+    ],
+)
+def test_whose_files_may_change_our_jails(names: list[str], told: list[str]) -> None:
+    assert bans.overriding(names, OWN) == told
+
+
+# As fail2ban 1.0.2 of Debian 12 prints it, shortened.
+DUMP = """\
+['set', 'syslogsocket', 'auto']
+['set', 'loglevel', 'CRITICAL']
+['add', 'sshd', 'systemd']
+['set', 'sshd', 'maxretry', 900]
+['multi-set', 'sshd', 'addfailregex', ['nothing']]
+['set', 'web', 'maxretry', 3]
+['multi-set', 'web', 'action', 'nftables', [['actionban', 'true']]]
+['start', 'sshd']
+Found no accessible config files
+[]
+"""
+
+
+def test_what_fail2ban_reads_about_our_jails_and_itself() -> None:
+    assert bans.commands(DUMP, ["sshd", "recidive"]) == [
+        "set syslogsocket auto",
+        "set loglevel CRITICAL",
+        "add sshd systemd",
+        "set sshd maxretry 900",
+        "multi-set sshd addfailregex ['nothing']",
+        "start sshd",
+    ]

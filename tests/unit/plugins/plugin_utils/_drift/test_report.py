@@ -159,6 +159,16 @@ def test_a_handler_is_named_once_and_not_counted() -> None:
     assert entry["handlers"] == ["Restart sshd"]
 
 
+def test_what_is_passed_over_is_a_failure_of_its_role_and_hides_nothing() -> None:
+    """What fails later in the same role may follow from it. A rescued failure, also a later one, is none."""
+    other = TaskRef("Load", "firewall", "/c/roles/firewall/tasks/apply.yml", 2)
+    first, later = (Outcome("failed", message=text, passed_over=True) for text in ("first", "later"))
+    entry = host((TASK, first), (TASK, later), (TASK, CHANGED), (other, first), (other, FAILED), (other, CHANGED))
+    assert entry["verdict"] == "failed"
+    assert [(error["role"], error["message"]) for error in entry["errors"]] == [("sshd", "first"), ("firewall", "first")]
+    assert [finding["role"] for finding in entry["drift"]] == ["sshd", "firewall"]
+
+
 def test_only_the_final_failure_is_told() -> None:
     entry = host(Outcome("failed", message="rescued"), Outcome("failed", message="final"), failures=1)
     assert [error["message"] for error in entry["errors"]] == ["final"]
