@@ -155,12 +155,15 @@ class DriftReport:
         final_failures = {shown_line(name): count for name, count in failures.items()}
         given_up = {shown_line(name) for name in unreachable}
         hosts: dict[str, dict[str, t.Any]] = {}
+        # What a host itself said or did not say explains why a run ended; then its verdict is the run's.
+        unexplained = not self._hosts
         for name in sorted(self._hosts):
             host = self._hosts[name]
             final = [error for error in host.errors if error["kind"] == "failed"]
             final = [*host.passed_over.values(), *final[len(final) - min(len(final), final_failures.get(name, 0)) :]]
             lost = [error for error in host.errors if error["kind"] == "unreachable" and name in given_up]
             incomplete = [_incomplete(message) for message in problems if not final and not lost]
+            unexplained |= bool(incomplete)
             unknown = [
                 _incomplete(f"found a result that cannot be understood ({why}); look who owns {name}") for why in host.unknown
             ]
@@ -174,7 +177,7 @@ class DriftReport:
                 "notices": host.notices,
             }
         verdicts = [host["verdict"] for host in hosts.values()]
-        verdict = "failed" if problems else most_severe(verdicts)
+        verdict = "failed" if unexplained else most_severe(verdicts)
         return {
             "schema": SCHEMA,
             "collection": {"name": "openlab.research_server", "version": self._version},

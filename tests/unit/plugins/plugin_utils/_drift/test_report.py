@@ -88,7 +88,7 @@ def test_what_a_run_says_twice_is_told_once() -> None:
         pytest.param([UNREACHABLE, OK], {}, "clean", 0, id="unreachable was allowed, answered later"),
         pytest.param([UNREACHABLE, FAILED], {"lost": True, "failures": 1}, "failed", 3, id="both"),
         pytest.param([OK], {"ended": "Serve"}, "failed", 3, id="the run ended early"),
-        pytest.param([UNREACHABLE], {"ended": "Serve", "lost": True}, "failed", 3, id="ended early, and unreachable"),
+        pytest.param([UNREACHABLE], {"ended": "Serve", "lost": True}, "unreachable", 4, id="ended early, as it is unreachable"),
     ],
 )
 def test_verdict(results: list[t.Any], options: dict[str, t.Any], verdict: str, exit_code: int) -> None:
@@ -127,6 +127,20 @@ def test_a_host_that_was_not_compared_to_the_end_is_not_clean() -> None:
     assert "before the play 'Serve JupyterLab'" in report["problems"][0]
     assert report["hosts"]["gpu-01"]["verdict"] == "failed"
     assert report["hosts"]["gpu-01"]["errors"][0]["message"] == report["problems"][0]
+
+
+def test_a_run_that_ended_before_all_hosts_had_their_say_has_failed() -> None:
+    """Of two hosts one explains why it ended; the other one may hide anything."""
+    report = DriftReport(version="1.2.3", started=START)
+    report.record("a", TASK, OK)
+    report.record("b", TASK, UNREACHABLE)
+    report.ended_before("Serve")
+    whole = report.to_dict(finished=START, failures={}, unreachable=["b"])
+    assert (whole["verdict"], whole["hosts"]["a"]["verdict"], whole["hosts"]["b"]["verdict"]) == (
+        "failed",
+        "failed",
+        "unreachable",
+    )
 
 
 def test_each_host_keeps_its_own_verdict() -> None:
