@@ -276,6 +276,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             host.run("systemctl", "daemon-reload")
         if new_file:
             host.replace(path, text, before)
+        if state["UnitFileState"].startswith("masked"):
+            host.run("systemctl", "unmask", SERVICE)
+            host.run("systemctl", "unmask", "--runtime", SERVICE)
         if new_state:
             host.run("systemctl", "enable", SERVICE)
         if new_file or new_state:

@@ -149,12 +149,45 @@ def test_the_jails_are_in_effect_on_all_ports(host):
 @pytest.fixture
 def deaf(host):
     """A filter that does not understand this sshd, as after an upgrade that changed its words."""
-    path = "/etc/fail2ban/filter.d/sshd.local"
-    host.check_output(
-        f"printf '[Definition]\\ncmnfailre = ^never$\\nfailregex = ^never$\\n' > {path} && systemctl restart fail2ban"
-    )
+    path = "/etc/fail2ban/filter.d/sshd.conf"
+    text = "[Definition]\\ncmnfailre = ^never$\\nfailregex = ^never$\\n"
+    host.check_output(f"cp -p {path} /root/ && printf '{text}' > {path} && systemctl restart fail2ban")
     yield
-    host.check_output(f"rm {path} && systemctl restart fail2ban")
+    host.check_output(f"mv /root/sshd.conf {path} && systemctl restart fail2ban")
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("jail.d/zz-more.local", "[sshd]\nmaxretry = 900\n", "set sshd maxretry 900"),
+        ("filter.d/sshd.local", "[Definition]\nfailregex = ^never$\n", "^never$"),
+        ("action.d/nftables.local", "[Definition]\nactionban = true\n", "actionban"),
+    ],
+)
+def test_a_file_of_somebody_else_that_changes_the_jails_is_named_with_the_way_out(host, converge, name, text, says):
+    path = f"/etc/fail2ban/{name}"
+    # A jail of somebody's own is theirs, and says nothing about ours.
+    host.check_output("printf '[web]\nenabled = false\nmaxretry = 2\n' > /etc/fail2ban/jail.d/web.local")
+    assert converge().changed == 0
+    host.check_output("printf %%s %s > %s", text, path)
+    for arguments in (["--check"], []):
+        found = converge(*arguments)
+        assert not found.ok and f"found in {path} what changes the jails" in found.message and says in found.message
+    way_out = found.message.rpartition("put the file aside: ")[2].splitlines()[0].strip()
+    assert way_out == f"mv {path} {path}.replaced"
+    host.check_output(f"{way_out} && rm {path}.replaced /etc/fail2ban/jail.d/web.local && fail2ban-client reload")
+    assert converge().changed == 0
+
+
+@pytest.mark.one_release
+def test_who_has_masked_it_sees_it_run_again(host, converge):
+    host.check_output("systemctl mask --now fail2ban")
+    checked = converge("--check", "--diff")
+    assert checked.ok and checked.changed == 1 and "masked" in checked.text
+    assert converge().changed == 1
+    assert host.service("fail2ban").is_running and host.service("fail2ban").is_enabled
+    assert converge().changed == 0
 
 
 @pytest.mark.one_release
