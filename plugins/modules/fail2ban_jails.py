@@ -107,7 +107,8 @@ JAIL = "sshd"
 FOLDER = "/etc/fail2ban"
 PROOF_SECONDS = 20.0
 # Files of others, and lines, that are looked at: each costs a start of fail2ban-client.
-SUSPECTS, SHOWN = 20, 5
+SUSPECTS = 20
+SHOWN = 5
 UNPROVEN = (
     "jail '{jail}' did not notice a failed connection from {address} within {seconds:g} s, so strangers who try and fail would "
     "not be banned. Expected a line '[{jail}] Ignore {address} by ...' in {log}. Look at 'fail2ban-client status {jail}', at the "
@@ -202,6 +203,19 @@ def _without(host: Host, folder: str, names: t.Collection[str], jails: t.Collect
         return bans.commands(host.run("fail2ban-client", "-c", here, "-d"), jails)
 
 
+def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
+    """What the running server does otherwise than its files say, and what they say: somebody has told it with fail2ban-client."""
+    asked = bans.numbers(host.run("fail2ban-client", "-d"), jails)
+    questions = "".join(f"get {jail} {key}\n" for jail, key, _value in asked)
+    # All in one: each start of the client takes longer than the answers. At the end of the questions it complains.
+    _rc, out, _err = host.module.run_command(["fail2ban-client", "-i"], data=questions, environ_update={"LC_ALL": "C"})
+    answers = bans.answers(str(out))[: len(asked)]
+    wrong = [(item, said) for item, said in zip(asked, answers) if said != item[2]]
+    return [f"{jail}: {key} {said}" for (jail, key, _value), said in wrong], [
+        f"{jail}: {key} {value}" for (jail, key, value), _ in wrong
+    ]
+
+
 def prove(host: Host, log: str) -> None:
     """Knock at sshd's door, and wait until the jail says that it saw it."""
     begin = os.path.getsize(log) if os.path.exists(log) else 0
@@ -266,6 +280,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         bans.OWN_DROPIN: bans.OWN_TEXT.format(header=HEADER, log=params["log"]),
     }
     were = {name: read_file(name) for name in dropins}
+    jails = [name for name in params["jails"] if name != "DEFAULT"]
+    runs, says = live(host, jails) if state == RUNNING and not new_file else ([], [])
     new_dropins = [name for name, wanted in dropins.items() if wanted != were[name]]
     wrong = rights.faults({path: 0o644, **dict.fromkeys(dropins, 0o644)})
     if not module.check_mode:
@@ -281,21 +297,21 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             host.run("systemctl", "unmask", "--runtime", SERVICE)
         if new_state:
             host.run("systemctl", "enable", SERVICE)
-        if new_file or new_state:
+        if new_file or new_state or runs:
             # Bans survive: fail2ban keeps them in its database.
             host.run("systemctl", "restart", SERVICE)
-    jails = [name for name in params["jails"] if name != "DEFAULT"]
     # In check mode our own file may still be another one.
     others = Overridden([], [], []) if missing or (module.check_mode and new_file) else overridden(host, FOLDER, path, jails)
     proving = not others.files and (not module.check_mode or not (new_file or new_state))
     if proving:
         prove(host, params["log"])
     result = {
-        "changed": new_file or new_state or bool(new_dropins or wrong),
+        "changed": new_file or new_state or bool(new_dropins or wrong or runs),
         "missing": missing,
         "proven": proving,
         "diff": differences({path: (before, text), **{name: (were[name], dropins[name]) for name in dropins}}, state)
         + rights.differences(wrong)
+        + ([difference("what fail2ban does", text_of(runs), text_of(says))] if runs else [])
         + ([difference("what fail2ban reads", text_of(others.found), text_of(others.expected))] if others.files else []),
     }
     if others.files:

@@ -180,6 +180,15 @@ def test_a_file_of_somebody_else_that_changes_the_jails_is_named_with_the_way_ou
     assert converge().changed == 0
 
 
+def test_what_the_running_server_was_told_is_undone(host, converge):
+    host.check_output("fail2ban-client set sshd maxretry 500; fail2ban-client stop recidive")
+    checked = converge("--check", "--diff")
+    assert checked.ok and checked.changed == 1 and "sshd: maxretry 500" in checked.text and "recidive: " in checked.text
+    assert converge().changed == 1
+    assert host.check_output("fail2ban-client get sshd maxretry") == "5"
+    assert converge().changed == 0
+
+
 @pytest.mark.one_release
 def test_who_has_masked_it_sees_it_run_again(host, converge):
     host.check_output("systemctl mask --now fail2ban")

@@ -35,6 +35,11 @@ ExecStartPre=/bin/sh -c 'test -e {log} || install -m 0640 /dev/null {log}'
 # Debian's own jail file; all others of packages are of sections that are not switched on.
 PACKAGED = ("jail.d/defaults-debian.conf",)
 
+NUMBERS = ("maxretry", "findtime", "bantime")
+PROMPT = "fail2ban> "
+# fail2ban.server.utils, Utils; jail.conf(5), "Time abbreviation format".
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2629728, "y": 31557600}
+
 LOOPBACK = ("127.0.0.1/8", "::1")
 
 
@@ -98,6 +103,36 @@ def commands(dump: str, jails: Iterable[str]) -> list[str]:
         if isinstance(words, list) and len(words) > 1 and (words[1] in names or (words[0] == "set" and len(words) == 3)):
             found.append(" ".join(map(str, words)))
     return found
+
+
+def numbers(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Jail, setting and value as the running server would tell it, of those that say who is banned and for how long."""
+    names, found = set(jails), []
+    for line in dump.splitlines():
+        try:
+            words = ast.literal_eval(line)
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(words, list) and len(words) == 4 and words[0] == "set" and words[1] in names and words[2] in NUMBERS:
+            value = seconds(str(words[3]))
+            if value is not None:
+                found.append((str(words[1]), str(words[2]), str(value)))
+    return found
+
+
+def seconds(text: str) -> int | None:
+    """Of a number, or of a time as fail2ban writes it, such as C(1h 30m); None for what is neither."""
+    if re.fullmatch(r"-?\d+", text.strip()):
+        return int(text)
+    parts = re.findall(r"(\d+)\s*([a-z]+)", text)
+    if not parts or re.sub(r"\d+\s*[a-z]+|\s", "", text) or any(unit not in UNITS for _number, unit in parts):
+        return None
+    return sum(int(number) * UNITS[unit] for number, unit in parts)
+
+
+def answers(text: str) -> list[str]:
+    """What ``fail2ban-client -i`` printed, by question."""
+    return [answer.strip() for answer in text.split(PROMPT)[1:]]
 
 
 def noticed(log: str, jail: str, address: str) -> bool:

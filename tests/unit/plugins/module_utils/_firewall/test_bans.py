@@ -117,3 +117,34 @@ def test_what_fail2ban_reads_about_our_jails_and_itself() -> None:
         "multi-set sshd addfailregex ['nothing']",
         "start sshd",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", 5),
+        ("-1", -1),
+        ("10m", 600),
+        ("1h 30m", 5400),
+        ("1w", 604800),
+        ("2d", 172800),
+        ("often", None),
+        ("3x", None),
+        ("", None),
+    ],
+)
+def test_times_as_fail2ban_writes_them(text: str, value: int | None) -> None:
+    assert bans.seconds(text) == value
+
+
+def test_what_is_asked_of_the_running_server() -> None:
+    assert bans.numbers(f"{DUMP}['set', 'sshd', 'bantime', '1h']\n['set', 'sshd', 'bantime', 'x']\n", ["sshd"]) == [
+        ("sshd", "maxretry", "900"),
+        ("sshd", "bantime", "3600"),
+    ]
+
+
+def test_answers_come_in_the_order_of_the_questions() -> None:
+    """As fail2ban 1.0.2 prints them; the second jail is not there."""
+    text = "Fail2Ban v1.0.2 reads log file\n\nfail2ban> 5\nfail2ban> Sorry but the jail 'x' does not exist\nfail2ban> 600\nfail2ban> "
+    assert bans.answers(text)[:3] == ["5", "Sorry but the jail 'x' does not exist", "600"]
