@@ -129,7 +129,10 @@ class CallbackModule(CallbackBase):
         self._record(result, "changed" if result.is_changed() else "ok")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        self._record(result, "failed", passed_over=ignore_errors)
+        # The roles of this collection ignore nothing: it is the run that goes on, for the sake of the others.
+        ours = result._task._role and result._task._role.get_name(include_role_fqcn=True).startswith(COLLECTION)
+        if ours or not ignore_errors:
+            self._record(result, "failed", passed_over=ignore_errors)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._record(result, "unreachable")

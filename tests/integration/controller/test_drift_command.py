@@ -39,7 +39,7 @@ class Lab:
         self.report_file = folder / "report.json"
         collection = folder / "collections" / "ansible_collections" / "openlab" / "research_server"
         (collection / "playbooks").mkdir(parents=True)
-        for name in ("scripts", "plugins", "meta", "galaxy.yml"):
+        for name in ("scripts", "plugins", "roles", "meta", "galaxy.yml"):
             (collection / name).symlink_to(ROOT / name)
         (collection / "playbooks" / "drift.yml").write_text((ROOT / "playbooks" / "drift.yml").read_text())
         (collection / "playbooks" / "site.yml").write_text(SITE)
@@ -144,8 +144,10 @@ def test_without_ansible_it_says_where_it_looked(lab: Lab) -> None:
     bare = lab.folder / "bare"
     bare.mkdir()
     (bare / "python3").symlink_to(sys.executable)
-    script = ROOT / "plugins" / "plugin_utils" / "_drift" / "command.py"
-    done = lab.start("env", f"PATH={bare}", "XDG_STATE_HOME=.", str(bare / "python3"), "-S", str(script))
+    # As the script does, with a Python that has nothing but the standard library.
+    program = (ROOT / COMMAND).read_text(encoding="utf-8").split("'")[1]
+    python = [str(bare / "python3"), "-S", "-c", program, str(ROOT / "plugins")]
+    done = lab.start("env", f"PATH={bare}", "XDG_STATE_HOME=.", *python)
     assert done.returncode == 1
     assert "found no ansible-playbook" in done.stderr
 
