@@ -145,7 +145,7 @@ def test_without_ansible_it_says_where_it_looked(lab: Lab) -> None:
     bare.mkdir()
     (bare / "python3").symlink_to(sys.executable)
     # As the script does, with a Python that has nothing but the standard library.
-    program = (ROOT / COMMAND).read_text(encoding="utf-8").split("'")[1]
+    program = (ROOT / COMMAND).read_text(encoding="utf-8").partition(" -c '")[2].partition("'")[0]
     python = [str(bare / "python3"), "-S", "-c", program, str(ROOT / "plugins")]
     done = lab.start("env", f"PATH={bare}", "XDG_STATE_HOME=.", *python)
     assert done.returncode == 1
