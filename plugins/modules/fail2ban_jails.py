@@ -210,10 +210,12 @@ def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
     # All in one: each start of the client takes longer than the answers. At the end of the questions it complains.
     _rc, out, _err = host.module.run_command(["fail2ban-client", "-i"], data=questions, environ_update={"LC_ALL": "C"})
     answers = bans.answers(str(out))[: len(asked)]
-    wrong = [(item, said) for item, said in zip(asked, answers) if said != item[2]]
-    return [f"{jail}: {key} {said}" for (jail, key, _value), said in wrong], [
-        f"{jail}: {key} {value}" for (jail, key, value), _ in wrong
-    ]
+    runs, says = [], []
+    for (jail, key, value), said in zip(asked, answers):
+        if said != value:
+            runs.append(f"{jail}: {key} {said}")
+            says.append(f"{jail}: {key} {value}")
+    return runs, says
 
 
 def prove(host: Host, log: str) -> None:
