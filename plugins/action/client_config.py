@@ -29,6 +29,7 @@ from ..plugin_utils._login.client_config import (
     short_names,
     ssh_config,
 )
+from ..plugin_utils._people import present
 from ..plugin_utils._role_variables import RoleVariables
 
 READ = ("accounts", "sshd", "jupyter")
@@ -97,7 +98,7 @@ class ActionModule(ActionBase):
         }
 
     def _everybody(self, hostvars: t.Any) -> set[str]:
-        return {person for name in hostvars for person in present(self._reader(name, hostvars))}
+        return {person for name in hostvars for person in groups_of(self._reader(name, hostvars))}
 
     def _servers(self, told: Mapping[str, Mapping[str, t.Any]], accounts: Mapping[str, t.Any], hostvars: t.Any) -> list[Server]:
         alias = short_names(told)
@@ -113,7 +114,7 @@ class ActionModule(ActionBase):
         groups = value("group_names")
         bastions = value("groups").get("bastion", [])
         login = value("accounts_login_group")
-        accounts = {person: frozenset([login, *groups]) for person, groups in present(value).items()}
+        accounts = {person: frozenset([login, *groups]) for person, groups in groups_of(value).items()}
         door = name in bastions
         jump = value("client_config_jump_host")
         served = [person for person in value("jupyter_users") or [] if person in accounts] if "jupyter" in groups else []
@@ -137,10 +138,10 @@ class ActionModule(ActionBase):
         return RoleVariables(self._templar, READ, {**hostvars.raw_get(name), "hostvars": hostvars}).value
 
 
-def present(value: t.Callable[[str], t.Any]) -> dict[str, list[str]]:
+def groups_of(value: t.Callable[[str], t.Any]) -> dict[str, list[str]]:
     """Who has an account by a host's variables, and the groups that the entry names."""
-    people = [*(value("accounts_administrators") or []), *(value("accounts_researchers") or [])]
-    return {str(item["name"]): item.get("groups") or [] for item in people if item.get("state", "present") == "present"}
+    people = present([*(value("accounts_administrators") or []), *(value("accounts_researchers") or [])])
+    return {name: item.get("groups") or [] for name, item in people.items()}
 
 
 def permitted(told: Mapping[str, t.Any]) -> frozenset[str] | None:

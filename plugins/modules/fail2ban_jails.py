@@ -98,7 +98,7 @@ from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import with_address
-from ..module_utils._host.session import current_session
+from ..module_utils._host.session import Session, current_session
 from ..module_utils._ssh.server import connection, runtime_directory
 
 HEADER = "Managed by Ansible, role openlab.research_server.fail2ban. The next run undoes what is changed here."
@@ -218,11 +218,10 @@ def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
     return runs, says
 
 
-def prove(host: Host, log: str) -> None:
+def prove(host: Host, log: str, session: Session | None) -> None:
     """Knock at sshd's door, and wait until the jail says that it saw it."""
     begin = os.path.getsize(log) if os.path.exists(log) else 0
     doors = host.doors()
-    session = current_session()
     if session is not None:
         # Where its files have changed since it was started, they do not say where it is.
         doors += [
@@ -306,7 +305,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     others = Overridden([], [], []) if missing or (module.check_mode and new_file) else overridden(host, FOLDER, path, jails)
     proving = not others.files and (not module.check_mode or not (new_file or new_state))
     if proving:
-        prove(host, params["log"])
+        prove(host, params["log"], session)
     result = {
         "changed": new_file or new_state or bool(new_dropins or wrong or runs),
         "missing": missing,

@@ -259,18 +259,7 @@ def main() -> None:
         argument_spec={
             **STATE_ARGUMENTS,
             "ssh_from": texts,
-            "allow": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "port": {"type": "str", "required": True},
-                    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-                    "from": texts,
-                    "hosts": texts,
-                    "comment": {"type": "str", "default": ""},
-                },
-            },
+            "allow": firewall_rules.ALLOW_ARGUMENT,
             "names": texts,
         },
         supports_check_mode=True,

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Iterator
 
 from .._host.dpkg import STATUS
+from .._host.rights import others_can_write
 from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding, Severity
@@ -184,8 +185,8 @@ def _in_hands(host: Host, path: str) -> Iterator[Finding]:
     while True:
         status = host.status(part)
         if status is not None and not stat.S_ISLNK(status.st_mode):
-            sticky = part != path and status.st_mode & stat.S_ISVTX
-            if status.st_uid != 0 or (status.st_mode & 0o022 and not sticky and (status.st_mode & 0o002 or status.st_gid != 0)):
+            sticky = part != path and status.st_uid == 0 and status.st_mode & stat.S_ISVTX
+            if others_can_write(status) and not sticky:
                 shown = in_one_line(part)
                 yield Finding(
                     TOPIC,

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import ipaddress
 import re
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .._host import dpkg
 
@@ -95,12 +96,8 @@ def overriding(names: Iterable[str], ours: str) -> list[str]:
 def commands(dump: str, jails: Iterable[str]) -> list[str]:
     """What ``fail2ban-client -d`` says about these jails, and about the server: one line for each."""
     names, found = set(jails), []
-    for line in dump.splitlines():
-        try:
-            words = ast.literal_eval(line)
-        except (ValueError, SyntaxError):
-            continue
-        if isinstance(words, list) and len(words) > 1 and (words[1] in names or (words[0] == "set" and len(words) == 3)):
+    for words in _spoken(dump):
+        if len(words) > 1 and (words[1] in names or (words[0] == "set" and len(words) == 3)):
             found.append(" ".join(map(str, words)))
     return found
 
@@ -108,16 +105,21 @@ def commands(dump: str, jails: Iterable[str]) -> list[str]:
 def numbers(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
     """Jail, setting and value as the running server would tell it, of those that say who is banned and for how long."""
     names, found = set(jails), []
-    for line in dump.splitlines():
-        try:
-            words = ast.literal_eval(line)
-        except (ValueError, SyntaxError):
-            continue
-        if isinstance(words, list) and len(words) == 4 and words[0] == "set" and words[1] in names and words[2] in NUMBERS:
+    for words in _spoken(dump):
+        if len(words) == 4 and words[0] == "set" and words[1] in names and words[2] in NUMBERS:
             value = seconds(str(words[3]))
             if value is not None:
                 found.append((str(words[1]), str(words[2]), str(value)))
     return found
+
+
+def _spoken(dump: str) -> Iterator[list[t.Any]]:
+    """The commands in the output of ``fail2ban-client -d``, a list in each line; it says other things, too."""
+    for line in dump.splitlines():
+        with contextlib.suppress(ValueError, SyntaxError):
+            words = ast.literal_eval(line)
+            if isinstance(words, list):
+                yield words
 
 
 def seconds(text: str) -> int | None:

@@ -20,6 +20,20 @@ CLOSED = "/etc/research-server/firewall-closed.nft"
 HEADER = "Managed by Ansible, role openlab.research_server.firewall. The next run undoes what is changed here."
 PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 PROTOCOLS = ("tcp", "udp")
+_TEXTS = {"type": "list", "elements": "str", "default": []}
+ALLOW_ARGUMENT: dict[str, t.Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "port": {"type": "str", "required": True},
+        "protocol": {"type": "str", "choices": list(PROTOCOLS), "default": "tcp"},
+        "from": _TEXTS,
+        "hosts": _TEXTS,
+        "comment": {"type": "str", "default": ""},
+    },
+}
+"""One argument of two modules: who lets in, and who looks what is let in."""
 COMMENT_BYTES = 128  # nft refuses more
 
 # Nobody who is logged in notices that the table is replaced: nft makes a file one transaction.

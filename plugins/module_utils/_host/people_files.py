@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .._text.escapes import in_one_line
+from .rights import others_can_write
 
 LIMIT = 1 << 20
 ASIDE = 100  # names to try; whoever takes them all has his own reasons
@@ -157,8 +158,7 @@ def open_home(home: str, *, make: bool = False) -> Iterator[int]:
     handle = os.open("/", NAME_ONLY)
     try:
         for depth, part in enumerate(parts, 1):
-            status = os.fstat(handle)
-            if status.st_uid != 0 or status.st_mode & 0o002 or (status.st_mode & 0o020 and status.st_gid != 0):
+            if others_can_write(os.fstat(handle)):
                 raise OddError("a folder that others than root can write to", f"/{'/'.join(parts[: depth - 1])}", movable=False)
             made = False
             if make:

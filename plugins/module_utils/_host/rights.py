@@ -100,6 +100,12 @@ def _file_faults(files: Mapping[str, int | Rights]) -> Iterator[Fault]:
                 yield Fault(path, status, wanted)
 
 
+def others_can_write(status: os.stat_result) -> bool:
+    """Whether somebody else than root owns it or can write to it. Of a folder with the sticky bit, whether they can add to it."""
+    mode = status.st_mode
+    return status.st_uid != 0 or bool(mode & stat.S_IWOTH) or bool(mode & stat.S_IWGRP and status.st_gid != 0)
+
+
 def private_faults(folder: str, names: Iterable[str], owner: tuple[int, int]) -> list[Fault]:
     """Of a folder of somebody's own, in one of root's, and of secrets in it: what others could read.
 
@@ -124,10 +130,9 @@ def _folder_faults(paths: Iterable[str]) -> Iterator[Fault]:
     for folder in sorted({above for path in paths for above in _above(path)}):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = os.stat(folder)
-            mode = stat.S_IMODE(status.st_mode)
-            open_to_others = mode & (stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0)) and not mode & stat.S_ISVTX
-            if status.st_uid != 0 or open_to_others:
-                yield Fault(os.path.realpath(folder), status, mode & ~OTHERS_WRITE, group=status.st_gid)
+            if others_can_write(status) and not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX):
+                mode = stat.S_IMODE(status.st_mode) & ~OTHERS_WRITE
+                yield Fault(os.path.realpath(folder), status, mode, group=status.st_gid)
 
 
 def _above(path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Callable, Collection
 
 from .._jupyter.port import port_of
+from .._people import present
 
 READ = ("accounts", "conda_envs", "firewall", "jupyter", "miniconda", "sshd")
 """Roles whose variables say what there is."""
@@ -18,7 +19,7 @@ CONDA = ("conda_envs", "jupyter", "miniconda")
 def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str, t.Any]:
     """Arguments of the module. `value` gives a variable, with the roles' defaults; `roles` are those that the host has."""
     kinds = ("administrators", "researchers")
-    administrators, researchers = (_present(value(f"accounts_{kind}") if "accounts" in roles else []) for kind in kinds)
+    administrators, researchers = (present(value(f"accounts_{kind}") if "accounts" in roles else []) for kind in kinds)
     people = {**researchers, **administrators}
     told: dict[str, t.Any] = {
         "administrators": sorted(administrators),
@@ -45,7 +46,3 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         environments.append("jupyter")
         told["jupyter_ports"] = sorted(port_of(str(name), value("jupyter_ports")) for name in value("jupyter_users") or [])
     return {**told, "environments": environments}
-
-
-def _present(items: t.Any) -> dict[str, dict[str, t.Any]]:
-    return {str(item["name"]): item for item in items or [] if item.get("state", "present") == "present"}
