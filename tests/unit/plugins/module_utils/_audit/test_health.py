@@ -16,6 +16,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit imp
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.declared import Declared
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
+from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import put
 
 KERNEL = "6.1.0-28-amd64"
 DISK = "30 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
@@ -34,13 +35,6 @@ def root(tmp_path: Path) -> Path:
     put(tmp_path, f"/boot/vmlinuz-{KERNEL}")
     put(tmp_path, "/boot/vmlinuz-6.1.0-99-cloud-amd64")
     return tmp_path
-
-
-def put(root: Path, path: str, text: str = "") -> Path:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
 
 
 def found(root: Path, **answers: str) -> list[Finding]:

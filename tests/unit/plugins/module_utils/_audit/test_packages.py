@@ -20,17 +20,14 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit imp
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.declared import Declared
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
+from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import put
+
+pytestmark = pytest.mark.usefixtures("nobody_is_a_person")
 
 SUDO = {"usr/bin/sudo": "sudo", "lib/sudo/sudoers.so": "plugin", "usr/share/doc/sudo/README": "read me", "etc/sudo.conf": "set"}
 OTHER = {"usr/bin/hello": "hello", "usr/share/hello/data": "data"}
 # A day on which nobody reads `hello` whole.
 DAY = (zlib.crc32(b"hello") + 1) % 7
-
-
-@pytest.fixture(autouse=True)
-def nobody_is_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests owns all the files."""
-    monkeypatch.setattr(packages, "FIRST_PERSON", max(os.getuid(), os.getgid()) + 1)
 
 
 @pytest.fixture
@@ -41,13 +38,6 @@ def root(tmp_path: Path) -> Path:
     install(tmp_path, "sudo", SUDO)
     install(tmp_path, "hello:amd64", OTHER)
     return tmp_path
-
-
-def put(root: Path, path: str, text: str | bytes) -> Path:
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return file
 
 
 def install(root: Path, name: str, files: dict[str, str]) -> None:

@@ -10,10 +10,13 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._audit import packages, schedules
+from ansible_collections.openlab.research_server.plugins.module_utils._audit import schedules
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.declared import Declared
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
+from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import link, put
+
+pytestmark = pytest.mark.usefixtures("nobody_is_a_person")
 
 CRONTAB = "SHELL=/bin/sh\n# m h\n17 * * * * root cd / && run-parts --report /etc/cron.hourly\n"
 STATUS = f"""\
@@ -47,12 +50,6 @@ eve:x:1001:1001::/home/eve:/bin/bash
 """
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests owns all the files."""
-    monkeypatch.setattr(packages, "FIRST_PERSON", max(os.getuid(), os.getgid()) + 1)
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     put(tmp_path, "/var/lib/dpkg/status", STATUS)
@@ -66,19 +63,6 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "lib/systemd/system/default.target").unlink()
     link(tmp_path, "/lib/systemd/system/default.target", "graphical.target")
     return tmp_path
-
-
-def put(root: Path, path: str, text: str = "") -> Path:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
-
-
-def link(root: Path, path: str, target: str) -> None:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.symlink_to(target)
 
 
 def found(root: Path, *people: str) -> list[Finding]:

@@ -10,10 +10,13 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._audit import packages, sources
+from ansible_collections.openlab.research_server.plugins.module_utils._audit import sources
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.declared import Declared
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
+from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import put
+
+pytestmark = pytest.mark.usefixtures("nobody_is_a_person")
 
 HOOK = 'DPkg::Pre-Install-Pkgs {"/usr/sbin/dpkg-preconfigure --apt || true";};\n'
 STATUS = f"""\
@@ -36,12 +39,6 @@ DEB822 = "Types: deb\nURIs: http://mirror.lab.example/debian\nSuites: bookworm\n
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests owns all the files."""
-    monkeypatch.setattr(packages, "FIRST_PERSON", max(os.getuid(), os.getgid()) + 1)
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     put(tmp_path, "/var/lib/dpkg/status", STATUS)
@@ -57,13 +54,6 @@ def root(tmp_path: Path) -> Path:
     }.items():
         put(tmp_path, f"/var/lib/apt/lists/{index}", f"Hash: SHA256\nOrigin: {origin}\nLabel: x\n")
     return tmp_path
-
-
-def put(root: Path, path: str, text: str = "") -> Path:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
 
 
 def found(root: Path) -> list[Finding]:

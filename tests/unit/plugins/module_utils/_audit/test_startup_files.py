@@ -10,10 +10,13 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._audit import packages, startup_files
+from ansible_collections.openlab.research_server.plugins.module_utils._audit import startup_files
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.declared import Declared
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
+from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import link, put
+
+pytestmark = pytest.mark.usefixtures("nobody_is_a_person")
 
 CONFFILES = (
     "/etc/bash.bashrc",
@@ -60,12 +63,6 @@ SESSION = (
 )
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests owns all the files."""
-    monkeypatch.setattr(packages, "FIRST_PERSON", max(os.getuid(), os.getgid()) + 1)
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     record = "".join(f" {path} {DIGEST}\n" for path in CONFFILES)
@@ -97,20 +94,6 @@ def root(tmp_path: Path) -> Path:
     put(tmp_path, "/etc/hosts.allow", "# comment\n#ALL: LOCAL\n")
     put(tmp_path, "/etc/shells", "# comment\n/bin/bash\n/usr/bin/bash\n/bin/gone\n")
     return tmp_path  # fmt: skip
-
-
-def put(root: Path, path: str, text: str = "") -> Path:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
-
-
-def link(root: Path, path: str, target: str) -> None:
-    file = root / path.lstrip("/")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    file.symlink_to(target)
 
 
 def found(root: Path) -> list[Finding]:
