@@ -21,6 +21,8 @@ from . import baseline
 PLAYBOOK = "openlab.research_server.drift"
 CALLBACK = "openlab.research_server.drift"
 COULD_NOT_RUN = 1
+# A host may be slow: this is for one whose Python, or whose disk, does not answer any more.
+HOST_TIMEOUT = 300
 DESCRIPTION = """\
 Ask what site.yml would change on the servers, without changing anything. Writes a JSON report and prints a summary.
 Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE.
@@ -61,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
         default=default_report(),
         metavar="FILE",
         help="JSON report, mode 0600; default: %(default)s",
+    )
+    made.add_argument(
+        "--host-timeout",
+        type=int,
+        default=HOST_TIMEOUT,
+        metavar="SECONDS",
+        help="how long one task may wait for a host; it has failed then. 0: for ever. Default: %(default)s",
     )
     made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean and there is no notice")
     made.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; -vvv for more")
@@ -123,6 +132,7 @@ def ansible_environment(
         "RESEARCH_SERVER_DRIFT_PREVIOUS": str(previous),
         "RESEARCH_SERVER_DRIFT_SUMMARY": "drift" if options.quiet else "always",
         "ANSIBLE_RETRY_FILES_ENABLED": "false",
+        "ANSIBLE_TASK_TIMEOUT": str(options.host_timeout),
         # An inventory file that nobody could read is no reason to call the rest clean.
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
     }

@@ -114,6 +114,18 @@ def test_the_most_severe_exit_code_wins(lab: Lab, hosts: dict[str, dict[str, obj
     assert done.returncode == exit_code, done.stdout + done.stderr
 
 
+def test_a_host_that_does_not_answer_has_failed_after_a_while_and_the_others_are_compared(lab: Lab) -> None:
+    hanging = lab.folder / "python3"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    lab.inventory({"a": {"ansible_python_interpreter": str(hanging)}, "b": {}})
+    done = lab.drift("--host-timeout", "5")
+    report = json.loads(lab.report_file.read_text())
+    assert (done.returncode, report["hosts"]["a"]["verdict"], report["hosts"]["b"]["verdict"]) == (3, "failed", "drift")
+    message = report["hosts"]["a"]["errors"][0]["message"]
+    assert "Timed out after 5 second" in message or "time frame (5)" in message, message
+
+
 def test_a_group_without_hosts_is_not_clean(lab: Lab) -> None:
     lab.inventory({})
     done = lab.drift()
