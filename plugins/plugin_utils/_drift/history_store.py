@@ -83,6 +83,12 @@ def to_write(path: Path) -> Iterator[sqlite3.Connection]:
     with _connected(path, _address(path), "IMMEDIATE") as database:
         if _is_new(path, database):
             _make(database)
+        # All of it, not only what this run touches: a night that is written into a damaged file is lost with it.
+        damage = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise HistoryError(
+                f"{path}: found damage ({' '.join(damage.split())}); expected the database of drift runs; {NEW_ONE}"
+            )
         yield database
 
 

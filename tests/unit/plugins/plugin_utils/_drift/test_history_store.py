@@ -82,6 +82,14 @@ def overwritten(path: Path) -> None:
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
 
 
+def in_a_corner(path: Path) -> None:
+    """In a page that the next run has no reason to look at."""
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"0 7") // 4096 * 4096
+    content[place : place + 16] = b"\xff" * 16
+    path.write_bytes(content)
+
+
 def newer(path: Path) -> None:
     edited(path, f"PRAGMA user_version = {history_store.SCHEMA + 1}")
 
@@ -106,7 +114,7 @@ def without_a_table(path: Path) -> None:
         (text, "file is not a database"),
         (short_text, "file is not a database"),
         (truncated, "malformed"),
-        (overwritten, "malformed"),
+        (overwritten, "damage|malformed"),
         (newer, "version 2 of the database; this collection knows version 1; update the collection"),
         (foreign, "the database of another program"),
         (foreign_without_version, "the database of another program"),
@@ -231,12 +239,13 @@ def as_anybody() -> t.Iterator[Path]:
     """A folder, and a user to whom it can be read-only; to root nothing is."""
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o777)
-        os.seteuid(user or 65534)
+        anybody = user or 65534
+        os.chown(folder, anybody, -1)
+        os.seteuid(anybody)
         try:
             yield Path(folder)
         finally:
-            Path(folder).chmod(0o777)
+            Path(folder).chmod(0o700)
             os.seteuid(user)
 
 
@@ -249,7 +258,7 @@ def test_one_that_may_only_be_read_is_read_and_told() -> None:
             nights.run(1)
         nights.path.chmod(0o600)
         folder.chmod(0o500)
-        with pytest.raises(HistoryError, match=r"unable to open.*make it and its folder writable"):
+        with pytest.raises(HistoryError, match=r"make it and its folder writable"):
             nights.run(1)
         assert nights.findings() == [("Write x", "new", day(0), None, 1)]
         nights.path.chmod(0)
@@ -271,3 +280,13 @@ def test_a_name_with_signs_of_addresses_is_a_name(tmp_path: Path) -> None:
     nights.run(0, edit("x"))
     assert path.stat().st_size
     assert [name.name for name in tmp_path.iterdir()] == [path.name]
+
+
+def test_damage_where_a_run_does_not_look_is_found_before_it_is_written_to(nights: Nights) -> None:
+    for number in range(3):
+        nights.run(number, *(edit(f"{number} {name}") for name in range(50)))
+    in_a_corner(nights.path)
+    before = nights.path.read_bytes()
+    with pytest.raises(HistoryError, match="found damage"):
+        nights.run(3, host="gpu-02")
+    assert nights.path.read_bytes() == before
