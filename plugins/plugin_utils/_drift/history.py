@@ -111,7 +111,7 @@ def _findings(database: sqlite3.Connection, host: int) -> Iterator[dict[str, t.A
     for row in rows:
         finding = dict(row)
         # What an older report knew of already was there before its first run here.
-        new = finding["seen_by_last"] and finding["runs"] == 1 and finding["first_seen"] == finding["last_seen"]
+        new = finding["seen_by_last"] and finding["first_seen"] == finding["last_seen"]
         finding["state"] = finding.pop("ending") or ("new" if new else "open")
         finding["items"] = json.loads(finding["items"])
         yield {key: bool(value) if key in ("hidden", "seen_by_last") else value for key, value in finding.items()}

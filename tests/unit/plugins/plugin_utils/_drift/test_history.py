@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sqlite3
 import stat
 import typing as t
 from pathlib import Path
@@ -93,6 +95,8 @@ def test_items_of_a_loop_are_places_of_their_own(nights: Nights) -> None:
     nights.run(0, (task, dataclasses.replace(outcome, items=("a",))))
     nights.run(1, (task, dataclasses.replace(outcome, items=("b",))))
     assert [told[1] for told in nights.findings()] == ["new", "repaired"]
+    nights.run(2, (task, dataclasses.replace(edit("x", "maybe")[1], items=("b",))))
+    assert [told[1] for told in nights.findings()] == ["new", "changed", "repaired"]
 
 
 def test_the_same_difference_twice_in_one_run_is_one(nights: Nights) -> None:
@@ -117,10 +121,10 @@ def test_what_is_read_by_turns_is_repaired_when_all_had_their_turn(nights: Night
 
 def test_what_is_read_by_turns_begins_anew_each_time_it_is_seen(nights: Nights) -> None:
     nights.run(0, PACKAGE)
-    for number in [1, 2, 3, 4, 5]:
+    for number in [1, 2, 3, 4, 5, 6]:
         nights.run(number)
-    nights.run(6, PACKAGE)
-    nights.run(8)
+    nights.run(7, PACKAGE)
+    nights.run(15)
     assert nights.findings()[0][1:] == ("open", day(0), None, 2)
 
 
@@ -161,6 +165,7 @@ def test_its_place_may_move_and_its_text_is_there_once(nights: Nights) -> None:
     nights.run(1, (dataclasses.replace(task, line=99), outcome))
     (finding,) = history.told(nights.path)["hosts"]["gpu-01"]["findings"]
     assert (finding["line"], finding["runs"]) == (99, 2)
+    assert (finding["first_seen"], finding["last_seen"]) == (day(0), day(1))
 
 
 def test_nights_and_since_are_what_a_page_needs(nights: Nights) -> None:
@@ -219,13 +224,16 @@ class TestRetention:
         assert [run["started"] for run in history.told(nights.path)["runs"]] == [day(5), day(11), day(12)]
         assert len(history.nights(nights.path)["gpu-01"]) == 3
         assert nights.findings() == [("Write stays", "open", day(0), None, 5), ("Write late", "repaired", day(0), day(5), 2)]
+        with contextlib.closing(sqlite3.connect(nights.path)) as database:
+            assert database.execute("SELECT task FROM findings ORDER BY task").fetchall() == [("Write late",), ("Write stays",)]
 
     def test_a_host_that_nobody_has_asked_is_forgotten(self, nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(history, "KEEP_RUNS", 1)
         nights.run(0, edit("x"), host="gone")
         nights.run(11, keep_days=10)
         assert list(history.told(nights.path)["hosts"]) == ["gpu-01"]
-        assert history.since(nights.path) == {}
+        with contextlib.closing(sqlite3.connect(nights.path)) as database:
+            assert database.execute("SELECT count(*) FROM findings, spells").fetchone() == (0,)
 
     def test_a_wrong_clock_does_not_make_it_forget_everything(self, nights: Nights) -> None:
         for number in range(40):

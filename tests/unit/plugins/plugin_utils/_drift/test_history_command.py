@@ -24,7 +24,7 @@ SCHEMA = json.loads((Path(__file__).parents[5] / "docs" / "drift-history.schema.
 LOOK = TaskRef("Look", "sshd")
 LONG = (
     TaskRef("Long"),
-    Outcome("changed", items=("a", "b"), diffs=[{"before": "", "after": "x\n" * 100, "before_header": "/x"}]),
+    Outcome("changed", items=("a", "b"), diffs=[{"before": "", "after": "x\ty\n" * 100, "before_header": "/x"}]),
 )
 HIDDEN = (TaskRef("Secret", "accounts"), Outcome("changed", hidden=True))
 
@@ -75,7 +75,7 @@ def test_what_a_finding_shows(nights: Nights, capsys: pytest.CaptureFixture[str]
     nights.record(report(3, {"a": [LONG, HIDDEN]}))
     assert asked(nights, "a") == 0
     out = capsys.readouterr().out
-    assert "      a, b\n      /x (is)\n      +x\n" in out
+    assert "      a, b\n      /x (is)\n      +x        y\n" in out
     assert f"      ... {101 - SHOWN_LINES} more lines in --json\n" in out
     assert "accounts: Secret\n      (hidden: the task says no_log)\n" in out
 

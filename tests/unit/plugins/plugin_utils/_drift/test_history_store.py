@@ -148,6 +148,21 @@ def test_a_link_in_its_place_is_not_followed(nights: Nights, target: str) -> Non
     assert sorted((path.name, path.stat().st_size) for path in nights.path.parent.iterdir() if path.exists()) == before
 
 
+def test_a_link_that_comes_after_the_look_is_not_followed_either(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights.path.symlink_to("nothing")
+    monkeypatch.setattr(history_store, "_is_file", lambda _path: False)
+    with pytest.raises(HistoryError, match="symbolic link"):
+        nights.run(0)
+    assert not nights.path.with_name("nothing").exists()
+
+
+def test_one_that_is_gone_after_the_look_is_not_made_by_a_reader(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_store, "_is_file", lambda _path: True)
+    with pytest.raises(HistoryError, match="unable to open"):
+        history.told(nights.path)
+    assert not nights.path.exists()
+
+
 def test_a_folder_or_a_pipe_in_its_place_is_told(nights: Nights) -> None:
     nights.path.mkdir()
     with pytest.raises(HistoryError, match="found no regular file"):

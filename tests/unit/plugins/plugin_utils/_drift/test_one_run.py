@@ -48,6 +48,8 @@ def test_nothing_is_said_when_nobody_else_runs(tmp_path: Path) -> None:
 def test_who_does_not_wait_is_told_who_it_is(tmp_path: Path) -> None:
     said: list[str] = []
     report = tmp_path / "drift.json"
+    # An earlier one, whose text is longer.
+    (tmp_path / ".drift.json.lock").write_text("x" * 90)
     with held(report) as other:
         expected = rf"another run since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00, process {other.pid}, writes {report} and has not"
         with pytest.raises(AnotherRunError, match=expected), alone(report, 0, said.append):
@@ -68,6 +70,7 @@ def test_who_waits_is_told_at_once_and_comes_when_the_other_has_ended(tmp_path: 
 
         with alone(report, 30, say):
             assert other.wait(5) == 0
+            assert time.monotonic() - begun < 20
         other.stdin = None
     ((message, seconds),) = said.items()
     assert f"process {other.pid}, writes {report}; waiting up to 30 s for it (--wait)" in message
