@@ -43,6 +43,17 @@ options:
     ini:
       - section: callback_drift
         key: previous
+  left_out:
+    description:
+      - File to write to what keeps tasks from being asked, such as C(--tags audit). It is empty if all are asked.
+        If left out, it is not written.
+      - What a run did not ask for is not repaired because the run did not find it.
+    type: path
+    env:
+      - name: RESEARCH_SERVER_DRIFT_LEFT_OUT
+    ini:
+      - section: callback_drift
+        key: left_out
   summary:
     description: Print the summary. V(drift) prints it only if a host is not clean, or if there is a notice about it.
     type: str
@@ -157,6 +168,8 @@ class CallbackModule(CallbackBase):
             previous=self._previous,
         )
         try:
+            if self.get_option("left_out"):
+                write_private(Path(self.get_option("left_out")), left_out(context.CLIARGS))
             write_private(path, json.dumps(report, indent=2) + "\n")
         except OSError as error:
             self._display.warning(f"drift: no report written: {error}")
@@ -230,6 +243,15 @@ def notices(results: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
     """What modules want people to know although nothing differs."""
     told = [entry.get("notices") for entry in results if not entry.get("_ansible_no_log")]
     return tuple(text_of(sentence) for sentences in told if isinstance(sentences, list) for sentence in sentences)
+
+
+def left_out(arguments: t.Mapping[str, t.Any]) -> str:
+    """What of the command line, of the environment, or of ansible.cfg, keeps tasks from being asked."""
+    tags = arguments.get("tags") or ["all"]
+    wanted = [] if "all" in tags else [f"--tags {','.join(sorted(tags))}"]
+    unwanted = [f"--skip-tags {','.join(sorted(arguments['skip_tags']))}"] if arguments.get("skip_tags") else []
+    first = [f"--start-at-task {arguments['start_at_task']}"] if arguments.get("start_at_task") else []
+    return shown_line(" ".join(wanted + unwanted + first))
 
 
 def is_kind(item: t.Any, kind: str) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -16,25 +17,29 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import baseline
+from . import baseline, history, history_command, history_store, one_run
 
 PLAYBOOK = "openlab.research_server.drift"
 CALLBACK = "openlab.research_server.drift"
 COULD_NOT_RUN = 1
 # A host may be slow: this is for one whose Python, or whose disk, does not answer any more.
 HOST_TIMEOUT = 300
+# An ordinary run of a lab has ended by then. A timer's run that comes second is not lost, and a person is told at once.
+WAIT = 1800
 DESCRIPTION = """\
 Ask what site.yml would change on the servers, without changing anything. Writes a JSON report and prints a summary.
 Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE.
 
-'research-server-drift accept --help': accept what was found and nobody declared."""
+'research-server-drift accept --help': accept what was found and nobody declared.
+'research-server-drift history --help': what is there since when, and what has been repaired."""
 EPILOG = """\
 exit codes, the most severe that applies (3 before 4 before 2):
   0  clean        every host is as the inventory says
   2  drift        at least one host differs
   3  failed       a task failed, or the run ended early: part of the answer is missing
   4  unreachable  at least one host could not be reached
-  1               the command line is wrong, or ansible-playbook could not run; the last report is left as it was"""
+  1               the command line is wrong, ansible-playbook could not run, or another run writes the same report;
+                  the last report is left as it was"""
 
 
 class CommandError(Exception):
@@ -71,20 +76,43 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long one task may wait for a host; it has failed then. 0: for ever. Default: %(default)s",
     )
+    made.add_argument(
+        "--wait",
+        type=seconds,
+        default=WAIT,
+        metavar="SECONDS",
+        help="how long to wait for another run that writes the same report; default: %(default)s",
+    )
+    made.add_argument(
+        "--keep",
+        type=history_command.positive,
+        default=history.KEEP_DAYS,
+        metavar="DAYS",
+        help="how long the history, beside the report in FILE with the suffix .db, remembers runs; default: %(default)s",
+    )
     made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean and there is no notice")
     made.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; -vvv for more")
     return made
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(text)
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["accept"]:
         return baseline.main(given[1:], default_report())
+    if given[:1] == ["history"]:
+        return history_command.main(given[1:], default_report())
     options, extra = parser().parse_known_args(given)
     try:
         return run(options, extra)
     except CommandError as error:
-        print(f"research-server-drift: {error}", file=sys.stderr)
+        say(error)
         return COULD_NOT_RUN
     except KeyboardInterrupt:
         return COULD_NOT_RUN
@@ -92,23 +120,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, extra: Sequence[str]) -> int:
     report = options.report.absolute()
-    try:
-        report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A name of this run's own: a report that is found there was written by this run.
-        workplace = tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}.")
-    except OSError as error:
-        raise CommandError(f"cannot write the report: {error}") from error
-    with workplace as directory:
-        fresh = Path(directory) / report.name
-        environment = {**os.environ, **ansible_environment(os.environ, fresh=fresh, previous=report, options=options)}
-        status = subprocess.run([find_ansible(), *ansible_arguments(options, extra)], env=environment, check=False).returncode
+    with contextlib.ExitStack() as held:
         try:
-            exit_code = int(json.loads(fresh.read_text(encoding="utf-8"))["exit_code"])
-        except (OSError, ValueError, KeyError) as error:
-            raise CommandError(f"ansible-playbook ended with {status} and left no report; see its message above") from error
-        fresh.replace(report)
+            report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            held.enter_context(one_run.alone(report, options.wait, say))
+            # A name of this run's own: a report that is found there was written by this run.
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}.")))
+        except OSError as error:
+            raise CommandError(f"cannot write the report: {error}") from error
+        except one_run.AnotherRunError as error:
+            raise CommandError(str(error)) from error
+        return compare(options, extra, report, folder)
+
+
+def compare(options: argparse.Namespace, extra: Sequence[str], report: Path, folder: Path) -> int:
+    """``folder`` is this run's own, and beside the report."""
+    fresh, left_out = folder / report.name, folder / "left-out"
+    added = ansible_environment(os.environ, fresh=fresh, left_out=left_out, previous=report, options=options)
+    arguments = [find_ansible(), *ansible_arguments(options, extra)]
+    status = subprocess.run(arguments, env={**os.environ, **added}, check=False).returncode
+    try:
+        told = json.loads(fresh.read_text(encoding="utf-8"))
+        exit_code = int(told["exit_code"])
+    except (OSError, ValueError, KeyError) as error:
+        raise CommandError(f"ansible-playbook ended with {status} and left no report; see its message above") from error
+    # The report first: nothing that is wrong with the history is a reason to lose it.
+    fresh.replace(report)
     # Both tell of the same run. A failure that only Ansible knows of must not end as `clean`.
-    return 3 if status and exit_code in (0, 2) else exit_code
+    unknown = bool(status and exit_code in (0, 2))
+    remember(
+        history_store.beside(report),
+        told,
+        exit_code=3 if unknown else exit_code,
+        left_out=f"ansible-playbook ended with {status} for a reason that it did not tell" if unknown else read(left_out),
+        keep_days=options.keep,
+    )
+    return 3 if unknown else exit_code
+
+
+def read(left_out: Path) -> str:
+    try:
+        return left_out.read_text(encoding="utf-8")
+    except OSError:
+        return "the run did not tell what it left out"
+
+
+def remember(path: Path, told: Mapping[str, t.Any], *, exit_code: int, left_out: str, keep_days: int) -> None:
+    try:
+        history.record(path, told, exit_code=exit_code, left_out=left_out, keep_days=keep_days)
+    except history_store.HistoryError as error:
+        say(f"this run is not in the history: {error}")
+    except Exception as error:
+        # Whatever it is, the run has its report and its exit code.
+        say(f"this run is not in the history: {path}: found a report that is not understood ({type(error).__name__}: {error})")
+
+
+def say(message: object) -> None:
+    print(f"research-server-drift: {message}", file=sys.stderr, flush=True)
 
 
 def ansible_arguments(options: argparse.Namespace, extra: Sequence[str]) -> list[str]:
@@ -124,12 +192,13 @@ def ansible_arguments(options: argparse.Namespace, extra: Sequence[str]) -> list
 
 
 def ansible_environment(
-    environment: Mapping[str, str], *, fresh: Path, previous: Path, options: argparse.Namespace
+    environment: Mapping[str, str], *, fresh: Path, left_out: Path, previous: Path, options: argparse.Namespace
 ) -> dict[str, str]:
     """What to add to the environment of ansible-playbook."""
     added = {
         "RESEARCH_SERVER_DRIFT_REPORT": str(fresh),
         "RESEARCH_SERVER_DRIFT_PREVIOUS": str(previous),
+        "RESEARCH_SERVER_DRIFT_LEFT_OUT": str(left_out),
         "RESEARCH_SERVER_DRIFT_SUMMARY": "drift" if options.quiet else "always",
         "ANSIBLE_RETRY_FILES_ENABLED": "false",
         "ANSIBLE_TASK_TIMEOUT": str(options.host_timeout),

@@ -27,7 +27,7 @@ def render(report: Mapping[str, t.Any], *, color: bool = False, width: int = 0) 
         return f"\033[{_COLORS[kind]}m{text}\033[0m" if color and kind in _COLORS else text
 
     hosts = report["hosts"]
-    lines = [f"Drift run of {report['started']}: {_count(len(hosts), 'host')} in {report['duration_s']} s", ""]
+    lines = [f"Drift run of {report['started']}: {count(len(hosts), 'host')} in {report['duration_s']} s", ""]
     column = max((len(name) for name in hosts), default=0)
     for name, host in hosts.items():
         lines.append(
@@ -45,44 +45,45 @@ def _short(host: Mapping[str, t.Any], previous: t.Any) -> str:
     parts = []
     if host["drift"]:
         new = sum(finding["new"] for finding in host["drift"]) if previous else 0
-        parts.append(_count(len(host["drift"]), "difference") + (f" ({new} new)" if new else ""))
+        parts.append(count(len(host["drift"]), "difference") + (f" ({new} new)" if new else ""))
     parts += [error["message"].splitlines()[0] for error in host["errors"]]
-    return "; ".join(parts) or _count(host["compared"], "task") + " compared"
+    return "; ".join(parts) or count(host["compared"], "task") + " compared"
 
 
 def _details(host: Mapping[str, t.Any], previous: t.Any) -> Iterator[tuple[str, str]]:
     for error in host["errors"]:
-        yield f"  {_title(error)}: {error['kind']}", error["kind"]
+        yield f"  {title(error)}: {error['kind']}", error["kind"]
         yield from ((f"      {line}", "") for line in error["message"].splitlines())
     for finding in host["drift"]:
         since = "" if not previous else "[new] " if finding["new"] else f"[since {finding['first_seen'][:10]}] "
-        yield f"  {since}{_title(finding)}", "drift"
+        yield f"  {since}{title(finding)}", "drift"
         if finding["items"]:
             yield f"      {', '.join(finding['items'])}", ""
         if finding["hidden"]:
             yield "      (hidden: the task says no_log)", ""
-        yield from _trimmed(finding["diff"] or "")
+        yield from changed_lines(finding["diff"] or "", "the report")
     if host["handlers"]:
         yield f"  a repair would also run: {', '.join(host['handlers'])}", ""
     yield from ((f"  note: {sentence}", "") for sentence in host.get("notices", ()))
 
 
-def _trimmed(diff: str) -> Iterator[tuple[str, str]]:
+def changed_lines(diff: str, where: str) -> Iterator[tuple[str, str]]:
+    """Each with its kind: `+`, `-`, or none. ``where``: all of them are there."""
     # Neither context, nor places in it, nor the second half of a header tell what has changed.
     shown = [line for line in diff.splitlines() if not line.startswith((" ", "+++ ", "@@ "))]
     for line in shown[:SHOWN_LINES]:
         yield f"      {line.removeprefix('--- ')}", line[:1] if not line.startswith("--- ") else ""
     if len(shown) > SHOWN_LINES:
-        yield f"      ... {len(shown) - SHOWN_LINES} more lines in the report", ""
+        yield f"      ... {len(shown) - SHOWN_LINES} more lines in {where}", ""
 
 
-def _title(place: Mapping[str, t.Any]) -> str:
-    title = f"{place['role']}: {place['task']}" if place["role"] else str(place["task"])
+def title(place: Mapping[str, t.Any]) -> str:
+    name = f"{place['role']}: {place['task']}" if place["role"] else str(place["task"])
     path = place["file"] or ""
     # From the role's own folder on: the rest is where the collection happens to be installed.
     short = path[path.rindex("/roles/") + 1 :] if "/roles/" in path else path
-    return f"{title} ({short}:{place['line']})" if path else title
+    return f"{name} ({short}:{place['line']})" if path else name
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

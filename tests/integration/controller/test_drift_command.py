@@ -9,11 +9,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
+import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.openlab.research_server.plugins.plugin_utils._drift import command
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift import command, history, one_run
 
 ROOT = Path(__file__).parents[3]
 COMMAND = "scripts/research-server-drift"
@@ -64,6 +67,12 @@ class Lab:
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         return subprocess.run(program, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
+    def history(self, *arguments: str) -> dict[str, t.Any]:
+        done = self.start(self.command, "history", "--report", str(self.report_file), *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        told: dict[str, t.Any] = json.loads(done.stdout)
+        return told
+
     def drift(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.start(self.command, "--report", str(self.report_file), *arguments)
 
@@ -96,7 +105,121 @@ def test_drift_ends_with_2_changes_nothing_and_replaces_the_last_report(lab: Lab
     report = json.loads(lab.report_file.read_text())
     assert report["hosts"]["gpu-01"]["drift"][0]["new"] is False
     # Nothing of a run stays behind but its report.
-    assert sorted(path.name for path in lab.folder.iterdir()) == ["ansible.cfg", "collections", "lab.yml", "report.json"]
+    kept = [".report.json.lock", "ansible.cfg", "collections", "lab.yml", "report.db", "report.json"]
+    assert sorted(path.name for path in lab.folder.iterdir()) == kept
+
+
+def test_a_run_leaves_a_history_which_tells_what_was_repaired_and_what_was_not_asked(lab: Lab) -> None:
+    assert lab.drift("-q").returncode == 2
+    lab.in_order()
+    for arguments, environment in (
+        (["--skip-tags", "x"], []),
+        (["--start-at-task", "File"], []),
+        ([], ["ANSIBLE_RUN_TAGS=always"]),
+    ):
+        done = lab.start("env", *environment, lab.command, "--report", str(lab.report_file), *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "research-server-drift:" not in done.stderr
+    told = lab.history("--json", "--nights", "9")
+    left_out = ["", "--skip-tags x", "--start-at-task File", "--tags always"]
+    assert [run["left_out"] for run in told["runs"]] == left_out
+    assert [(found["task"], found["state"]) for found in told["hosts"]["gpu-01"]["findings"]] == [("File", "open")]
+    assert lab.drift("-q", "--limit", "gpu-01").returncode == 0
+    told = lab.history("gpu-01", "--json")
+    assert [night["verdict"] for night in told["hosts"]["gpu-01"]["nights"]] == ["drift", "clean"]
+    assert [(found["task"], found["state"]) for found in told["hosts"]["gpu-01"]["findings"]] == [("File", "repaired")]
+    assert lab.report_file.with_suffix(".db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_history_that_is_not_understood_takes_nothing_from_the_run(lab: Lab) -> None:
+    lab.in_order()
+    lab.report_file.with_suffix(".db").write_text("my notes")
+    done = lab.drift()
+    assert done.returncode == 0
+    assert done.stdout.endswith("verdict: clean\n")
+    assert json.loads(lab.report_file.read_text())["verdict"] == "clean"
+    assert done.stderr.count("research-server-drift:") == 1
+    assert f"research-server-drift: this run is not in the history: {lab.report_file.with_suffix('.db')}: found " in done.stderr
+    assert lab.report_file.with_suffix(".db").read_text() == "my notes"
+
+
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
+    """An ansible-playbook of these lines, and the place for its report."""
+    playbook = tmp_path / "ansible-playbook"
+    playbook.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    playbook.chmod(0o755)
+    monkeypatch.setattr(command, "find_ansible", lambda: str(playbook))
+    return tmp_path / "report.json"
+
+
+REPORT = {
+    "started": "2026-11-20T02:30:00+00:00",
+    "finished": "2026-11-20T02:40:00+00:00",
+    "verdict": "clean",
+    "exit_code": 0,
+    "collection": {"version": "1"},
+    "hosts": {"a": {"verdict": "clean", "compared": 1, "drift": []}},
+}
+WRITE = f"""echo '{json.dumps(REPORT)}' > "$RESEARCH_SERVER_DRIFT_REPORT\""""
+WHOLE = """: > "$RESEARCH_SERVER_DRIFT_LEFT_OUT\""""
+
+
+@pytest.mark.parametrize(
+    ("lines", "exit_code", "left_out"),
+    [
+        pytest.param([WRITE, WHOLE], 0, "", id="whole"),
+        pytest.param([WRITE], 0, "the run did not tell what it left out", id="it does not say"),
+        pytest.param([WRITE, WHOLE, "exit 2"], 3, "ansible-playbook ended with 2 for a reason that it did not tell", id="failed"),
+    ],
+)
+def test_what_may_be_missing_in_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], exit_code: int, left_out: str
+) -> None:
+    report = fake(tmp_path, monkeypatch, *lines)
+    assert command.main(["--report", str(report)]) == exit_code
+    (run,) = history.told(report.with_suffix(".db"))["runs"]
+    assert (run["exit_code"], run["left_out"]) == (exit_code, left_out)
+
+
+@pytest.mark.parametrize(("days", "runs"), [("6", 2), ("4", 1)])
+def test_the_days_that_are_kept_are_those_one_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: str, runs: int
+) -> None:
+    monkeypatch.setattr(history, "KEEP_RUNS", 1)
+    report = fake(tmp_path, monkeypatch, WRITE, WHOLE)
+    old = {**REPORT, "started": "2026-11-15T02:30:00+00:00", "finished": "2026-11-15T02:40:00+00:00"}
+    history.record(report.with_suffix(".db"), old, exit_code=0, left_out="")
+    assert command.main(["--report", str(report), "--keep", days]) == 0
+    assert len(history.told(report.with_suffix(".db"))["runs"]) == runs
+
+
+@pytest.mark.parametrize("option", ["--keep=0", "--keep=x", "--wait=-1", "--wait=nan", "--wait=inf", "--wait=x"])
+def test_a_number_that_is_none_is_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main([option])
+    assert ended.value.code == 1
+    assert option.partition("=")[0] in capsys.readouterr().err
+
+
+def test_a_second_run_waits_for_the_first_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = fake(tmp_path, monkeypatch, WRITE, WHOLE, f"echo run >> {tmp_path}/runs")
+    with one_run.alone(report, 0, print):
+        begun = time.monotonic()
+        assert command.main(["--report", str(report), "--wait", "0"]) == 1
+        assert time.monotonic() - begun < 1
+        told = capfd.readouterr().err
+        assert f"process {os.getpid()}, writes {report} and has not ended" in told
+        assert not (tmp_path / "runs").exists()
+        second = threading.Thread(target=command.main, args=[["--report", str(report)]])
+        second.start()
+        time.sleep(0.9)
+        assert "waiting up to 1800 s for it (--wait)" in capfd.readouterr().err
+        assert not (tmp_path / "runs").exists()
+    second.join(10)
+    assert (tmp_path / "runs").read_text() == "run\n"
+    assert [run["verdict"] for run in history.told(report.with_suffix(".db"))["runs"]] == ["clean"]
 
 
 @pytest.mark.parametrize(
@@ -177,11 +300,8 @@ def test_options_of_ansible_are_passed_on(lab: Lab) -> None:
 
 
 def test_a_failure_that_only_ansible_knows_of_is_not_called_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    playbook = tmp_path / "ansible-playbook"
-    playbook.write_text('#!/bin/sh\necho \'{"exit_code": 0}\' > "$RESEARCH_SERVER_DRIFT_REPORT"\nexit 2\n')
-    playbook.chmod(0o755)
-    monkeypatch.setattr(command, "find_ansible", lambda: str(playbook))
-    assert command.main(["--report", str(tmp_path / "report.json")]) == 3
+    report = fake(tmp_path, monkeypatch, """echo '{"exit_code": 0}' > "$RESEARCH_SERVER_DRIFT_REPORT\"""", "exit 2")
+    assert command.main(["--report", str(report)]) == 3
 
 
 def test_a_link_to_the_command_works(lab: Lab) -> None:

@@ -18,7 +18,7 @@ import pytest
 from ansible.executor import task_result
 from ansible.inventory.host import Host
 from ansible.playbook.task import Task
-from ansible_collections.openlab.research_server.plugins.callback.drift import AUDIT, unpack, unpack_all
+from ansible_collections.openlab.research_server.plugins.callback.drift import AUDIT, left_out, unpack, unpack_all
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import DriftReport, Kind
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.summary import render
 from hypothesis import given, settings
@@ -206,3 +206,17 @@ def test_each_finding_of_an_audit_is_one_of_its_own(kind: Kind) -> None:
 def test_what_a_task_saw_before_it_failed_is_told_as_well(answer: dict[str, t.Any], told_too: bool) -> None:
     outcomes = [outcome for _host, _task, outcome in unpack_all(result(answer), "failed")]
     assert [outcome.kind for outcome in outcomes] == ["failed"] + ["changed"] * told_too
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, ""),
+        ({"tags": ("all",), "skip_tags": (), "start_at_task": None}, ""),
+        ({"tags": ("never", "all")}, ""),
+        ({"tags": ("sshd", "audit")}, "--tags audit,sshd"),
+        ({"tags": ("all",), "skip_tags": ("b", "a"), "start_at_task": "Here\x1b"}, "--skip-tags a,b --start-at-task Here\\x1b"),
+    ],
+)
+def test_what_keeps_tasks_from_being_asked(arguments: dict[str, t.Any], told: str) -> None:
+    assert left_out(arguments) == told
