@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from once import leave_out
 
 CONVERGE = "molecule/shared/converge.yml"
 RUNNING = "systemctl is-system-running 2>/dev/null"
@@ -24,10 +25,8 @@ COUNTER = itertools.count(1)
 
 def pytest_collection_modifyitems(config, items):
     """What does not depend on the release `make test` plays on one of them; `make molecule-NAME` plays it on both."""
-    if os.environ.get("TEST_ONCE"):
-        again = [item for item in items if item.get_closest_marker("one_release") and "debian12" in item.nodeid]
-        config.hook.pytest_deselected(items=again)
-        items[:] = [item for item in items if item not in again]
+    leave_out(config, items, lambda item: item.get_closest_marker("one_release") and "debian12" in item.nodeid)
+    leave_out(config, items, lambda item: item.get_closest_marker("thorough"))
 
 
 def folder():

@@ -32,10 +32,11 @@ CORES = {"bastion": "oldest", "conda_envs": "newest"}
 # A hanging stage must end as a failure, with its log, before CI's own limit.
 STAGE_LIMIT_SECONDS = int(os.environ.get("TEST_STAGE_LIMIT", "4500"))
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# What Ansible's version can change: its plugins, the templates of roles, and the way into and out of modules. All other rooms are
+# What Ansible's version can change: what imports it, the templates of roles, and the way into and out of modules. All other rooms are
 # plain Python, and their scenario ships them with that version.
 WITH_ANSIBLE = (
-    "$(ls -d tests/unit/plugins/*/ | grep -vE 'module_utils|data') tests/unit/plugins/module_utils/_host tests/unit/roles"
+    "tests/unit/roles tests/unit/plugins/action tests/unit/plugins/callback tests/unit/plugins/filter tests/unit/plugins/modules "
+    "tests/unit/plugins/plugin_utils/test_*.py tests/unit/plugins/plugin_utils/_conda tests/unit/plugins/module_utils/_host/test_module.py"
 )
 # How ansible, molecule and pytest begin a line that says what failed.
 CAUSE = re.compile(r"\[ERROR\]|CRITICAL|fatal: |\bmsg: |^[│\s]*(?:E  |FAILED |ERROR )")

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, install
+from once import leave_out
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`make integration` plays all."""
+    leave_out(config, items, lambda item: item.get_closest_marker("thorough"))
 
 
 @pytest.fixture(scope="session")

@@ -73,11 +73,13 @@ class TestNoGap:
         "event",
         [
             "systemctl restart research-server-firewall",
-            "systemctl stop research-server-firewall; systemctl start research-server-firewall",
-            "systemctl reload research-server-firewall",
+            pytest.param(
+                "systemctl stop research-server-firewall; systemctl start research-server-firewall", marks=pytest.mark.thorough
+            ),
+            pytest.param("systemctl reload research-server-firewall", marks=pytest.mark.thorough),
             "systemctl restart nftables",
-            "systemctl stop nftables; systemctl start nftables",
-            "systemctl reload-or-restart nftables",
+            pytest.param("systemctl stop nftables; systemctl start nftables", marks=pytest.mark.thorough),
+            pytest.param("systemctl reload-or-restart nftables", marks=pytest.mark.thorough),
             "systemctl restart nftables & systemctl restart research-server-firewall & systemctl restart fail2ban & wait",
         ],
     )
@@ -110,7 +112,9 @@ class TestNoGap:
         assert carol.check("id -un") == "carol"
 
     @pytest.mark.one_release
-    @pytest.mark.parametrize("damage", ["policy dorp", "include nothing", "no file"])
+    @pytest.mark.parametrize(
+        "damage", ["policy dorp", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("include nothing", "no file"))]
+    )
     def test_a_boot_with_rules_that_cannot_be_loaded_is_closed_but_for_ssh(self, host, carol, asking, reboot, damage):
         commands = {
             "policy dorp": f"sed -i 's/policy drop/policy dorp/' {RULES}",

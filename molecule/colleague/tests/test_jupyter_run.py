@@ -74,6 +74,7 @@ def test_what_is_wrong_with_bob_is_told_and_carol_served(host, notebooks, fault)
         host.check_output(f"systemctl stop jupyter@bob; {repair or 'true'}")
 
 
+@pytest.mark.thorough
 def test_a_server_that_sleeps_costs_time_once(host, notebooks):
     healthy = notebooks()[1]
     configure(host, "import time\ntime.sleep(10**6)\n")

@@ -90,10 +90,10 @@ class TestNobodyTakesIt:
     @pytest.mark.parametrize(
         "event",
         [
-            "systemctl reload ssh",
+            pytest.param("systemctl reload ssh", marks=pytest.mark.thorough),
             "systemctl restart ssh",
             "kill -9 $(systemctl show -p MainPID --value ssh)",
-            "systemctl stop ssh; sleep 1; systemctl start ssh",
+            pytest.param("systemctl stop ssh; sleep 1; systemctl start ssh", marks=pytest.mark.thorough),
         ],
     )
     def test_while_sshd_restarts(self, host, bob, carol, grabbing, event):
