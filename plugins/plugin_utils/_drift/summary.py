@@ -78,10 +78,12 @@ def _trimmed(diff: str) -> Iterator[tuple[str, str]]:
 
 def _title(place: Mapping[str, t.Any]) -> str:
     title = f"{place['role']}: {place['task']}" if place["role"] else str(place["task"])
-    path = place["file"] or ""
-    # From the role's own folder on: the rest is where the collection happens to be installed.
-    short = path[path.rindex("/roles/") + 1 :] if "/roles/" in path else path
-    return f"{title} ({short}:{place['line']})" if path else title
+    return f"{title} ({short_file(place['file'])}:{place['line']})" if place["file"] else title
+
+
+def short_file(path: str) -> str:
+    """From the role's own folder on: the rest is where the collection happens to be installed."""
+    return path[path.rindex("/roles/") + 1 :] if "/roles/" in path else path
 
 
 def _count(number: int, noun: str) -> str:
