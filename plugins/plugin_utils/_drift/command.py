@@ -12,20 +12,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import baseline
+from . import baseline, page_command
+from .parser import COULD_NOT_RUN, Parser
 
 PLAYBOOK = "openlab.research_server.drift"
 CALLBACK = "openlab.research_server.drift"
-COULD_NOT_RUN = 1
 DESCRIPTION = """\
 Ask what site.yml would change on the servers, without changing anything. Writes a JSON report and prints a summary.
 Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE.
 
-'research-server-drift accept --help': accept what was found and nobody declared."""
+'research-server-drift accept --help': accept what was found and nobody declared.
+'research-server-drift report --help': show the last report as a page, without asking the servers."""
 EPILOG = """\
 exit codes, the most severe that applies (3 before 4 before 2):
   0  clean        every host is as the inventory says
@@ -39,14 +39,8 @@ class CommandError(Exception):
     """Why there is no report."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> t.NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(COULD_NOT_RUN, f"{self.prog}: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
-    made = _Parser(
+    made = Parser(
         prog="research-server-drift",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -62,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="JSON report, mode 0600; default: %(default)s",
     )
+    made.add_argument("--html", type=Path, metavar="FILE", help="also write the report as a page, mode 0600")
+    made.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="also write a summary for a mail or a merge request, mode 0600"
+    )
+    page_command.add_language(made)
     made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean and there is no notice")
     made.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; -vvv for more")
     return made
@@ -71,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["accept"]:
         return baseline.main(given[1:], default_report())
+    if given[:1] == ["report"]:
+        return page_command.main(given[1:], default_report())
     options, extra = parser().parse_known_args(given)
     try:
         return run(options, extra)
@@ -98,8 +99,18 @@ def run(options: argparse.Namespace, extra: Sequence[str]) -> int:
         except (OSError, ValueError, KeyError) as error:
             raise CommandError(f"ansible-playbook ended with {status} and left no report; see its message above") from error
         fresh.replace(report)
+    write_pages(report, options)
     # Both tell of the same run. A failure that only Ansible knows of must not end as `clean`.
     return 3 if status and exit_code in (0, 2) else exit_code
+
+
+def write_pages(report: Path, options: argparse.Namespace) -> None:
+    """What a run has found does not depend on whether there is a page of it."""
+    if options.html or options.markdown:
+        try:
+            page_command.write(report, html=options.html, markdown=options.markdown, options=options)
+        except page_command.PageError as error:
+            print(f"research-server-drift: warning: no page: {error}", file=sys.stderr)
 
 
 def ansible_arguments(options: argparse.Namespace, extra: Sequence[str]) -> list[str]:

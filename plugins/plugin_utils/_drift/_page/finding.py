@@ -46,7 +46,12 @@ def place(found: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Where it comes from: the task, its file and line, and which items of its loop."""
     items = found["items"]
     file = f"{short_file(found['file'])}:{found['line']}" if found["file"] else ""
-    return {"task": found["task"], "file": file, "items": [_cut(item) for item in items[:ITEMS]], "more_items": len(items[ITEMS:])}
+    return {
+        "task": found["task"],
+        "file": file,
+        "items": [_cut(item) for item in items[:ITEMS]],
+        "more_items": len(items[ITEMS:]),
+    }
 
 
 def failure(error: Mapping[str, t.Any]) -> dict[str, t.Any]:

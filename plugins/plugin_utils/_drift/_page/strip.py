@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The last nights of a host as small bars, one a day. Pure. Private to this collection.
 
-Bars differ in height and form, so that they can be read without colour: clean is low, drift is half as high as failed, and unreachable is broken.
+Bars differ in height and form, so that they can be read without colour: clean is low, drift is half as high as failed, and
+unreachable is broken.
 """
 
 from __future__ import annotations
