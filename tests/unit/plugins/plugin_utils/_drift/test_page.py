@@ -313,6 +313,19 @@ def test_a_cell_counts_what_a_host_has_of_a_role_or_a_topic() -> None:
     assert "audit: listeners" in Read(render.html(shows, "en")).text
 
 
+def test_a_cell_with_both_is_failed_and_counts_both() -> None:
+    (row,) = view({"a": [edit(), edit("x\n"), failed(role="fail2ban")]})["bad"]
+    assert row["cells"] == [("failed", 3)]
+
+
+def test_a_summary_is_short_and_says_what_it_leaves_out() -> None:
+    many = [found(name=f"tcp *:{number}") for number in range(render.FINDINGS + 2)]
+    text = render.markdown(view({f"gpu-{number:02}": many for number in range(render.HOSTS + 3)}), "en")
+    assert text.count("\n## ") == render.HOSTS and text.count("- `audit: listeners`: `tcp ") == render.HOSTS * render.FINDINGS
+    assert "3 more hosts in `drift.json`" in text and text.count("- 2 more differences in `drift.json`") == render.HOSTS
+    assert "(since `2026-11-20`)" in text
+
+
 def test_roles_without_a_column_share_the_last_one() -> None:
     many = [edit(task=TaskRef("x", f"role{number:02}")) for number in range(page.COLUMNS + 3)]
     shows = view({"a": many, "b": [edit(task=TaskRef("x", "role26"))]})
@@ -415,7 +428,9 @@ def test_details_are_open_where_there_are_few() -> None:
 def test_a_difference_that_several_hosts_have_is_shown_once() -> None:
     read = shown({"a": [edit()], "b": [edit()], "c": [edit("other\n")]})
     assert read.told("del") == ["-maxretry = 500", "-other"]
-    ids = [str(one["id"]) for one in read.all("details") if "id" in one]
+    # A link opens the details that its target stands in, but not those that it is.
+    assert not [one for one in read.all("details") if "id" in one]
+    ids = [str(one["id"]) for one in read.all("div") if one.get("class") == "inside"]
     assert [one["href"] for one in read.all("a")] == [f"#{anchor}" for anchor in (*ids, ids[0])]
     assert "The same as on a" in read.text
 
