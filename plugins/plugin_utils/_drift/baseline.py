@@ -17,6 +17,8 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from .parser import Parser
+
 ROLE = "audit"
 DESCRIPTION = """\
 Accept what the last drift run found and nobody declared: write it to audit/HOST.yml beside the inventory. Review and commit it.
@@ -70,8 +72,8 @@ def write(host: str, entries: Iterable[Entry]) -> str:
     return HEADER.format(host=host) + ("".join(lines) or "  []\n")
 
 
-def parser(report: Path) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="research-server-drift accept", description=DESCRIPTION, allow_abbrev=False)
+def parser(report: Path) -> Parser:
+    made = Parser(prog="research-server-drift accept", description=DESCRIPTION, allow_abbrev=False)
     made.add_argument("-i", "--inventory", type=Path, required=True, metavar="PATH", help="the inventory of the drift run")
     made.add_argument("-l", "--limit", default="*", metavar="PATTERN", help="accept what was found on these hosts only")
     made.add_argument("--topic", action="append", default=[], metavar="TOPIC", help="accept this topic only; can be repeated")

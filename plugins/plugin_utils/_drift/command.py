@@ -17,11 +17,11 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import baseline, history, history_command, history_store, one_run
+from . import baseline, history, history_command, history_store, one_run, page_command
+from .parser import COULD_NOT_RUN, Parser
 
 PLAYBOOK = "openlab.research_server.drift"
 CALLBACK = "openlab.research_server.drift"
-COULD_NOT_RUN = 1
 # A host may be slow: this is for one whose Python, or whose disk, does not answer any more.
 HOST_TIMEOUT = 300
 # An ordinary run of a lab has ended by then. A timer's run that comes second is not lost, and a person is told at once.
@@ -31,7 +31,8 @@ Ask what site.yml would change on the servers, without changing anything. Writes
 Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE.
 
 'research-server-drift accept --help': accept what was found and nobody declared.
-'research-server-drift history --help': what is there since when, and what has been repaired."""
+'research-server-drift history --help': what is there since when, and what has been repaired.
+'research-server-drift report --help': show the last report as a page, without asking the servers."""
 EPILOG = """\
 exit codes, the most severe that applies (3 before 4 before 2):
   0  clean        every host is as the inventory says
@@ -46,14 +47,8 @@ class CommandError(Exception):
     """Why there is no report."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> t.NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(COULD_NOT_RUN, f"{self.prog}: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
-    made = _Parser(
+    made = Parser(
         prog="research-server-drift",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -90,6 +85,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="DAYS",
         help="how long the history, beside the report in FILE with the suffix .db, remembers runs; default: %(default)s",
     )
+    made.add_argument("--html", type=Path, metavar="FILE", help="also write the report as a page, mode 0600")
+    made.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="also write a summary for a mail or a merge request, mode 0600"
+    )
+    page_command.add_language(made)
     made.add_argument("-q", "--quiet", action="store_true", help="print nothing when every host is clean and there is no notice")
     made.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; -vvv for more")
     return made
@@ -108,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return baseline.main(given[1:], default_report())
     if given[:1] == ["history"]:
         return history_command.main(given[1:], default_report())
+    if given[:1] == ["report"]:
+        return page_command.main(given[1:], default_report())
     options, extra = parser().parse_known_args(given)
     try:
         return run(options, extra)
@@ -155,6 +157,7 @@ def compare(options: argparse.Namespace, extra: Sequence[str], report: Path, fol
         left_out=f"ansible-playbook ended with {status} for a reason that it did not tell" if unknown else read(left_out),
         keep_days=options.keep,
     )
+    write_pages(report, options)
     return 3 if unknown else exit_code
 
 
@@ -177,6 +180,15 @@ def remember(path: Path, told: Mapping[str, t.Any], *, exit_code: int, left_out:
 
 def say(message: object) -> None:
     print(f"research-server-drift: {message}", file=sys.stderr, flush=True)
+
+
+def write_pages(report: Path, options: argparse.Namespace) -> None:
+    """What a run has found does not depend on whether there is a page of it."""
+    if options.html or options.markdown:
+        try:
+            page_command.write(report, html=options.html, markdown=options.markdown, options=options)
+        except page_command.PageError as error:
+            say(f"warning: no page: {error}")
 
 
 def ansible_arguments(options: argparse.Namespace, extra: Sequence[str]) -> list[str]:

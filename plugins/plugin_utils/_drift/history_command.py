@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import typing as t
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from . import history
 from .history_store import HistoryError, beside
+from .parser import Parser
 from .summary import changed_lines, count, title
 
 DESCRIPTION = """\
@@ -32,8 +32,8 @@ def positive(text: str) -> int:
     return value
 
 
-def parser(report: Path) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="research-server-drift history", description=DESCRIPTION, allow_abbrev=False)
+def parser(report: Path) -> Parser:
+    made = Parser(prog="research-server-drift history", description=DESCRIPTION, allow_abbrev=False)
     made.add_argument("host", nargs="?", metavar="HOST", help="tell each finding of this host")
     made.add_argument(
         "--report",

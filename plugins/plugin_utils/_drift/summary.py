@@ -79,10 +79,12 @@ def changed_lines(diff: str, where: str) -> Iterator[tuple[str, str]]:
 
 def title(place: Mapping[str, t.Any]) -> str:
     name = f"{place['role']}: {place['task']}" if place["role"] else str(place["task"])
-    path = place["file"] or ""
-    # From the role's own folder on: the rest is where the collection happens to be installed.
-    short = path[path.rindex("/roles/") + 1 :] if "/roles/" in path else path
-    return f"{name} ({short}:{place['line']})" if path else name
+    return f"{name} ({short_file(place['file'])}:{place['line']})" if place["file"] else name
+
+
+def short_file(path: str) -> str:
+    """From the role's own folder on: the rest is where the collection happens to be installed."""
+    return path[path.rindex("/roles/") + 1 :] if "/roles/" in path else path
 
 
 def count(number: int, noun: str) -> str:
