@@ -45,7 +45,7 @@ release: venv  ## Turn the changelog fragments into the notes of a version: make
 ## Tests
 
 .PHONY: test
-test: venv  ## Everything: gates, unit and integration tests, scenarios on Debian 12 and 13, the demo
+test: venv  ## Each thing once: gates, unit and integration tests, scenarios on Debian 12 and 13, the demo
 	@$(ENV) TEST_ONCE=1 python tests/run.py all
 
 .PHONY: test-quick

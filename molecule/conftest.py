@@ -14,9 +14,9 @@ import signal
 import subprocess
 from pathlib import Path
 
+import once
 import pytest
 import testinfra
-from once import leave_out
 
 CONVERGE = "molecule/shared/converge.yml"
 RUNNING = "systemctl is-system-running 2>/dev/null"
@@ -24,9 +24,8 @@ COUNTER = itertools.count(1)
 
 
 def pytest_collection_modifyitems(config, items):
-    """What does not depend on the release `make test` plays on one of them; `make molecule-NAME` plays it on both."""
-    leave_out(config, items, lambda item: item.get_closest_marker("one_release") and "debian12" in item.nodeid)
-    leave_out(config, items, lambda item: item.get_closest_marker("thorough"))
+    """`make molecule-NAME` plays all, on both releases."""
+    once.select(config, items)
 
 
 def folder():

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
+import once
 import pytest
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, install
-from once import leave_out
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make integration` plays all."""
-    leave_out(config, items, lambda item: item.get_closest_marker("thorough"))
+    once.select(config, items)
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,7 @@ def delete_everything(conda: Conda, environment: Path) -> None:
     shutil.rmtree(environment.resolve())
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -249,6 +250,7 @@ def test_an_editable_clone_lasts_as_long_as_the_environment(conda: Conda, tmp_pa
     assert not conda.run(name="cloned", definition=definition, smoke=["edited"])["changed"]
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("pip_section", "smoke", "expected"),
     [
@@ -350,6 +352,7 @@ def test_check_mode_on_a_host_without_conda(conda: Conda, tmp_path: Path) -> Non
     assert not conda.run(name="early", state="absent", conda_root=str(tmp_path / "none"))["changed"]
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("dependencies", "arguments", "expected"),
     [
@@ -452,6 +455,7 @@ def test_remains_of_a_killed_conda_are_replaced(conda: Conda) -> None:
     assert conda.packages("remains") == {"lib": "1.0=0"}
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("whole_group", [False, True], ids=["module-alone", "with-its-children"])
 def test_a_killed_run_leaves_the_old_environment_and_the_next_completes(conda: Conda, whole_group: bool) -> None:
     pick = random.Random(RANDOM_SEED + whole_group)
@@ -579,6 +583,7 @@ def test_what_the_hosts_owner_forbids_counts(conda: Conda, setting: str, value: 
     conda.make("forbidden", "lib=1.0")
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("options", "host", "verdict"),
     [

@@ -86,6 +86,7 @@ def tree(conda: Conda, times: bool = False) -> dict[str, t.Any]:
     return found
 
 
+@pytest.mark.cases(1)
 def test_packages_come_and_nothing_goes(own: Conda) -> None:
     before = own.packages("base")
     alias = f"file://{own.channels}/lab"
@@ -131,6 +132,7 @@ def test_what_people_do_is_noticed_and_only_corrected_where_it_matters(own: Cond
     assert "addon" in own.packages("base")
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("dependencies", "arguments", "words"),
     [

@@ -352,6 +352,7 @@ def share(kind: str) -> int:
     return max(2, round(KILLS * SHARES[kind] / sum(SHARES.values())))
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("inject", [create, update, conda_alone, step, adopt, absent, pip], ids=lambda found: found.__name__)
 def test_whenever_it_is_killed_nobody_sees_a_broken_environment(hosts: list[Conda], inject: t.Callable[..., None]) -> None:
     count = share(inject.__name__)
@@ -395,6 +396,7 @@ def fails(host: Conda, expected: str, **arguments: t.Any) -> str:
     return str(failed["msg"])
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("room", [0, 8, 100, 400, 900, 1500])
 def test_a_disk_that_fills_up_while_an_environment_is_built(
     hosts: list[Conda], mounted: t.Callable[[Path, str], None], tmp_path: Path, room: int
@@ -415,6 +417,7 @@ def test_a_disk_that_fills_up_while_an_environment_is_built(
     assert broken_files(prefix.resolve()) == []
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("room", [0, 4, 60, 300])
 def test_a_disk_that_fills_up_in_the_package_cache(hosts: list[Conda], mounted: t.Callable[[Path, str], None], room: int) -> None:
     host, name = hosts[0], f"cache{room}"
@@ -485,6 +488,7 @@ class Broken(http.server.SimpleHTTPRequestHandler):
 FAULTS = [(fault, where) for fault in ("cut", "reset", "altered", "404") for where in ("package", "index")] + [("503", "package")]
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(("fault", "where"), FAULTS)
 def test_a_network_that_breaks(hosts: list[Conda], fault: str, where: str) -> None:
     host, name = hosts[0], "network"

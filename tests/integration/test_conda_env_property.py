@@ -202,6 +202,7 @@ def on_disk_of_environment(disk: set[tuple[str, int, int, int]], host: Conda) ->
     return {entry for entry in disk if entry[0].startswith((current + "/", str(host.environment(NAME))))}
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("number", range(EXAMPLES))
 def test_check_mode_is_true_and_two_hosts_end_equal(hosts: list[Conda], number: int) -> None:
     pick = random.Random(f"{SEED} {number}")

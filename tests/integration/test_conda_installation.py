@@ -437,6 +437,7 @@ CHANGES: dict[t.Callable[[Conda, Path], None], tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_what_somebody_changed_in_conda_itself_is_told_and_undone(
     conda: Conda, base: dict[str, t.Any], change: t.Callable[[Conda, Path], None]

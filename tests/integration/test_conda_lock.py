@@ -171,6 +171,7 @@ def other_host(found: dict[str, t.Any], channel: Path) -> None:
     found["conda"][0]["depends"].append("__cuda >=99")
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

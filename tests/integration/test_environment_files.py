@@ -107,6 +107,7 @@ SAYING_NOTHING = {
 }
 
 
+@pytest.mark.cases(10)
 @pytest.mark.usefixtures("nobodys_settings")
 @pytest.mark.parametrize("case", CREATED, indirect=True)
 def test_a_file_is_created_as_it_says_and_as_conda_does(conda: Conda, case: Case, tmp_path: Path) -> None:

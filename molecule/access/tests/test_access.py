@@ -29,6 +29,7 @@ def banned(host):
 
 
 class TestStrangers:
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "attempt",
         [
@@ -47,6 +48,7 @@ class TestStrangers:
         """The server names its methods in the refusal: neither password nor keyboard-interactive is among them."""
         assert visit(family=family).refused(**attempt)
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "weak",
         [
@@ -66,6 +68,7 @@ class TestStrangers:
         assert done.rc == 255
         assert "Unable to negotiate" in done.stderr
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize("port", [22, 8888, 8889], ids=["old-ssh", "jupyter", "jupyter-on-all-addresses"])
     @pytest.mark.parametrize("family", [4, 6])
     def test_there_is_no_other_door(self, host, visit, port, family):

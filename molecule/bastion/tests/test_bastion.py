@@ -128,6 +128,7 @@ class TestJump:
         done = person("ada").run(command)
         assert "ada (ED25519)" in done.stdout, done.stderr
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize("wish", ["", "-A"])
     def test_and_nowhere_else(self, server, person, wish):
         grace = person("grace")
@@ -154,6 +155,7 @@ class TestJump:
 
 
 class TestDoor:
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "target",
         [
@@ -180,6 +182,7 @@ class TestDoor:
         done = person("ops", key="id_ed25519").run(f"ssh -W {name_of(server)}:22 {name_of(host)}")
         assert "Connection refused" in done.stderr
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize(
         "command",
         ["ssh {} id", "ssh -tt {} id", "ssh {} -s sftp </dev/null", "scp -q /etc/hostname {}:x", "echo ls | sftp -b - {}"],
@@ -214,6 +217,7 @@ class TestCertificates:
             == "ops"
         )
 
+    @pytest.mark.one_release
     @pytest.mark.parametrize("certificate", [None, "mallory"])
     def test_a_revoked_key_opens_nothing(self, host, server, person, certificate):
         assert "mallory" in server.check_output("cat /etc/ssh/authorized_keys.d/mallory")

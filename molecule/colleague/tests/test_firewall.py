@@ -68,19 +68,18 @@ def loaded(host):
 
 
 class TestNoGap:
+    @pytest.mark.cases(3)
     @pytest.mark.one_release
     @pytest.mark.parametrize(
         "event",
         [
             "systemctl restart research-server-firewall",
-            pytest.param(
-                "systemctl stop research-server-firewall; systemctl start research-server-firewall", marks=pytest.mark.thorough
-            ),
-            pytest.param("systemctl reload research-server-firewall", marks=pytest.mark.thorough),
             "systemctl restart nftables",
-            pytest.param("systemctl stop nftables; systemctl start nftables", marks=pytest.mark.thorough),
-            pytest.param("systemctl reload-or-restart nftables", marks=pytest.mark.thorough),
             "systemctl restart nftables & systemctl restart research-server-firewall & systemctl restart fail2ban & wait",
+            "systemctl stop research-server-firewall; systemctl start research-server-firewall",
+            "systemctl reload research-server-firewall",
+            "systemctl stop nftables; systemctl start nftables",
+            "systemctl reload-or-restart nftables",
         ],
     )
     def test_while_services_come_and_go(self, host, carol, asking, event):
@@ -111,10 +110,9 @@ class TestNoGap:
             host.run(BACK)
         assert carol.check("id -un") == "carol"
 
+    @pytest.mark.cases(1)
     @pytest.mark.one_release
-    @pytest.mark.parametrize(
-        "damage", ["policy dorp", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("include nothing", "no file"))]
-    )
+    @pytest.mark.parametrize("damage", ["policy dorp", "include nothing", "no file"])
     def test_a_boot_with_rules_that_cannot_be_loaded_is_closed_but_for_ssh(self, host, carol, asking, reboot, damage):
         commands = {
             "policy dorp": f"sed -i 's/policy drop/policy dorp/' {RULES}",

@@ -289,6 +289,7 @@ class TestUsable:
         code = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{ada.port}/api').read())"
         assert "version" in ada.python(code).stdout
 
+    @pytest.mark.cases(1)
     @pytest.mark.parametrize("account", ["User=www-data", "User=root", "DynamicUser=yes"])
     def test_daemons_serve_everybody(self, host, ada, account):
         program = "python3 -m http.server 8088 --bind 127.0.0.1"

@@ -86,14 +86,15 @@ def answering(host, *ports):
 
 
 class TestNobodyTakesIt:
+    @pytest.mark.cases(2)
     @pytest.mark.one_release
     @pytest.mark.parametrize(
         "event",
         [
-            pytest.param("systemctl reload ssh", marks=pytest.mark.thorough),
             "systemctl restart ssh",
             "kill -9 $(systemctl show -p MainPID --value ssh)",
-            pytest.param("systemctl stop ssh; sleep 1; systemctl start ssh", marks=pytest.mark.thorough),
+            "systemctl reload ssh",
+            "systemctl stop ssh; sleep 1; systemctl start ssh",
         ],
     )
     def test_while_sshd_restarts(self, host, bob, carol, grabbing, event):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("name", ["ada", "bob", "carol"])
 def test_everybody_gets_in(person, name):
     assert person(name).check("id -un") == name

@@ -39,6 +39,7 @@ def attack(client, **options):
     return MAXIMUM_TRIES + 1
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -156,6 +157,7 @@ def deaf(host):
     host.check_output(f"mv /root/sshd.conf {path} && systemctl restart fail2ban")
 
 
+@pytest.mark.cases(2)
 @pytest.mark.one_release
 @pytest.mark.parametrize(
     ("name", "text", "says"),

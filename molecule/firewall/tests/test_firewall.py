@@ -159,6 +159,7 @@ class TestOthers:
             host.run("systemctl stop box; ip netns delete box; ip link delete docker0; nft delete table ip filter")
             host.run("nft flush chain ip nat DOCKER; nft delete chain ip nat PREROUTING; nft flush chain ip nat POSTROUTING")
 
+    @pytest.mark.one_release
     def test_a_ban_holds_whatever_is_let_in(self, host, new_client, converge):
         assert converge(playbook=LAB).ok
         banned, other = new_client(), new_client()
@@ -192,6 +193,7 @@ class TestOthers:
 
 
 class TestChanges:
+    @pytest.mark.cases(2)
     @pytest.mark.one_release
     @pytest.mark.parametrize(
         "change",

@@ -400,6 +400,7 @@ def states(host):
 
 @pytest.mark.one_release
 class TestRuns:
+    @pytest.mark.cases(1)
     @pytest.mark.parametrize(
         "fault", ["systemctl stop jupyter@bob; systemctl disable jupyter@alice", "systemctl mask --now jupyter@bob"]
     )
@@ -490,6 +491,7 @@ class TestRuns:
         assert all(all(state) for state in states(host).values())
         assert converge().changed == 1, "the list of ports"
 
+    @pytest.mark.cases(1)
     @pytest.mark.parametrize(
         ("fault", "repair", "says"),
         [
@@ -577,6 +579,7 @@ class TestLoopback:
         finally:
             host.check_output("systemctl stop open")
 
+    @pytest.mark.cases(1)
     @pytest.mark.one_release
     @pytest.mark.parametrize(
         "fault",

@@ -240,6 +240,7 @@ class TestChanges:
         assert nothing_waits(host)
         assert converge().changed == 0
 
+    @pytest.mark.cases(2)
     @pytest.mark.one_release
     @pytest.mark.parametrize(
         "task",

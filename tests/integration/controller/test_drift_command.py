@@ -312,6 +312,7 @@ def test_a_link_to_the_command_works(lab: Lab) -> None:
     assert (lab.folder / "state" / "research-server" / "drift.json").is_file()
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("arguments", [[], ["--check"], ["--diff"]])
 @pytest.mark.parametrize("skip", [[], ["--skip-tags", "always"], ["--start-at-task", "File"]])
 def test_the_playbook_changes_nothing_whatever_was_forgotten(lab: Lab, arguments: list[str], skip: list[str]) -> None:
