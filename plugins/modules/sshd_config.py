@@ -213,7 +213,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import rules as firewall_rules
-from ..module_utils._host import people_files, rights
+from ..module_utils._host import listening, people_files, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
@@ -459,8 +459,9 @@ def prove(host: Host, ports: t.Collection[int]) -> None:
             raise RefusedError(f"{problem} {LISTEN_SECONDS:g} s after the change; see 'journalctl -u {host.service}'")
         time.sleep(0.05)
     own = {tuple(text.split()[:2]) for path in _own_keys(host) if (text := read_file(f"{path}.pub"))}
-    for address, port in sorted(ssh_port.held(*host.listening(ports))):
-        shown = ssh_port.answers_at(address)
+    loopback6 = listening.has_loopback6()
+    held = ssh_port.held(*host.listening(ports))
+    for shown, port in sorted({(ssh_port.answers_at(address, loopback6=loopback6), port) for address, port in held}):
         _rc, out, _err = host.attempt("ssh-keyscan", "-T", "5", "-t", "ed25519,rsa", "-p", str(port), shown)
         keys = {tuple(line.split()[1:3]) for line in out.splitlines() if line and not line.startswith("#")}
         if not keys or not keys <= own:

@@ -166,6 +166,21 @@ class TestEffect:
 
 
 class TestChanges:
+    @pytest.mark.one_release
+    def test_a_host_without_ipv6_is_changed_too(self, host, converge):
+        """sshd listens on [::] all the same (net.ipv6.conf.all.disable_ipv6)."""
+        switch = "mount -o remount,rw /proc/sys && sysctl -qw net.ipv6.conf.{all,default,lo}.disable_ipv6=%s"
+        host.check_output(f"bash -c '{switch % 1}'")
+        try:
+            assert "[::]:2222" in host.check_output("ss -Hltn")
+            assert host.run("ip -6 address | grep -q inet6").rc == 1
+            changed = converge(sshd_max_auth_tries=4)
+            assert changed.ok, changed.text
+            assert converge(sshd_max_auth_tries=4).changed == 0
+        finally:
+            host.check_output(f"bash -c '{switch % 0}; ip -6 address add ::1/128 dev lo || true'")
+            assert converge().ok
+
     """Each test leaves the host as it found it: the role applied with the scenario's variables."""
 
     @pytest.mark.one_release

@@ -19,6 +19,8 @@ from typing import NamedTuple
 from . import processes
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+ADDRESSES6 = "/proc/net/if_inet6"
+LOOPBACK6 = f"{1:032x} "
 LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
 # Who has millions of files open, or thousands of processes, is not looked through to the end.
 LINKS = 20_000
@@ -71,7 +73,17 @@ def read(ports: Collection[int] | None = None) -> list[Listener]:
 
 
 def has_ipv6() -> bool:
+    """Whether programs can listen there at all, even if no address leads to them."""
     return os.path.exists(TABLES[1])
+
+
+def has_loopback6() -> bool:
+    """Whether ::1 is an address of this host. It has none where IPv6 is switched off (net.ipv6.conf.all.disable_ipv6)."""
+    try:
+        with open(ADDRESSES6, encoding="ascii") as stream:
+            return any(line.startswith(LOOPBACK6) for line in stream)
+    except FileNotFoundError:
+        return False
 
 
 def holders(listeners: Iterable[Listener]) -> Holders:

@@ -145,9 +145,12 @@ def silent(wanted: Iterable[tuple[str, int]], listeners: Iterable[Listener], hol
     return sorted(f"{address} port {port}" for address, port in missing)
 
 
-def answers_at(address: str) -> str:
-    """Where a program on this host finds what listens on this address."""
-    return dict(zip(ANY_ADDRESS, ("127.0.0.1", "::1"))).get(address, address)
+def answers_at(address: str, *, loopback6: bool) -> str:
+    """Where a program on this host finds what listens on this address.
+
+    Without ::1 on the loopback interface, what listens on all of IPv6 serves IPv4, or nobody.
+    """
+    return dict(zip(ANY_ADDRESS, ("127.0.0.1", "::1" if loopback6 else "127.0.0.1"))).get(address, address)
 
 
 def covered(ports: Iterable[int]) -> int:

@@ -63,7 +63,8 @@ def beside(report: Path) -> Path:
 def to_read(path: Path) -> Iterator[sqlite3.Connection]:
     """The database as it is at one moment; an empty one in memory if there is none yet."""
     found = _is_file(path)
-    with _connected(path, ":memory:" if not found else _address(path), "DEFERRED") as database:
+    with contextlib.ExitStack() as held:
+        database = held.enter_context(_connected(path, ":memory:" if not found else _address(path), "DEFERRED"))
         if _is_new(path, database):
             # A file without a byte is what a run leaves that was interrupted at once.
             if found:
@@ -80,7 +81,8 @@ def to_write(path: Path) -> Iterator[sqlite3.Connection]:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
         except OSError as error:
             raise HistoryError(f"{path}: {error.strerror}; {WAYS_OUT['readonly']}") from error
-    with _connected(path, _address(path), "IMMEDIATE") as database:
+    with contextlib.ExitStack() as held:
+        database = held.enter_context(_connected(path, _address(path), "IMMEDIATE"))
         if _is_new(path, database):
             _make(database)
         # All of it, not only what this run touches: a night that is written into a damaged file is lost with it.
@@ -116,8 +118,11 @@ def _connected(path: Path, address: str, kind: t.Literal["DEFERRED", "IMMEDIATE"
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as database:
             database.execute("PRAGMA foreign_keys = ON")
             database.execute(f"BEGIN {kind}")
-            # What is not committed is undone when the connection is closed.
-            yield database
+            try:
+                yield database
+            except Exception:
+                database.execute("ROLLBACK")
+                raise
             database.execute("COMMIT")
     except sqlite3.Error as error:
         way_out = next((way for word, way in WAYS_OUT.items() if word in str(error)), NEW_ONE)

@@ -19,8 +19,9 @@ ANSWER_SECONDS = 20
 
 
 def ensure_network() -> None:
-    """Create the network, with IPv6 where the engine can."""
-    if _exists("network", NETWORK):
+    """Create the network, with IPv6 where the engine can. Molecule makes one without if it comes first."""
+    ipv6 = run(["docker", "network", "inspect", "--format", "{{.EnableIPv6}}", NETWORK], timeout=30, check=False).stdout.strip()
+    if ipv6 == "true" or (ipv6 and run(["docker", "network", "rm", NETWORK], timeout=30, check=False).returncode != 0):
         return
     create = ["network", "create", "--label", images.OWNER_LABEL]
     done = run(["docker", *create, "--ipv6", "--subnet", IPV6_SUBNET, NETWORK], timeout=60, check=False)

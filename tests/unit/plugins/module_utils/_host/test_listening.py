@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._host import listening
@@ -30,6 +31,22 @@ def test_only_who_listens_counts() -> None:
         Listener("::1", 2222, 1003, 4714),
         Listener("127.0.0.1", 8080, 0, 4715),
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        ("00000000000000000000000000000001 01 80 10 80       lo\n", True),
+        ("fe800000000000000000000000000001 02 40 20 80     eth0\n", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_there_may_be_no_address_of_ipv6(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str | None, found: bool) -> None:
+    monkeypatch.setattr(listening, "ADDRESSES6", str(tmp_path / "if_inet6"))
+    if table is not None:
+        (tmp_path / "if_inet6").write_text(table)
+    assert listening.has_loopback6() == found
 
 
 def test_this_process_is_found_by_its_program() -> None:

@@ -60,6 +60,20 @@ def test_where_sshd_is_silent(held: list[tuple[str, int]], ipv6: bool, silent: l
 
 
 @pytest.mark.parametrize(
+    ("address", "loopback6", "there"),
+    [
+        ("0.0.0.0", True, "127.0.0.1"),
+        ("::", True, "::1"),
+        # IPv6 is switched off, and sshd listens there all the same: nobody can come that way, or those who come with IPv4.
+        ("::", False, "127.0.0.1"),
+        ("192.0.2.1", True, "192.0.2.1"),
+    ],
+)
+def test_where_sshd_is_found(address: str, loopback6: bool, there: str) -> None:
+    assert port.answers_at(address, loopback6=loopback6) == there
+
+
+@pytest.mark.parametrize(
     ("facts", "ports", "systemd", "start"),
     [
         (host(), (22,), False, 1024),
