@@ -152,6 +152,7 @@ class CallbackModule(CallbackBase):
         try:
             for host, task, outcome in unpack_all(result, kind):
                 self._report.record(host, task, dataclasses.replace(outcome, passed_over=passed_over))
+            self._report.has(result._host.get_name(), there_is(result._task.action, result._task_fields, result._result))
         except Exception as error:
             # Ansible would go on without it, and the host be called clean.
             self._report.misunderstood(result._host.get_name(), f"{type(error).__name__}: {error}")
@@ -252,6 +253,20 @@ def left_out(arguments: t.Mapping[str, t.Any]) -> str:
     unwanted = [f"--skip-tags {','.join(sorted(arguments['skip_tags']))}"] if arguments.get("skip_tags") else []
     first = [f"--start-at-task {arguments['start_at_task']}"] if arguments.get("start_at_task") else []
     return shown_line(" ".join(wanted + unwanted + first))
+
+
+def there_is(action: str, fields: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
+    """What a host has, by the modules that look at it or are told of it. A module that was stopped knows nothing."""
+    arguments = fields.get("args") or {}
+    if action == f"{COLLECTION}nvidia_info" and isinstance(data.get("info"), dict):
+        return {"gpus": [f"{gpu['architecture']} {gpu['device_id']} at {gpu['address']}" for gpu in data["info"]["gpus"]]}
+    if action == f"{COLLECTION}conda_env":
+        several = arguments.get("environments") or [arguments]
+        return {"environments": [text_of(one["name"]) for one in several if one.get("state", "present") == "present"]}
+    if action == f"{COLLECTION}accounts":
+        people = [*(arguments.get("administrators") or []), *(arguments.get("researchers") or [])]
+        return {"people": sorted(text_of(one["name"]) for one in people if one.get("state", "present") == "present")}
+    return {}
 
 
 def is_kind(item: t.Any, kind: str) -> bool:

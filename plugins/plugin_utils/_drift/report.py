@@ -38,6 +38,7 @@ DIFF_EFFORT = 10_000_000
 NOTICES = 100
 LABEL = 120
 NAMED_PARTS = 20
+NAMED_THINGS = 1000
 
 Kind = t.Literal["ok", "changed", "failed", "unreachable"]
 _SEVERITY = list(EXIT_CODES)
@@ -88,6 +89,7 @@ class _Host:
     handlers: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    has: dict[str, list[str]] = field(default_factory=dict)
 
 
 class DriftReport:
@@ -124,6 +126,12 @@ class DriftReport:
         difference = None if outcome.hidden else unified_diff(outcome.diffs) or None
         finding = {**_place(task, outcome), "diff": difference, "hidden": outcome.hidden}
         known.drift.append({**finding, "fingerprint": _fingerprint(finding)})
+
+    def has(self, host: str, what: Mapping[str, Iterable[str]]) -> None:
+        """Take in what there is on a host, such as its C(gpus): a few words for each."""
+        known = self._hosts.setdefault(shown_line(host), _Host()).has
+        for kind, names in what.items():
+            known[kind] = list(dict.fromkeys([*known.get(kind, []), *(shown_line(name, LABEL) for name in names)]))[:NAMED_THINGS]
 
     def misunderstood(self, host: str, why: str) -> None:
         """Take in that a result was of a shape that nobody knows: the host may hide something."""
@@ -175,6 +183,7 @@ class DriftReport:
                 "errors": failed + lost,
                 "handlers": host.handlers,
                 "notices": host.notices,
+                **host.has,
             }
         verdicts = [host["verdict"] for host in hosts.values()]
         verdict = "failed" if unexplained else most_severe(verdicts)

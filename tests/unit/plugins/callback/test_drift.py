@@ -18,7 +18,14 @@ import pytest
 from ansible.executor import task_result
 from ansible.inventory.host import Host
 from ansible.playbook.task import Task
-from ansible_collections.openlab.research_server.plugins.callback.drift import AUDIT, left_out, unpack, unpack_all
+from ansible_collections.openlab.research_server.plugins.callback.drift import (
+    AUDIT,
+    COLLECTION,
+    left_out,
+    there_is,
+    unpack,
+    unpack_all,
+)
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import DriftReport, Kind
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.summary import render
 from hypothesis import given, settings
@@ -220,3 +227,44 @@ def test_what_a_task_saw_before_it_failed_is_told_as_well(answer: dict[str, t.An
 )
 def test_what_keeps_tasks_from_being_asked(arguments: dict[str, t.Any], told: str) -> None:
     assert left_out(arguments) == told
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "answer", "there"),
+    [
+        (
+            "nvidia_info",
+            {},
+            {"info": {"gpus": [{"architecture": "ampere", "device_id": "20b2", "address": f"0000:{bus}:00.0"} for bus in "12"]}},
+            {"gpus": ["ampere 20b2 at 0000:1:00.0", "ampere 20b2 at 0000:2:00.0"]},
+        ),
+        ("nvidia_info", {}, {"msg": "failed"}, {}),
+        ("conda_env", {"environments": [{"name": "nlp"}, {"name": "old", "state": "absent"}]}, {}, {"environments": ["nlp"]}),
+        ("conda_env", {"name": "jupyter", "definition": {}}, {}, {"environments": ["jupyter"]}),
+        (
+            "accounts",
+            {
+                "administrators": [{"name": "ops"}],
+                "researchers": [{"name": "ada", "state": "present"}, {"name": "x", "state": "absent"}],
+            },
+            {},
+            {"people": ["ada", "ops"]},
+        ),
+        ("firewall", {"allow": []}, {}, {}),
+    ],
+)
+def test_the_report_says_what_there_is(
+    module: str, arguments: dict[str, t.Any], answer: dict[str, t.Any], there: dict[str, list[str]]
+) -> None:
+    assert there_is(f"{COLLECTION}{module}", {"args": arguments}, answer) == there
+
+
+def test_what_there_is_comes_together_and_can_be_printed() -> None:
+    report = DriftReport(version="1.2.3", started=START)
+    report.record(*unpack(result({}), "ok"))
+    report.has("gpu-01", {"environments": ["nlp"]})
+    report.has("gpu-01", {"environments": ["jupyter", "nlp", "\x1b[2J"], "people": []})
+    made = report.to_dict(finished=START, failures={}, unreachable=[])
+    jsonschema.validate(made, SCHEMA)
+    assert made["hosts"]["gpu-01"]["environments"] == ["nlp", "jupyter", "\\x1b[2J"]
+    assert made["hosts"]["gpu-01"]["people"] == [] and "gpus" not in made["hosts"]["gpu-01"]
