@@ -16,6 +16,7 @@ description:
     or is damaged is made anew. In both cases the new base is built beside the old one and exchanged with it when it is complete.
     The folders C(envs) and C(pkgs) are carried over, so environments stay usable all the time.
   - Writes the system-wide C(.condarc) of the installation.
+  - Opens O(prefix) and the folders through which people reach conda, where one is open to nobody but its owner.
 author:
   - openlab.research_server maintainers (@openlab)
 requirements:
@@ -139,6 +140,7 @@ from ..module_utils._conda import base_state, damage, installer, replacement
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda.mutex import exclusive, lock_file
 from ..module_utils._conda.process import clean_environment, runner
+from ..module_utils._host import rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded
@@ -214,12 +216,14 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     why = why or look.reason
     before = read_file(condarc)
     after = before if arguments["condarc"] is None else arguments["condarc"]
+    passages = [prefix, *(os.path.join(prefix, folder) for folder in installer.PASSAGES)]
+    closed = [] if why else rights.closed(passages)
     result: dict[str, t.Any] = {
-        "changed": bool(why) or before != after,
+        "changed": bool(why) or before != after or bool(closed),
         "reason": why,
         "installer": wanted.name,
         "notices": installer.age_notice(wanted.name, datetime.date.today(), arguments["age_notice"]),
-        "diff": [difference(condarc, before, after)] if before != after else [],
+        "diff": ([difference(condarc, before, after)] if before != after else []) + rights.differences(closed),
     }
     if why:
         made_by = f"{found.installer.name}\n" if found.installer else ""
@@ -234,6 +238,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
         return result
     if why or replacement.interrupted(prefix):
         result["kept"] = apply(arguments, wanted, tmpdir)
+    rights.mend(closed)
     if after is not None and read_file(condarc) != after:
         put_file(prefix, ".condarc", after)
     return result

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import time
 import typing as t
@@ -459,6 +460,19 @@ def test_what_somebody_changed_in_conda_itself_is_told_and_undone(
     assert not conda.run(**base, verify="full")["changed"]
     assert (prefix / "envs/nlp").is_dir()
     assert subprocess.run([prefix / "bin/conda", "--version"], check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("folder", [".", "etc/profile.d"])
+def test_a_conda_that_is_closed_to_people_is_told_and_opened(conda: Conda, base: dict[str, t.Any], folder: str) -> None:
+    """Root, who runs the module, gets in whatever the mode is."""
+    passage = Path(base["prefix"], folder).resolve()
+    passage.chmod(0)
+    checked = conda.run(check=True, **base)
+    assert checked["changed"] and checked["diff"][-1]["before_header"] == str(passage)
+    assert "mode 0000" in checked["diff"][-1]["before"] and "mode 0755" in checked["diff"][-1]["after"]
+    assert stat.S_IMODE(passage.stat().st_mode) == 0
+    assert conda.run(**base)["changed"] and stat.S_IMODE(passage.stat().st_mode) == 0o755
+    assert not conda.run(**base)["changed"]
 
 
 def test_an_installation_of_an_earlier_version_is_known_by_its_files_alone(conda: Conda, base: dict[str, t.Any]) -> None:

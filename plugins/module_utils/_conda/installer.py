@@ -25,6 +25,8 @@ MARKER = ".conda_installation.json"
 UNFINISHED = ".conda_installation.unfinished"
 # What conda cannot work without. A prefix that lacks one of them was never finished, or was damaged.
 ESSENTIAL = ("bin/python", "bin/conda", "conda-meta/history", "etc/profile.d/conda.sh")
+# What people go through on their way to conda, its programs and environments.
+PASSAGES = ("bin", "condabin", "conda-meta", "envs", "etc", "etc/profile.d", "lib", "shell", "shell/condabin")
 # What belongs to the host and not to the installer.
 CARRIED = ("envs", PACKAGE_CACHE, PRIVATE_CACHE)
 # A folder with one of these is somebody's conda, whole or not.

@@ -100,6 +100,18 @@ def _file_faults(files: Mapping[str, int | Rights]) -> Iterator[Fault]:
                 yield Fault(path, status, wanted)
 
 
+def closed(folders: Iterable[str]) -> list[Fault]:
+    """Of folders that people go through: those that are open to nobody but their owner. A group's is somebody's decision."""
+    found = []
+    for path in folders:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(path)
+            mode = stat.S_IMODE(status.st_mode)
+            if stat.S_ISDIR(status.st_mode) and not mode & (stat.S_IXGRP | stat.S_IXOTH):
+                found.append(Fault(path, status, mode | 0o755, status.st_uid, status.st_gid))
+    return found
+
+
 def others_can_write(status: os.stat_result) -> bool:
     """Whether somebody else than root owns it or can write to it. Of a folder with the sticky bit, whether they can add to it."""
     mode = status.st_mode

@@ -39,12 +39,12 @@ CASES = {
         "failed",
         "python",
     ),
-    "the disk is full": Case(
+    "there is no room for temporary files": Case(
         "; ".join(FULL.format(path) for path in ("/tmp", "/var/tmp", "/root/.ansible", "/home/ops/.ansible")),
         "umount /tmp /var/tmp /root/.ansible /home/ops/.ansible",
-        3,
-        "failed",
-        "space",
+        0,
+        "clean",
+        "",
     ),
     "conda is closed": Case("chmod 000 /opt/miniconda3", "chmod 755 /opt/miniconda3", 2, "drift", "/opt/miniconda3"),
     "a JupyterLab crashes again and again": Case(

@@ -90,6 +90,21 @@ def test_folders_above_belong_to_root_alone(
     assert seen(file.parent) == (after or (*owner, mode))
 
 
+@pytest.mark.parametrize(
+    ("mode", "opened"), [(0o000, 0o755), (0o700, 0o755), (0o750, None), (0o711, None), (0o755, None), (0o2700, 0o2755)]
+)
+def test_a_folder_is_open_to_more_than_its_owner(public_folder: Path, mode: int, opened: int | None) -> None:
+    passage = public_folder / "opt"
+    passage.mkdir()
+    passage.chmod(mode)
+    (public_folder / "link").symlink_to("opt")
+    found = rights.closed(map(str, (passage, public_folder / "link", public_folder / "missing")))
+    assert [fault.mode for fault in found] == ([opened] if opened else [])
+    mend(found)
+    assert stat.S_IMODE(passage.stat().st_mode) == (opened or mode)
+    assert rights.closed([str(passage)]) == []
+
+
 def test_a_link_in_the_place_of_an_own_file_is_taken_away_and_not_followed(file: Path) -> None:
     target = file.with_name("target")
     file.rename(target)
