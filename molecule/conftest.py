@@ -133,7 +133,8 @@ def client(new_client):
 def reboot(host):
     """Restart the host: files stay, and everything under /run and in the kernel's tables of this host is gone."""
 
-    def run():
+    def run(console=host):
+        """`console`: the host by another way than SSH, which comes back late."""
         name = name_of(host)
         docker("restart", name)
         before = address_of(name)
@@ -145,7 +146,9 @@ def reboot(host):
             line = next(line for line in known_hosts.read_text().splitlines() if line.split()[0] == before)
             known_hosts.write_text(f"{known_hosts.read_text()}{line.replace(before, now)}\n")
         # The manager's bus comes up late; see tests/testbed/hosts/administrator.sh.
-        host.check_output(f"for i in $(seq 120); do case $({RUNNING}) in running|degraded) exit;; esac; sleep 0.5; done; exit 1")
+        console.check_output(
+            f"for i in $(seq 120); do case $({RUNNING}) in running|degraded) exit;; esac; sleep 0.5; done; exit 1"
+        )
 
     return run
 
