@@ -96,11 +96,14 @@ def main(arguments: Sequence[str], report: Path) -> int:
 
 def accept(options: argparse.Namespace) -> None:
     """Write a file for each host on which something was found; say what came in."""
-    report = json.loads(options.report.read_text(encoding="utf-8"))
+    report = _report(options.report)
     folder = (options.inventory if options.inventory.is_dir() else options.inventory.parent) / "audit"
     hosts = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in options.limit.split(","))]
     if not hosts:
         raise ValueError(f"the report has no host '{options.limit}'; it has {', '.join(report['hosts']) or 'none'}")
+    found = {entry.topic for host in report["hosts"] for entry in findings(report, host)}
+    if unknown := set(options.topic) - found:
+        raise ValueError(f"the report has no finding of the topic '{min(unknown)}'; it has {', '.join(sorted(found)) or 'none'}")
     for host in hosts:
         if "/" in host:
             raise ValueError(f"found the host '{host}'; expected a name that a file can have")
@@ -116,5 +119,17 @@ def accept(options: argparse.Namespace) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             path.write_text(write(host, [*before, *added]), encoding="utf-8")
         print(f"{host}: {len(added)} accepted" + (f", in {path}" if added else ""))
+        verdict = report["hosts"][host]["verdict"]
+        if verdict in ("failed", "unreachable"):
+            print(f"  the last run could not compare it to the end ({verdict}): run research-server-drift again")
         for entry in added:
             print(f"  {entry.topic}: {entry.name}")
+
+
+def _report(path: Path) -> dict[str, t.Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: found no report ({error}); expected that of a drift run: run research-server-drift again"
+        ) from error

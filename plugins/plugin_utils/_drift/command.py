@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=HOST_TIMEOUT,
         metavar="SECONDS",
-        help="how long one task may wait for a host; it has failed then. 0: for ever. Default: %(default)s",
+        help="how long one task may wait for a host; it has failed then. To reach it: 60. Default: %(default)s",
     )
     made.add_argument(
         "--wait",

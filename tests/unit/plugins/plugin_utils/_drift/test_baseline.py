@@ -23,7 +23,7 @@ def lab(tmp_path: Path) -> Path:
         finding("accounts", "mallory: is in sudo"),
         finding("Compare", "x", role="sshd"),
     ]
-    report = {"hosts": {"gpu-01": {"drift": found}, "gpu-02": {"drift": []}}}
+    report = {"hosts": {"gpu-01": {"verdict": "drift", "drift": found}, "gpu-02": {"verdict": "failed", "drift": []}}}
     (tmp_path / "drift.json").write_text(json.dumps(report))
     (tmp_path / "lab").mkdir()
     return tmp_path
@@ -45,7 +45,16 @@ def test_what_was_found_is_accepted_and_nothing_else(lab: Path, capsys: pytest.C
         {"topic": "listeners", "name": 'tcp 0.0.0.0:80 "web" of root'},
     ]
     assert not (lab / "lab/audit/gpu-02.yml").exists()
-    assert "gpu-01: 2 accepted" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "gpu-01: 2 accepted" in told and told.count("could not compare it to the end (failed)") == 1
+
+
+def test_a_typing_error_is_not_taken_for_nothing_to_accept(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert accept(lab, "--topic", "acounts") == 1
+    assert "no finding of the topic 'acounts'; it has accounts, listeners" in capsys.readouterr().err
+    (lab / "drift.json").write_text('{"hosts"')
+    assert accept(lab) == 1
+    assert f"{lab / 'drift.json'}: found no report" in capsys.readouterr().err
 
 
 def test_a_topic_and_a_host_can_be_chosen(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
