@@ -178,6 +178,7 @@ class TestChanges:
             assert changed.ok, changed.text
             assert converge(sshd_max_auth_tries=4).changed == 0
         finally:
+            # Some kernels bring ::1 back by themselves, and say so.
             host.check_output(f"bash -c '{switch % 0}; ip -6 address add ::1/128 dev lo || true'")
             assert converge().ok
 

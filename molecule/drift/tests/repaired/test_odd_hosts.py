@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 PYTHON = "$(readlink -f /usr/bin/python3)"
+# `head` ends with an error once it is full: that is what is wanted.
 FULL = "mount -t tmpfs -o size=4k full {0} && head -c 4096 /dev/zero > {0}/full || true"
 
 

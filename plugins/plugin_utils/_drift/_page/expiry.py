@@ -10,12 +10,13 @@ import re
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from .finding import cut
+
 # As the roles say it: a waiver of the audit, a key or an account of the accounts, a certificate of sshd.
 _DATED = re.compile(r"\b(?:is waived until|expires on|expired on) (\d{4}-\d\d-\d\d)\b")
 _WAIVER = re.compile(r": the waiver '.*' of .* matches nothing")
 SHOWN = 40
 NAMED_HOSTS = 6
-LENGTH = 300
 
 
 def expiries(notices: Mapping[str, Sequence[str]], today: str) -> dict[str, t.Any]:
@@ -31,7 +32,7 @@ def expiries(notices: Mapping[str, Sequence[str]], today: str) -> dict[str, t.An
         {
             "day": day,
             "left": (datetime.date.fromisoformat(day) - datetime.date.fromisoformat(today)).days if day else None,
-            "sentence": sentence if len(sentence) <= LENGTH else f"{sentence[: LENGTH - 1]}…",
+            "sentence": cut(sentence),
             "hosts": names[:NAMED_HOSTS],
             "more_hosts": len(names[NAMED_HOSTS:]),
         }

@@ -29,7 +29,7 @@ class Text(t.NamedTuple):
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> Text:
-        return cls([(kind, _cut(line)) for kind, line in lines[:LINES]], len(lines[LINES:]))
+        return cls([(kind, cut(line)) for kind, line in lines[:LINES]], len(lines[LINES:]))
 
     @property
     def size(self) -> int:
@@ -49,7 +49,7 @@ def place(found: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {
         "task": found["task"],
         "file": file,
-        "items": [_cut(item) for item in items[:ITEMS]],
+        "items": [cut(item) for item in items[:ITEMS]],
         "more_items": len(items[ITEMS:]),
     }
 
@@ -67,7 +67,7 @@ def difference(finding: Mapping[str, t.Any]) -> dict[str, t.Any]:
         # The header is the finding's name, which is its item.
         lines = [(kind, line) for kind, line in lines if kind in ("add", "del")]
         if lines and lines[-1][0] == "add":
-            shown["way_out"] = _cut(lines.pop()[1][1:])
+            shown["way_out"] = cut(lines.pop()[1][1:])
     return {**shown, "text": Text.of(lines)}
 
 
@@ -82,5 +82,5 @@ def _marked(diff: str) -> Iterator[Line]:
             yield _KINDS.get(line[:1], "same"), line
 
 
-def _cut(line: str) -> str:
+def cut(line: str) -> str:
     return line if len(line) <= LENGTH else f"{line[: LENGTH - 1]}…"

@@ -41,6 +41,7 @@ def html(view: Mapping[str, t.Any], language: str) -> str:
 def markdown(view: Mapping[str, t.Any], language: str) -> str:
     words = Words(language)
 
+    # The words are the collection's own files; what comes from elsewhere is a code span.
     def text(key: str, **values: t.Any) -> Markup:
         return Markup(words.text(key, **{name: code(value) for name, value in values.items()}))  # noqa: S704
 
@@ -60,6 +61,7 @@ def code(value: t.Any) -> t.Any:
         return value
     fence = "`" * (1 + max(map(len, re.findall("`+", value)), default=0))
     pad = " " if value[:1] in ("`", " ", "") or value[-1:] in ("`", " ") else ""
+    # No sign in a code span is Markdown, and no run of backticks in it is as long as the fence.
     return Markup(f"{fence}{pad}{in_one_line(value)}{pad}{fence}")  # noqa: S704
 
 

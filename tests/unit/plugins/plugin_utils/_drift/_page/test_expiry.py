@@ -10,11 +10,11 @@ from ansible_collections.openlab.research_server.plugins.module_utils._accounts.
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.verdict import Waiver, judge
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._page.expiry import (
-    LENGTH,
     NAMED_HOSTS,
     SHOWN,
     expiries,
 )
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._page.finding import LENGTH
 
 TODAY = "2026-11-20"
 
