@@ -90,7 +90,7 @@ from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ..module_utils._text.shown import end_of, shown_line, text_of
+from ..module_utils._text.shown import end_of, shown, shown_line, text_of
 from ..plugin_utils._collection import collection_version
 from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label, unified_diff
 from ..plugin_utils._drift.summary import render
@@ -110,6 +110,12 @@ shell: |
 
 COLLECTION = "openlab.research_server."
 AUDIT = f"{COLLECTION}audit"
+# Of why a task failed: a role names each person and thing that is odd; of what programs wrote the end will do.
+MESSAGE_LINES, STDERR_LINES = 40, 5
+STOPPED = (
+    "found a host that lets Ansible in and does not answer; expected it to. What was begun there may still hang: look at it with "
+    "'ps -ef' (python3, a disk or a file system that does not answer). A host that is only slow gets more time with --host-timeout"
+)
 
 
 class CallbackModule(CallbackBase):
@@ -286,11 +292,23 @@ def located(entry: t.Mapping[str, t.Any], fields: t.Mapping[str, t.Any]) -> t.It
 
 def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """Why it failed; a command says it on its standard error."""
-    for key in ("msg", "reason", "module_stderr", "stderr"):
-        # Secrets are hidden before the last lines are taken: a part of one would not be seen as one.
-        text = end_of(text_of(entry.get(key) or "").strip(), 5)
+    if entry.get("timedout"):
+        yield STOPPED
+    # Secrets are hidden before lines are left out: a part of one would not be seen as one.
+    for key in ("msg", "reason"):
+        yield from both_ends(shown(text_of(entry.get(key) or "").strip()).splitlines())
+    for key in ("module_stderr", "stderr"):
+        text = end_of(text_of(entry.get(key) or "").strip(), STDERR_LINES)
         if text:
             yield text
+
+
+def both_ends(lines: list[str]) -> list[str]:
+    """A message names who it is about first, and says last what to do."""
+    if len(lines) <= MESSAGE_LINES:
+        return lines
+    half = MESSAGE_LINES // 2
+    return [*lines[:half], f"... {len(lines) - 2 * half} lines are left out", *lines[-half:]]
 
 
 def now() -> datetime.datetime:

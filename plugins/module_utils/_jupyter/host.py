@@ -23,7 +23,7 @@ from .._host.difference import Difference, difference
 from .._host.files import put_file, read_file
 from .._host.remove_tree import remove_tree
 from .._host.runner import Runner
-from .servers import Plan, Server, Socket, drop_in, name_of, parse_groups, parse_listeners, parse_show, shown
+from .servers import JOURNAL_READ, Plan, Server, Socket, drop_in, name_of, parse_groups, parse_listeners, parse_show, shown
 
 UNITS = "/etc/systemd/system"
 STATE = "/var/lib/jupyter"
@@ -182,7 +182,7 @@ class Host(Runner):
         match = [f"_SYSTEMD_UNIT={unit(server.name)}"]
         if server.invocation and not server.restarts:
             match.append(f"_SYSTEMD_INVOCATION_ID={server.invocation}")
-        return shown(self.attempt("journalctl", *match, "-n", "8", "-o", "cat", "--no-pager")[1]) or "(nothing yet)"
+        return shown(self.attempt("journalctl", *match, "-n", str(JOURNAL_READ), "-o", "cat", "--no-pager")[1]) or "(nothing yet)"
 
     def holder(self, inode: str) -> tuple[str, str, int]:
         """Who has a socket: account, program and number of the process; 0 if that cannot be found."""

@@ -20,6 +20,8 @@ IN_THE_WAY = ("127.0.0.1", "0.0.0.0", "::")  # noqa: S104  compared with, not li
 # Seconds that a server gets which has ended by itself since it was last told to start: it will most likely do so again.
 PATIENCE = 20.0
 JOURNAL_LINES, LINE_CHARACTERS = 8, 200
+# Of the journal, to find as many that differ.
+JOURNAL_READ = 60
 
 Listener = tuple[str, int]
 
@@ -225,7 +227,8 @@ def drop_in(header: str, home: str) -> str:
 
 def shown(text: str) -> str:
     """The end of what somebody's program has written, fit for an operator's terminal."""
-    lines = text.rstrip("\n").split("\n")[-JOURNAL_LINES:]
+    # What systemd starts again writes the same again. Of each line the last one stays.
+    lines = list(dict.fromkeys(reversed(text.rstrip("\n").split("\n"))))[JOURNAL_LINES - 1 :: -1]
     return "\n".join(in_one_line(line[:LINE_CHARACTERS]) for line in lines)
 
 

@@ -99,6 +99,10 @@ def render(told: Mapping[str, t.Any], *, whole: bool) -> Iterator[str]:
 def _short(host: Mapping[str, t.Any], last_run: Mapping[str, t.Any]) -> Iterator[str]:
     there = [finding for finding in host["findings"] if finding["ended"] is None]
     last = host["nights"][-1]["started"] if host["nights"] else ""
+    compared = [night["started"] for night in host["nights"] if night["verdict"] in history.COMPARED]
+    if last and compared[-1:] != [last]:
+        # What is told next is what was known before.
+        yield f"as of {compared[-1][:10]}" if compared else "not compared in these runs"
     if there:
         new = sum(finding["state"] == "new" for finding in there)
         oldest = min(finding["first_seen"] for finding in there)

@@ -83,8 +83,11 @@ def title(place: Mapping[str, t.Any]) -> str:
 
 
 def short_file(path: str) -> str:
-    """From the role's own folder on: the rest is where the collection happens to be installed."""
-    return path[path.rindex("/roles/") + 1 :] if "/roles/" in path else path
+    """From the collection's own folders on: the rest is where it happens to be installed."""
+    for folder in ("/roles/", "/playbooks/"):
+        if folder in path:
+            return path[path.rindex(folder) + 1 :]
+    return path
 
 
 def count(number: int, noun: str) -> str:

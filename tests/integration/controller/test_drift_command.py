@@ -247,6 +247,7 @@ def test_a_host_that_does_not_answer_has_failed_after_a_while_and_the_others_are
     assert (done.returncode, report["hosts"]["a"]["verdict"], report["hosts"]["b"]["verdict"]) == (3, "failed", "drift")
     message = report["hosts"]["a"]["errors"][0]["message"]
     assert "Timed out after 5 second" in message or "time frame (5)" in message, message
+    assert "ps -ef" in message
 
 
 def test_a_group_without_hosts_is_not_clean(lab: Lab) -> None:

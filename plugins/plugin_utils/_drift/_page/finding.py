@@ -16,6 +16,8 @@ from ..summary import short_file
 LINES = 40
 LENGTH = 300
 ITEMS = 20
+# What is named in a list of one line each.
+THINGS = 3
 _KINDS = {"+": "add", "-": "del", "@": "hunk", " ": "same", ".": "hunk"}
 
 Line = tuple[str, str]
@@ -63,6 +65,9 @@ def difference(finding: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """With a finding of an audit, its way out stands apart from what was found and what was expected."""
     lines = list(_marked(finding["diff"] or ""))
     shown = {**place(finding), "hidden": finding["hidden"], "topic": key(finding)[1], "way_out": ""}
+    # What it is about, where there is room for one line.
+    things = finding["items"] or list(dict.fromkeys(line for kind, line in lines if kind == "head"))
+    shown["things"], shown["more_things"] = [cut(thing) for thing in things[:THINGS]], len(things[THINGS:])
     if shown["topic"]:
         # The header is the finding's name, which is its item.
         lines = [(kind, line) for kind, line in lines if kind in ("add", "del")]

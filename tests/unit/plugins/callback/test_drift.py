@@ -268,3 +268,21 @@ def test_what_there_is_comes_together_and_can_be_printed() -> None:
     jsonschema.validate(made, SCHEMA)
     assert made["hosts"]["gpu-01"]["environments"] == ["nlp", "jupyter", "\\x1b[2J"]
     assert made["hosts"]["gpu-01"]["people"] == [] and "gpus" not in made["hosts"]["gpu-01"]
+
+
+def errors(answer: dict[str, t.Any]) -> str:
+    message: str = told((result(answer), "failed"))["hosts"]["gpu-01"]["errors"][0]["message"]
+    return message
+
+
+def test_a_message_names_who_it_is_about_however_long_it_is() -> None:
+    told_of = "\n".join(f"person{number}: found x" for number in range(100))
+    lines = errors({"msg": f"{told_of}\ncorrect it\n", "stderr": "\n".join(map(str, range(9)))}).splitlines()
+    assert (lines[0], lines[20], lines[40]) == ("person0: found x", "... 61 lines are left out", "correct it")
+    # What a program wrote says at its end why it ended.
+    assert lines[41:] == ["4", "5", "6", "7", "8"]
+
+
+def test_a_host_that_did_not_answer_comes_with_what_to_do() -> None:
+    message = errors({"msg": "Timed out after 60 second(s).", "timedout": {"period": 60}})
+    assert "does not answer" in message and "--host-timeout" in message and message.endswith("Timed out after 60 second(s).")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.packages import TOPIC
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.damage import REPAIR
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.damage import REPAIR, sides
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import Problem
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift import history
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import Outcome, TaskRef
 from ansible_collections.openlab.research_server.tests.unit.plugins.plugin_utils._drift.nights import (
@@ -105,7 +106,15 @@ def test_the_same_difference_twice_in_one_run_is_one(nights: Nights) -> None:
     assert history.told(nights.path)["hosts"]["gpu-01"]["nights"][0]["differences"] == 1
 
 
-CONDA = (TaskRef("Make each environment", "conda_envs"), Outcome("changed", diffs=[{"before": "a\n", "after": f"b\n{REPAIR}\n"}]))
+def conda(problem: str) -> tuple[TaskRef, Outcome]:
+    found = [Problem("lib/a.py", "numpy 1.26", "conda", problem, "", "")]
+    before, after = ("".join(f"{line}\n" for line in side) for side in sides(found))
+    return TaskRef("Make each environment", "conda_envs"), Outcome(
+        "changed", diffs=[{"before": before, "after": f"{after}{REPAIR}\n"}]
+    )
+
+
+CONDA = conda("altered")
 PACKAGE = (TaskRef(TOPIC, "audit"), Outcome("changed", items=("/bin/ls",), diffs=[{"before": "a\n", "after": "b\n"}]))
 
 
@@ -117,6 +126,12 @@ def test_what_is_read_by_turns_is_repaired_when_all_had_their_turn(nights: Night
         assert nights.findings()[0][1] == "open", number
     nights.run(7)
     assert [told[1:] for told in nights.findings()] == [("repaired", day(0), day(7), 1)]
+
+
+def test_a_file_that_was_missing_is_repaired_as_soon_as_it_is_back(nights: Nights) -> None:
+    nights.run(0, conda("missing"))
+    nights.run(1)
+    assert [told[1:] for told in nights.findings()] == [("repaired", day(0), day(1), 1)]
 
 
 def test_what_is_read_by_turns_begins_anew_each_time_it_is_seen(nights: Nights) -> None:

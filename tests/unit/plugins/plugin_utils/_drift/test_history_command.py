@@ -49,7 +49,7 @@ def test_a_line_for_each_host(nights: Nights, capsys: pytest.CaptureFixture[str]
         "3 runs from 2026-11-01 to 2026-11-03; c clean, D drift, F failed, U unreachable; the last one is the newest",
         "",
         "a       DDD  3 differences since 2026-11-01 (2 new); 1 repaired",
-        "cpu-01  cDU  1 difference since 2026-11-02",
+        "cpu-01  cDU  as of 2026-11-02; 1 difference since 2026-11-02",
         "old       c  no difference; not in the last run, but on 2026-11-01",
     ]
 
@@ -94,7 +94,7 @@ def test_runs_that_left_something_out_have_no_letter_and_are_told(nights: Nights
     assert asked(nights) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == "a       DDD  3 differences since 2026-11-01; 1 repaired"
-    assert lines[3] == "cpu-01  cDU  1 difference since 2026-11-02"
+    assert lines[3] == "cpu-01  cDU  as of 2026-11-02; 1 difference since 2026-11-02"
     assert lines[-1] == f"  {day(3)}  clean  (--tags audit)"
 
 
