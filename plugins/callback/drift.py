@@ -114,7 +114,7 @@ AUDIT = f"{COLLECTION}audit"
 MESSAGE_LINES, STDERR_LINES = 40, 5
 STOPPED = (
     "found a host that lets Ansible in and does not answer; expected it to. What was begun there may still hang: look at it with "
-    "'ps -ef' (python3, a disk or a file system that does not answer). A host that is only slow gets more time with --host-timeout"
+    "'ps -ef' (python3, a disk or a file system that does not answer). A slow host gets more time with --host-timeout"
 )
 
 
