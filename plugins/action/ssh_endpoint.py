@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
-from ..plugin_utils._login import client as login_client
-from ..plugin_utils._login.endpoint import candidates, no_answer, port_numbers, with_alias
-from ..plugin_utils._login.reach import first_answer, first_login, pinned_name, read_client
+from ..plugin_utils._login.endpoint import port_numbers
+from ..plugin_utils._login.reach import endpoint
 
 
 class ActionModule(ActionBase):
@@ -34,22 +33,4 @@ class ActionModule(ActionBase):
             wanted = port_numbers(arguments["ports"])
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from None
-        if self._connection.transport != "ssh":
-            return {"changed": False, "found": False}
-        host = self._connection.get_option("host")
-        arguments_of_ssh = login_client.arguments(self._connection)
-        client = read_client(host, arguments_of_ssh)
-        ports = candidates(wanted, client.port)
-        alias = pinned_name(client, ports)
-        if client.proxied:
-            port, failures = first_login(host, ports, arguments_of_ssh, alias, arguments["timeout"])
-        else:
-            port, failures = first_answer(client.hostname, ports, arguments["timeout"])
-        if port is None:
-            raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
-        return {
-            "changed": False,
-            "found": True,
-            "port": port,
-            "common_args": with_alias(self._connection.get_option("ssh_common_args") or "", alias),
-        }
+        return {"changed": False, **endpoint(self._connection, wanted, arguments["timeout"])}

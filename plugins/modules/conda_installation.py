@@ -50,6 +50,12 @@ options:
     description:
       - Content of C(<prefix>/.condarc). Without it an existing file is left as it is.
     type: str
+  profile:
+    description:
+      - Content of C(/etc/profile.d/conda.sh), which login shells read. Without it an existing file is left as it is.
+      - The file belongs to root, with mode 0644.
+    type: str
+    version_added: 0.2.0
   verify:
     description:
       - V(metadata) looks whether the installation is complete, and by which installer it was made.
@@ -148,6 +154,7 @@ from ..module_utils._host.mounts import mount_points, table
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1
+PROFILE = "/etc/profile.d/conda.sh"
 _CHECKSUM = re.compile(r"^sha256:([0-9a-fA-F]{64})$")
 
 
@@ -206,6 +213,10 @@ def shown(prefix: str, look: base_state.Look, foreseen: bool) -> list[Difference
     return [difference(prefix, "".join(f"{line}\n" for line in look.before), "".join(f"{line}\n" for line in after))]
 
 
+def differing(texts: t.Mapping[str, str | None]) -> dict[str, str]:
+    return {path: text for path, text in texts.items() if text is not None and read_file(path) != text}
+
+
 def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict[str, t.Any]:
     """Read, plan, apply; returns the module's result."""
     prefix, condarc = arguments["prefix"], os.path.join(arguments["prefix"], ".condarc")
@@ -214,16 +225,18 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     why = installer.reason(found, wanted)
     look = base_state.Look() if why else base_state.look(prefix, arguments["verify"])
     why = why or look.reason
-    before = read_file(condarc)
-    after = before if arguments["condarc"] is None else arguments["condarc"]
+    texts = {condarc: arguments["condarc"], PROFILE: arguments["profile"]}
+    files = differing(texts)
     passages = [prefix, *(os.path.join(prefix, folder) for folder in installer.PASSAGES)]
     closed = [] if why else rights.closed(passages)
+    if arguments["profile"] is not None:
+        closed += rights.faults({PROFILE: 0o644})
     result: dict[str, t.Any] = {
-        "changed": bool(why) or before != after or bool(closed),
+        "changed": bool(why or files or closed),
         "reason": why,
         "installer": wanted.name,
         "notices": installer.age_notice(wanted.name, datetime.date.today(), arguments["age_notice"]),
-        "diff": ([difference(condarc, before, after)] if before != after else []) + rights.differences(closed),
+        "diff": [difference(path, read_file(path), text) for path, text in files.items()] + rights.differences(closed),
     }
     if why:
         made_by = f"{found.installer.name}\n" if found.installer else ""
@@ -239,8 +252,9 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     if why or replacement.interrupted(prefix):
         result["kept"] = apply(arguments, wanted, tmpdir)
     rights.mend(closed)
-    if after is not None and read_file(condarc) != after:
-        put_file(prefix, ".condarc", after)
+    # Once more: the installer may have brought another.
+    for path, text in differing(texts).items():
+        put_file(*os.path.split(path), text)
     return result
 
 
@@ -252,6 +266,7 @@ def main() -> None:
             "url": {"type": "str", "required": True},
             "checksum": {"type": "str", "required": True},
             "condarc": {"type": "str"},
+            "profile": {"type": "str"},
             "verify": {"type": "str", "choices": ["metadata", "files", "full"], "default": "metadata"},
             "age_notice": {"type": "int", "default": 12},
             "timeout": {"type": "int", "default": 60},

@@ -29,6 +29,27 @@ options:
       - Written to C(/etc/lab-jupyter.json), where the services and their owners look it up.
     type: dict
     required: true
+  files:
+    description:
+      - Files that the servers are made of, such as the unit. Each belongs to root, and is replaced in one step if it differs.
+      - As with O(stale_after), a server that was started before one of them was written is out of date.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      path:
+        description: Absolute path. Its folder must exist.
+        type: path
+        required: true
+      content:
+        description: The text of the file.
+        type: str
+        required: true
+      mode:
+        description: Permissions in octal digits.
+        type: str
+        default: "0644"
   stale_after:
     description:
       - Paths of which each server is a product, such as its unit file.
@@ -206,12 +227,12 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
     if params["isolation"] != firewall_loopback.NONE:
         owners = {ports[name]: entry.pw_uid for name, entry in people.items()}
         table = firewall_loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
+    files = host.files(every, {name: entry.pw_dir if params["protect_keys"] else "" for name, entry in people.items()})
     loopback = Loopback(module, table, HEADER)
     if loopback.missing:
-        result.update(changed=True, installed=False)
+        result.update(changed=True, installed=False, diff=host.differences(files))
         return
     rules = loopback.compare()
-    files = host.files(every, {name: entry.pw_dir if params["protect_keys"] else "" for name, entry in people.items()})
     open_to_others = host.rights(people)
     result["diff"] = [*rules, *host.differences(files), *rights.differences(open_to_others)]
     if not check_mode:
@@ -223,7 +244,9 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         seen = host.see(every)
 
     mine = {name: host.with_files(server, files) for name, server in seen.items() if name in ports}
-    plan = make_plan(ports, mine, newest(params["stale_after"]), params["restart"], newest([PORTS]))
+    # In check mode what would be written has no time yet.
+    made_at = time.time() if set(host.given) & set(files) else newest([*params["stale_after"], *host.given])
+    plan = make_plan(ports, mine, made_at, params["restart"], newest([PORTS]))
     occupied = taken(ports, plan, mine, host.sockets, guarded=bool(table))
     problems += [f"{name}: {in_the_way(host, name, ports[name], inode)}" for name, inode in occupied.items()]
     plan.leave_out(occupied)
@@ -258,6 +281,16 @@ def main() -> None:
     module = Module(
         argument_spec={
             "ports": {"type": "dict", "required": True},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True},
+                    "mode": {"type": "str", "default": "0644"},
+                },
+            },
             "stale_after": {"type": "list", "elements": "path", "default": []},
             "restart": {"type": "str", "choices": ["idle", "always", "never"], "default": "idle"},
             "timeout": {"type": "int", "default": 120},
@@ -272,7 +305,8 @@ def main() -> None:
     result.update(started=[], restarted=[], pending=[])
     problems: list[str] = []
     try:
-        run(module, Host(module, HEADER), result, problems)
+        given = {file["path"]: (file["content"], int(file["mode"], 8)) for file in module.params["files"]}
+        run(module, Host(module, HEADER, given), result, problems)
     except RefusedError as error:
         problems.append(f"jupyter_servers: {error}")
     if problems:

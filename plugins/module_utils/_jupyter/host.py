@@ -44,9 +44,11 @@ def unit(name: str) -> str:
 class Host(Runner):
     """The services of all users of a host."""
 
-    def __init__(self, module: AnsibleModule, header: str) -> None:
+    def __init__(self, module: AnsibleModule, header: str, given: t.Mapping[str, tuple[str, int]]) -> None:
+        """`given`: by path, the text and the mode of files that the servers are made of."""
         super().__init__(module)
         self.header = header
+        self.given = given
         self.sockets: dict[str, Socket] = {}
 
     def systemctl(self, *arguments: str) -> str:
@@ -128,13 +130,14 @@ class Host(Runner):
         found = {PORTS: f"{json.dumps(dict(ports), indent=4, sort_keys=True)}\n"}
         for name, home in homes.items():
             found[_drop_in(name)] = drop_in(self.header, home) if home else ""
+        found |= {path: text for path, (text, _mode) in self.given.items()}
         return {path: text for path, text in found.items() if (read_file(path) or "") != text}
 
-    @staticmethod
-    def rights(people: t.Mapping[str, pwd.struct_passwd]) -> list[rights.Fault]:
+    def rights(self, people: t.Mapping[str, pwd.struct_passwd]) -> list[rights.Fault]:
         """Who else could change what the services read, or read what is somebody's secret."""
         files = [PORTS, loopback.RULES, loopback.UNIT, *(_drop_in(name) for name in people)]
-        found = rights.faults(dict.fromkeys(files, 0o644), [STATE])
+        modes = {path: mode for path, (_text, mode) in self.given.items()}
+        found = rights.faults({**dict.fromkeys(files, 0o644), **modes}, [STATE])
         for name, entry in people.items():
             found += rights.private_faults(f"{STATE}/{name}", SECRETS, (entry.pw_uid, entry.pw_gid))
         return found
@@ -147,7 +150,7 @@ class Host(Runner):
         for path, text in files.items():
             if text:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                put_file(*os.path.split(path), text)
+                put_file(*os.path.split(path), text, self.given.get(path, (text, 0o644))[1])
             else:
                 os.unlink(path)
         if any(path.startswith(UNITS) for path in files):

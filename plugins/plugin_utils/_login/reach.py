@@ -10,15 +10,36 @@ import socket
 import subprocess
 import threading
 import time
+import typing as t
 from collections.abc import Sequence
 from pathlib import Path
 
+from ansible.errors import AnsibleConnectionFailure
+
 from . import client as login_client
-from .endpoint import Client, aliases, parse_client
+from .endpoint import Client, aliases, candidates, no_answer, parse_client, with_alias
 
 BANNER_LIMIT = 8192
 # A port that is dropped by a firewall must not cost its whole time, and a host that is as it was sees one connection.
 HEAD_START_SECONDS = 0.5
+
+
+def endpoint(connection: t.Any, ports: list[int], timeout: int) -> dict[str, t.Any]:
+    """Where a host answers, as M(openlab.research_server.ssh_endpoint) returns it. `connection` is Ansible's own."""
+    if connection.transport != "ssh":
+        return {"found": False}
+    host = connection.get_option("host")
+    arguments = login_client.arguments(connection)
+    client = read_client(host, arguments)
+    tried = candidates(ports, client.port)
+    alias = pinned_name(client, tried)
+    if client.proxied:
+        port, failures = first_login(host, tried, arguments, alias, timeout)
+    else:
+        port, failures = first_answer(client.hostname, tried, timeout)
+    if port is None:
+        raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
+    return {"found": True, "port": port, "common_args": with_alias(connection.get_option("ssh_common_args") or "", alias)}
 
 
 def read_client(host: str, arguments: list[str]) -> Client:

@@ -31,7 +31,7 @@ CASES = {
         f"umount {PYTHON}; pkill -f 'sleep 3600'; rm /root/odd",
         3,
         "failed",
-        "60",
+        "lets Ansible in and does not answer",
     ),
     "python3 cannot be executed": Case(
         f"touch /root/odd; chmod 644 /root/odd; mount --bind /root/odd {PYTHON}",
@@ -52,6 +52,13 @@ CASES = {
         "install -d -o bob /home/bob/.jupyter; echo 'raise SystemExit(3)' > /home/bob/.jupyter/jupyter_server_config.py; "
         "systemctl --no-block restart jupyter@bob; sleep 5",
         "rm -r /home/bob/.jupyter; systemctl reset-failed jupyter@bob; systemctl restart jupyter@bob",
+        3,
+        "failed",
+        "bob: found ",
+    ),
+    "somebody's ~/.ssh is a link": Case(
+        "mv /home/bob/.ssh /home/bob/kept; ln -s /etc/ssh /home/bob/.ssh; systemctl restart jupyter@bob; sleep 5",
+        "rm /home/bob/.ssh; mv /home/bob/kept /home/bob/.ssh; systemctl reset-failed jupyter@bob; systemctl restart jupyter@bob",
         3,
         "failed",
         "bob: found ",

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the host, learn what it is, and check what its roles will need."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.vars.clean import namespace_facts
+
+from ..plugin_utils._guarded import guarded
+from ..plugin_utils._login.endpoint import port_numbers
+from ..plugin_utils._login.reach import endpoint
+from ..plugin_utils._preflight.host import preflight, reached
+
+# The few facts that the roles use.
+FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = False
+
+    @guarded
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        _unused, arguments = self.validate_argument_spec(
+            argument_spec={
+                "ports": {"type": "list", "elements": "raw"},
+                "timeout": {"type": "int", "default": 5},
+                "roles": {"type": "list", "elements": "str"},
+            }
+        )
+        roles = arguments["roles"]
+        # A host that nothing is to be done to need not be there.
+        lost = reached(variables) if roles == [] else {}
+        if lost.get("failed"):
+            return lost
+        found = self.find(arguments["ports"], arguments["timeout"])
+        learnt: dict[str, t.Any] = self._execute_module("ansible.legacy.setup", {"gather_subset": FACTS}, task_vars=variables)
+        if learnt.get("failed"):
+            return learnt
+        facts = {**variables.get("ansible_facts", {}), **namespace_facts(learnt["ansible_facts"])["ansible_facts"]}
+        checked = preflight(self._templar, roles, {**variables, "ansible_facts": facts}, facts) if roles else {}
+        return {"changed": False, **found, "ansible_facts": learnt["ansible_facts"], **checked}
+
+    def find(self, ports: list[t.Any] | None, timeout: int) -> dict[str, t.Any]:
+        """The port on which the host answers. This task goes on over it; Ansible lets no task tell the next ones."""
+        if ports is None:
+            return {"found": False}
+        try:
+            found = endpoint(self._connection, port_numbers(ports), timeout)
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from None
+        if found["found"]:
+            self._connection.set_option("port", found["port"])
+            self._connection.set_option("ssh_common_args", found["common_args"])
+        return found
