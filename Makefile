@@ -107,6 +107,10 @@ bench-conda-env: venv mirror  ## A run without changes, the whole task, locks an
 bench-hardening: venv testbed  ## ssh-audit, Lynis, and the time of a second run beside 46 tasks that do nothing
 	@$(ENV) python bench/hardening.py
 
+.PHONY: bench-fleet
+bench-fleet: venv testbed  ## What a host more costs the controller, beside 46 tasks that do nothing: fleets of 10 and 30 hosts
+	@$(ENV) python bench/fleet.py
+
 ## Test bed
 
 .PHONY: testbed

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import statistics
@@ -34,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "demo"))
 import playbook  # noqa: E402
 from hosts import servers  # noqa: E402
+from quiet_play import PEER_TASKS, peer_playbook, play  # noqa: E402
 from shell import docker, run  # noqa: E402
 
 WORK = ROOT / ".cache" / "bench" / "hardening"
 ROLES = ("accounts", "firewall", "sshd", "fail2ban")
 POLICIES = {"debian12": "Hardened Debian 12 (version 3)", "debian13": "Hardened Debian 13 (version 1)"}
 PORT = 2222
-PEER_TASKS = 46
 LYNIS_GROUP = "ssh"
 
 
@@ -81,34 +80,6 @@ def inventory(hosts: Mapping[str, servers.Server], key: Path) -> Path:
     path = WORK / "hosts.yml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
-
-
-def peer_playbook() -> Path:
-    """As many tasks as the peer's role has, each a round trip that changes nothing; connected as site.yml connects."""
-    noop = {"name": "Nothing", "ansible.builtin.command": "true", "changed_when": False}
-    play = {"name": "Tasks that do nothing", "hosts": "all", "become": True, "gather_facts": False, "tasks": [noop] * PEER_TASKS}
-    path = WORK / "peer.yml"
-    path.write_text(yaml.dump([play], Dumper=_Plain), encoding="utf-8")
-    return path
-
-
-class _Plain(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def play(name: str, *arguments: str, unchanged: bool = False) -> playbook.Result:
-    with open(os.devnull, "w", encoding="utf-8") as quiet:
-        shown, sys.stdout = sys.stdout, quiet
-        try:
-            result = playbook.play(["ansible-playbook", *arguments], cwd=ROOT, log=WORK / f"{name}.log")
-        finally:
-            sys.stdout = shown
-    if result.code != 0 or (unchanged and any(result.changed.values())):
-        raise SystemExit(
-            f"{result.log.read_text(encoding='utf-8')[-4000:]}\n{name}: exit {result.code}, changed {result.changed}"
-        )
-    return result
 
 
 def audit(host: servers.Server, policy: str, port: int) -> Audit:
@@ -157,8 +128,8 @@ def costs(host: servers.Server, hosts_file: Path, peer: Path, rounds: int) -> It
     """(second run of our roles, the peer) in turns; the first round warms up and is not counted."""
     limited = ("-i", str(hosts_file), "--limit", host.name)
     for number in range(rounds + 1):
-        ours = play("second", "playbooks/site.yml", *limited, unchanged=True)
-        theirs = play("peer", str(peer), *limited, "-e", f"ansible_port={PORT}", unchanged=True)
+        ours = play(WORK / "second.log", "playbooks/site.yml", *limited, unchanged=True)
+        theirs = play(WORK / "peer.log", str(peer), *limited, "-e", f"ansible_port={PORT}", unchanged=True)
         if number:
             yield ours, theirs
 
@@ -172,10 +143,10 @@ def measure(rounds: int, roles: tuple[str, ...]) -> str:
         {f"{release}-hardening": release for release in POLICIES}, key.with_suffix(".pub").read_text("utf-8").strip()
     )
     hosts = dict(zip(POLICIES, started))
-    hosts_file, peer = inventory(hosts, key), peer_playbook()
+    hosts_file, peer = inventory(hosts, key), peer_playbook(WORK)
     versions = {release: install_lynis(host) for release, host in hosts.items()}
     before = {release: (audit(host, POLICIES[release], 22), lynis(host, "before")) for release, host in hosts.items()}
-    play("first", "playbooks/site.yml", "-i", str(hosts_file))
+    play(WORK / "first.log", "playbooks/site.yml", "-i", str(hosts_file))
     after = {release: (audit(host, POLICIES[release], PORT), lynis(host, "after")) for release, host in hosts.items()}
     print(f"roles: {', '.join(roles)}; ssh-audit: fail/warn, policy; Lynis: ssh group, whole index")
     print(f"{'':10} {'ssh-audit':>20} {'Lynis':>8}      {'ssh-audit':>20} {'Lynis':>8}")
@@ -193,9 +164,8 @@ def measure(rounds: int, roles: tuple[str, ...]) -> str:
         ratios[release] = mine / other
         print(f"{release:10} {mine:.2f} s, {PEER_TASKS} no-op tasks {other:.2f} s: {mine / other:.2f} (medians of {rounds})")
     oldest = next(iter(hosts))
-    play(
-        "required", "playbooks/site.yml", "-i", str(hosts_file), "--limit", hosts[oldest].name, "-e", "sshd_post_quantum=required"
-    )
+    strictly = ("--limit", hosts[oldest].name, "-e", "sshd_post_quantum=required")
+    play(WORK / "required.log", "playbooks/site.yml", "-i", str(hosts_file), *strictly)
     strict = audit(hosts[oldest], POLICIES[oldest], PORT)
     print(f"{oldest:10} with sshd_post_quantum=required: ssh-audit {strict.failures}/{strict.warnings}, policy {strict.policy}")
     audits = [judged for judged, _index in after.values()]
