@@ -60,6 +60,15 @@ class Cost:
         return self.cpu / self.hosts
 
 
+def prepare() -> Path:
+    """An empty place to work, and the administrator's key."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    key = WORK / "key"
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], timeout=30)
+    return key
+
+
 def inventory(addresses: Mapping[str, str], identity: str, port: int, key: Path) -> Path:
     known = WORK / "known_hosts"
     known.write_text("".join(f"{address} {identity}\n" for address in addresses.values()), encoding="utf-8")
@@ -153,10 +162,7 @@ def _reaped() -> bool:
 
 
 def measure(sizes: list[int]) -> str:
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    key = WORK / "key"
-    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], timeout=30)
+    key = prepare()
     identity = make_image(key)
     peer = str(peer_playbook(WORK))
     costs: dict[str, list[Cost]] = {"site.yml": [], "drift.yml": [], f"{PEER_TASKS} no-op tasks": []}

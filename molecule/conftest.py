@@ -179,7 +179,7 @@ def converge_until(host):
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         ) as process:
-            begun = any(task in line for line in process.stdout if line.startswith("TASK "))
+            begun = any(task in line for line in process.stdout if line.startswith(("TASK ", "RUNNING HANDLER ")))
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         return begun
