@@ -498,6 +498,7 @@ def differing(facts: Facts, plan: Plan, asleep: t.Sequence[str]) -> list[Differe
     if asleep:
         states.append(("sshd", f"silent on {', '.join(asleep)}\n", "listening\n"))
     states += [(name, "listening\n", "") for name in facts.ports.generated]
+    states += [(path, "changed since sshd has read it\n", "read by the sshd that runs\n") for path in facts.unread]
     return found + [difference(*state) for state in states]
 
 
@@ -558,7 +559,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     staged, final, back = plan.phases
     listeners, holders = host.listening(staged.ports)
     asleep = ssh_port.silent(facts.ports.addresses, listeners, holders, ipv6=facts.ports.ipv6)
-    differs = bool(plan.final or plan.missing_keys or asleep or interrupted or plan.start or facts.ports.generated)
+    differs = any((plan.final, plan.missing_keys, asleep, interrupted, plan.start, facts.ports.generated, facts.unread))
     wrong = rights.faults(rights_of(facts, plan))
     told = notices(facts, plan)
     for sentence in told:

@@ -22,6 +22,9 @@ from .plan import MODULI, Existing, Facts, as_list
 from .server import Sshd, expand
 from .server_config import MAIN
 
+# PidFile of sshd_config(5), on all platforms of this collection: sshd writes it whenever it has read its configuration.
+PID_FILE = "/run/sshd.pid"
+
 
 def read_facts(host: Sshd, params: t.Mapping[str, t.Any]) -> Facts:
     """All that :func:`make_plan` asks for; ``params`` are those of the module sshd_config."""
@@ -42,13 +45,16 @@ def read_facts(host: Sshd, params: t.Mapping[str, t.Any]) -> Facts:
     settings = [params["settings"], *(entry["settings"] for entry in params["since"])]
     asked = {keyword.lower() for layer in settings for keyword in layer}
     queries = {query for keyword, query in server_config.ALGORITHMS.items() if keyword.lower() in asked}
+    configuration = _configuration()
+    folders = {os.path.dirname(path) for path in configuration if path != MAIN}
     return Facts(
         version=_version(host),
         algorithms={query: host.run("ssh", "-Q", query).split() for query in sorted(queries)},
-        files={**_configuration(), **_existing(own)},
+        files={**configuration, **_existing(own)},
         host_keys=_host_keys(as_list(params["settings"].get("HostKey"))),
         ports=ports,
         firewall=os.path.exists(firewall_rules.SSH_PORTS),
+        unread=_newer_than(PID_FILE, [*configuration, *folders]),
     )
 
 
@@ -69,6 +75,20 @@ def _configuration() -> dict[str, Existing]:
     for _line in server_config.walk(MAIN, read, expand):
         pass
     return _existing(seen)
+
+
+def _newer_than(mark: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """What was written after a file; a folder, when a file in it came or went. Nothing if there is no such file."""
+    try:
+        read_at = os.stat(mark).st_mtime_ns
+    except OSError:
+        return ()
+    found = []
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_mtime_ns > read_at:
+                found.append(path)
+    return tuple(sorted(found))
 
 
 def _existing(paths: Iterable[str]) -> dict[str, Existing]:

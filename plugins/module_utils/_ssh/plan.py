@@ -51,6 +51,8 @@ class Facts(NamedTuple):
     ports: ssh_port.Ports
     firewall: bool = False
     """Whether the role firewall is in use."""
+    unread: Sequence[str] = ()
+    """Files and folders of its configuration that have changed since sshd has read them."""
 
     def read(self, path: str) -> str | None:
         return self.files[path].text if path in self.files else None
