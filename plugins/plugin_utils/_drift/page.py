@@ -63,7 +63,7 @@ def view(
         row["oldest"] = min((one["since"] for one in ages if not one["new"]), default="") if report["previous"] else ""
         told = bool(host["drift"] or host["errors"] or host.get("notices"))
         row["anchor"] = anchor if told else ""
-        row["details"] = details(name, anchor, host, age=age, budget=budget, commands=commands) if told else None
+        row["details"] = details(name, anchor, host, ages=ages, budget=budget, commands=commands) if told else None
         row["strip"] = strip([*nights[name], (report["finished"], host["verdict"])], today) if name in nights else None
         rows.append(row)
     bad = [row for row in rows if row["verdict"] != "clean"]

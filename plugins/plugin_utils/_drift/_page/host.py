@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from ..baseline import ROLE as AUDIT
 from .finding import Text, difference, failure, key
@@ -56,16 +56,19 @@ def details(
     anchor: str,
     host: Mapping[str, t.Any],
     *,
-    age: Callable[[str, Mapping[str, t.Any]], dict[str, t.Any]],
+    ages: Iterable[Mapping[str, t.Any]],
     budget: Budget,
     commands: Commands,
 ) -> dict[str, t.Any]:
-    """What stands behind the host's line, as far as the page has room."""
+    """What stands behind the host's line, as far as the page has room.
+
+    :param ages: since when each of the differences is there, in their order.
+    """
     budget.take(HOST)
     errors = [error for error in map(failure, host["errors"]) if budget.take(DIFFERENCE + error["message"].size)]
     groups: dict[tuple[str, str], list[dict[str, t.Any]]] = {}
-    for finding in sorted(host["drift"], key=key):
-        shown = {**_once(difference(finding), finding["fingerprint"], (anchor, name), budget), **age(name, finding)}
+    for finding, age in sorted(zip(host["drift"], ages), key=lambda pair: key(pair[0])):
+        shown = {**_once(difference(finding), finding["fingerprint"], (anchor, name), budget), **age}
         if not budget.take(DIFFERENCE + shown["text"].size + len(shown["way_out"])):
             break
         groups.setdefault(key(finding), []).append(shown)

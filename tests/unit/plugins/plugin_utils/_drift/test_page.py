@@ -396,6 +396,14 @@ def test_since_when_is_told_by_the_report_or_by_the_history() -> None:
     assert "new" not in shown(first).told("strong") and view(first)["new"] == 0
 
 
+def test_each_difference_has_its_own_age_in_whatever_order_they_stand() -> None:
+    told = report({"a": [edit(task=TaskRef("Late", "sshd")), edit(task=TaskRef("Early", "accounts"))]})
+    fingerprint = next(one["fingerprint"] for one in told["hosts"]["a"]["drift"] if one["task"] == "Late")
+    shown_groups = view(told, since={("a", fingerprint): "2026-11-01T02:30:00+00:00"})["bad"][0]["details"]["groups"]
+    ages = [(one["task"], one["since"]) for group in shown_groups for one in group["findings"]]
+    assert ages == [("Early", "2026-11-20"), ("Late", "2026-11-01")]
+
+
 def test_the_last_nights_stand_beside_each_host() -> None:
     nights = {"a": [("2026-11-18T02:30:00+00:00", "clean"), ("2026-11-19T02:30:00+00:00", "failed")], "b": []}
     read = shown({"a": [edit()], "b": [fine()], "c": [edit()]}, nights=nights)
