@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ._page.expiry import expiries
 from ._page.finding import key
-from ._page.host import Budget, Commands, details
+from ._page.host import Budget, details
 from ._page.strip import strip
+from .remedy import Commands
 from .report import EXIT_CODES
 
 # Columns of the fleet, those that most hosts have first; what is left shares the last one.

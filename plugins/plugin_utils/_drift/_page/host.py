@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ..baseline import ROLE as AUDIT
+from ..remedy import Commands
 from .finding import Text, difference, failure, key
 
 # What a page spends on the details of all hosts, in bytes; markup around a difference, and around a host.
@@ -17,7 +16,6 @@ BUDGET = 900_000
 DIFFERENCE = 900
 HOST = 900
 NOTICES = 30
-FULL = "miniconda_verify=full"
 # Lines that a host may have beside its verdict, where the report has them.
 FACTS = ("gpus", "environments", "people")
 
@@ -33,22 +31,6 @@ class Budget:
         """Whether there is room; what does not fit ends the page, so that no later host has more than an earlier one."""
         self.left = self.left - size if self.left >= size else 0
         return self.left > 0
-
-
-class Commands:
-    """What to type, for this inventory."""
-
-    def __init__(self, inventories: Iterable[str]) -> None:
-        self._inventory = "".join(f" -i {shlex.quote(path)}" for path in inventories) or " -i INVENTORY"
-
-    def repair(self, host: str, *, full: bool) -> str:
-        return f"ansible-playbook site.yml{self._inventory} -l {shlex.quote(host)}" + (f" -e {FULL}" if full else "")
-
-    def accept(self, host: str, topic: str) -> str:
-        return f"research-server-drift accept{self._inventory} -l {shlex.quote(host)} --topic {shlex.quote(topic)}"
-
-    def again(self, host: str) -> str:
-        return f"research-server-drift{self._inventory} -l {shlex.quote(host)}"
 
 
 def details(
@@ -73,7 +55,6 @@ def details(
             break
         groups.setdefault(key(finding), []).append(shown)
     notices = [sentence for sentence in host.get("notices", [])[:NOTICES] if budget.take(len(sentence.encode()) + 50)]
-    managed = [finding for finding in host["drift"] if finding["role"] != AUDIT]
     return {
         "errors": errors,
         "groups": [
@@ -82,7 +63,7 @@ def details(
         ],
         "left_out": len(host["drift"]) - sum(map(len, groups.values())),
         "errors_left_out": len(host["errors"]) - len(errors),
-        "repair": commands.repair(name, full=any(FULL in (finding["diff"] or "") for finding in managed)) if managed else "",
+        "repair": commands.repair(name, host["drift"]),
         "again": commands.again(name) if host["errors"] else "",
         "handlers": host["handlers"],
         "notices": notices,
