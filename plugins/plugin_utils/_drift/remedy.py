@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which command repairs what a drift run found. Pure: data in, words out. Private to this collection.
 
-A page tells people `site.yml`, the file of their own repository, which applies this collection. `repair` runs the collection's own:
-it is what was compared, whatever else the lab's file does, and it is found from every folder.
+A page tells people `site.yml`, the file of their own repository, which applies this collection. `repair` runs the collection's
+own: it is what was compared, whatever else the lab's file does, and it is found from every folder.
 """
 
 from __future__ import annotations
