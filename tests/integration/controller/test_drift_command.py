@@ -328,7 +328,7 @@ def test_the_labs_own_command_works_from_every_folder_and_through_a_link(lab: La
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        pytest.param("PATH=/usr/bin:/bin", "found no ansible-galaxy on the PATH; activate", id="no Ansible"),
+        pytest.param("PATH=/usr/bin:/bin", "found no ansible-doc on the PATH; activate", id="no Ansible"),
         pytest.param("ANSIBLE_COLLECTIONS_PATH=/nowhere", "install it: ansible-galaxy collection install", id="no collection"),
     ],
 )
