@@ -57,6 +57,27 @@ def test_the_drift_command_is_executable(installed, tmp_path):
     assert "exit codes" in run(installed.collection / "scripts" / "research-server-drift", "--help", cwd=tmp_path).stdout
 
 
+def test_a_new_lab_has_the_command_which_finds_the_collection_from_every_folder(new_lab, installed, tmp_path):
+    told = installed.run(new_lab / "research-server-drift", "--help", cwd=tmp_path)
+    assert "exit codes" in told.stdout and not told.stderr
+    # No role reaches it, so nothing is asked of this machine.
+    hosts = "all: {hosts: {here: {ansible_connection: local}}}\n"
+    (new_lab / "lab" / "hosts.yml").write_text(hosts, encoding="utf-8")
+    # By the inventory that the lab's ansible.cfg names, with the playbook and the callback of the installed collection.
+    with pytest.raises(AssertionError, match=r"failed +here +1 problem(?s:.*)found the host in no group"):
+        installed.run(new_lab / "research-server-drift", "--report", tmp_path / "drift.json", cwd=tmp_path)
+    assert (tmp_path / "drift.json").is_file()
+
+
+def test_a_lab_that_is_there_already_gets_the_command_and_nothing_else(installed, tmp_path):
+    (tmp_path / "site.yml").write_text("mine\n", encoding="utf-8")
+    playbook = "openlab.research_server.new_lab"
+    options = ("-i", "localhost,", "--tags", "drift", "-e", f"new_lab_directory={tmp_path}")
+    installed.run("ansible-playbook", playbook, *options, cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["research-server-drift", "site.yml"]
+    assert "exit codes" in installed.run(tmp_path / "research-server-drift", "--help", cwd=tmp_path).stdout
+
+
 def test_a_new_lab_knows_every_play_of_the_site(new_lab, installed):
     listed = installed.run("ansible-playbook", "site.yml", "-i", "lab", "--list-hosts", cwd=new_lab)
     assert listed.stdout.count("play #") >= 8

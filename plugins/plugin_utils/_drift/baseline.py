@@ -17,6 +17,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from . import report_file
 from .parser import Parser
 
 ROLE = "audit"
@@ -88,15 +89,22 @@ def main(arguments: Sequence[str], report: Path) -> int:
     options = parser(report).parse_args(arguments)
     try:
         accept(options)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, report_file.ReportError) as error:
         print(f"research-server-drift accept: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def accept(options: argparse.Namespace) -> None:
-    """Write a file for each host on which something was found; say what came in."""
-    report = _report(options.report)
+    """Write a file for each host on which something was found; say what came in. Raises ReportError, ValueError, OSError."""
+    report = report_file.read(options.report)
+    try:
+        _accept(report, options)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise report_file.not_understood(options.report, error) from error
+
+
+def _accept(report: Mapping[str, t.Any], options: argparse.Namespace) -> None:
     folder = (options.inventory if options.inventory.is_dir() else options.inventory.parent) / "audit"
     hosts = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in options.limit.split(","))]
     if not hosts:
@@ -124,12 +132,3 @@ def accept(options: argparse.Namespace) -> None:
             print(f"  the last run could not compare it to the end ({verdict}): run research-server-drift again")
         for entry in added:
             print(f"  {entry.topic}: {entry.name}")
-
-
-def _report(path: Path) -> dict[str, t.Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: found no report ({error}); expected that of a drift run: run research-server-drift again"
-        ) from error

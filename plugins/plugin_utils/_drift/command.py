@@ -9,15 +9,14 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from . import baseline, history, history_command, history_store, one_run, page_command
+from . import baseline, history, history_command, history_store, one_run, page_command, programs, repair
 from .parser import COULD_NOT_RUN, Parser
 
 PLAYBOOK = "openlab.research_server.drift"
@@ -32,6 +31,7 @@ DESCRIPTION = """\
 Ask what site.yml would change on the servers, without changing anything. Writes a JSON report and prints a summary.
 Options that are not listed here go to ansible-playbook, for example --forks 20 or --vault-password-file FILE.
 
+'research-server-drift repair --help': repair what the last run found, and compare again.
 'research-server-drift accept --help': accept what was found and nobody declared.
 'research-server-drift history --help': what is there since when, and what has been repaired.
 'research-server-drift report --help': show the last report as a page, without asking the servers."""
@@ -112,9 +112,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return history_command.main(given[1:], default_report())
     if given[:1] == ["report"]:
         return page_command.main(given[1:], default_report())
+    if given[:1] == ["repair"]:
+        return guarded(lambda: repair.main(given[1:], default_report(), parser(), run))
     options, extra = parser().parse_known_args(given)
+    return guarded(lambda: run(options, extra))
+
+
+def guarded(work: Callable[[], int]) -> int:
     try:
-        return run(options, extra)
+        return work()
     except CommandError as error:
         say(error)
         return COULD_NOT_RUN
@@ -122,18 +128,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COULD_NOT_RUN
 
 
-def run(options: argparse.Namespace, extra: Sequence[str]) -> int:
+def run(options: argparse.Namespace, extra: Sequence[str], first: Callable[[], None] = lambda: None) -> int:
+    """:param first: what to do before, while no other run can write the report."""
     report = options.report.absolute()
     with contextlib.ExitStack() as held:
         try:
             report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             held.enter_context(one_run.alone(report, options.wait, say))
-            # A name of this run's own: a report that is found there was written by this run.
-            folder = Path(held.enter_context(tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}.")))
         except OSError as error:
             raise CommandError(f"cannot write the report: {error}") from error
         except one_run.AnotherRunError as error:
             raise CommandError(str(error)) from error
+        first()
+        try:
+            # A name of this run's own: a report that is found there was written by this run.
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(dir=report.parent, prefix=f".{report.name}.")))
+        except OSError as error:
+            raise CommandError(f"cannot write the report: {error}") from error
         return compare(options, extra, report, folder)
 
 
@@ -230,14 +241,10 @@ def ansible_environment(
 
 
 def find_ansible() -> str:
-    """ansible-playbook of the virtual environment that runs this command, else of the PATH."""
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which("ansible-playbook", path=beside) or shutil.which("ansible-playbook")
-    if not found:
-        raise CommandError(
-            f"found no ansible-playbook in {beside} or on the PATH; activate the virtual environment that Ansible is in"
-        )
-    return found
+    try:
+        return programs.find("ansible-playbook")
+    except programs.ProgramError as error:
+        raise CommandError(str(error)) from error
 
 
 def default_report() -> Path:

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ._page.expiry import expiries
 from ._page.finding import key
-from ._page.host import Budget, Commands, details
+from ._page.host import Budget, details
 from ._page.strip import strip
+from .remedy import Commands
 from .report import EXIT_CODES
 
 # Columns of the fleet, those that most hosts have first; what is left shares the last one.
@@ -63,7 +64,7 @@ def view(
         row["oldest"] = min((one["since"] for one in ages if not one["new"]), default="") if report["previous"] else ""
         told = bool(host["drift"] or host["errors"] or host.get("notices"))
         row["anchor"] = anchor if told else ""
-        row["details"] = details(name, anchor, host, age=age, budget=budget, commands=commands) if told else None
+        row["details"] = details(name, anchor, host, ages=ages, budget=budget, commands=commands) if told else None
         row["strip"] = strip([*nights[name], (report["finished"], host["verdict"])], today) if name in nights else None
         rows.append(row)
     bad = [row for row in rows if row["verdict"] != "clean"]

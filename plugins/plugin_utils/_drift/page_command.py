@@ -9,19 +9,16 @@ Jinja2 is Ansible's own; whoever has no page written needs none.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import typing as t
 from collections.abc import Sequence
 from pathlib import Path
 
 from .._files import write_private
-from . import history
+from . import history, report_file
 from ._page.words import LANGUAGES
 from .history_store import HistoryError, beside
 from .page import Nights, Since, view
 from .parser import COULD_NOT_RUN, Parser
-from .report import SCHEMA
 
 DESCRIPTION = """\
 Show the last drift report as one page that needs nothing but a browser: no network, no script. It connects to no server.
@@ -71,7 +68,10 @@ def write(report: Path, *, html: Path | None, markdown: Path | None, options: ar
             f"found no Jinja2 in {sys.executable} ({error}); it comes with Ansible: "
             "activate the virtual environment that Ansible is in"
         ) from error
-    told = read(report)
+    try:
+        told = report_file.read(report)
+    except report_file.ReportError as error:
+        raise PageError(str(error)) from error
     nights, since = remembered(report)
     try:
         shown = view(told, nights=nights, since=since, inventories=options.inventory or [], source=report.name)
@@ -79,37 +79,14 @@ def write(report: Path, *, html: Path | None, markdown: Path | None, options: ar
             html: render.html(shown, options.language) if html else "",
             markdown: render.markdown(shown, options.language) if markdown else "",
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PageError(
-            f"{report}: found a report that cannot be understood ({type(error).__name__}: {error}); expected one as "
-            "docs/drift-report.schema.json describes it; run research-server-drift again"
-        ) from error
+    except report_file.ODD as error:
+        raise PageError(str(report_file.not_understood(report, error))) from error
     for path, text in pages.items():
         if path:
             try:
                 write_private(path.absolute(), text)
             except OSError as error:
                 raise PageError(f"cannot write the page: {error}; name a file in a folder that you may write to") from error
-
-
-def read(path: Path) -> dict[str, t.Any]:
-    """A report that this version understands. Raises PageError."""
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PageError(f"found no report {path}; run research-server-drift first, or name another one with --report") from error
-    except OSError as error:
-        raise PageError(f"cannot read the report: {error}; name another one with --report") from error
-    except ValueError as error:
-        raise PageError(f"{path}: found no JSON ({error}); expected the report of a drift run") from error
-    schema = report.get("schema") if isinstance(report, dict) else None
-    if not isinstance(schema, int):
-        raise PageError(f"{path}: found JSON without 'schema'; expected the report of a drift run")
-    if schema > SCHEMA:
-        raise PageError(
-            f"{path}: found schema {schema}, expected {SCHEMA}; a newer version of the collection wrote it: install that one here"
-        )
-    return t.cast(dict[str, t.Any], report)
 
 
 def remembered(report: Path) -> tuple[Nights, Since]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -311,6 +312,31 @@ def test_a_link_to_the_command_works(lab: Lab) -> None:
     done = lab.start(lab.folder / "drift", "--quiet")
     assert done.returncode == 0, done.stderr
     assert (lab.folder / "state" / "research-server" / "drift.json").is_file()
+
+
+def test_the_labs_own_command_works_from_every_folder_and_through_a_link(lab: Lab) -> None:
+    lab.in_order()
+    shutil.copy(ROOT / "playbooks/files/new_lab/research-server-drift", lab.folder)
+    (lab.folder / "bin").mkdir()
+    (lab.folder / "bin" / "drift").symlink_to(lab.folder / "research-server-drift")
+    # Inventory and collection are those of the ansible.cfg beside it.
+    done = lab.start("sh", "-c", 'cd / && exec "$0" --quiet', lab.folder / "bin" / "drift")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (lab.folder / "state" / "research-server" / "drift.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        pytest.param("PATH=/usr/bin:/bin", "found no ansible-doc on the PATH; activate", id="no Ansible"),
+        pytest.param("ANSIBLE_COLLECTIONS_PATH=/nowhere", "install it: ansible-galaxy collection install", id="no collection"),
+    ],
+)
+def test_the_labs_own_command_says_what_is_missing(lab: Lab, environment: str, message: str) -> None:
+    shutil.copy(ROOT / "playbooks/files/new_lab/research-server-drift", lab.folder)
+    done = lab.start("env", "-u", "PYTHONPATH", environment, "./research-server-drift")
+    assert done.returncode == 1
+    assert message in done.stderr and done.stderr.count("research-server-drift:") == 1
 
 
 @pytest.mark.cases(3)

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import shlex
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from ..baseline import ROLE as AUDIT
+from ..remedy import Commands
 from .finding import Text, difference, failure, key
 
 # What a page spends on the details of all hosts, in bytes; markup around a difference, and around a host.
@@ -17,7 +16,6 @@ BUDGET = 900_000
 DIFFERENCE = 900
 HOST = 900
 NOTICES = 30
-FULL = "miniconda_verify=full"
 # Lines that a host may have beside its verdict, where the report has them.
 FACTS = ("gpus", "environments", "people")
 
@@ -35,42 +33,28 @@ class Budget:
         return self.left > 0
 
 
-class Commands:
-    """What to type, for this inventory."""
-
-    def __init__(self, inventories: Iterable[str]) -> None:
-        self._inventory = "".join(f" -i {shlex.quote(path)}" for path in inventories) or " -i INVENTORY"
-
-    def repair(self, host: str, *, full: bool) -> str:
-        return f"ansible-playbook site.yml{self._inventory} -l {shlex.quote(host)}" + (f" -e {FULL}" if full else "")
-
-    def accept(self, host: str, topic: str) -> str:
-        return f"research-server-drift accept{self._inventory} -l {shlex.quote(host)} --topic {shlex.quote(topic)}"
-
-    def again(self, host: str) -> str:
-        return f"research-server-drift{self._inventory} -l {shlex.quote(host)}"
-
-
 def details(
     name: str,
     anchor: str,
     host: Mapping[str, t.Any],
     *,
-    age: Callable[[str, Mapping[str, t.Any]], dict[str, t.Any]],
+    ages: Iterable[Mapping[str, t.Any]],
     budget: Budget,
     commands: Commands,
 ) -> dict[str, t.Any]:
-    """What stands behind the host's line, as far as the page has room."""
+    """What stands behind the host's line, as far as the page has room.
+
+    :param ages: since when each of the differences is there, in their order.
+    """
     budget.take(HOST)
     errors = [error for error in map(failure, host["errors"]) if budget.take(DIFFERENCE + error["message"].size)]
     groups: dict[tuple[str, str], list[dict[str, t.Any]]] = {}
-    for finding in sorted(host["drift"], key=key):
-        shown = {**_once(difference(finding), finding["fingerprint"], (anchor, name), budget), **age(name, finding)}
+    for finding, age in sorted(zip(host["drift"], ages), key=lambda pair: key(pair[0])):
+        shown = {**_once(difference(finding), finding["fingerprint"], (anchor, name), budget), **age}
         if not budget.take(DIFFERENCE + shown["text"].size + len(shown["way_out"])):
             break
         groups.setdefault(key(finding), []).append(shown)
     notices = [sentence for sentence in host.get("notices", [])[:NOTICES] if budget.take(len(sentence.encode()) + 50)]
-    managed = [finding for finding in host["drift"] if finding["role"] != AUDIT]
     return {
         "errors": errors,
         "groups": [
@@ -79,7 +63,7 @@ def details(
         ],
         "left_out": len(host["drift"]) - sum(map(len, groups.values())),
         "errors_left_out": len(host["errors"]) - len(errors),
-        "repair": commands.repair(name, full=any(FULL in (finding["diff"] or "") for finding in managed)) if managed else "",
+        "repair": commands.repair(name, host["drift"]),
         "again": commands.again(name) if host["errors"] else "",
         "handlers": host["handlers"],
         "notices": notices,

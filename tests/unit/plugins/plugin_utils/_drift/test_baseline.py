@@ -23,7 +23,10 @@ def lab(tmp_path: Path) -> Path:
         finding("accounts", "mallory: is in sudo"),
         finding("Compare", "x", role="sshd"),
     ]
-    report = {"hosts": {"gpu-01": {"verdict": "drift", "drift": found}, "gpu-02": {"verdict": "failed", "drift": []}}}
+    report = {
+        "schema": 1,
+        "hosts": {"gpu-01": {"verdict": "drift", "drift": found}, "gpu-02": {"verdict": "failed", "drift": []}},
+    }
     (tmp_path / "drift.json").write_text(json.dumps(report))
     (tmp_path / "lab").mkdir()
     return tmp_path
@@ -52,9 +55,30 @@ def test_what_was_found_is_accepted_and_nothing_else(lab: Path, capsys: pytest.C
 def test_a_typing_error_is_not_taken_for_nothing_to_accept(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert accept(lab, "--topic", "acounts") == 1
     assert "no finding of the topic 'acounts'; it has accounts, listeners" in capsys.readouterr().err
-    (lab / "drift.json").write_text('{"hosts"')
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "found no report", id="missing"),
+        pytest.param('{"hosts"', "found no JSON", id="no JSON"),
+        pytest.param('{"hosts": {"gpu-01": {"verdict": "drift", "drift": []}}}', "found JSON without 'schema'", id="foreign"),
+        pytest.param('{"schema": 2, "hosts": {}}', "found schema 2, expected 1; a newer version", id="newer"),
+        pytest.param('{"schema": 1}', "cannot be understood (KeyError: 'hosts')", id="half"),
+        pytest.param('{"schema": 1, "hosts": {"a": []}}', "cannot be understood (TypeError", id="odd"),
+    ],
+)
+def test_nothing_is_accepted_of_what_is_no_report(
+    lab: Path, content: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (lab / "drift.json").unlink()
+    if content is not None:
+        (lab / "drift.json").write_text(content)
     assert accept(lab) == 1
-    assert f"{lab / 'drift.json'}: found no report" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("research-server-drift accept: ") and message in error and error.count("\n") == 1
+    assert str(lab / "drift.json") in error
+    assert not (lab / "lab/audit").exists()
 
 
 def test_a_topic_and_a_host_can_be_chosen(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:

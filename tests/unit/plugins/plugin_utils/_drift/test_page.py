@@ -367,8 +367,6 @@ def test_how_to_repair_is_a_command_for_this_host_and_inventory() -> None:
     assert commands({"a": [edit()]}) == ["ansible-playbook site.yml -i INVENTORY -l a"]
     assert commands({"a": [edit()]}, inventories=["lab", "my lab"]) == ["ansible-playbook site.yml -i lab -i 'my lab' -l a"]
     assert commands({"a b;c": [edit()]}, inventories=["lab"]) == ["ansible-playbook site.yml -i lab -l 'a b;c'"]
-    damaged = edit("to repair what was found: verify=full; of the roles, site.yml with -e miniconda_verify=full\n")
-    assert commands({"a": [edit(), damaged]}) == ["ansible-playbook site.yml -i INVENTORY -l a -e miniconda_verify=full"]
     # What nobody declared is not repaired by the site.
     assert commands({"a": [found()]}) == ["research-server-drift accept -i INVENTORY -l a --topic listeners"]
     assert commands({"a": [lost()]}) == ["research-server-drift -i INVENTORY -l a"]
@@ -394,6 +392,14 @@ def test_since_when_is_told_by_the_report_or_by_the_history() -> None:
     assert "since 2026-11-01 · 26 days" in older.text and "new" not in older.told("strong")
     # The first report has nothing to be new against.
     assert "new" not in shown(first).told("strong") and view(first)["new"] == 0
+
+
+def test_each_difference_has_its_own_age_in_whatever_order_they_stand() -> None:
+    told = report({"a": [edit(task=TaskRef("Late", "sshd")), edit(task=TaskRef("Early", "accounts"))]})
+    fingerprint = next(one["fingerprint"] for one in told["hosts"]["a"]["drift"] if one["task"] == "Late")
+    shown_groups = view(told, since={("a", fingerprint): "2026-11-01T02:30:00+00:00"})["bad"][0]["details"]["groups"]
+    ages = [(one["task"], one["since"]) for group in shown_groups for one in group["findings"]]
+    assert ages == [("Early", "2026-11-20"), ("Late", "2026-11-01")]
 
 
 def test_the_last_nights_stand_beside_each_host() -> None:
