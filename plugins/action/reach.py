@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         )
         roles = arguments["roles"]
         # A host that nothing is to be done to need not be there.
-        lost = reached(variables) if roles == [] else {}
+        lost = reached(variables) if roles is not None else {}
         if lost.get("failed"):
             return lost
         found = self.find(arguments["ports"], arguments["timeout"])

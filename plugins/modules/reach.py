@@ -29,7 +29,7 @@ options:
   roles:
     description:
       - Names of roles of this collection whose variables are checked, as of M(openlab.research_server.preflight).
-      - With an empty list a host that is in the group of no role, nor in C(unmanaged), is refused before it is asked.
+      - A host that is in the group of no role, nor in C(unmanaged), is refused before it is asked, and so is one that is in both.
       - Without this option no variable is checked.
     type: list
     elements: str

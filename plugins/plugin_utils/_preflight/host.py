@@ -31,7 +31,7 @@ def preflight(templar: t.Any, roles: list[str], variables: dict[str, t.Any], fac
 
 
 def reached(variables: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The same for a host that is in the group of no role."""
+    """Whether a role reaches the host, or none shall."""
     problems = unreached(variables)
     return _failed(variables, problems) if problems else {"problems": []}
 

@@ -18,8 +18,14 @@ _EVERYBODY = {"all", "ungrouped"}
 
 
 def lost(groups: Collection[str], known: Collection[str], roles: Collection[str]) -> list[str]:
-    """Why no role reaches a host that is in some `groups`; nothing if one does. `known` are the groups of the inventory."""
-    if {UNMANAGED, *roles}.intersection(groups):
+    """Why no role reaches a host; nothing if one does, or none shall. `groups` are the host's, `known` those of the inventory."""
+    reached = set(roles).intersection(groups)
+    if UNMANAGED in groups and reached:
+        return [
+            f"inventory: found the host in the group '{UNMANAGED}' and in {', '.join(sorted(reached))}; expected it in one or "
+            f"the other; take it out of '{UNMANAGED}', or out of the groups that lead to a role"
+        ]
+    if UNMANAGED in groups or reached:
         return []
     own = sorted(set(groups) - _EVERYBODY)
     others = sorted({*known, *roles} - _EVERYBODY - set(own))

@@ -102,7 +102,8 @@ def test_the_site_names_a_host_that_no_role_reaches_and_leaves_out_what_is_unman
             "children": {
                 "accounts": {"children": {"bastion": {}}},
                 "bastions": {"hosts": {"gate": {}}},
-                "unmanaged": {"hosts": {"printer": {}}},
+                "sshd": {"hosts": {"torn": {}}},
+                "unmanaged": {"hosts": {"printer": {}, "torn": {}}},
             }
         }
     }
@@ -119,4 +120,7 @@ def test_the_site_names_a_host_that_no_role_reaches_and_leaves_out_what_is_unman
     told = [task["hosts"] for play in report["plays"] for task in play["tasks"] if "gate" in task["hosts"]]
     assert "did you mean 'bastion'?" in told[-1]["gate"]["msg"]
     assert report["stats"]["gate"]["failures"] == 1
+    # Never a part of it: its first play would not have looked at that host.
+    torn = [task["hosts"]["torn"] for play in report["plays"] for task in play["tasks"] if "torn" in task["hosts"]]
+    assert "in the group 'unmanaged' and in sshd; expected it in one or the other" in torn[-1]["msg"] and len(torn) == 1
     assert not any("printer" in task["hosts"] for play in report["plays"] for task in play["tasks"])

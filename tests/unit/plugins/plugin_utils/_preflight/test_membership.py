@@ -15,6 +15,7 @@ KNOWN = ("all", "ungrouped", "research_servers", "cpu_servers", "bastion", "bast
     [
         (["all", "bastion", "sshd"], None),
         (["all", "unmanaged"], None),
+        (["all", "unmanaged", "sshd"], "found the host in the group 'unmanaged' and in sshd; expected it in one or the other"),
         (
             ["bastions"],
             "found the host in the groups bastions; expected a group that leads to a role (accounts, jupyter, sshd); did you",
