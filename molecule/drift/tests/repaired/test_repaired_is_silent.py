@@ -62,7 +62,7 @@ def test_a_role_that_fails_hides_no_other_and_nothing_of_its_own(drift: t.Any, s
     run = drift()
     servers[broken].check_output(
         "rm /etc/ssh/sshd_config.d/zz.conf /etc/fail2ban/jail.d/zz.local; sed -i 's#:/srv/bob:#:/home/bob:#' /etc/passwd;"
-        "chmod 0700 %s; chmod 0644 %s",
+        "systemctl reload ssh; chmod 0700 %s; chmod 0644 %s",
         *MORE.values(),
     )
     assert run.exit_code == 3, run.output
@@ -81,7 +81,9 @@ def test_a_syntax_error_of_sshd_is_told_and_hides_nothing_else(drift: t.Any, ser
         "echo Nonsense yes > /etc/ssh/sshd_config.d/99-nonsense.conf; chmod 0666 /etc/profile.d/conda.sh"
     )
     run = drift()
-    servers[broken].check_output("rm /etc/ssh/sshd_config.d/99-nonsense.conf; chmod 0644 /etc/profile.d/conda.sh")
+    servers[broken].check_output(
+        "rm /etc/ssh/sshd_config.d/99-nonsense.conf; systemctl reload ssh; chmod 0644 /etc/profile.d/conda.sh"
+    )
     assert run.exit_code == 3, run.output
     assert run.verdicts == {broken: "failed", other: "clean"}
     told = run.report["hosts"][broken]
