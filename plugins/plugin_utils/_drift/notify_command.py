@@ -147,6 +147,8 @@ def queue(options: argparse.Namespace) -> int:
         summary = summary_of(options.report, report, options.language) if report and events else ""
         for event in events:
             put(options, event, now, report=report, summary=summary)
+        for channel in options.channel:
+            (options.spool / channel).mkdir(mode=0o700, exist_ok=True)
         # Last: whoever is told twice has lost nothing.
         write_private(options.spool / "told.json", json.dumps(state, indent=1) + "\n")
         measure(options, state, report)
@@ -167,7 +169,7 @@ def deliver(options: argparse.Namespace) -> int:
     send = sender(options)
     refused = 0
     try:
-        with alone(folder / "deliver", 0):
+        with alone(folder, 0):
             for path in spool.waiting(folder):
                 refused += not hand_on(path, send)
     except UnavailableError as error:

@@ -132,7 +132,8 @@ def install(state: Path, lab: Path, python: str) -> Path:
     if not galaxy.exists():
         raise UpdateError("found a requirements.txt without ansible-core; expected it, with a version: add ansible-core==2.19.14")
     os.chdir(lab)
-    run(galaxy, "collection", "install", "-r", lab / "requirements.yml", "-p", collections)
+    here = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    run(galaxy, "collection", "install", "-r", lab / "requirements.yml", "-p", collections, **here)
     command = collections / "ansible_collections/openlab/research_server/scripts/research-server-drift"
     if not command.is_file():
         raise UpdateError("found a requirements.yml without openlab.research_server; expected it, with a version: add it")
