@@ -25,7 +25,8 @@ FOR_GOOD = {64: "EX_USAGE", 65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 
 
 def compose(told: Mapping[str, t.Any], *, to: Sequence[str], sender: str) -> email.message.EmailMessage:
     """Raises ValueError for an address that is none; a subject has no second line."""
-    mail = email.message.EmailMessage(policy=email.policy.SMTP)
+    # Lines end as on this machine: that is what the interface takes.
+    mail = email.message.EmailMessage(policy=email.policy.default)
     mail["From"] = sender
     mail["To"] = ", ".join(to)
     mail["Subject"] = shown_line(told["subject"])
@@ -35,7 +36,8 @@ def compose(told: Mapping[str, t.Any], *, to: Sequence[str], sender: str) -> ema
     # RFC 3834: no out-of-office note comes back.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Research-Server"] = shown_line(str(told.get("kind", "")))
-    mail.set_content(told["text"])
+    # No agent on the way touches a line of it, however long.
+    mail.set_content(told["text"], cte="quoted-printable")
     for name in ("From", "To"):
         header: t.Any = mail[name]
         if header.defects or not header.addresses or not all(address.username for address in header.addresses):
