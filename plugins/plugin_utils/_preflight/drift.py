@@ -104,9 +104,9 @@ def _rest(variables: Mapping[str, t.Any]) -> t.Iterator[str]:
         if not SPAN.fullmatch(value):
             yield f"drift_{name}: found '{value}'; expected a time span of systemd, such as 30min or 2h"
     for name, least in (("alarm_after", 1), ("keep_days", 1)):
-        value = variables.get(f"drift_{name}")
-        if not isinstance(value, int) or value < least:
-            yield f"drift_{name}: found '{value}'; expected a number from {least} on"
+        number = variables.get(f"drift_{name}")
+        if not isinstance(number, int) or number < least:
+            yield f"drift_{name}: found '{number}'; expected a number from {least} on"
     folder = str(variables.get("drift_notify_textfile") or "")
     if folder and not (folder.startswith("/") and folder.isprintable()):
         yield f"drift_notify_textfile: found '{folder}'; expected the absolute path of a folder"
