@@ -122,3 +122,9 @@ def test_a_digest_of_the_week_before_is_not_late():
 
 def test_an_event_has_no_changes_unless_it_is_said():
     assert Event("test", "x").changes == ()
+
+
+def test_who_begins_on_that_day_has_a_digest_at_once():
+    people = People(since=2, digest="tuesday")
+    assert people.night(2) == [("digest", "clean, nothing has changed (weekly digest)")]
+    assert people.night(3) == []
