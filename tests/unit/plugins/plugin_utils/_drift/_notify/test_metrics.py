@@ -9,14 +9,14 @@ import stat
 import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify import metrics
 from ansible_collections.openlab.research_server.tests.unit.plugins.plugin_utils._drift.nights import OFF, edit, report
+from prometheus_client.parser import text_string_to_metric_families
 
-parser = pytest.importorskip("prometheus_client.parser")
 LOOK = edit("x")[0]
 
 
 def read(text):
     """As Prometheus reads it."""
-    families = list(parser.text_string_to_metric_families(text))
+    families = list(text_string_to_metric_families(text))
     assert all(family.type == "gauge" and family.documentation for family in families)
     samples = [sample for family in families for sample in family.samples]
     assert all(sample.name.startswith("research_server_drift_") for sample in samples)
