@@ -90,7 +90,8 @@ def test_adding_a_server_is_adding_one_line(new_lab, installed):
     known = "    gpu-02.lab.example:\n"
     hosts.write_text(hosts.read_text(encoding="utf-8").replace(known, f"{known}    gpu-03.lab.example:\n"), encoding="utf-8")
     listed = installed.run("ansible-playbook", "site.yml", "-i", "lab", "--list-hosts", cwd=new_lab)
-    assert all("gpu-03.lab.example" in play for play in listed.stdout.split("play #")[1:])
+    plays = [play for play in listed.stdout.split("play #")[1:] if "(drift):" not in play]
+    assert len(plays) >= 10 and all("gpu-03.lab.example" in play for play in plays), "all but that of the controller"
 
 
 def test_a_folder_that_holds_something_is_left_alone(new_lab, installed):

@@ -119,6 +119,8 @@ OPEN_DOORS = ("debug-shell.service",)
 
 _ROLES = (
     r"/etc/systemd/system/research-server-(?:firewall|loopback)\.service",
+    r"/etc/systemd/system/research-server-drift(?:-update|-notify@|-mail|-webhook)?\.service",
+    r"/etc/systemd/system/research-server-drift(?:-watch|-mail|-webhook)?\.timer",
     r"/etc/systemd/system/research-server-(?:firewall|sshd)-undo-at-boot\.service",
     r"/run/systemd/transient/research-server-(?:firewall|sshd)-undo\.(?:service|timer)",
     r"/etc/systemd/system/research-server-sshd-\d+\.socket",

@@ -16,7 +16,7 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from . import baseline, history, history_command, history_store, one_run, page_command, programs, repair
+from . import baseline, history, history_command, history_store, notify_command, one_run, page_command, programs, repair
 from .parser import COULD_NOT_RUN, Parser
 
 PLAYBOOK = "openlab.research_server.drift"
@@ -34,7 +34,8 @@ Options that are not listed here go to ansible-playbook, for example --forks 20 
 'research-server-drift repair --help': repair what the last run found, and compare again.
 'research-server-drift accept --help': accept what was found and nobody declared.
 'research-server-drift history --help': what is there since when, and what has been repaired.
-'research-server-drift report --help': show the last report as a page, without asking the servers."""
+'research-server-drift report --help': show the last report as a page, without asking the servers.
+'research-server-drift notify --help': tell people what is new, by mail or to a webhook."""
 EPILOG = """\
 exit codes, the most severe that applies (3 before 4 before 2):
   0  clean        every host is as the inventory says
@@ -43,6 +44,15 @@ exit codes, the most severe that applies (3 before 4 before 2):
   4  unreachable  at least one host could not be reached
   1               the command line is wrong, ansible-playbook could not run, or another run writes the same report;
                   the last report is left as it was"""
+
+
+# Each gets what follows its name, and where drift runs leave their report.
+COMMANDS = {
+    "accept": baseline.main,
+    "history": history_command.main,
+    "notify": notify_command.main,
+    "report": page_command.main,
+}
 
 
 class CommandError(Exception):
@@ -106,14 +116,10 @@ def seconds(text: str) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["accept"]:
-        return baseline.main(given[1:], default_report())
-    if given[:1] == ["history"]:
-        return history_command.main(given[1:], default_report())
-    if given[:1] == ["report"]:
-        return page_command.main(given[1:], default_report())
     if given[:1] == ["repair"]:
         return guarded(lambda: repair.main(given[1:], default_report(), parser(), run))
+    if given and given[0] in COMMANDS:
+        return COMMANDS[given[0]](given[1:], default_report())
     options, extra = parser().parse_known_args(given)
     return guarded(lambda: run(options, extra))
 

@@ -82,6 +82,8 @@ def test_what_packages_brought_is_no_finding(root: Path) -> None:
 LEGITIMATE_FILES = (
     "/etc/systemd/system/research-server-firewall.service",
     "/etc/systemd/system/research-server-loopback.service",
+    "/etc/systemd/system/research-server-drift.timer",
+    "/etc/systemd/system/research-server-drift-notify@.service",
     "/etc/systemd/system/research-server-sshd-2222.socket",
     "/etc/systemd/system/research-server-sshd-undo-at-boot.service",
     "/run/systemd/transient/research-server-firewall-undo.timer",
