@@ -223,12 +223,6 @@ def read_network(urls: list[str], sources: list[str], timeout: int) -> tuple[dic
     return {url: answers[url] for url in urls}, {urlsplit(url).netloc: answers[url] for url in sources}
 
 
-def read_firewalls() -> list[str]:
-    wanted_by = glob.glob("/etc/systemd/system/*.wants/*.service")
-    enabled = {os.path.basename(path) for path in wanted_by}
-    return others.switched_on(text(others.UFW), enabled)
-
-
 def read_matches() -> list[str]:
     lines = server_config.walk(ssh_server.MAIN, read_file, ssh_server.expand)
     return [f"{line.keyword} ({line.path}:{line.number})" for line in lines if line.in_match and line.path != OURS]
@@ -258,7 +252,7 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "sources": sources,
         "packages": read_packages(params["packages"]),
         "dpkg": read_dpkg(),
-        "firewalls": read_firewalls(),
+        "firewalls": others.found(),
         "sshd_matches": read_matches(),
         "sshd_ports": {
             "start": int(text(ssh_port.START) or ssh_port.DEFAULT_START),
