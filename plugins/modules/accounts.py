@@ -248,7 +248,6 @@ notices:
 
 import contextlib
 import grp
-import os
 import pwd
 import time
 import typing as t
@@ -274,8 +273,8 @@ from ..module_utils._accounts.reading import (
 from ..module_utils._host import mounts, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
-from ..module_utils._host.module import Module, guarded
-from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import current_session
 from ..module_utils._text.escapes import in_one_line
 
@@ -334,7 +333,11 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     notices += [f"account '{name}': the home becomes the archive {path}" for name, path in applier.archives.items()]
     for sentence in notices:
         module.warn(sentence)
-    return {**result, "changed": bool(result["changes"]), "notices": notices, "failures": applier.failures}
+    result.update(changed=bool(result["changes"]), notices=notices, failures=applier.failures)
+    if applier.failures:
+        rest = "Everything else can be done." if module.check_mode else "Everything else has been done."
+        module.fail_json(msg=f"accounts: {'; '.join(applier.failures)}. {rest}", **result)
+    return result
 
 
 def refuse(wrong: t.Sequence[str]) -> None:
@@ -471,16 +474,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if os.geteuid() != 0:
-        module.fail_json(msg="accounts: found no root rights; expected them. Set 'become: true'")
-    try:
-        result = run(module)
-    except RefusedError as error:
-        module.fail_json(msg=f"accounts: {error}")
-    if result["failures"]:
-        rest = "Everything else can be done." if module.check_mode else "Everything else has been done."
-        module.fail_json(msg=f"accounts: {'; '.join(result['failures'])}. {rest}", **result)
-    module.exit_json(**result)
+    run_module(module, run, name="accounts", root=True)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ from ..module_utils._conda.errors import CondaEnvError
 from ..module_utils._firewall import others
 from ..module_utils._host import dpkg, health, listening
 from ..module_utils._host.files import read_file
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.mounts import mount_points, table
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
@@ -285,7 +285,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, facts=read(module.params))
+    run_module(module, lambda module: {"changed": False, "facts": read(module.params)})
 
 
 if __name__ == "__main__":

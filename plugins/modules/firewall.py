@@ -137,7 +137,7 @@ from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
-from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import current_session
 from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, run_module
 from ..module_utils._ssh.server import Sshd, unit_text
@@ -178,9 +178,9 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     other = others.found()
     if other:
         raise RefusedError(
-            f"found {' and '.join(other)} active; expected no second firewall, since a packet has to please both. Take "
-            "its rules over into firewall_allow and switch it off, or take the host out of the group firewall. Nothing has been "
-            "changed"
+            f"found {' and '.join(other)} active; expected no second firewall, since a packet has to please both",
+            "Take its rules over into firewall_allow and switch it off, or take the host out of the group firewall. Nothing has "
+            "been changed",
         )
     rules = firewall_rules.rules(params["ssh_from"], params["allow"], params["names"])
     session = current_session()
@@ -253,7 +253,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, "firewall", Host, Stages(apply, confirm, (firewall_rules.RuleError,)))
+    run_module(module, "firewall", Host, Stages(apply, confirm))
 
 
 if __name__ == "__main__":

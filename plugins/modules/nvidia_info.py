@@ -144,7 +144,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..module_utils._host import dpkg
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
@@ -324,6 +325,21 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     }
 
 
+def run(module: Module) -> dict[str, t.Any]:
+    params = module.params
+    sysfs = Path(params["sysfs_root"])
+    if not (sysfs / "bus").is_dir():
+        raise RefusedError(f"sysfs_root: found no folder {sysfs / 'bus'}; expected a mounted sysfs")
+    info = read(
+        Path(params["root"]),
+        sysfs,
+        Path(params["procfs_root"]),
+        ignored=params["ignore_sources"],
+        available=params["available"],
+    )
+    return {"changed": False, "info": info}
+
+
 @guarded
 def main() -> None:
     module = Module(
@@ -336,18 +352,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
-    sysfs = Path(params["sysfs_root"])
-    if not (sysfs / "bus").is_dir():
-        module.fail_json(msg=f"sysfs_root: found no folder {sysfs / 'bus'}; expected a mounted sysfs")
-    info = read(
-        Path(params["root"]),
-        sysfs,
-        Path(params["procfs_root"]),
-        ignored=params["ignore_sources"],
-        available=params["available"],
-    )
-    module.exit_json(changed=False, info=info)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

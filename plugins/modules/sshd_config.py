@@ -218,7 +218,7 @@ from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import parse as parse_network
-from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import Session, current_session
 from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, run_module
 from ..module_utils._ssh import access as ssh_access
@@ -433,8 +433,8 @@ def label_ports(host: Host, ports: t.Iterable[int]) -> None:
         return
     if host.attempt("semanage", "--help")[0] != 0:
         raise RefusedError(
-            "found SELinux enforcing and no semanage; expected it, to let sshd listen on another port. "
-            "Install policycoreutils-python-utils. Nothing has been changed"
+            "found SELinux enforcing and no semanage; expected it, to let sshd listen on another port",
+            "Install policycoreutils-python-utils. Nothing has been changed",
         )
     for command in selinux.label_commands(ports, host.run(*selinux.LIST)):
         host.run(*command)
@@ -446,8 +446,8 @@ def refuse_intruders(host: Host, ports: t.Collection[int]) -> None:
     if found:
         port = found[0].rpartition(":")[2]
         raise RefusedError(
-            f"port {port} is taken by another program: found {'; '.join(found)}; expected sshd or nobody. End that program, or "
-            "choose another port for sshd. Nothing has been changed"
+            f"port {port} is taken by another program: found {'; '.join(found)}; expected sshd or nobody",
+            "End that program, or choose another port for sshd. Nothing has been changed",
         )
 
 
@@ -536,7 +536,8 @@ def check_others(host: Host, plan: Plan, params: dict[str, t.Any], session: Sess
     if plan.overridden:
         raise RefusedError(
             f"found in Match blocks of other files what wins over {params['path']} for whom they match: "
-            f"{'; '.join(map(setting, plan.overridden))}. Remove it, or state it in sshd_match. Nothing has been changed"
+            f"{'; '.join(map(setting, plan.overridden))}",
+            "Remove it, or state it in sshd_match. Nothing has been changed",
         )
     refuse_intruders(host, plan.phases[0].ports)
     shut_out = left_outside(host, plan, params["people"])
@@ -584,8 +585,8 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     unspoken = server_config.not_spoken(plan.settings, params["client_algorithms"])
     if unspoken:
         raise RefusedError(
-            f"{'; '.join(unspoken)}. Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. "
-            "Nothing has been changed"
+            "; ".join(unspoken),
+            "Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. Nothing has been changed",
         )
     locked_out = check_lockout(host, plan, session)
     if locked_out and not module.check_mode:
@@ -610,7 +611,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         prove(host, staged.ports)
     except RefusedError as error:
         transaction.undo()
-        raise RefusedError(f"{error}. {restored(host, back.ports)}") from error
+        raise RefusedError(str(error), restored(host, back.ports)) from error
     return {**result, "pending": True}
 
 
@@ -708,7 +709,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, "sshd", Host, Stages(apply, confirm, (server_config.ConfigError,), undo))
+    run_module(module, "sshd", Host, Stages(apply, confirm, undo))
 
 
 if __name__ == "__main__":

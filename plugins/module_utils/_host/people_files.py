@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .._text.escapes import in_one_line
+from .refused import RefusedError
 from .rights import others_can_write
 
 LIMIT = 1 << 20
@@ -40,7 +41,7 @@ Owner = tuple[int, int]
 """Uid and gid."""
 
 
-class OddError(Exception):
+class OddError(RefusedError):
     """Something else than what belongs there."""
 
     def __init__(self, what: str, path: str, *, movable: bool = True) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .._firewall import rules as firewall_rules
 from .._host.networks import parse as parse_network
 from .._host.networks import with_address
-from .._host.runner import RefusedError
+from .._host.refused import RefusedError
 from .._host.session import Session
 from .._host.undo import File, Files
 from . import access as ssh_access
@@ -257,14 +257,14 @@ def _refuse_addresses(lines: Iterable[Line], path: str) -> None:
     for line in lines:
         if line.keyword == "listenaddress" and line.path != path and server_config.has_port(line.value):
             raise RefusedError(
-                f"found a port of its own in '{setting(line)}'; expected none, since sshd_port says where sshd listens. Remove "
-                "the port from that line, or the line. Nothing has been changed"
+                f"found a port of its own in '{setting(line)}'; expected none, since sshd_port says where sshd listens",
+                "Remove the port from that line, or the line. Nothing has been changed",
             )
         # A name is looked up by sshd each time it starts; neither systemd nor the kernel's limit can follow it.
         address = server_config.without_port(line.value).partition("%")[0]
         if line.keyword == "listenaddress" and parse_network(address) is None:
             raise RefusedError(
-                f"found a name in '{setting(line)}'; expected an address of this host. Write that. Nothing has been changed"
+                f"found a name in '{setting(line)}'; expected an address of this host", "Write that. Nothing has been changed"
             )
 
 
