@@ -182,10 +182,6 @@ options:
     description: Days before a key or an account expires from which on that is reported.
     type: int
     default: 30
-  sudoers_path:
-    description: File with the rules of all administrators.
-    type: path
-    default: /etc/sudoers.d/research-server
 attributes:
   check_mode:
     description: Tells what would change.
@@ -278,6 +274,7 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import current_session
 from ..module_utils._text.escapes import in_one_line
 
+SUDOERS = "/etc/sudoers.d/research-server"
 TEXT_SHOWN = 20_000  # characters of a file in a difference; people may have written a megabyte
 
 
@@ -324,7 +321,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     notices = [notice.sentence for notice in account_people.notices(people, now=now, days=params["expiry_notice_days"])]
     notices += account_people.oddities(people, actual, system, rules)
 
-    result = carry_out(applier, plan, params["sudoers_path"])
+    result = carry_out(applier, plan, SUDOERS)
     for account in people:
         uid = searched(account, actual.get(account.name), plan.going)
         if uid is not None:
@@ -470,7 +467,6 @@ def main() -> None:
             "keys_in": {"type": "str", "choices": ["home", "system"], "default": "system", "no_log": False},
             "archive_dir": {"type": "path", "default": "/var/backups/research-server"},
             "expiry_notice_days": {"type": "int", "default": 30},
-            "sudoers_path": {"type": "path", "default": "/etc/sudoers.d/research-server"},
         },
         supports_check_mode=True,
     )

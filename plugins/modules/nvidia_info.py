@@ -25,10 +25,6 @@ options:
     description: Where sysfs is mounted. Another folder is of use for tests with a recorded PCI bus.
     type: path
     default: /sys
-  procfs_root:
-    description: Where procfs is mounted.
-    type: path
-    default: /proc
   available:
     description:
       - Also tell what apt's package lists offer. Off by default, as the lists are tens of megabytes.
@@ -333,7 +329,7 @@ def run(module: Module) -> dict[str, t.Any]:
     info = read(
         Path(params["root"]),
         sysfs,
-        Path(params["procfs_root"]),
+        Path("/proc"),
         ignored=params["ignore_sources"],
         available=params["available"],
     )
@@ -346,7 +342,6 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "default": "/"},
             "sysfs_root": {"type": "path", "default": "/sys"},
-            "procfs_root": {"type": "path", "default": "/proc"},
             "available": {"type": "bool", "default": False},
             "ignore_sources": {"type": "list", "elements": "path", "default": []},
         },

@@ -133,12 +133,6 @@ options:
     description: Bits of the RSA host key. One that is shorter, or missing, is made anew.
     type: int
     default: 4096
-  moduli_minimum:
-    description:
-      - Diffie-Hellman groups in C(/etc/ssh/moduli) that are smaller are removed. Bits as counted in C(moduli(5\)), which is
-        one less than the length of the prime.
-    type: int
-    default: 3071
   undo_after:
     description: Seconds after which the host undoes a staged change that nobody has confirmed.
     type: int
@@ -299,7 +293,6 @@ def wishes(params: dict[str, t.Any]) -> Wishes:
         penalty_exempt=addresses(params["penalty_exempt"]),
         path=params["path"],
         rsa_bits=params["rsa_bits"],
-        moduli_minimum=params["moduli_minimum"],
     )
 
 
@@ -531,6 +524,16 @@ def rights_of(facts: Facts, plan: Plan) -> dict[str, int | rights.Rights]:
     return {**wanted, **dict.fromkeys(keys, rights.PRIVATE), **{f"{path}.pub": rights.Rights() for path in keys}}
 
 
+def refuse_unspoken(plan: Plan, client: t.Mapping[str, t.Sequence[str]]) -> None:
+    """The client that has to log in again could not."""
+    unspoken = server_config.not_spoken(plan.settings, client)
+    if unspoken:
+        raise RefusedError(
+            "; ".join(unspoken),
+            "Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. Nothing has been changed",
+        )
+
+
 def check_others(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | None) -> None:
     """What stands in the way on this host, and what only people can take away."""
     if plan.overridden:
@@ -582,12 +585,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         rights.mend(wrong)
     if not differs:
         return result
-    unspoken = server_config.not_spoken(plan.settings, params["client_algorithms"])
-    if unspoken:
-        raise RefusedError(
-            "; ".join(unspoken),
-            "Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. Nothing has been changed",
-        )
+    refuse_unspoken(plan, params["client_algorithms"])
     locked_out = check_lockout(host, plan, session)
     if locked_out and not module.check_mode:
         raise RefusedError("; ".join(locked_out) + ". Nothing has been changed.")
@@ -705,7 +703,6 @@ def main() -> None:
             "client_algorithms": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
-            "moduli_minimum": {"type": "int", "default": 3071},
         },
         supports_check_mode=True,
     )

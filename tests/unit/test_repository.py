@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import graphlib
 import re
 from pathlib import Path
@@ -131,6 +132,34 @@ def test_every_unit_test_of_a_plugin_has_its_source():
         folder = ROOT / "plugins" / test.relative_to(ROOT / "tests" / "unit" / "plugins").parent
         name = test.stem.removeprefix("test_")
         assert any((folder / f"{prefix}{name}.py").is_file() for prefix in ("", "_")), test
+
+
+MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+# Where an option can come from, or be tried.
+USERS = ("roles", "playbooks", "plugins/action", "plugins/plugin_utils", "molecule", "tests")
+
+
+def documentation(path: Path) -> dict:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "DOCUMENTATION":
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise AssertionError(f"{path} documents nothing")
+
+
+@pytest.fixture(scope="module")
+def users() -> dict[Path, str]:
+    files = [path for folder in USERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yml", ".j2")]
+    return {path: path.read_text(encoding="utf-8") for path in files if path.is_file() and path.name != "argument_specs.yml"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_every_option_of_a_module_is_set_or_tested_somewhere(users, path):
+    """Looked for where the module is named, and on the controller's side, which may set options of any."""
+    near = [text for file, text in users.items() if "plugins" in file.relative_to(ROOT).parts[:1] or path.stem in text]
+    unused = [
+        name for name in documentation(path).get("options", {}) if not any(re.search(rf"\b{name}\b", text) for text in near)
+    ]
+    assert not unused
 
 
 def test_each_play_of_the_site_has_its_roles_name_as_a_tag_and_the_page_lists_all_tags():

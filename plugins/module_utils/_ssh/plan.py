@@ -27,6 +27,8 @@ from .server_config import MAIN, Line
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
 MODULI = "/etc/ssh/moduli"
+# Of the smallest group that stays, as moduli(5) counts them: one less than the length of the prime.
+MODULI_MINIMUM = 3071
 PENALTIES_SINCE = (9, 8)
 
 
@@ -70,7 +72,6 @@ class Wishes(NamedTuple):
     """Addresses and networks."""
     path: str = "/etc/ssh/sshd_config.d/00-research-server.conf"
     rsa_bits: int = 4096
-    moduli_minimum: int = 3071
 
 
 class Plan(NamedTuple):
@@ -147,7 +148,7 @@ def make_plan(facts: Facts, wishes: Wishes, session: Session | None) -> Plan:
         future[name] = File(server_config.comment_out(read(name) or "", numbers, f"Set in {wishes.path}"), facts.mode(name))
     moduli = facts.read(MODULI)
     if moduli is not None:
-        text = server_config.strong_moduli(moduli, wishes.moduli_minimum)
+        text = server_config.strong_moduli(moduli, MODULI_MINIMUM)
         future[MODULI] = File(text, facts.mode(MODULI), shown=False)
     command = ssh_recovery.script(HEADER, wishes.path, facts.ports.service)
     future[ssh_recovery.COMMAND] = File(command, 0o700)
