@@ -181,12 +181,59 @@ def test_a_drift_run_passes_over_each_role_that_fails_and_a_role_still_rescues_w
     assert len(rescuing) > 2 and all(task.get("ignore_errors") is False for task in rescuing)
 
 
-def test_rooms_depend_on_each_other_in_one_direction():
-    """Packages of module_utils: static_order() raises CycleError where two of them need each other."""
-    folder = ROOT / "plugins" / "module_utils"
-    needs = {
-        room.name: set(re.findall(r"^from \.\.(_\w+)", "\n".join(file.read_text() for file in room.glob("*.py")), re.MULTILINE))
-        for room in folder.iterdir()
-        if room.name.startswith("_") and room.name != "__pycache__"
-    }
-    assert len(list(graphlib.TopologicalSorter(needs).static_order())) >= 9
+PLUGINS = ROOT / "plugins"
+KINDS = {"action", "callback", "filter", "modules"}
+
+
+def imported(path: Path) -> set[str]:
+    """The files of plugins/ that a file imports, as paths without their end; also inside of functions, and for types alone."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            # `from .room import file`, or `from .room.file import name`.
+            files = [base / alias.name for alias in node.names if (base / f"{alias.name}.py").is_file()] or [base]
+            assert all(file.with_suffix(".py").is_file() for file in files), f"{path}: {ast.unparse(node)}"
+            found |= {file.relative_to(PLUGINS).as_posix() for file in files}
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        assert not any(name.startswith("ansible_collections") for name in names), (
+            f"{path}: found the long way; expected a relative one"
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    files = [path for path in PLUGINS.rglob("*.py") if "__pycache__" not in path.parts]
+    return {path.relative_to(PLUGINS).with_suffix("").as_posix(): imported(path) for path in files}
+
+
+def room(file: str) -> str:
+    """`module_utils/_host` of `module_utils/_host/files`; a file that is in no room is its own."""
+    return "/".join(file.split("/")[:2])
+
+
+def test_rooms_depend_on_each_other_in_one_direction(imports):
+    """static_order() raises CycleError where two of them, or two files of one, need each other."""
+    rooms: dict[str, set[str]] = {}
+    for file, needs in imports.items():
+        rooms.setdefault(room(file), set()).update(room(need) for need in needs if room(need) != room(file))
+    assert len(list(graphlib.TopologicalSorter(rooms).static_order())) >= 9
+    assert len(list(graphlib.TopologicalSorter(imports).static_order())) >= len(imports)
+
+
+def test_what_hosts_have_never_needs_what_only_the_controller_has(imports):
+    for file, needs in imports.items():
+        if file.startswith(("module_utils/", "modules/")):
+            assert not {need for need in needs if need.startswith("plugin_utils/")}, file
+
+
+def test_plugins_do_not_import_plugins(imports):
+    for file, needs in imports.items():
+        assert not {need for need in needs if need.split("/")[0] in KINDS}, file
+
+
+def test_the_workshop_stands_on_texts_alone(imports):
+    needs = {room(need) for file, needs in imports.items() if room(file) == "module_utils/_host" for need in needs}
+    assert needs == {"module_utils/_host", "module_utils/_text"}

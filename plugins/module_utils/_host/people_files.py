@@ -108,7 +108,7 @@ def read_in(handle: int, home: str, parts: Sequence[str], *, limit: int = LIMIT)
         return _read(handle, parts[-1], "/".join((home, *parts)), limit)
 
 
-def write_in(
+def write_in(  # noqa: PLR0913 - a place in a home, a text, and whose and how open what is on the way and at its end shall be
     handle: int,
     home: str,
     parts: Sequence[str],
