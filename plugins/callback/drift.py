@@ -90,6 +90,7 @@ from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
+from ..module_utils._host.difference import difference
 from ..module_utils._text.shown import end_of, shown, shown_line, text_of
 from ..plugin_utils._collection import collection_version
 from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label, unified_diff
@@ -200,8 +201,8 @@ def unpack_all(result: t.Any, kind: Kind) -> t.Iterator[tuple[str, TaskRef, Outc
     for finding in findings:
         name = dataclasses.replace(task, name=text_of(finding["topic"]))
         after = f"{text_of(finding['expected'])}\n{text_of(finding['way_out'])}\n"
-        difference = {"before_header": finding["name"], "before": f"{text_of(finding['found'])}\n", "after": after}
-        yield host, name, Outcome("changed", items=(text_of(finding["name"]),), diffs=[difference])
+        diff = difference(text_of(finding["name"]), f"{text_of(finding['found'])}\n", after)
+        yield host, name, Outcome("changed", items=(text_of(finding["name"]),), diffs=[diff])
     # What is left to say: notices, and topics that could not be looked at.
     yield host, task, outcome if kind == "failed" else dataclasses.replace(outcome, kind="ok", diffs=())
 

@@ -244,6 +244,7 @@ from ..module_utils._audit.host import Attempt, Host
 from ..module_utils._audit.topics import TOPICS
 from ..module_utils._audit.verdict import Waiver, judge
 from ..module_utils._firewall import rules as firewall_rules
+from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.runner import Runner
@@ -293,9 +294,9 @@ def fit(finding: Finding) -> Finding:
     return dataclasses.replace(finding, **texts)
 
 
-def difference(finding: t.Mapping[str, str]) -> dict[str, str]:
+def told(finding: t.Mapping[str, str]) -> Difference:
     after = f"{finding['expected']}\n{finding['way_out']}\n"
-    return {"before_header": f"{finding['topic']}: {finding['name']}", "before": f"{finding['found']}\n", "after": after}
+    return difference(f"{finding['topic']}: {finding['name']}", f"{finding['found']}\n", after)
 
 
 def run(module: Module) -> dict[str, t.Any]:
@@ -313,7 +314,7 @@ def run(module: Module) -> dict[str, t.Any]:
         "changed": bool(found),
         "findings": found,
         "notices": list(said.notices),
-        "diff": [difference(item) for item in found],
+        "diff": [told(item) for item in found],
     }
     if broken:
         module.fail_json(msg=f"could not look at {', '.join(broken)}; all other topics were looked at", **result)
