@@ -95,7 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._firewall import bans
 from ..module_utils._host import dpkg, rights
 from ..module_utils._host.difference import Difference, difference
-from ..module_utils._host.files import read_file
+from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.networks import with_address
 from ..module_utils._host.refused import RefusedError
@@ -137,13 +137,10 @@ class Host(Runner):
         with runtime_directory():
             return bans.doors(self.run(sshd, "-T", "-C", connection()))
 
-    def write(self, path: str, text: str) -> None:
+    @staticmethod
+    def write(path: str, text: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(handle, 0o644)
-            stream.write(text)
-        self.module.atomic_move(temporary, path)
+        put_file(*os.path.split(path), text)
 
     def replace(self, path: str, text: str, before: str | None) -> None:
         """Write the file; take it back if fail2ban does not understand it."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files, processes
-from .._host.files import read_file
+from .._host.files import put_file, read_file
 from .._host.numbers import FIRST_PERSON
 from .._host.refused import RefusedError
 from .._host.runner import Runner
@@ -257,16 +257,12 @@ class Applier(Runner):
             os.close(handle)
 
     def write_sudoers(self, path: str, text: str) -> None:
-        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(handle, SUDOERS_MODE)
-            stream.write(text)
-        rc, out, err = self.attempt(self.module.get_bin_path("visudo", True), "-cqf", temporary)
+        put_file(*os.path.split(path), text, SUDOERS_MODE, check=self._check_sudoers)
+
+    def _check_sudoers(self, path: str) -> None:
+        rc, out, err = self.attempt(self.module.get_bin_path("visudo", True), "-cqf", path)
         if rc != 0:
-            os.unlink(temporary)
             raise RefusedError(f"visudo refuses the sudo rules: {(out + err).strip()}")
-        self.module.atomic_move(temporary, path)
-        os.chmod(path, SUDOERS_MODE)
 
 
 ACTIONS: Mapping[str, Callable[[Applier, str, t.Any], None]] = {
