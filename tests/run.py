@@ -92,6 +92,7 @@ GATES = (
     ),
     stage("sanity", "tests/setup/sanity", "sanity", "quick"),
     stage("artifact", "pytest -q tests/artifact", "artifact", "quick"),
+    stage("importer", "tests/setup/importer", "importer", "quick"),
 )
 TESTBED = stage("testbed", "python tests/testbed/testbed.py up", "testbed")
 INTEGRATION = stage("integration", "python tests/testbed/testbed.py mirror && pytest -q tests/integration", "integration")

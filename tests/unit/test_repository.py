@@ -134,6 +134,14 @@ def test_every_unit_test_of_a_plugin_has_its_source():
         assert any((folder / f"{prefix}{name}.py").is_file() for prefix in ("", "_")), test
 
 
+def test_galaxys_importer_reads_the_collection_with_the_core_of_the_tests_and_all_that_it_needs_is_pinned():
+    frozen = {name: (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in ("dev", "importer")}
+    cores = {name: re.findall(r"^ansible-core==(\S+)", text, re.MULTILINE) for name, text in frozen.items()}
+    assert cores["importer"] == cores["dev"] and len(cores["dev"]) == 1
+    assert all(re.match(r"#|[\w.-]+==\S+$", line) for line in frozen["importer"].splitlines())
+    assert "galaxy_importer==" in frozen["importer"]
+
+
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 # Where an option can come from, or be tried.
 USERS = ("roles", "playbooks", "plugins/action", "plugins/plugin_utils", "molecule", "tests")
