@@ -134,6 +134,19 @@ def test_every_unit_test_of_a_plugin_has_its_source():
         assert any((folder / f"{prefix}{name}.py").is_file() for prefix in ("", "_")), test
 
 
+def test_each_platform_that_nobody_tests_has_a_job_and_what_is_turned_away_too():
+    checks = ROOT / "plugins" / "plugin_utils" / "_preflight" / "check.py"
+    known = set(re.findall(r'\("(\w+)", "(\d+)"\): UNTESTED', checks.read_text(encoding="utf-8")))
+    matrix = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["platforms"]["strategy"]["matrix"]["include"]
+    names = {"ubuntu": "Ubuntu", "almalinux": "AlmaLinux", "rockylinux": "Rocky"}
+    jobs = {
+        (names[image], release.split(".")[0]): job["expected"] for job in matrix for image, release in [job["image"].split(":")]
+    }
+    # Of Red Hat's own there is no image to be had without an account.
+    assert {platform for platform, expected in jobs.items() if expected == "served"} == known - {("RedHat", "9")}
+    assert all(platform not in known for platform, expected in jobs.items() if expected == "refused")
+
+
 def test_galaxys_importer_reads_the_collection_with_the_core_of_the_tests_and_all_that_it_needs_is_pinned():
     frozen = {name: (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in ("dev", "importer")}
     cores = {name: re.findall(r"^ansible-core==(\S+)", text, re.MULTILINE) for name, text in frozen.items()}
