@@ -69,7 +69,7 @@ def known_as(paths: Iterable[str], diversions: str = "") -> dict[str, set[str]]:
             for place in filter(None, (path, diverted.get(_merged(path)))):
                 whole = _merged(place)
                 short = whole[len("/usr") :]
-                for name in {place, whole, short if short.startswith(MERGED) else whole}:
+                for name in (place, whole, short if short.startswith(MERGED) else whole):
                     found.setdefault(name, set()).add(path)
     return found
 
