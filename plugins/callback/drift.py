@@ -112,7 +112,8 @@ shell: |
 COLLECTION = "openlab.research_server."
 AUDIT = f"{COLLECTION}audit"
 # Of why a task failed: a role names each person and thing that is odd; of what programs wrote the end will do.
-MESSAGE_LINES, STDERR_LINES = 40, 5
+MESSAGE_LINES = 40
+STDERR_LINES = 5
 STOPPED = (
     "found a host that lets Ansible in and does not answer; expected it to. What was begun there may still hang: look at it with "
     "'ps -ef' (python3, a disk or a file system that does not answer). A slow host gets more time with --host-timeout"
