@@ -44,6 +44,11 @@ CAUSE = re.compile(r"\[ERROR\]|CRITICAL|fatal: |\bmsg: |^[│\s]*(?:E  |FAILED |
 PYTEST_SUMMARY = re.compile(r"^[=│\s]*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 
 
+# What tests/setup/with_core says, and ends with, where it cannot do what it is for.
+WITHOUT_CORE = re.compile(r"^with_core: skipped: .*", re.MULTILINE)
+SKIPPED = 77
+
+
 @dataclass(frozen=True)
 class Stage:
     """One command with a name. A gate counts as one test; a stage that runs pytest counts its tests."""
@@ -82,11 +87,12 @@ GATES = (
     stage("changelog", "antsibull-changelog lint", "lint", "quick"),
     stage("unit", "pytest -q tests/unit", "unit", "quick"),
     *(
-        stage(f"unit {core}", f"tests/setup/with_core {core} pytest -q {WITH_ANSIBLE}", f"core-{core}")
+        stage(f"unit {core}", f"tests/setup/with_core {core} --or-skip pytest -q {WITH_ANSIBLE}", f"core-{core}")
         for core in ("oldest", "newest")
     ),
     stage("sanity", "tests/setup/sanity", "sanity", "quick"),
     stage("artifact", "pytest -q tests/artifact", "artifact", "quick"),
+    stage("importer", "tests/setup/importer", "importer", "quick"),
 )
 TESTBED = stage("testbed", "python tests/testbed/testbed.py up", "testbed")
 INTEGRATION = stage("integration", "python tests/testbed/testbed.py mirror && pytest -q tests/integration", "integration")
@@ -138,8 +144,12 @@ def run(job: Stage) -> Outcome:
         limit.cancel()
         if code == -signal.SIGKILL:
             output.write(f"\nstopped after {time.monotonic() - started:.0f} s\n")
-    passed, failed, skipped = count(log.read_text(encoding="utf-8", errors="replace"))
-    if code != 0:
+    text = log.read_text(encoding="utf-8", errors="replace")
+    passed, failed, skipped = count(text)
+    skipped += len(WITHOUT_CORE.findall(text))
+    if code == SKIPPED:
+        skipped = max(skipped, 1)
+    elif code != 0:
         failed = max(failed, 1)
     elif passed == 0:
         passed = 1
@@ -150,10 +160,12 @@ def run(job: Stage) -> Outcome:
 
 
 def show(outcome: Outcome) -> None:
-    word = "FAILED" if outcome.failed else "ok"
+    word = "FAILED" if outcome.failed else "ok" if outcome.passed else "skipped"
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     times = f"{outcome.seconds:7.1f} s {outcome.cpu_seconds:7.1f} CPU s"
-    print(f"  {word:<6} {outcome.stage.name:<28} {times} {outcome.passed:4d} passed{skipped}", flush=True)
+    print(f"  {word:<7} {outcome.stage.name:<28} {times} {outcome.passed:4d} passed{skipped}", flush=True)
+    for reason in WITHOUT_CORE.findall(outcome.log.read_text(encoding="utf-8", errors="replace")):
+        print(f"          {reason}", flush=True)
     if outcome.failed:
         lines = COLOUR.sub("", outcome.log.read_text(encoding="utf-8", errors="replace")).splitlines()
         # What ends a log is often the cleaning up; what went wrong stands where the word is.

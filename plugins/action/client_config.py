@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._host.difference import difference
+from ..plugin_utils._files import replace
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login.client_config import (
@@ -73,16 +74,11 @@ class ActionModule(ActionBase):
         for path, text in different.items():
             if path.name == FILES[0]:
                 check(text, [server.alias for server in servers if path.parent.name in server.people])
-        diff = [
-            {"before_header": str(path), "after_header": str(path), "before": read(path) or "", "after": text}
-            for path, text in different.items()
-        ]
+        diff = [difference(str(path), read(path), text) for path, text in different.items()]
         # Also of a server that this run leaves out.
         left = [folder for folder in made(place) if folder.name not in self._everybody(variables["hostvars"])]
         gone = [path for folder in left for path in (folder / name for name in FILES) if path.exists()]
-        diff += [
-            {"before_header": str(path), "after_header": str(path), "before": read(path) or "", "after": ""} for path in gone
-        ]
+        diff += [difference(str(path), read(path), None) for path in gone]
         if not self._task.check_mode:
             for path, text in different.items():
                 write(path, text)
@@ -192,10 +188,6 @@ def remove(folder: Path) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the file at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(FOLDER_MODE)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    Path(temporary).replace(path)
+    replace(path, text, FILE_MODE)

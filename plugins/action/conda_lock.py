@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..module_utils._conda.errors import CondaEnvError
 from ..module_utils._conda.lock import Lock, parse_lock
+from ..module_utils._host.difference import difference
 from ..plugin_utils._conda.action import Data, SpecificationAction
 from ..plugin_utils._conda.lock_file import beside, lines, read, same, write
 
@@ -44,5 +45,5 @@ class ActionModule(SpecificationAction):
         if not self._task.check_mode:
             write(path, lock)
         notes = former.other_solver(lock.solver) if former else ()
-        diff = {"before": lines(former), "after": lines(lock), "before_header": str(path), "after_header": str(path)}
+        diff = difference(str(path), lines(former), lines(lock))
         return {"changed": True, "dest": str(path), "diff": diff, "notes": list(notes)}

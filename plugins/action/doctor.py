@@ -13,6 +13,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._text.secrets import mask
 from ..module_utils._text.shown import SIDE_LIMIT, shown_line, text_of
 from ..plugin_utils._answers import NVIDIA_INFO, SETUP, doctor_info, misfit
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):
             port = self._reach(findings, variables) if self._connection.transport == "ssh" else 0
             if doctor.worst(findings) != ERROR:
                 self._examine(roles, port, findings, variables)
-        except (AnsibleError, OSError, ValueError, contact.RefusedError) as error:
+        except (AnsibleError, OSError, ValueError, RefusedError) as error:
             findings.append(Finding("reachable" if not findings else "inside", ERROR, one_line(error)))
         except Exception as error:  # whatever a host answers, it gets a verdict
             told = f"the examination ended unexpectedly ({type(error).__name__}: {one_line(error)})"

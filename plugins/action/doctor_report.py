@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import importlib
 import json
@@ -19,13 +18,13 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ..plugin_utils._collection import ROOT, collection_version
+from ..plugin_utils._collection import collection_version, dependencies, version_of
 from ..plugin_utils._doctor import controller
 from ..plugin_utils._doctor.judge import Finding
 from ..plugin_utils._doctor.report import render, report
-from ..plugin_utils._files import read_report, write_private
+from ..plugin_utils._files import write_private
 from ..plugin_utils._guarded import guarded
-from ..plugin_utils._role_variables import ROLES, read_yaml
+from ..plugin_utils._role_variables import RoleVariables
 
 
 class ActionModule(ActionBase):
@@ -50,7 +49,8 @@ class ActionModule(ActionBase):
             host: variables["hostvars"][host].get(arguments["variable"], {}) for host in variables["ansible_play_hosts_all"]
         }
         findings = {host: result.get("findings", []) for host, result in results.items()}
-        told = report(findings, [finding._asdict() for finding in examine(arguments["post_quantum"])])
+        kex = RoleVariables(self._templar, ["sshd"], {}).value("__sshd_post_quantum_kex", [])
+        told = report(findings, [finding._asdict() for finding in examine(kex, arguments["post_quantum"])])
         # Only a terminal has a width; a pipe gets whole lines.
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
         self._display.display(render(told, full=arguments["full"], color=bool(ANSIBLE_COLOR), width=width))
@@ -61,15 +61,12 @@ class ActionModule(ActionBase):
         return {"changed": False, **told}
 
 
-def examine(post_quantum: str) -> list[Finding]:
+def examine(kex: t.Iterable[str], post_quantum: str) -> list[Finding]:
     """The controller's own tools."""
-    required = read_required()
-    internal = read_yaml(ROLES / "sshd" / "vars" / "main.yml")
+    required = dependencies()
     return [
         controller.core(core_version),
-        controller.ssh(
-            output("ssh", "-V"), output("ssh", "-Q", "kex"), tuple(internal.get("__sshd_post_quantum_kex", ())), post_quantum
-        ),
+        controller.ssh(output("ssh", "-V"), output("ssh", "-Q", "kex"), tuple(kex), post_quantum),
         *controller.collections(required, {name: installed_version(name) for name in required}),
     ]
 
@@ -82,20 +79,10 @@ def output(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def read_required() -> dict[str, str]:
-    """The collections that this one needs, from its manifest or its source."""
-    manifest = read_report(ROOT / "MANIFEST.json") or {}
-    info = manifest.get("collection_info") or read_yaml(ROOT / "galaxy.yml")
-    return dict(info.get("dependencies") or {})
-
-
 def installed_version(name: str) -> str | None:
     """The version of a collection; empty if it does not tell, None if it is not there."""
     try:
         place = Path(next(iter(importlib.import_module(f"ansible_collections.{name}").__path__)))
     except (ImportError, StopIteration):
         return None
-    manifest = read_report(place / "MANIFEST.json") or {}
-    with contextlib.suppress(KeyError):
-        return str(manifest["collection_info"]["version"])
-    return ""
+    return version_of(place)

@@ -15,11 +15,12 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._text.shown import shown_line
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._login import first_contact as contact
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
-from ..plugin_utils._login.first_contact import HostKey, RefusedError
+from ..plugin_utils._login.first_contact import HostKey
 from ..plugin_utils._login.meet import Target, ask_for_key, find, pin, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
 
@@ -98,8 +99,8 @@ class ActionModule(ActionBase):
         except (AnsiblePromptNoninteractive, AnsiblePromptInterrupt):
             raise RefusedError(
                 f"the host key of {name} is unknown: found {offered}; expected its fingerprint in "
-                "bootstrap_host_key_fingerprint, or a person at the terminal, or 'bootstrap_accept_host_key: true'. "
-                f"Read it {contact.ON_ITS_CONSOLE}"
+                "bootstrap_host_key_fingerprint, or a person at the terminal, or 'bootstrap_accept_host_key: true'",
+                f"Read it {contact.ON_ITS_CONSOLE}",
             ) from None
         if answer not in ("yes", "y"):
             raise RefusedError(f"the host key {offered} of {name} was not accepted")
@@ -131,6 +132,6 @@ class ActionModule(ActionBase):
             mechanism = "sshpass"
         if mechanism == "sshpass" and shutil.which("sshpass") is None:
             raise RefusedError(
-                "found no program 'sshpass' on the controller; this ansible-core needs it to log in with a password. Install it "
-                "(apt install sshpass), or use ansible-core 2.19 or newer, or give the host a key"
+                "found no program 'sshpass' on the controller; this ansible-core needs it to log in with a password",
+                "Install it (apt install sshpass), or use ansible-core 2.19 or newer, or give the host a key",
             )

@@ -90,6 +90,7 @@ from ansible.playbook.handler import Handler
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
+from ..module_utils._host.difference import difference
 from ..module_utils._text.shown import end_of, shown, shown_line, text_of
 from ..plugin_utils._collection import collection_version
 from ..plugin_utils._drift.report import DriftReport, Kind, Outcome, TaskRef, label, unified_diff
@@ -111,7 +112,8 @@ shell: |
 COLLECTION = "openlab.research_server."
 AUDIT = f"{COLLECTION}audit"
 # Of why a task failed: a role names each person and thing that is odd; of what programs wrote the end will do.
-MESSAGE_LINES, STDERR_LINES = 40, 5
+MESSAGE_LINES = 40
+STDERR_LINES = 5
 STOPPED = (
     "found a host that lets Ansible in and does not answer; expected it to. What was begun there may still hang: look at it with "
     "'ps -ef' (python3, a disk or a file system that does not answer). A slow host gets more time with --host-timeout"
@@ -200,8 +202,8 @@ def unpack_all(result: t.Any, kind: Kind) -> t.Iterator[tuple[str, TaskRef, Outc
     for finding in findings:
         name = dataclasses.replace(task, name=text_of(finding["topic"]))
         after = f"{text_of(finding['expected'])}\n{text_of(finding['way_out'])}\n"
-        difference = {"before_header": finding["name"], "before": f"{text_of(finding['found'])}\n", "after": after}
-        yield host, name, Outcome("changed", items=(text_of(finding["name"]),), diffs=[difference])
+        diff = difference(text_of(finding["name"]), f"{text_of(finding['found'])}\n", after)
+        yield host, name, Outcome("changed", items=(text_of(finding["name"]),), diffs=[diff])
     # What is left to say: notices, and topics that could not be looked at.
     yield host, task, outcome if kind == "failed" else dataclasses.replace(outcome, kind="ok", diffs=())
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ..plugin_utils._login.endpoint import with_port
+from ..plugin_utils._role_variables import ROLES, read_yaml
 
 DOCUMENTATION = r"""
 name: jump_targets
@@ -51,7 +53,12 @@ _value:
 """
 
 NAMES = ("ansible_host", "client_config_hostname")
-DEFAULT_PORT = 2222  # roles/sshd/defaults/main.yml; other hosts' defaults are not in hostvars
+
+
+@functools.cache
+def default_port() -> int:
+    """Of the role sshd: other hosts' defaults are not in hostvars."""
+    return int(read_yaml(ROLES / "sshd" / "defaults" / "main.yml")["sshd_port"])
 
 
 def jump_targets(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, t.Any]], ports: Iterable[int] = ()) -> list[str]:
@@ -59,7 +66,7 @@ def jump_targets(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, t.Any
     for host in hosts:
         variables = hostvars[host]
         names = [host, *(str(variables[name]) for name in NAMES if variables.get(name))]
-        found += [with_port(name, int(port)) for name in names for port in (variables.get("sshd_port", DEFAULT_PORT), *ports)]
+        found += [with_port(name, int(port)) for name in names for port in (variables.get("sshd_port", default_port()), *ports)]
     return list(dict.fromkeys(found)) or ["none"]
 
 

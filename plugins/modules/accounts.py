@@ -182,10 +182,6 @@ options:
     description: Days before a key or an account expires from which on that is reported.
     type: int
     default: 30
-  sudoers_path:
-    description: File with the rules of all administrators.
-    type: path
-    default: /etc/sudoers.d/research-server
 attributes:
   check_mode:
     description: Tells what would change.
@@ -248,7 +244,6 @@ notices:
 
 import contextlib
 import grp
-import os
 import pwd
 import time
 import typing as t
@@ -274,11 +269,12 @@ from ..module_utils._accounts.reading import (
 from ..module_utils._host import mounts, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
-from ..module_utils._host.module import Module, guarded
-from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import current_session
 from ..module_utils._text.escapes import in_one_line
 
+SUDOERS = "/etc/sudoers.d/research-server"
 TEXT_SHOWN = 20_000  # characters of a file in a difference; people may have written a megabyte
 
 
@@ -325,7 +321,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     notices = [notice.sentence for notice in account_people.notices(people, now=now, days=params["expiry_notice_days"])]
     notices += account_people.oddities(people, actual, system, rules)
 
-    result = carry_out(applier, plan, params["sudoers_path"])
+    result = carry_out(applier, plan, SUDOERS)
     for account in people:
         uid = searched(account, actual.get(account.name), plan.going)
         if uid is not None:
@@ -334,7 +330,11 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     notices += [f"account '{name}': the home becomes the archive {path}" for name, path in applier.archives.items()]
     for sentence in notices:
         module.warn(sentence)
-    return {**result, "changed": bool(result["changes"]), "notices": notices, "failures": applier.failures}
+    result.update(changed=bool(result["changes"]), notices=notices, failures=applier.failures)
+    if applier.failures:
+        rest = "Everything else can be done." if module.check_mode else "Everything else has been done."
+        module.fail_json(msg=f"accounts: {'; '.join(applier.failures)}. {rest}", **result)
+    return result
 
 
 def refuse(wrong: t.Sequence[str]) -> None:
@@ -467,20 +467,10 @@ def main() -> None:
             "keys_in": {"type": "str", "choices": ["home", "system"], "default": "system", "no_log": False},
             "archive_dir": {"type": "path", "default": "/var/backups/research-server"},
             "expiry_notice_days": {"type": "int", "default": 30},
-            "sudoers_path": {"type": "path", "default": "/etc/sudoers.d/research-server"},
         },
         supports_check_mode=True,
     )
-    if os.geteuid() != 0:
-        module.fail_json(msg="accounts: found no root rights; expected them. Set 'become: true'")
-    try:
-        result = run(module)
-    except RefusedError as error:
-        module.fail_json(msg=f"accounts: {error}")
-    if result["failures"]:
-        rest = "Everything else can be done." if module.check_mode else "Everything else has been done."
-        module.fail_json(msg=f"accounts: {'; '.join(result['failures'])}. {rest}", **result)
-    module.exit_json(**result)
+    run_module(module, run, name="accounts", root=True)
 
 
 if __name__ == "__main__":

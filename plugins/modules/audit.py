@@ -244,7 +244,9 @@ from ..module_utils._audit.host import Attempt, Host
 from ..module_utils._audit.topics import TOPICS
 from ..module_utils._audit.verdict import Waiver, judge
 from ..module_utils._firewall import rules as firewall_rules
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.difference import Difference, difference
+from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.runner import Runner
 from ..module_utils._text.shown import shown_line
 
@@ -292,9 +294,31 @@ def fit(finding: Finding) -> Finding:
     return dataclasses.replace(finding, **texts)
 
 
-def difference(finding: t.Mapping[str, str]) -> dict[str, str]:
+def told(finding: t.Mapping[str, str]) -> Difference:
     after = f"{finding['expected']}\n{finding['way_out']}\n"
-    return {"before_header": f"{finding['topic']}: {finding['name']}", "before": f"{finding['found']}\n", "after": after}
+    return difference(f"{finding['topic']}: {finding['name']}", f"{finding['found']}\n", after)
+
+
+def run(module: Module) -> dict[str, t.Any]:
+    topics = module.params["topics"] or sorted(TOPICS)
+    try:
+        wanted = declared(module.params)
+        waivers = [Waiver.of(entry) for entry in module.params["waivers"]]
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+    findings, broken = look(Host(attempts(module), seconds=module.params["seconds"]), wanted, topics)
+    accepted = [(entry["topic"], entry["name"]) for entry in module.params["accepted"]]
+    said = judge(map(fit, findings), accepted, waivers, topics, datetime.date.today())
+    found = [dict(vars(item)) for item in said.drift]
+    result = {
+        "changed": bool(found),
+        "findings": found,
+        "notices": list(said.notices),
+        "diff": [told(item) for item in found],
+    }
+    if broken:
+        module.fail_json(msg=f"could not look at {', '.join(broken)}; all other topics were looked at", **result)
+    return result
 
 
 @guarded
@@ -327,25 +351,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    topics = module.params["topics"] or sorted(TOPICS)
-    try:
-        wanted = declared(module.params)
-        waivers = [Waiver.of(entry) for entry in module.params["waivers"]]
-    except (ValueError, firewall_rules.RuleError) as error:
-        module.fail_json(msg=str(error))
-    findings, broken = look(Host(attempts(module), seconds=module.params["seconds"]), wanted, topics)
-    accepted = [(entry["topic"], entry["name"]) for entry in module.params["accepted"]]
-    said = judge(map(fit, findings), accepted, waivers, topics, datetime.date.today())
-    found = [dict(vars(item)) for item in said.drift]
-    result = {
-        "changed": bool(found),
-        "findings": found,
-        "notices": list(said.notices),
-        "diff": [difference(item) for item in found],
-    }
-    if broken:
-        module.fail_json(msg=f"could not look at {', '.join(broken)}; all other topics were looked at", **result)
-    module.exit_json(**result)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

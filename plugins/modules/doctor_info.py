@@ -116,7 +116,7 @@ from ..module_utils._conda.errors import CondaEnvError
 from ..module_utils._firewall import others
 from ..module_utils._host import dpkg, health, listening
 from ..module_utils._host.files import read_file
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.mounts import mount_points, table
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
@@ -223,12 +223,6 @@ def read_network(urls: list[str], sources: list[str], timeout: int) -> tuple[dic
     return {url: answers[url] for url in urls}, {urlsplit(url).netloc: answers[url] for url in sources}
 
 
-def read_firewalls() -> list[str]:
-    wanted_by = glob.glob("/etc/systemd/system/*.wants/*.service")
-    enabled = {os.path.basename(path) for path in wanted_by}
-    return others.switched_on(text(others.UFW), enabled)
-
-
 def read_matches() -> list[str]:
     lines = server_config.walk(ssh_server.MAIN, read_file, ssh_server.expand)
     return [f"{line.keyword} ({line.path}:{line.number})" for line in lines if line.in_match and line.path != OURS]
@@ -258,7 +252,7 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "sources": sources,
         "packages": read_packages(params["packages"]),
         "dpkg": read_dpkg(),
-        "firewalls": read_firewalls(),
+        "firewalls": others.found(),
         "sshd_matches": read_matches(),
         "sshd_ports": {
             "start": int(text(ssh_port.START) or ssh_port.DEFAULT_START),
@@ -291,7 +285,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, facts=read(module.params))
+    run_module(module, lambda module: {"changed": False, "facts": read(module.params)})
 
 
 if __name__ == "__main__":

@@ -95,9 +95,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._firewall import bans
 from ..module_utils._host import dpkg, rights
 from ..module_utils._host.difference import Difference, difference
-from ..module_utils._host.files import read_file
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.files import put_file, read_file
+from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.networks import with_address
+from ..module_utils._host.refused import RefusedError
+from ..module_utils._host.runner import Runner
 from ..module_utils._host.session import Session, current_session
 from ..module_utils._ssh.server import connection, runtime_directory
 
@@ -117,27 +119,14 @@ UNPROVEN = (
 RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
 
 
-class RefusedError(Exception):
-    """fail2ban does not do what it should."""
-
-
-class Host:
+class Host(Runner):
     """What the module asks the host, and tells it."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-
-    def run(self, *argv: str) -> str:
-        rc, out, err = self.module.run_command(list(argv), environ_update={"LC_ALL": "C"})
-        if rc != 0:
-            raise RefusedError(f"'{' '.join(argv)}' ended with {rc}: {(err or out).strip()}")
-        return str(out)
 
     def missing(self, packages: list[str]) -> list[str]:
         status = read_file(dpkg.STATUS)
         if status is not None:
             return bans.missing(packages, status)
-        return [name for name in packages if self.module.run_command(["rpm", "--query", "--quiet", name])[0] != 0]
+        return [name for name in packages if self.attempt("rpm", "--query", "--quiet", name)[0] != 0]
 
     def service(self) -> dict[str, str]:
         shown = self.run("systemctl", "show", f"--property={','.join(RUNNING)}", SERVICE)
@@ -148,13 +137,10 @@ class Host:
         with runtime_directory():
             return bans.doors(self.run(sshd, "-T", "-C", connection()))
 
-    def write(self, path: str, text: str) -> None:
+    @staticmethod
+    def write(path: str, text: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(handle, 0o644)
-            stream.write(text)
-        self.module.atomic_move(temporary, path)
+        put_file(*os.path.split(path), text)
 
     def replace(self, path: str, text: str, before: str | None) -> None:
         """Write the file; take it back if fail2ban does not understand it."""
@@ -208,8 +194,8 @@ def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
     asked = bans.numbers(host.run("fail2ban-client", "-d"), jails)
     questions = "".join(f"get {jail} {key}\n" for jail, key, _value in asked)
     # All in one: each start of the client takes longer than the answers. At the end of the questions it complains.
-    _rc, out, _err = host.module.run_command(["fail2ban-client", "-i"], data=questions, environ_update={"LC_ALL": "C"})
-    answers = bans.answers(str(out))[: len(asked)]
+    _rc, out, _err = host.attempt("fail2ban-client", "-i", data=questions)
+    answers = bans.answers(out)[: len(asked)]
     runs, says = [], []
     for (jail, key, value), said in zip(asked, answers):
         if said != value:
@@ -348,12 +334,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if os.geteuid() != 0:
-        module.fail_json(msg="fail2ban: found no root rights; expected them. Set 'become: true'")
-    try:
-        module.exit_json(**run(module))
-    except (RefusedError, bans.JailError) as error:
-        module.fail_json(msg=f"fail2ban: {error}")
+    run_module(module, run, name="fail2ban", root=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ description:
   - A change is staged first. The rules are loaded, the file for the next boot is not written yet, and a timer on the host
     loads what was there before unless O(state=confirmed) comes in time, over a new SSH login.
   - Nothing is changed if the rules would cut off the SSH session that the module is started from, or where another firewall
-    (ufw, firewalld) is in charge.
+    (ufw, firewalld, shorewall, iptables-persistent) is in charge.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -137,7 +137,7 @@ from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
-from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import current_session
 from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, run_module
 from ..module_utils._ssh.server import Sshd, unit_text
@@ -153,18 +153,6 @@ class Host(Sshd):
     def __init__(self, module: AnsibleModule) -> None:
         super().__init__(module)
         self.nft: str = module.get_bin_path("nft", False, ["/usr/sbin", "/sbin"]) or ""
-
-    def other_firewall(self) -> str:
-        """Another program that thinks that the firewall is its own."""
-        if others.switched_on(read_file(others.UFW) or "", ()):
-            return "ufw"
-        # Asked only where it is installed: a question to systemd costs more than the rest of this module.
-        if (
-            os.path.exists("/usr/sbin/firewalld")
-            and self.attempt("systemctl", "is-active", "--quiet", "firewalld.service")[0] == 0
-        ):
-            return "firewalld"
-        return ""
 
     def loaded(self) -> str:
         """The table as the kernel has it; empty if it has none."""
@@ -187,11 +175,12 @@ class Host(Sshd):
 
 def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[str, t.Any]:
     params = module.params
-    other = host.other_firewall()
+    other = others.found()
     if other:
         raise RefusedError(
-            f"found {other} active; expected no second firewall, since a packet has to please both. Take its rules over into "
-            f"firewall_allow and switch it off, or take the host out of the group firewall. Nothing has been changed"
+            f"found {' and '.join(other)} active; expected no second firewall, since a packet has to please both",
+            "Take its rules over into firewall_allow and switch it off, or take the host out of the group firewall. Nothing has "
+            "been changed",
         )
     rules = firewall_rules.rules(params["ssh_from"], params["allow"], params["names"])
     session = current_session()
@@ -264,7 +253,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, "firewall", Host, Stages(apply, confirm, (firewall_rules.RuleError,)))
+    run_module(module, "firewall", Host, Stages(apply, confirm))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ import typing as t
 from ..module_utils._conda.records import distributions
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import put_file, read_file
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._jupyter.kernels import files, is_ours, kernel_name, will_have
 
 MODES = {"kernel.json": 0o644, "start": 0o755}
@@ -125,23 +126,7 @@ def has_ipykernel(prefix: str) -> bool:
     return any(package.name == "ipykernel" for package, _installer in distributions(prefix))
 
 
-@guarded
-def main() -> None:
-    environment = {
-        "name": {"type": "str", "required": True},
-        "prefix": {"type": "path", "required": True},
-        "display_name": {"type": "str"},
-        "plan": {"type": "dict", "default": {}},
-    }
-    module = Module(
-        argument_spec={
-            "environments": {"type": "list", "elements": "dict", "required": True, "options": environment},
-            "conda_root": {"type": "path", "default": "/opt/miniconda3"},
-            "directory": {"type": "path", "default": "/usr/local/share/jupyter/kernels"},
-        },
-        supports_check_mode=True,
-    )
-    os.umask(0o022)
+def run(module: Module) -> dict[str, t.Any]:
     directory, root = module.params["directory"], module.params["conda_root"]
     present = own_kernels(directory)
     wanted, without = {}, []
@@ -157,9 +142,9 @@ def main() -> None:
     for name, item in wanted.items():
         folder = os.path.join(directory, name)
         if name not in present and is_foreign(folder):
-            module.fail_json(
-                msg=f"kernel '{name}': found {folder}, which this collection did not make; it has not been touched. "
-                "Remove it, or give the environment another name."
+            raise RefusedError(
+                f"kernel '{name}': found {folder}, which this collection did not make; it has not been touched",
+                "Remove it, or give the environment another name.",
             )
         for file, text in files(folder, item, root).items():
             path = os.path.join(folder, file)
@@ -178,7 +163,32 @@ def main() -> None:
         for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]), reverse=True):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             put_file(*os.path.split(path), text, mode)
-    module.exit_json(changed=bool(writes or stale), kernels=sorted(wanted), removed=stale, without_kernel=without, diff=diffs)
+    return {
+        "changed": bool(writes or stale),
+        "kernels": sorted(wanted),
+        "removed": stale,
+        "without_kernel": without,
+        "diff": diffs,
+    }
+
+
+@guarded
+def main() -> None:
+    environment = {
+        "name": {"type": "str", "required": True},
+        "prefix": {"type": "path", "required": True},
+        "display_name": {"type": "str"},
+        "plan": {"type": "dict", "default": {}},
+    }
+    module = Module(
+        argument_spec={
+            "environments": {"type": "list", "elements": "dict", "required": True, "options": environment},
+            "conda_root": {"type": "path", "default": "/opt/miniconda3"},
+            "directory": {"type": "path", "default": "/usr/local/share/jupyter/kernels"},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, run)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,6 @@ options:
     description: Where sysfs is mounted. Another folder is of use for tests with a recorded PCI bus.
     type: path
     default: /sys
-  procfs_root:
-    description: Where procfs is mounted.
-    type: path
-    default: /proc
   available:
     description:
       - Also tell what apt's package lists offer. Off by default, as the lists are tens of megabytes.
@@ -144,7 +140,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..module_utils._host import dpkg
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
@@ -324,30 +321,33 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     }
 
 
+def run(module: Module) -> dict[str, t.Any]:
+    params = module.params
+    sysfs = Path(params["sysfs_root"])
+    if not (sysfs / "bus").is_dir():
+        raise RefusedError(f"sysfs_root: found no folder {sysfs / 'bus'}; expected a mounted sysfs")
+    info = read(
+        Path(params["root"]),
+        sysfs,
+        Path("/proc"),
+        ignored=params["ignore_sources"],
+        available=params["available"],
+    )
+    return {"changed": False, "info": info}
+
+
 @guarded
 def main() -> None:
     module = Module(
         argument_spec={
             "root": {"type": "path", "default": "/"},
             "sysfs_root": {"type": "path", "default": "/sys"},
-            "procfs_root": {"type": "path", "default": "/proc"},
             "available": {"type": "bool", "default": False},
             "ignore_sources": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    sysfs = Path(params["sysfs_root"])
-    if not (sysfs / "bus").is_dir():
-        module.fail_json(msg=f"sysfs_root: found no folder {sysfs / 'bus'}; expected a mounted sysfs")
-    info = read(
-        Path(params["root"]),
-        sysfs,
-        Path(params["procfs_root"]),
-        ignored=params["ignore_sources"],
-        available=params["available"],
-    )
-    module.exit_json(changed=False, info=info)
+    run_module(module, run)
 
 
 if __name__ == "__main__":

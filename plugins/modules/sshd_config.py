@@ -133,12 +133,6 @@ options:
     description: Bits of the RSA host key. One that is shorter, or missing, is made anew.
     type: int
     default: 4096
-  moduli_minimum:
-    description:
-      - Diffie-Hellman groups in C(/etc/ssh/moduli) that are smaller are removed. Bits as counted in C(moduli(5\)), which is
-        one less than the length of the prime.
-    type: int
-    default: 3071
   undo_after:
     description: Seconds after which the host undoes a staged change that nobody has confirmed.
     type: int
@@ -218,7 +212,7 @@ from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import parse as parse_network
-from ..module_utils._host.runner import RefusedError
+from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.session import Session, current_session
 from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Transaction, run_module
 from ..module_utils._ssh import access as ssh_access
@@ -299,7 +293,6 @@ def wishes(params: dict[str, t.Any]) -> Wishes:
         penalty_exempt=addresses(params["penalty_exempt"]),
         path=params["path"],
         rsa_bits=params["rsa_bits"],
-        moduli_minimum=params["moduli_minimum"],
     )
 
 
@@ -433,8 +426,8 @@ def label_ports(host: Host, ports: t.Iterable[int]) -> None:
         return
     if host.attempt("semanage", "--help")[0] != 0:
         raise RefusedError(
-            "found SELinux enforcing and no semanage; expected it, to let sshd listen on another port. "
-            "Install policycoreutils-python-utils. Nothing has been changed"
+            "found SELinux enforcing and no semanage; expected it, to let sshd listen on another port",
+            "Install policycoreutils-python-utils. Nothing has been changed",
         )
     for command in selinux.label_commands(ports, host.run(*selinux.LIST)):
         host.run(*command)
@@ -446,8 +439,8 @@ def refuse_intruders(host: Host, ports: t.Collection[int]) -> None:
     if found:
         port = found[0].rpartition(":")[2]
         raise RefusedError(
-            f"port {port} is taken by another program: found {'; '.join(found)}; expected sshd or nobody. End that program, or "
-            "choose another port for sshd. Nothing has been changed"
+            f"port {port} is taken by another program: found {'; '.join(found)}; expected sshd or nobody",
+            "End that program, or choose another port for sshd. Nothing has been changed",
         )
 
 
@@ -532,12 +525,23 @@ def rights_of(facts: Facts, plan: Plan) -> dict[str, int | rights.Rights]:
     return {**wanted, **dict.fromkeys(keys, rights.PRIVATE), **{f"{path}.pub": rights.Rights() for path in keys}}
 
 
+def refuse_unspoken(plan: Plan, client: t.Mapping[str, t.Sequence[str]]) -> None:
+    """The client that has to log in again could not."""
+    unspoken = server_config.not_spoken(plan.settings, client)
+    if unspoken:
+        raise RefusedError(
+            "; ".join(unspoken),
+            "Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. Nothing has been changed",
+        )
+
+
 def check_others(host: Host, plan: Plan, params: dict[str, t.Any], session: Session | None) -> None:
     """What stands in the way on this host, and what only people can take away."""
     if plan.overridden:
         raise RefusedError(
             f"found in Match blocks of other files what wins over {params['path']} for whom they match: "
-            f"{'; '.join(map(setting, plan.overridden))}. Remove it, or state it in sshd_match. Nothing has been changed"
+            f"{'; '.join(map(setting, plan.overridden))}",
+            "Remove it, or state it in sshd_match. Nothing has been changed",
         )
     refuse_intruders(host, plan.phases[0].ports)
     shut_out = left_outside(host, plan, params["people"])
@@ -582,12 +586,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         rights.mend(wrong)
     if not differs:
         return result
-    unspoken = server_config.not_spoken(plan.settings, params["client_algorithms"])
-    if unspoken:
-        raise RefusedError(
-            f"{'; '.join(unspoken)}. Update OpenSSH on the controller, or change sshd_settings or sshd_older_clients. "
-            "Nothing has been changed"
-        )
+    refuse_unspoken(plan, params["client_algorithms"])
     locked_out = check_lockout(host, plan, session)
     if locked_out and not module.check_mode:
         raise RefusedError("; ".join(locked_out) + ". Nothing has been changed.")
@@ -611,7 +610,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
         prove(host, staged.ports)
     except RefusedError as error:
         transaction.undo()
-        raise RefusedError(f"{error}. {restored(host, back.ports)}") from error
+        raise RefusedError(str(error), restored(host, back.ports)) from error
     return {**result, "pending": True}
 
 
@@ -705,11 +704,10 @@ def main() -> None:
             "client_algorithms": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/ssh/sshd_config.d/00-research-server.conf"},
             "rsa_bits": {"type": "int", "default": 4096},
-            "moduli_minimum": {"type": "int", "default": 3071},
         },
         supports_check_mode=True,
     )
-    run_module(module, "sshd", Host, Stages(apply, confirm, (server_config.ConfigError,), undo))
+    run_module(module, "sshd", Host, Stages(apply, confirm, undo))
 
 
 if __name__ == "__main__":

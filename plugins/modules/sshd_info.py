@@ -88,7 +88,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._host.files import read_file
-from ..module_utils._host.module import Module, guarded
+from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.session import current_session
 from ..module_utils._ssh import server as ssh_server
 from ..module_utils._ssh import server_config
@@ -127,7 +127,7 @@ def main() -> None:
         argument_spec={"user": {"type": "str"}, "address": {"type": "str", "default": "127.0.0.1"}},
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **read(module))
+    run_module(module, lambda module: {"changed": False, **read(module)})
 
 
 if __name__ == "__main__":

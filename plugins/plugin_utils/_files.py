@@ -21,15 +21,28 @@ def read_report(path: Path) -> dict[str, t.Any] | None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step. Nobody but its owner ever reads it, or half of it."""
+    """Nobody but its owner ever reads the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace(path, text, 0o600)
+
+
+def replace(path: Path, text: str, mode: int | None = None) -> None:
+    """Replace a file in one step, and make that last through a power cut. Without a mode it has the one of any new file."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
+            os.fchmod(stream.fileno(), 0o666 & ~_umask() if mode is None else mode)
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """It can only be read by setting it (umask(2))."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

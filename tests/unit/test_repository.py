@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import graphlib
 import re
 from pathlib import Path
@@ -131,6 +132,55 @@ def test_every_unit_test_of_a_plugin_has_its_source():
         assert any((folder / f"{prefix}{name}.py").is_file() for prefix in ("", "_")), test
 
 
+def test_each_platform_that_nobody_tests_has_a_job_and_what_is_turned_away_too():
+    checks = ROOT / "plugins" / "plugin_utils" / "_preflight" / "check.py"
+    known = set(re.findall(r'\("(\w+)", "(\d+)"\): UNTESTED', checks.read_text(encoding="utf-8")))
+    matrix = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["platforms"]["strategy"]["matrix"]["include"]
+    names = {"ubuntu": "Ubuntu", "almalinux": "AlmaLinux", "rockylinux": "Rocky"}
+    jobs = {
+        (names[image], release.split(".")[0]): job["expected"] for job in matrix for image, release in [job["image"].split(":")]
+    }
+    # Of Red Hat's own there is no image to be had without an account.
+    assert {platform for platform, expected in jobs.items() if expected == "served"} == known - {("RedHat", "9")}
+    assert all(platform not in known for platform, expected in jobs.items() if expected == "refused")
+
+
+def test_galaxys_importer_reads_the_collection_with_the_core_of_the_tests_and_all_that_it_needs_is_pinned():
+    frozen = {name: (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in ("dev", "importer")}
+    cores = {name: re.findall(r"^ansible-core==(\S+)", text, re.MULTILINE) for name, text in frozen.items()}
+    assert cores["importer"] == cores["dev"] and len(cores["dev"]) == 1
+    assert all(re.match(r"#|[\w.-]+==\S+$", line) for line in frozen["importer"].splitlines())
+    assert "galaxy_importer==" in frozen["importer"]
+
+
+MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+# Where an option can come from, or be tried.
+USERS = ("roles", "playbooks", "plugins/action", "plugins/plugin_utils", "molecule", "tests")
+
+
+def documentation(path: Path) -> dict:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "DOCUMENTATION":
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise AssertionError(f"{path} documents nothing")
+
+
+@pytest.fixture(scope="module")
+def users() -> dict[Path, str]:
+    files = [path for folder in USERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yml", ".j2")]
+    return {path: path.read_text(encoding="utf-8") for path in files if path.is_file() and path.name != "argument_specs.yml"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_every_option_of_a_module_is_set_or_tested_somewhere(users, path):
+    """Looked for where the module is named, and on the controller's side, which may set options of any."""
+    near = [text for file, text in users.items() if "plugins" in file.relative_to(ROOT).parts[:1] or path.stem in text]
+    unused = [
+        name for name in documentation(path).get("options", {}) if not any(re.search(rf"\b{name}\b", text) for text in near)
+    ]
+    assert not unused
+
+
 def test_each_play_of_the_site_has_its_roles_name_as_a_tag_and_the_page_lists_all_tags():
     plays = load(ROOT / "playbooks" / "site.yml")[1:-2]
     tags = {play["hosts"]: play["tags"] for play in plays}
@@ -150,12 +200,59 @@ def test_a_drift_run_passes_over_each_role_that_fails_and_a_role_still_rescues_w
     assert len(rescuing) > 2 and all(task.get("ignore_errors") is False for task in rescuing)
 
 
-def test_rooms_depend_on_each_other_in_one_direction():
-    """Packages of module_utils: static_order() raises CycleError where two of them need each other."""
-    folder = ROOT / "plugins" / "module_utils"
-    needs = {
-        room.name: set(re.findall(r"^from \.\.(_\w+)", "\n".join(file.read_text() for file in room.glob("*.py")), re.MULTILINE))
-        for room in folder.iterdir()
-        if room.name.startswith("_") and room.name != "__pycache__"
-    }
-    assert len(list(graphlib.TopologicalSorter(needs).static_order())) >= 9
+PLUGINS = ROOT / "plugins"
+KINDS = {"action", "callback", "filter", "modules"}
+
+
+def imported(path: Path) -> set[str]:
+    """The files of plugins/ that a file imports, as paths without their end; also inside of functions, and for types alone."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            # `from .room import file`, or `from .room.file import name`.
+            files = [base / alias.name for alias in node.names if (base / f"{alias.name}.py").is_file()] or [base]
+            assert all(file.with_suffix(".py").is_file() for file in files), f"{path}: {ast.unparse(node)}"
+            found |= {file.relative_to(PLUGINS).as_posix() for file in files}
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        assert not any(name.startswith("ansible_collections") for name in names), (
+            f"{path}: found the long way; expected a relative one"
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    files = [path for path in PLUGINS.rglob("*.py") if "__pycache__" not in path.parts]
+    return {path.relative_to(PLUGINS).with_suffix("").as_posix(): imported(path) for path in files}
+
+
+def room(file: str) -> str:
+    """`module_utils/_host` of `module_utils/_host/files`; a file that is in no room is its own."""
+    return "/".join(file.split("/")[:2])
+
+
+def test_rooms_depend_on_each_other_in_one_direction(imports):
+    """static_order() raises CycleError where two of them, or two files of one, need each other."""
+    rooms: dict[str, set[str]] = {}
+    for file, needs in imports.items():
+        rooms.setdefault(room(file), set()).update(room(need) for need in needs if room(need) != room(file))
+    assert len(list(graphlib.TopologicalSorter(rooms).static_order())) >= 9
+    assert len(list(graphlib.TopologicalSorter(imports).static_order())) >= len(imports)
+
+
+def test_what_hosts_have_never_needs_what_only_the_controller_has(imports):
+    for file, needs in imports.items():
+        if file.startswith(("module_utils/", "modules/")):
+            assert not {need for need in needs if need.startswith("plugin_utils/")}, file
+
+
+def test_plugins_do_not_import_plugins(imports):
+    for file, needs in imports.items():
+        assert not {need for need in needs if need.split("/")[0] in KINDS}, file
+
+
+def test_the_workshop_stands_on_texts_alone(imports):
+    needs = {room(need) for file, needs in imports.items() if room(file) == "module_utils/_host" for need in needs}
+    assert needs == {"module_utils/_host", "module_utils/_text"}

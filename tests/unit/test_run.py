@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,6 +54,50 @@ def test_a_stage_that_fails_is_a_failure_whatever_it_counted(monkeypatch, tmp_pa
     monkeypatch.setattr(run, "ROOT", tmp_path)
     outcome = run.run(job(command))
     assert (outcome.passed, outcome.failed) == (passed, failed)
+
+
+@pytest.mark.parametrize(
+    ("command", "counted", "word"),
+    [
+        ("exit 77", (0, 0, 1), "skipped"),
+        ("echo 'with_core: skipped: no Python here runs it' >&2; exit 77", (0, 0, 1), "skipped"),
+        # A scenario that is played all the same is no proof of what it should have been played with.
+        ("echo 'with_core: skipped: no Python here runs it' >&2; echo '3 passed in 1.0s'", (3, 0, 1), "ok"),
+        ("echo 'with_core: skipped: no Python here runs it' >&2", (1, 0, 1), "ok"),
+    ],
+)
+def test_what_a_stage_could_not_do_is_told_as_skipped(monkeypatch, tmp_path, capsys, command, counted, word):
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    outcome = run.run(job(command))
+    assert (outcome.passed, outcome.failed, outcome.skipped) == counted
+    told = capsys.readouterr().out
+    assert told.split()[0] == word and "1 skipped" in told
+    assert ("no Python here runs it" in told) == ("no Python" in command)
+
+
+@pytest.mark.parametrize(
+    ("venv", "arguments", "code", "output"),
+    [
+        (0, [], 0, "core\nwith newest\n"),
+        (3, [], 0, "core\nwith the usual one\n"),
+        (3, ["--or-skip"], 77, ""),
+        (4, ["--or-skip"], 4, ""),
+    ],
+)
+def test_without_a_python_for_a_core_it_is_told(tmp_path, venv, arguments, code, output):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    setup = tmp_path / "tests/setup"
+    setup.mkdir(parents=True)
+    shutil.copy(ROOT / "tests/setup/with_core", setup)
+    (setup / "venv").write_text(f"#!/bin/sh\nexit {venv}\n")
+    (setup / "venv").chmod(0o755)
+    (tmp_path / "tests/env.sh").write_text("ansible() { echo core; }\n")
+    command = [setup / "with_core", "newest", *arguments, "sh", "-c", 'echo "with ${TEST_CORE:-the usual one}"']
+    env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, output)
+    assert ("with_core: skipped: no Python here runs the newest ansible-core" in done.stderr) == (venv == 3)
 
 
 def test_every_scenario_runs_unless_it_says_why_not():

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._host import people_files, processes
-from .._host.files import read_file
+from .._host.files import put_file, read_file
 from .._host.numbers import FIRST_PERSON
-from .._host.people_files import OddError
-from .._host.runner import RefusedError, Runner
+from .._host.refused import RefusedError
+from .._host.runner import Runner
 from .._text.escapes import in_one_line
 from . import keys as account_keys
 from . import leavers
@@ -82,7 +82,7 @@ class Applier(Runner):
         """An error in here stops nothing else."""
         try:
             yield
-        except (OddError, RefusedError) as error:
+        except RefusedError as error:
             self.failures.append(f"{who}{in_one_line(str(error))[:SENTENCE]}. Correct that, and run again")
         except OSError as error:
             where = f" at {in_one_line(str(error.filename))}" if error.filename else ""
@@ -249,24 +249,20 @@ class Applier(Runner):
         except OSError as error:
             if error.errno == errno.ENOTSUP:
                 raise RefusedError(
-                    f"the file system of {entry.path} has no default ACLs; set 'acl: false', and let the members work with "
-                    "umask 007"
+                    f"the file system of {entry.path} has no default ACLs",
+                    "Set 'acl: false', and let the members work with umask 007",
                 ) from error
             raise
         finally:
             os.close(handle)
 
     def write_sudoers(self, path: str, text: str) -> None:
-        handle, temporary = tempfile.mkstemp(prefix=".research-server-", dir=os.path.dirname(path))
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(handle, SUDOERS_MODE)
-            stream.write(text)
-        rc, out, err = self.attempt(self.module.get_bin_path("visudo", True), "-cqf", temporary)
+        put_file(*os.path.split(path), text, SUDOERS_MODE, check=self._check_sudoers)
+
+    def _check_sudoers(self, path: str) -> None:
+        rc, out, err = self.attempt(self.module.get_bin_path("visudo", True), "-cqf", path)
         if rc != 0:
-            os.unlink(temporary)
             raise RefusedError(f"visudo refuses the sudo rules: {(out + err).strip()}")
-        self.module.atomic_move(temporary, path)
-        os.chmod(path, SUDOERS_MODE)
 
 
 ACTIONS: Mapping[str, Callable[[Applier, str, t.Any], None]] = {

@@ -34,6 +34,7 @@ from .finding import Finding, Severity
 from .host import Host
 from .host import names as names_of
 from .lookalikes import mistaken_for
+from .owners import packaged
 
 TOPIC = "conda"
 
@@ -53,7 +54,6 @@ YAML = (".yml", ".yaml")
 # jupyter_core, paths.py: what every JupyterLab of the host reads, whoever started it.
 JUPYTER_DATA = ("/usr/local/share/jupyter", "/usr/share/jupyter")
 JUPYTER_CONFIG = ("/usr/local/etc/jupyter", "/etc/jupyter")
-DPKG_QUERY = "/usr/bin/dpkg-query"
 
 # What an installer brings comes from its publisher, whatever channels the lab has.
 PUBLISHERS = {
@@ -452,13 +452,9 @@ def _above(path: str, root: str) -> Iterator[str]:
 
 
 def _not_packaged(host: Host, paths: Iterable[str]) -> list[str]:
-    """Those that no package of the distribution has brought (dpkg-query(1), --search)."""
+    """Those that no package of the distribution has brought."""
     asked = list(paths)
-    if not asked or host.status(DPKG_QUERY) is None:
-        return asked
-    _code, out, _err = host.attempt(DPKG_QUERY, "--search", "--", *asked)
-    # A path with '*' is a pattern to dpkg: what it answers has to be the path.
-    known = {line.partition(": ")[2] for line in out.splitlines()}
+    known = packaged(host, asked)
     return [path for path in asked if path not in known]
 
 

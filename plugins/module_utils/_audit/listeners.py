@@ -19,7 +19,7 @@ import re
 import stat
 import time
 import typing as t
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from .._host import listening
 from .._host.numbers import FIRST_PERSON, NOBODY
@@ -28,6 +28,7 @@ from .declared import Declared
 from .finding import Finding, Severity
 from .host import DOCKER_RESOLVER, Host, accounts
 from .host import names as names_of
+from .owners import packaged
 
 TOPIC = "listeners"
 
@@ -80,7 +81,7 @@ DELETED = " (deleted)"
 # Whom hold() looks at last.
 LAST = 2
 
-DPKG_QUERY, SYSTEMCTL = "/usr/bin/dpkg-query", "/usr/bin/systemctl"
+SYSTEMCTL = "/usr/bin/systemctl"
 UNIT_FOLDERS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 # Before those (systemd.unit(5), "Unit File Load Path").
 OWN_UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/transient", "/usr/local/lib/systemd/system")
@@ -442,20 +443,6 @@ def unit_of(text: str) -> str:
             if units:
                 return units[-1]
     return ""
-
-
-def packaged(host: Host, paths: Collection[str]) -> frozenset[str]:
-    """Those that dpkg knows, under their own name or the one from before /usr was merged (dpkg-query(1), --search)."""
-    names: dict[str, set[str]] = {}
-    for path in paths:
-        for name in (path, path.removeprefix("/usr"), f"/usr{path}"):
-            if path.startswith("/"):
-                names.setdefault(name, set()).add(path)
-    if not names or host.status(DPKG_QUERY) is None:
-        return frozenset()
-    _code, out, _err = host.attempt(DPKG_QUERY, "--search", "--", *sorted(names))
-    # A path with '*' is a pattern to dpkg: what it answers has to be the path.
-    return frozenset(path for line in out.splitlines() for path in names.get(line.partition(": ")[2], ()))
 
 
 def foreign_options(arguments: tuple[str, ...]) -> list[str]:

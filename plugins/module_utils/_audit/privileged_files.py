@@ -17,7 +17,7 @@ import shlex
 import stat
 import struct
 import typing as t
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from .._host.mounts import search_roots
 from .._host.numbers import FIRST_PERSON
@@ -26,20 +26,16 @@ from .declared import Declared
 from .finding import Finding
 from .host import Host, accounts, groups
 from .host import names as names_of
+from .owners import owners
 
 TOPIC = "privileged files"
-INFO = "/var/lib/dpkg/info"
 STATOVERRIDE = "/var/lib/dpkg/statoverride"
-DIVERSIONS = "/var/lib/dpkg/diversions"
 OVERRIDES = "/usr/share/lintian/overrides"
-LIST_LIMIT = 64 << 20
 MOST = 500  # of one kind; more are told by one finding
 # Everybody writes there. Where they are mounted nosuid the bits mean nothing, as long as it stays so.
 TEMPORARY = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108 (looked at, not used)
 SYSTEM = ("/etc", "/opt", "/srv", "/usr")
 PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/games", "/usr/games")
-# Debian's links of today (usrmerge): packages may still name the old place.
-MERGED = ("/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -179,32 +175,6 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
             "give it more time: 'audit_seconds'",
             "notice",
         )
-
-
-def owners(host: Host, paths: Iterable[str]) -> dict[str, str]:
-    """Path -> package that owns it, for those that one does (dpkg-query(1), --search)."""
-    diverted = _diversions(host)
-    places: dict[str, set[str]] = {}
-    for path in paths:
-        for place in filter(None, (path, diverted.get(path))):
-            for name in (place, place[4:]) if place.startswith("/usr") and place[4:].startswith(MERGED) else (place,):
-                places.setdefault(name, set()).add(path)
-    found: dict[str, str] = {}
-    if not places:
-        return found
-    with contextlib.suppress(OSError):
-        for name in os.listdir(host.path(INFO)):
-            if name.endswith(".list"):
-                lines = (host.text(f"{INFO}/{name}", LIST_LIMIT) or "").split("\n")
-                package = name[: -len(".list")].partition(":")[0]
-                found.update((path, package) for place in places.keys() & lines for path in places[place])
-    return found
-
-
-def _diversions(host: Host) -> dict[str, str]:
-    """Where a file is now -> where its package says (dpkg-divert(1))."""
-    lines = [f"/usr{line}" if line.startswith(MERGED) else line for line in (host.text(DIVERSIONS) or "").split("\n")]
-    return dict(zip(lines[1::3], lines[0::3]))
 
 
 def _tops(host: Host) -> Iterator[tuple[str, bool]]:

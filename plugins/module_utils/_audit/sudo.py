@@ -23,7 +23,7 @@ from .._text.escapes import in_one_line
 from .declared import Declared
 from .finding import Finding, Severity
 from .host import Host
-from .privileged_files import owners
+from .owners import owners
 
 TOPIC = "sudo"
 SUDOERS = "/etc/sudoers"

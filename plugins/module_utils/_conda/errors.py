@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
+from .._host.refused import RefusedError
 from .._text.secrets import HIDDEN, in_urls, mask_urls
 
 # Keys and indexes that lead to an item of nested data.
@@ -51,13 +52,11 @@ def mask_all(value: t.Any, known: t.Collection[str] = ()) -> t.Any:
     return value
 
 
-class CondaEnvError(Exception):
+class CondaEnvError(RefusedError):
     """What went wrong (cause), what to do (way out), and the raw output of the program that said so."""
 
     def __init__(self, cause: str, way_out: str = "", raw: str = "") -> None:
-        super().__init__(cause)
-        self.cause = mask(cause.strip())
-        self.way_out = mask(way_out.strip())
+        super().__init__(mask(cause), mask(way_out))
         self.raw = mask(raw)
 
     def message(self, name: str) -> str:

@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
 from .._host import dpkg
+from .._host.refused import RefusedError
 
 # Whoever empties the whole ruleset, as Debian's nftables.service does, takes the bans away, too; fail2ban does not notice. They
 # come back from its database.
@@ -44,7 +45,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2629728, "y"
 LOOPBACK = ("127.0.0.1/8", "::1")
 
 
-class JailError(ValueError):
+class JailError(RefusedError, ValueError):
     """The wanted jails cannot be written."""
 
 

@@ -15,7 +15,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._host.difference import Difference, difference
 from .._host.files import put_file, read_file
-from .._host.runner import RefusedError, Runner
+from .._host.refused import RefusedError
+from .._host.runner import Runner
 from . import loopback as firewall_loopback
 from .loading import loading
 

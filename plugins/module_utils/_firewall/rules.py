@@ -11,6 +11,8 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Union
 
+from .._host.refused import RefusedError
+
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 TABLE = ("inet", "research_server")
@@ -164,7 +166,7 @@ ExecStop={nft} 'flush ruleset; {ours}'
 OURS = ("firewall", "loopback")
 
 
-class RuleError(ValueError):
+class RuleError(RefusedError, ValueError):
     """The wanted rules cannot be had."""
 
 

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 STATUS = "/var/lib/dpkg/status"
+DIVERSIONS = "/var/lib/dpkg/diversions"
+# Where /usr is merged, a folder has two names, and a package knows its files by either.
+MERGED = ("/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
 # dpkg(1), PACKAGE STATES
 INTERRUPTED = ("half-installed", "unpacked", "half-configured", "triggers-awaited")
 
@@ -51,3 +54,25 @@ def unfinished(status: str) -> list[str]:
     """Packages in a state that dpkg was interrupted in."""
     packages = [(fields.get("package", "?"), fields.get("status", "").split()) for fields in stanzas(status)]
     return [name for name, state in packages if state and (state[-1] in INTERRUPTED or "reinstreq" in state)]
+
+
+def known_as(paths: Iterable[str], diversions: str = "") -> dict[str, set[str]]:
+    """Every name under which dpkg may know these files -> the files: on both sides of a merged /usr, and before a diversion.
+
+    `diversions` is the text of the file of that name, three lines for each (dpkg-divert(1)).
+    """
+    lines = diversions.split("\n")
+    diverted = dict(zip(map(_merged, lines[1::3]), lines[0::3]))
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        if path.startswith("/"):
+            for place in filter(None, (path, diverted.get(_merged(path)))):
+                whole = _merged(place)
+                short = whole[len("/usr") :]
+                for name in (place, whole, short if short.startswith(MERGED) else whole):
+                    found.setdefault(name, set()).add(path)
+    return found
+
+
+def _merged(path: str) -> str:
+    return f"/usr{path}" if path.startswith(MERGED) else path

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way out of every module of this collection: what a host said leaves it as a person may see it. Private to this collection.
+"""The door of every module of this collection: what a host said leaves it as a person may see it. Private to this collection.
 
 Ansible prints messages, warnings and differences to the operator's terminal as they are, and refuses a whole result for a byte
 that is no UTF-8 in it.
@@ -10,6 +10,7 @@ that is no UTF-8 in it.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import traceback
 import typing as t
@@ -19,6 +20,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._text.escapes import escape
 from .._text.shown import end_of, shown, shown_all, shown_diff, text_of
+from .refused import RefusedError
 
 # What Ansible, or a role, shows of a result that is none of a failure. The rest is data that tasks go on with: its secrets are
 # looked after by the module itself.
@@ -84,6 +86,26 @@ def guarded(main: Callable[[], None]) -> Callable[[], None]:
             )
 
     return run
+
+
+def run_module(
+    module: AnsibleModule, work: Callable[[t.Any], dict[str, t.Any]], *, name: str = "", root: bool = False, umask: int = 0o022
+) -> None:
+    """The course of a module: what `work` returns is its result, what it refuses is its message, after the name.
+
+    What somebody has set as root's umask must not close what people read. Of errors that nobody has thought of :func:`guarded`
+    makes a message; it is outside of this, since the arguments of a module can be such an error as well.
+    """
+    about = f"{name}: " if name else ""
+    if root and os.geteuid() != 0:
+        module.fail_json(msg=f"{about}found no root rights; expected them. Set 'become: true'")
+    os.umask(umask)
+    try:
+        result = work(module)
+    except RefusedError as error:
+        module.fail_json(msg=f"{about}{error}")
+    else:
+        module.exit_json(**result)
 
 
 def _compared(result: dict[str, t.Any]) -> dict[str, t.Any]:

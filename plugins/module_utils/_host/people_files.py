@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .._text.escapes import in_one_line
+from .refused import RefusedError
 from .rights import others_can_write
 
 LIMIT = 1 << 20
@@ -40,7 +41,7 @@ Owner = tuple[int, int]
 """Uid and gid."""
 
 
-class OddError(Exception):
+class OddError(RefusedError):
     """Something else than what belongs there."""
 
     def __init__(self, what: str, path: str, *, movable: bool = True) -> None:
@@ -107,7 +108,7 @@ def read_in(handle: int, home: str, parts: Sequence[str], *, limit: int = LIMIT)
         return _read(handle, parts[-1], "/".join((home, *parts)), limit)
 
 
-def write_in(
+def write_in(  # noqa: PLR0913 - a place in a home, a text, and whose and how open what is on the way and at its end shall be
     handle: int,
     home: str,
     parts: Sequence[str],

@@ -10,9 +10,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .refused import RefusedError
 
-class RefusedError(Exception):
-    """Nothing has been changed, or all has been restored."""
+# The error of what fails here: who runs programs has it from here.
+__all__ = ["RefusedError", "Runner"]
 
 
 class Runner:

@@ -23,7 +23,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .files import read_file
-from .runner import RefusedError, Runner
+from .module import run_module as run
+from .refused import RefusedError
+from .runner import Runner
 from .session import Session, current_session
 
 FOLDER_MODE = 0o755
@@ -162,7 +164,7 @@ class Transaction:
                 return t.cast("dict[str, t.Any]", json.load(stream))
         except FileNotFoundError:
             raise RefusedError(
-                "found no change that waits for confirmation; it came too late, and the change was undone. Run the play again"
+                "found no change that waits for confirmation; it came too late, and the change was undone", "Run the play again"
             ) from None
 
     @contextlib.contextmanager
@@ -230,23 +232,19 @@ class Stages(t.NamedTuple):
 
     apply: Stage
     confirm: Stage
-    refusals: tuple[type[Exception], ...] = ()
-    """Errors besides RefusedError that are messages for people."""
     undo: Stage | None = None
     """If there is more to it than to restore what was there before."""
 
 
 def run_module(module: AnsibleModule, name: str, host: type[AnyRunner], stages: Stages) -> None:
     """The course of a module whose change is confirmed or undone; its arguments contain `STATE_ARGUMENTS`."""
-    if os.geteuid() != 0:
-        module.fail_json(msg=f"{name}: found no root rights; expected them. Set 'become: true'")
     states = {"applied": stages.apply, "confirmed": stages.confirm, "undone": stages.undo or undo}
-    refusals: tuple[type[Exception], ...] = (RefusedError, *stages.refusals)
-    try:
+
+    def work(module: AnsibleModule) -> dict[str, t.Any]:
         hands = host(module)
-        module.exit_json(**states[module.params["state"]](module, hands, Transaction(hands, name)))
-    except refusals as error:
-        module.fail_json(msg=f"{name}: {error}")
+        return states[module.params["state"]](module, hands, Transaction(hands, name))
+
+    run(module, work, name=name, root=True)
 
 
 def undo(module: AnsibleModule, _host: Runner, transaction: Transaction) -> dict[str, t.Any]:

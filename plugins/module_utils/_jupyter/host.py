@@ -21,9 +21,10 @@ from .._firewall import loopback
 from .._host import listening, rights
 from .._host.difference import Difference, difference
 from .._host.files import put_file, read_file
+from .._host.listening import Listener
 from .._host.remove_tree import remove_tree
 from .._host.runner import Runner
-from .servers import JOURNAL_READ, Plan, Server, Socket, drop_in, name_of, parse_groups, parse_listeners, parse_show, shown
+from .servers import JOURNAL_READ, Plan, Server, drop_in, name_of, parse_groups, parse_show, shown
 
 UNITS = "/etc/systemd/system"
 STATE = "/var/lib/jupyter"
@@ -49,7 +50,7 @@ class Host(Runner):
         super().__init__(module)
         self.header = header
         self.given = given
-        self.sockets: dict[str, Socket] = {}
+        self.sockets: dict[str, Listener] = {}
 
     def systemctl(self, *arguments: str) -> str:
         return self.run("systemctl", "--no-pager", *arguments)
@@ -60,7 +61,7 @@ class Host(Runner):
         leftovers = _names(f"{UNITS}/jupyter@*.service.d") | {os.path.basename(path) for path in glob.glob(f"{STATE}/*")}
         wanted = [unit(name) for name in sorted({*names, *enabled})]
         blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*")))
-        self.sockets = {**parse_listeners(_read("/proc/net/tcp")), **parse_listeners(_read("/proc/net/tcp6"))}
+        self.sockets = {str(found.inode): found for found in listening.read()}
         # Both clocks are read together: systemd gives times in monotonic time only as a number (systemctl(1), show).
         booted = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
         servers = {}
@@ -198,7 +199,7 @@ class Host(Runner):
             return account, shown(_read(f"/proc/{found.pid}/comm")), found.pid
         return account, "a program", 0
 
-    def _sockets_of(self, pid: int) -> list[Socket]:
+    def _sockets_of(self, pid: int) -> list[Listener]:
         """Where a process listens. Other programs on the same port do not count."""
         with contextlib.suppress(OSError):
             return [self.sockets[str(inode)] for inode in listening.inodes(pid) if str(inode) in self.sockets] if pid else []

@@ -9,9 +9,8 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from .._host import listening
+from .._host.listening import Listener
 from .._text.escapes import in_one_line
 
 UNIT = re.compile(r"jupyter@(?P<name>.+)\.service")
@@ -23,15 +22,8 @@ JOURNAL_LINES, LINE_CHARACTERS = 8, 200
 # Of the journal, to find as many that differ.
 JOURNAL_READ = 60
 
-Listener = tuple[str, int]
-
-
-class Socket(NamedTuple):
-    """A socket that listens."""
-
-    address: str
-    port: int
-    uid: int
+Place = tuple[str, int]
+"""Address and port."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Server:
     pid: int = 0
     started: float = 0.0
     processes: int | None = None
-    listeners: tuple[Listener, ...] = ()
+    listeners: tuple[Place, ...] = ()
     leftovers: bool = False
     overridden: float = 0.0  # when the newest of the unit's drop-ins was written
     since: float = 0.0  # when it came into its present state
@@ -173,7 +165,7 @@ def _out_of_date(server: Server, port: int, changed_at: float, ports_written: fl
 
 
 def taken(
-    ports: Mapping[str, int], plan: Plan, seen: Mapping[str, Server], sockets: Mapping[str, Socket], guarded: bool
+    ports: Mapping[str, int], plan: Plan, seen: Mapping[str, Server], sockets: Mapping[str, Listener], guarded: bool
 ) -> dict[str, str]:
     """The users whose server is to start, or tries to, and whose port somebody else has -> the socket in the way.
 
@@ -246,11 +238,6 @@ def name_of(unit: str) -> str | None:
     """The NAME of C(jupyter@NAME.service); nothing for other units."""
     match = UNIT.fullmatch(unit)
     return match.group("name") if match else None
-
-
-def parse_listeners(table: str) -> dict[str, Socket]:
-    """Inode -> the socket, of those that listen in C(/proc/net/tcp) or C(/proc/net/tcp6) (proc(5))."""
-    return {str(found.inode): Socket(found.address, found.port, found.uid) for found in listening.parse([table])}
 
 
 def parse_groups(status: str) -> frozenset[int]:

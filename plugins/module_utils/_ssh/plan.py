@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .._firewall import rules as firewall_rules
 from .._host.networks import parse as parse_network
 from .._host.networks import with_address
-from .._host.runner import RefusedError
+from .._host.refused import RefusedError
 from .._host.session import Session
 from .._host.undo import File, Files
 from . import access as ssh_access
@@ -27,6 +27,8 @@ from .server_config import MAIN, Line
 
 HEADER = "Managed by Ansible, role openlab.research_server.sshd. The next run undoes what is changed here."
 MODULI = "/etc/ssh/moduli"
+# Of the smallest group that stays, as moduli(5) counts them: one less than the length of the prime.
+MODULI_MINIMUM = 3071
 PENALTIES_SINCE = (9, 8)
 
 
@@ -72,7 +74,6 @@ class Wishes(NamedTuple):
     """Addresses and networks."""
     path: str = "/etc/ssh/sshd_config.d/00-research-server.conf"
     rsa_bits: int = 4096
-    moduli_minimum: int = 3071
 
 
 class Plan(NamedTuple):
@@ -149,7 +150,7 @@ def make_plan(facts: Facts, wishes: Wishes, session: Session | None) -> Plan:
         future[name] = File(server_config.comment_out(read(name) or "", numbers, f"Set in {wishes.path}"), facts.mode(name))
     moduli = facts.read(MODULI)
     if moduli is not None:
-        text = server_config.strong_moduli(moduli, wishes.moduli_minimum)
+        text = server_config.strong_moduli(moduli, MODULI_MINIMUM)
         future[MODULI] = File(text, facts.mode(MODULI), shown=False)
     command = ssh_recovery.script(HEADER, wishes.path, facts.ports.service)
     future[ssh_recovery.COMMAND] = File(command, 0o700)
@@ -259,14 +260,14 @@ def _refuse_addresses(lines: Iterable[Line], path: str) -> None:
     for line in lines:
         if line.keyword == "listenaddress" and line.path != path and server_config.has_port(line.value):
             raise RefusedError(
-                f"found a port of its own in '{setting(line)}'; expected none, since sshd_port says where sshd listens. Remove "
-                "the port from that line, or the line. Nothing has been changed"
+                f"found a port of its own in '{setting(line)}'; expected none, since sshd_port says where sshd listens",
+                "Remove the port from that line, or the line. Nothing has been changed",
             )
         # A name is looked up by sshd each time it starts; neither systemd nor the kernel's limit can follow it.
         address = server_config.without_port(line.value).partition("%")[0]
         if line.keyword == "listenaddress" and parse_network(address) is None:
             raise RefusedError(
-                f"found a name in '{setting(line)}'; expected an address of this host. Write that. Nothing has been changed"
+                f"found a name in '{setting(line)}'; expected an address of this host", "Write that. Nothing has been changed"
             )
 
 

@@ -10,6 +10,8 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from .._host.refused import RefusedError
+
 MAIN = "/etc/ssh/sshd_config"
 # Keyword -> what to ask `ssh -Q` for. Host keys, user keys and certificates are all signatures.
 ALGORITHMS = {
@@ -47,7 +49,7 @@ MAXIMUM_DEPTH = 16  # servconf.c, SERVCONF_MAX_DEPTH
 Settings = t.Mapping[str, t.Any]
 
 
-class ConfigError(ValueError):
+class ConfigError(RefusedError, ValueError):
     """The wanted configuration cannot be had on this host."""
 
 

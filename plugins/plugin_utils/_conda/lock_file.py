@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ...module_utils._conda.channels import platform_of
 from ...module_utils._conda.errors import CondaEnvError
 from ...module_utils._conda.lock import RENEW, Lock, parse_lock
+from .._files import replace
 
 
 def beside(src: Path, platform: str) -> Path:
@@ -88,15 +87,4 @@ def same(one: Lock | None, other: Lock) -> bool:
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Replace a lock file in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text(lock))
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace(path, text(lock))

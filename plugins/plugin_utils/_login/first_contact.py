@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ...module_utils._host.refused import RefusedError
+
 # Best first. The role sshd keeps Ed25519 and RSA; a pinned ECDSA key would not outlive it.
 ALGORITHMS = {
     "ssh-ed25519": ("ssh-ed25519",),
@@ -44,10 +46,6 @@ PROBE = """printf 'uid=%s\\n' "$(id -u)"
 command -v python3 >/dev/null && python3 -c 'import sys; print("python=%d.%d.%d" % sys.version_info[:3])'
 command -v sudo >/dev/null && { sudo -n true 2>/dev/null && echo sudo=free || echo sudo=asks; }
 :"""
-
-
-class RefusedError(Exception):
-    """Why the contact ends here: found, expected, what to do."""
 
 
 class HostKey(NamedTuple):
@@ -122,8 +120,9 @@ def is_pinned(host: str, offered: HostKey, pins: Pins, files: Sequence[str]) -> 
     if pins.keys:
         raise RefusedError(
             f"the host key of {host} has CHANGED: found {offered}; expected {' or '.join(map(str, pins.keys))}, pinned in "
-            f"{', '.join(files)}. Another machine answers, or this one was reinstalled. Compare {ON_ITS_CONSOLE}. If it was "
-            f"reinstalled, remove the old key with 'ssh-keygen -R {host} -f {files[0]}' and run this again"
+            f"{', '.join(files)}",
+            f"Another machine answers, or this one was reinstalled. Compare {ON_ITS_CONSOLE}. If it was "
+            f"reinstalled, remove the old key with 'ssh-keygen -R {host} -f {files[0]}' and run this again",
         )
     return False
 
@@ -141,7 +140,8 @@ def check_fingerprint(host: str, offered: HostKey, expected: Sequence[str], othe
             )
     raise RefusedError(
         f"the host key of {host} is not the expected one: found {offered}; expected {', '.join(sorted(wanted))} "
-        f"(bootstrap_host_key_fingerprint). Another machine may answer; compare {ON_ITS_CONSOLE}"
+        "(bootstrap_host_key_fingerprint)",
+        f"Another machine may answer; compare {ON_ITS_CONSOLE}",
     )
 
 
@@ -161,8 +161,9 @@ def check_administrator(name: str, administrators: Sequence[str]) -> None:
         listed = ", ".join(administrators) or "none"
         raise RefusedError(
             f"ansible_user: found {name or 'nothing'}; expected one of accounts_administrators ({listed}): Ansible will log "
-            "in as this account, and root will not be let in. Correct ansible_user or accounts_administrators in the inventory; "
-            "the account for the first contact is 'bootstrap_user'"
+            "in as this account, and root will not be let in",
+            "Correct ansible_user or accounts_administrators in the inventory; the account for the first contact is "
+            "'bootstrap_user'",
         )
 
 

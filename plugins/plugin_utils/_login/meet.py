@@ -16,9 +16,10 @@ from pathlib import Path
 
 from ansible.errors import AnsibleConnectionFailure
 
+from ...module_utils._host.refused import RefusedError
 from . import first_contact as contact
 from .endpoint import Client, aliases, no_answer
-from .first_contact import HostKey, Pins, RefusedError
+from .first_contact import HostKey, Pins
 from .reach import first_answer
 
 # Before the user's own options, of which ssh takes the first: this connection trusts nobody and tells nothing.

@@ -158,7 +158,7 @@ def unpack(package: Package, prefix: Path, site_packages: str = "lib/python3.11/
         target.chmod(0o755 if entry.executable else 0o644)
 
 
-def python_module(
+def python_module(  # noqa: PLR0913 - the fields of a package, of which a test names those that it is about
     name: str,
     version: str,
     *,

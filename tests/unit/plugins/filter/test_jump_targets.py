@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.filter.jump_targets import jump_targets
+from ansible_collections.openlab.research_server.plugins.filter import jump_targets as module
+from ansible_collections.openlab.research_server.plugins.filter.jump_targets import default_port, jump_targets
+from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import put
 
 HOSTVARS: dict[str, dict[str, t.Any]] = {
     "gpu-01": {},
@@ -29,3 +32,13 @@ HOSTVARS: dict[str, dict[str, t.Any]] = {
 )
 def test_every_name_and_port_of_every_server(hosts: list[str], ports: list[int], expected: list[str]) -> None:
     assert jump_targets(hosts, HOSTVARS, ports) == expected
+
+
+def test_a_host_that_says_nothing_has_the_port_of_the_role(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put(tmp_path, "sshd/defaults/main.yml", "sshd_port: 2345\n")
+    monkeypatch.setattr(module, "ROLES", tmp_path)
+    default_port.cache_clear()
+    try:
+        assert jump_targets(["gpu-01"], HOSTVARS) == ["gpu-01:2345"]
+    finally:
+        default_port.cache_clear()

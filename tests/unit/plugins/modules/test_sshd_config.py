@@ -3,8 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import typing as t
+from types import SimpleNamespace
+
 import pytest
-from ansible_collections.openlab.research_server.plugins.modules.sshd_config import addresses
+from ansible_collections.openlab.research_server.plugins.module_utils._host.refused import RefusedError
+from ansible_collections.openlab.research_server.plugins.modules.sshd_config import addresses, refuse_unspoken
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,13 @@ def test_networks_stay_and_unknown_names_go(names: list[str], expected: list[str
 
 def test_names_become_addresses() -> None:
     assert "127.0.0.1" in addresses(["localhost"])
+
+
+def test_settings_that_the_client_cannot_speak_are_refused() -> None:
+    plan: t.Any = SimpleNamespace(settings={"KexAlgorithms": ["new"], "Port": [2222]})
+    refuse_unspoken(plan, {"KexAlgorithms": ["old", "new"]})
+    refuse_unspoken(plan, {})
+    with pytest.raises(RefusedError) as caught:
+        refuse_unspoken(plan, {"KexAlgorithms": ["old"]})
+    assert "KexAlgorithms" in caught.value.cause
+    assert caught.value.way_out.startswith("Update OpenSSH on the controller") and "Nothing has been changed" in str(caught.value)

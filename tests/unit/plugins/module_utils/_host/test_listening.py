@@ -89,3 +89,28 @@ def test_only_who_made_the_socket_is_looked_at(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_for_a_message(address: str, by: list[Holder], text: str) -> None:
     assert listening.describe(Listener(address, 80, 4000000000, 1), by) == text
+
+
+# Recorded on x86_64: sshd and a JupyterLab listen, a connection is established.
+RECORDED = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:4EEF 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 5012 1 0000000000000000 100 0 0 10 0
+   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0
+   2: 0100007F:4EEF 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 6001 1 0000000000000000 20 4 30 10 -1
+"""
+RECORDED6 = """\
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0000000000000000 100 0 0 10 0
+   1: 00000000000000000000000001000000:4EEF 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 5013 1 0000000000000000 100 0 0 10 0
+   2: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 5014 1 0000000000000000 100 0 0 10 0
+"""
+
+
+def parse_listeners(table: str) -> dict[str, tuple[str, int, int]]:
+    return {str(found.inode): (found.address, found.port, found.uid) for found in listening.parse([table])}
+
+
+def test_parse_listeners_reads_the_kernels_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_listeners(RECORDED) == {"5012": ("127.0.0.1", 20207, 1000), "4711": ("0.0.0.0", 22, 0)}
+    assert parse_listeners(RECORDED6) == {"4713": ("::", 22, 0), "5013": ("::1", 20207, 1000), "5014": ("127.0.0.1", 8080, 1000)}
+    assert parse_listeners("") == {}

@@ -6,18 +6,17 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._host.listening import Listener
 from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.servers import (
     PATIENCE,
     Plan,
     Server,
-    Socket,
     describe,
     describe_wanted,
     drop_in,
     make_plan,
     name_of,
     parse_groups,
-    parse_listeners,
     parse_show,
     shown,
     taken,
@@ -139,6 +138,11 @@ def test_why_a_server_is_out_of_date_is_said() -> None:
 
 
 # Whose port is taken if somebody listens there; with and without the table that keeps others from being reached.
+def Socket(address: str, port: int, uid: int) -> Listener:
+    """One with some inode."""
+    return Listener(address, port, uid, 1)
+
+
 @pytest.mark.parametrize(
     ("address", "port", "guarded", "unguarded"),
     [
@@ -237,27 +241,6 @@ def test_parse_show_takes_each_unit_once() -> None:
 )
 def test_name_of(unit: str, name: str) -> None:
     assert name_of(unit) == name
-
-
-# Recorded on x86_64: sshd and a JupyterLab listen, a connection is established.
-TCP = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:4EEF 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 5012 1 0000000000000000 100 0 0 10 0
-   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0
-   2: 0100007F:4EEF 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 6001 1 0000000000000000 20 4 30 10 -1
-"""
-TCP6 = """\
-  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0000000000000000 100 0 0 10 0
-   1: 00000000000000000000000001000000:4EEF 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 5013 1 0000000000000000 100 0 0 10 0
-   2: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 5014 1 0000000000000000 100 0 0 10 0
-"""
-
-
-def test_parse_listeners_reads_the_kernels_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert parse_listeners(TCP) == {"5012": ("127.0.0.1", 20207, 1000), "4711": ("0.0.0.0", 22, 0)}
-    assert parse_listeners(TCP6) == {"4713": ("::", 22, 0), "5013": ("::1", 20207, 1000), "5014": ("127.0.0.1", 8080, 1000)}
-    assert parse_listeners("") == {}
 
 
 def test_parse_groups_takes_all_of_them() -> None:
