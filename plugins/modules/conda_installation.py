@@ -138,7 +138,7 @@ from ansible.module_utils.urls import open_url
 
 from ..module_utils._conda import base_state, damage, installer, replacement
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
-from ..module_utils._conda.mutex import exclusive, lock_file
+from ..module_utils._conda.mutex import exclusive, mutex_file
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._host import rights
 from ..module_utils._host.difference import Difference, difference
@@ -183,7 +183,7 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
     prefix = arguments["prefix"]
     if not os.path.isdir(os.path.dirname(prefix)):
         raise CondaEnvError(f"the folder {os.path.dirname(prefix)} does not exist", "Create it, or choose another prefix.")
-    with exclusive(lock_file(prefix), "base", arguments["lock_timeout"]) as handle:
+    with exclusive(mutex_file(prefix), "base", arguments["lock_timeout"]) as handle:
         kept = replacement.repair_interrupted(prefix)
         found = installer.read(prefix)
         if not installer.reason(found, wanted) and not base_state.look(prefix, arguments["verify"]).reason:

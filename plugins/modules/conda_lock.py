@@ -126,7 +126,7 @@ from ..module_utils._conda import generations as conda_generations
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda.generations import Layout
 from ..module_utils._conda.make_lock import make
-from ..module_utils._conda.mutex import exclusive, lock_file, writable_home
+from ..module_utils._conda.mutex import exclusive, mutex_file, writable_home
 from ..module_utils._conda.pip import check_files
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
@@ -157,7 +157,7 @@ def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) 
     with contextlib.ExitStack() as stack:
         handles = []
         if not check_mode:
-            handles.append(stack.enter_context(exclusive(lock_file(conda.root), name, arguments["lock_timeout"])))
+            handles.append(stack.enter_context(exclusive(mutex_file(conda.root), name, arguments["lock_timeout"])))
             # What is left of it after a kill is an unfinished generation, which the next run of conda_env removes.
             stack.callback(forget, layout, prefix)
         os.makedirs(layout.folder, mode=0o755, exist_ok=True)

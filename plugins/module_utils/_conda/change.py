@@ -19,7 +19,7 @@ from . import pip as conda_pip
 from .build import Wishes, build
 from .errors import CondaEnvError, mask, secrets
 from .generations import Found
-from .mutex import exclusive, lock_file, writable_home
+from .mutex import exclusive, mutex_file, writable_home
 from .plan import Actual, Plan, as_lines, reasons
 from .process import clean_environment, runner
 from .records import conda_packages, pip_packages
@@ -61,9 +61,9 @@ class Change:
         return self.absent() if self.arguments["state"] == "absent" else self.rolled_back()
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[int]:
+    def alone(self) -> Iterator[int]:
         """Be the only writer, in an installation that works."""
-        with exclusive(lock_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"]) as handle:
+        with exclusive(mutex_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"]) as handle:
             self.repaired = in_place_backup.repair(self.conda.root)
             yield handle
 
@@ -115,7 +115,7 @@ class Change:
                 f"there is no conda installation at {self.conda.root}",
                 "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
             )
-        with self.lock() as handle:
+        with self.alone() as handle:
             # Another run may have done it while this one waited.
             actual, why = self.read()
             if not why:
@@ -129,7 +129,7 @@ class Change:
             return
         with (
             contextlib.suppress(CondaEnvError, OSError),
-            exclusive(lock_file(self.conda.root), self.layout.name, 0),
+            exclusive(mutex_file(self.conda.root), self.layout.name, 0),
         ):
             again, why = self.read()
             if not why:
@@ -161,7 +161,7 @@ class Change:
         return self.task.report(plan, notes, conda_version=solution.conda_version)
 
     def replace(self, specification: Specification, actual: Actual, why: tuple[str, ...], handle: int) -> dict[str, t.Any]:
-        """Build a generation and switch to it. The lock is held."""
+        """Build a generation and switch to it. The mutex is held."""
         self.conda.make_cache()
         # What a killed run left goes first: it may be what fills the disk.
         swept = self.sweep()
@@ -231,7 +231,7 @@ class Change:
         step = rollback.choose(self.layout, wanted)
         if not step.target or self.check_mode:
             return self.task.report(self.back(step), step.notes)
-        with self.lock():
+        with self.alone():
             step = rollback.choose(self.layout, wanted)
             plan = self.back(step)
             if step.target:
@@ -255,14 +255,14 @@ class Change:
         generations = self.layout.generations()
         if found is Found.MISSING and not generations:
             if not self.check_mode:  # a killed run left something
-                with self.lock():
+                with self.alone():
                     conda_generations.remove(self.layout, ())
             return self.task.report(Plan())
         before = contents(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
         plan = Plan("remove", ("the environment is to be absent",), before)
         told = conda_generations.foreign_link(self.layout)
         if not self.check_mode:
-            with self.lock():
+            with self.alone():
                 conda_generations.remove(self.layout, conda_generations.take_away(self.layout))
                 environments_txt.forget(self.layout.contains)
         return self.task.report(plan, told)

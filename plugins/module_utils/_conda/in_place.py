@@ -71,7 +71,7 @@ class InPlace(Change):
             # After an interrupted run its copy is what there will be.
             step = self.step(self.workshop(), specification, pending or self.conda.root, bool(pending))
             return self.report(step)
-        with self.lock() as handle:
+        with self.alone() as handle:
             workshop = self.workshop(handle)
             step = self.step(workshop, specification, self.conda.root, self.repaired)
             if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
@@ -153,7 +153,7 @@ class InPlace(Change):
         return [name for name, value in specification.variables if found.get(name) != value]
 
     def extend(self, workshop: Workshop, specification: Specification, step: Step) -> None:
-        """Change the installation, or leave it as it was. The lock is held."""
+        """Change the installation, or leave it as it was. The mutex is held."""
         self.conda.make_cache()
         in_place_backup.take(self.conda.root)
         try:

@@ -16,8 +16,8 @@ from .errors import CondaEnvError
 _STEP = 0.2
 
 
-def lock_file(root: str) -> str:
-    """Path of the lock of a conda installation: beside it, since the installation itself may be replaced."""
+def mutex_file(root: str) -> str:
+    """Path of the mutex of a conda installation: beside it, since the installation itself may be replaced."""
     folder, name = os.path.split(os.path.abspath(root))
     if os.access(folder, os.W_OK):
         return os.path.join(folder, f".{name}.lock")
@@ -27,15 +27,15 @@ def lock_file(root: str) -> str:
 
 
 def writable_home(root: str) -> str:
-    """Folder for package cache and lock: the installation, or `~/.conda` of somebody who does not own it."""
+    """Folder for package cache and mutex: the installation, or `~/.conda` of somebody who does not own it."""
     return root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
 
 
 @contextlib.contextmanager
 def exclusive(path: str, who: str, timeout: float) -> Iterator[int]:
-    """Hold the lock file at `path`; yields its descriptor.
+    """Be the only one who holds the file at `path`; yields its descriptor.
 
-    Children that inherit the descriptor hold the lock too: it is free only when the last of them has ended, also after
+    Children that inherit the descriptor hold it too: it is free only when the last of them has ended, also after
     this process was killed. Raises CondaEnvError after `timeout` seconds.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

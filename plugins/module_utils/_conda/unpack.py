@@ -39,7 +39,7 @@ class Unpacking(Change):
         if self.check_mode:
             plan = self.foreseen(archive, actual, why) if why else adjusted
             return self.task.report(plan, conda_generations.foreign_link(self.layout))
-        with self.lock() as handle:
+        with self.alone() as handle:
             actual, why = self.read()
             if why:
                 return self.unpacked(archive, actual, why, handle)

@@ -25,7 +25,7 @@ import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import generations, manifest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.change import Change
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, lock_file
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, mutex_file
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import conda_packages
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Task
 from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
@@ -384,7 +384,7 @@ def test_beside_another_run_nothing_is_touched(host: Host) -> None:
     host.run("app=1")
     before = host.look()
     with (
-        exclusive(lock_file(str(host.root)), "another", 0),
+        exclusive(mutex_file(str(host.root)), "another", 0),
         pytest.raises(CondaEnvError, match="environment 'another'"),
     ):
         host.run("app=2", lock_timeout=0)
@@ -396,7 +396,7 @@ def test_what_another_run_has_done_meanwhile_is_not_done_again(host: Host) -> No
     os.unlink(host.link)
     results: list[dict[str, t.Any]] = []
     waits = threading.Thread(target=lambda: results.append(host.run("app=1", frozen=True, lock_timeout=60)))
-    with exclusive(lock_file(str(host.root)), "another", 0):
+    with exclusive(mutex_file(str(host.root)), "another", 0):
         waits.start()
         time.sleep(0.5)
         host.link.symlink_to(f"{generations.FOLDER}/{os.path.basename(generation)}")
@@ -533,7 +533,7 @@ def test_a_dry_run_does_not(place: Place) -> None:
 
 def test_nor_does_a_run_beside_another_one_and_it_does_not_wait(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: pytest.fail("it waits"))
-    with exclusive(lock_file(str(place.root)), "another", 0):
+    with exclusive(mutex_file(str(place.root)), "another", 0):
         result: dict[str, t.Any] = place.change().run()
     assert not result["changed"]
     assert place.file.read_bytes() == place.first
