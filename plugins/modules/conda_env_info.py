@@ -402,8 +402,8 @@ def wanted(root: str, name: str | None, prefix: str | None) -> list[Place]:
 def describe(place: Place, now: datetime.datetime, packages: bool, verification: bool) -> dict[str, t.Any]:
     """What the module reports about one environment."""
     prefix = place.prefix
-    state = manifest.load(prefix) if prefix else None
-    changed = environments.drift(prefix, state) if state else []
+    written = manifest.load(prefix) if prefix else None
+    changed = environments.drift(prefix, written) if written else []
     created = environments.created(prefix) if prefix else None
     used = environments.usage(prefix, place.kind == "base") if prefix else environments.Usage(0, 0, ())
     frozen = conda_frozen.read(prefix) if prefix else None
@@ -412,8 +412,8 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
         "path": place.path,
         "prefix": prefix,
         "kind": place.kind,
-        "managed": state is not None,
-        "digest": state.digest if state else "",
+        "managed": written is not None,
+        "digest": written.digest if written else "",
         "drifted": bool(changed),
         "drift": changed,
         "frozen": frozen is not None,
@@ -422,7 +422,7 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
         "age_seconds": max(0, int((now - created).total_seconds())) if created else 0,
         "size_bytes": used.size,
         "unshared_bytes": used.unshared,
-        "signs": environments.signs(place, state, used),
+        "signs": environments.signs(place, written, used),
         "generations": environments.generations(place) if place.kind != "base" else [],
     }
     if packages:
@@ -437,10 +437,10 @@ def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
     settings = Settings.of(arguments)
     digest = specification.digest(settings)
-    state = manifest.load(prefix) if prefix else None
+    written = manifest.load(prefix) if prefix else None
     found = conda_compare.compare(specification, list_packages(prefix)["packages"])
     differs = any(found[key] for key in ("missing", "wrong", "extra"))
-    return {"digest": digest, "built_from_it": state is not None and state.digest == digest, "differs": differs, **found}
+    return {"digest": digest, "built_from_it": written is not None and written.digest == digest, "differs": differs, **found}
 
 
 def list_packages(prefix: str) -> dict[str, t.Any]:

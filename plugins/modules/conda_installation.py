@@ -136,7 +136,7 @@ from urllib.error import URLError
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils._conda import base_state, damage, installer, replacement
+from ..module_utils._conda import base_manifest, damage, installer, replacement
 from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
 from ..module_utils._conda.mutex import exclusive, mutex_file
 from ..module_utils._conda.process import clean_environment, runner
@@ -186,7 +186,7 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
     with exclusive(mutex_file(prefix), "base", arguments["lock_timeout"]) as handle:
         kept = replacement.repair_interrupted(prefix)
         found = installer.read(prefix)
-        if not installer.reason(found, wanted) and not base_state.look(prefix, arguments["verify"]).reason:
+        if not installer.reason(found, wanted) and not base_manifest.look(prefix, arguments["verify"]).reason:
             return kept
         installer.require_room(prefix, found, mount_points(table()))
         with replacement.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
@@ -198,7 +198,7 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
             return replacement.install(file, prefix, wanted, runner(handle), environment) or kept
 
 
-def shown(prefix: str, look: base_state.Look, foreseen: bool) -> list[Difference]:
+def shown(prefix: str, look: base_manifest.Look, foreseen: bool) -> list[Difference]:
     """What of the installation is not as it was made. The run that follows may read another share of the files, or none."""
     if not look.reason:
         return []
@@ -212,7 +212,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     wanted = wanted_installer(arguments["url"], arguments["checksum"])
     found = installer.read(prefix)
     why = installer.reason(found, wanted)
-    look = base_state.Look() if why else base_state.look(prefix, arguments["verify"])
+    look = base_manifest.Look() if why else base_manifest.look(prefix, arguments["verify"])
     why = why or look.reason
     before = read_file(condarc)
     after = before if arguments["condarc"] is None else arguments["condarc"]

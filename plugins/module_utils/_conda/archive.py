@@ -22,13 +22,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 
 from .errors import CondaEnvError
-from .manifest import STATE_FILE
+from .manifest import MANIFEST_FILE
 from .records import Package, conda_packages, pip_packages
 
 UNPACK = "bin/conda-unpack"
 UNPACK_MODULE = "bin/conda_unpack_progress.py"
 # What says something about the place the archive was made at, not about the packages.
-LEFT_OUT = (STATE_FILE, "conda-meta/frozen")
+LEFT_OUT = (MANIFEST_FILE, "conda-meta/frozen")
 _RECORD = re.compile(r"^(conda-meta/[^/]+\.json|lib/python[^/]+/site-packages/[^/]+\.dist-info/(METADATA|INSTALLER))$")
 _PIECE = 1024 * 1024
 _CHECKSUM = re.compile(r"^sha256:([0-9a-f]{64})$")

@@ -63,11 +63,11 @@ def build(
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
     os.sync()
     requirements = [mask(line) for line in (*specification.pip, *added.pip)]
-    state = manifest.take(prefix, wishes.digest, solution.packages, requirements)
-    kept = {*solution.kept, *(item.name for item in state.pip if item not in by_specification)}
-    state = noted(dataclasses.replace(state, kept=tuple(sorted(kept))), first_look(prefix))
-    manifest.write(state)
-    return solution, state, warnings
+    written = manifest.take(prefix, wishes.digest, solution.packages, requirements)
+    kept = {*solution.kept, *(item.name for item in written.pip if item not in by_specification)}
+    written = noted(dataclasses.replace(written, kept=tuple(sorted(kept))), first_look(prefix))
+    manifest.write(written)
+    return solution, written, warnings
 
 
 def _check_records(prefix: str, solution: Solution) -> None:

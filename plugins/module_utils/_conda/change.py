@@ -75,30 +75,30 @@ class Change:
             return Actual(), reasons(Actual(), digest, False)
         conda_generations.require_room(self.layout, found, self.arguments["adopt"])
         generation = self.layout.current() if found is Found.GENERATION else None
-        state = manifest.load(generation) if generation else None
-        confirmed = manifest.confirm(state) if state else None
+        written = manifest.load(generation) if generation else None
+        confirmed = manifest.confirm(written) if written else None
         frozen = conda_frozen.read(generation or self.layout.link)
         prune = self.task.prune
         # Also where records differ: one change hides no other.
-        looked_at = confirmed or state
+        looked_at = confirmed or written
         damaged = conda_damage.of(looked_at, self.arguments["verify"]) if looked_at else ()
         owned = tuple(filter(None, (self.task.owner.reason(generation),))) if self.task.owner and generation else ()
         right = confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept)
         if confirmed is not None and right and not damaged and not owned:
-            return Actual(exists=True, state=confirmed, frozen=frozen, unwritten=confirmed is not state), ()
-        drift = state is not None and confirmed is None
+            return Actual(exists=True, manifest=confirmed, frozen=frozen, unwritten=confirmed is not written), ()
+        drift = written is not None and confirmed is None
         prefix = generation or self.layout.link
         unreadable = ""
         try:
             conda = tuple(conda_packages(prefix))
         except CondaEnvError as error:
-            unreadable, conda = error.cause, state.conda if state else ()
+            unreadable, conda = error.cause, written.conda if written else ()
         pip = tuple(pip_packages(prefix))
-        actual = Actual(True, state, conda, pip, unreadable, frozen, additions.shadows(prefix, pip), damage=damaged)
+        actual = Actual(True, written, conda, pip, unreadable, frozen, additions.shadows(prefix, pip), damage=damaged)
         accepted = None if prune else additions.tolerated(actual)
         if accepted is not None:
             damaged = conda_damage.of(accepted, self.arguments["verify"])
-            actual, drift = dataclasses.replace(actual, state=accepted, unwritten=True, damage=damaged), False
+            actual, drift = dataclasses.replace(actual, manifest=accepted, unwritten=True, damage=damaged), False
         return actual, (*reasons(actual, digest, drift, prune), *owned, *conda_damage.reasons(damaged))
 
     def present(self, specification: Specification) -> dict[str, t.Any]:
@@ -137,8 +137,8 @@ class Change:
 
     def write(self, actual: Actual) -> None:
         """The same; the mutex is held."""
-        if actual.unwritten and actual.state is not None:
-            manifest.write(actual.state)
+        if actual.unwritten and actual.manifest is not None:
+            manifest.write(actual.manifest)
 
     def foresee(self, specification: Specification, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
         """The plan of `replace`, from the same lock or solve, without writing anything."""
@@ -174,7 +174,7 @@ class Change:
             owner=self.task.owner,
         )
         try:
-            solution, state, warnings = build(self.workshop(handle), specification, prefix, wishes)
+            solution, written, warnings = build(self.workshop(handle), specification, prefix, wishes)
         except (CondaEnvError, OSError):
             if os.path.lexists(prefix):
                 conda_generations.remove(self.layout, [prefix])
@@ -186,7 +186,7 @@ class Change:
             self.plan(actual, why, as_lines(solution.packages, (*specification.pip, *wishes.additions.pip))),
             [*told, *solution.notes, *self.other_solver(solution), *(f"pip check: {line}" for line in warnings)],
             conda_version=solution.conda_version,
-            packages=[vars(package) for package in (*state.conda, *state.pip)],
+            packages=[vars(package) for package in (*written.conda, *written.pip)],
             swept=swept + self.sweep(),
             **({"kept": kept} if kept else {}),
         )

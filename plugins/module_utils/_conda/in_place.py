@@ -16,7 +16,7 @@ import os
 import typing as t
 from collections.abc import Sequence
 
-from . import base_state, in_place_backup, manifest
+from . import base_manifest, in_place_backup, manifest
 from . import frozen as conda_frozen
 from . import pip as conda_pip
 from .change import Change
@@ -62,8 +62,8 @@ class InPlace(Change):
             raise AssertionError("every state but 'present' is refused")
         conda_pip.check_files(specification)
         pending = in_place_backup.pending(self.conda.root)
-        state = self.state()
-        if not pending and state and state.digest == self.task.digest and manifest.untouched(state):
+        written = self.written()
+        if not pending and written and written.digest == self.task.digest and manifest.untouched(written):
             return self.task.report(Plan(), self.notes())
         if not self.conda.exists():
             return self.without_conda(specification)
@@ -75,22 +75,22 @@ class InPlace(Change):
             workshop = self.workshop(handle)
             step = self.step(workshop, specification, self.conda.root, self.repaired)
             if step.pip or step.before != step.after or self.variables(specification, self.conda.root):
-                damaged = base_state.before_adding(self.conda.root)
+                damaged = base_manifest.before_adding(self.conda.root)
                 self.extend(workshop, specification, step)
-                base_state.added_to(self.conda.root, damaged)
+                base_manifest.added_to(self.conda.root, damaged)
             self.remember(specification)
             return self.report(step)
 
     def remember(self, specification: Specification) -> None:
         """Write down what is there now; `kept` are names of packages that this or a former specification named."""
-        root, former = self.conda.root, self.state()
-        state = manifest.take(root, self.task.digest, conda_packages(root), lines(specification))
+        root, former = self.conda.root, self.written()
+        written = manifest.take(root, self.task.digest, conda_packages(root), lines(specification))
         names = specification.names().union(former.kept if former else ())
-        state = dataclasses.replace(state, kept=tuple(sorted(names)))
-        manifest.write(state, manifest.BASE_STATE_FILE)
+        written = dataclasses.replace(written, kept=tuple(sorted(names)))
+        manifest.write(written, manifest.BASE_MANIFEST_FILE)
 
-    def state(self) -> manifest.Manifest | None:
-        return manifest.load(self.conda.root, manifest.BASE_STATE_FILE)
+    def written(self) -> manifest.Manifest | None:
+        return manifest.load(self.conda.root, manifest.BASE_MANIFEST_FILE)
 
     def report(self, step: Step) -> dict[str, t.Any]:
         notes = [*self.notes(), *step.notes, *(f"pip check: {line}" for line in step.broken)]
@@ -114,8 +114,8 @@ class InPlace(Change):
         return [ADDED_ONLY, f"the installation is marked as frozen ({frozen}); 'allow_base: true' works through it"]
 
     def ask(self, workshop: Workshop, specification: Specification, prefix: str, install: bool = False) -> Extension:
-        state = self.state()
-        return extend(workshop, specification, prefix, install=install, former=state.kept if state else ())
+        written = self.written()
+        return extend(workshop, specification, prefix, install=install, former=written.kept if written else ())
 
     def step(self, workshop: Workshop, specification: Specification, prefix: str, interrupted: bool) -> Step:
         """Ask what is to be done. Nothing is written. `prefix` is the installation, or the copy that it will be again."""
@@ -137,8 +137,8 @@ class InPlace(Change):
 
     def missing(self, specification: Specification, prefix: str, answer: Extension) -> tuple[str, ...]:
         """Lines for pip that are not met. Of some only the last run of pip can tell: nothing of it may have gone since."""
-        state = self.state()
-        told = state is not None and state.digest == self.task.digest and set(state.pip) <= set(pip_packages(prefix))
+        written = self.written()
+        told = written is not None and written.digest == self.task.digest and set(written.pip) <= set(pip_packages(prefix))
         open_ = {*answer.unmet, *(() if told else answer.unknown)}
         return tuple(line for line in specification.pip if line in open_)
 

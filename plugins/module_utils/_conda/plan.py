@@ -31,14 +31,14 @@ class Shadow:
 
 @dataclasses.dataclass(frozen=True)
 class Actual:
-    """What was read from the host. `state` is None where this module did not build what it found.
+    """What was read from the host. `manifest` is None where this module did not build what it found.
 
     `frozen` is the message of conda's marker, None without one. `unwritten`: the manifest on the disk does not say so yet.
     `damage`: files that are not as installed, as far as the task wants them to be looked at.
     """
 
     exists: bool = False
-    state: Manifest | None = None
+    manifest: Manifest | None = None
     conda: tuple[Package, ...] = ()
     pip: tuple[Package, ...] = ()
     unreadable: str = ""
@@ -49,8 +49,8 @@ class Actual:
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""
-        known = self.state.pip if self.state else ()
-        requirements = self.state.requirements if self.state else ()
+        known = self.manifest.pip if self.manifest else ()
+        requirements = self.manifest.requirements if self.manifest else ()
         return as_lines([*self.conda, *(package for package in self.pip if package not in known)], requirements)
 
 
@@ -100,25 +100,25 @@ def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tup
     """Why the environment is not what its specification says; empty if it is."""
     if not actual.exists:
         return ("the environment does not exist",)
-    if actual.state is None:
+    if actual.manifest is None:
         return ("it was not built by this module, or was never finished", *(shadow.line() for shadow in actual.shadows))
     found: list[str] = []
-    if actual.state.digest != digest:
+    if actual.manifest.digest != digest:
         found.append("the specification has changed")
-    if prune and actual.state.kept:
-        found.append("packages beyond the specification were kept: " + ", ".join(actual.state.kept))
+    if prune and actual.manifest.kept:
+        found.append("packages beyond the specification were kept: " + ", ".join(actual.manifest.kept))
     if drift:
-        found.extend(changes(actual, actual.state) or ["records of conda or pip were changed by hand"])
+        found.extend(changes(actual, actual.manifest) or ["records of conda or pip were changed by hand"])
     return tuple(found)
 
 
-def changes(actual: Actual, state: Manifest) -> list[str]:
+def changes(actual: Actual, manifest: Manifest) -> list[str]:
     """Name what was changed by hand since the environment was built."""
     if actual.unreadable:
         return [actual.unreadable]
-    found = [shadow.line() for shadow in actual.shadows if shadow.pip not in state.pip]
+    found = [shadow.line() for shadow in actual.shadows if shadow.pip not in manifest.pip]
     told = {shadow.pip for shadow in actual.shadows}
-    for installer, then, now in (("conda", state.conda, actual.conda), ("pip", state.pip, actual.pip)):
+    for installer, then, now in (("conda", manifest.conda, actual.conda), ("pip", manifest.pip, actual.pip)):
         found += [f"{installer} package {item.line()} is missing" for item in then if item not in now]
         found += [f"{installer} package {item.line()} was added" for item in now if item not in (*then, *told)]
     return found

@@ -98,24 +98,24 @@ class Task:
         if self.arguments["state"] == "absent":
             return self.report(Plan()) if self.traceless() else None
         generation = self.layout.current()
-        state = manifest.load(generation) if generation and self.digest else None
-        if state is None or state.digest != self.digest or not manifest.untouched(state):
+        written = manifest.load(generation) if generation and self.digest else None
+        if written is None or written.digest != self.digest or not manifest.untouched(written):
             return None
-        if self.prune and state.kept:
+        if self.prune and written.kept:
             return None
-        if self.owner and self.owner.reason(state.prefix):
+        if self.owner and self.owner.reason(written.prefix):
             return None
-        if conda_frozen.read(state.prefix) != self.frozen or self.untidy() or self.damaged(state):
+        if conda_frozen.read(written.prefix) != self.frozen or self.untidy() or self.damaged(written):
             return None
         return self.report(Plan())
 
-    def damaged(self, state: manifest.Manifest) -> bool:
+    def damaged(self, written: manifest.Manifest) -> bool:
         """Whether files are not as installed, as far as the task wants them to be looked at."""
         if self.arguments["verify"] == "metadata":
             return False
         from . import damage  # noqa: PLC0415 - what costs seconds comes last, and seldom
 
-        return bool(damage.of(state, self.arguments["verify"]))
+        return bool(damage.of(written, self.arguments["verify"]))
 
     def traceless(self) -> bool:
         """True if there is nothing of the environment at all."""

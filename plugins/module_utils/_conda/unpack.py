@@ -96,7 +96,7 @@ class Unpacking(Change):
         check_imports(prefix, self.arguments["smoke"], run, inside)
         tidy_permissions(prefix, self.task.owner)
         os.sync()
-        state = manifest.take(prefix, self.task.digest, conda_packages(prefix), requirements(pip_packages(prefix)))
+        written = manifest.take(prefix, self.task.digest, conda_packages(prefix), requirements(pip_packages(prefix)))
         # What the final path was written into differs from its record for ever.
-        manifest.write(noted(state, first_look(prefix)))
+        manifest.write(noted(written, first_look(prefix)))
         return warnings

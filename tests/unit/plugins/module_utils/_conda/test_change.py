@@ -490,7 +490,7 @@ class Place:
         self.record.write_text(json.dumps(RECORD), encoding="utf-8")
         manifest.write(manifest.take(str(prefix), task.digest, conda_packages(str(prefix)), []))
         os.symlink(prefix, task.layout.link)
-        self.file = prefix / manifest.STATE_FILE
+        self.file = prefix / manifest.MANIFEST_FILE
         self.first = self.file.read_bytes()
         os.utime(self.record, ns=(1, 1))
 
