@@ -93,9 +93,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask, unexpected
+from ..module_utils._conda.errors import CondaEnvError, from_system, unexpected
 from ..module_utils._conda.pack import Packing
 from ..module_utils._host.module import Module, guarded
+from ..module_utils._text.secrets import mask_urls
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
@@ -138,7 +139,7 @@ def main() -> None:
 
 def fail(module: AnsibleModule, failure: CondaEnvError) -> None:
     name = module.params["name"] or module.params["prefix"]
-    module.fail_json(msg=failure.message(name), stderr=mask(failure.raw))
+    module.fail_json(msg=failure.message(name), stderr=mask_urls(failure.raw))
 
 
 if __name__ == "__main__":

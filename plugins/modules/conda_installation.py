@@ -137,7 +137,7 @@ from urllib.error import URLError
 from ansible.module_utils.urls import open_url
 
 from ..module_utils._conda import base_manifest, damage, installer, replacement
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
+from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
 from ..module_utils._conda.mutex import exclusive, mutex_file
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._host import rights
@@ -173,7 +173,7 @@ def fetch(url: str, timeout: int, target: str | None) -> None:
             code = getattr(error, "code", None)
             if attempt == attempts or (code is not None and code < 500):
                 raise CondaEnvError(
-                    f"{mask(url)} cannot be downloaded: {error}", "Check the address of the mirror, the network and the proxy."
+                    f"{url} cannot be downloaded: {error}", "Check the address of the mirror, the network and the proxy."
                 ) from None
             time.sleep(_PAUSE_SECONDS)
 

@@ -9,11 +9,12 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+from .._text.secrets import mask_urls
 from . import manifest
 from . import pip as conda_pip
 from .additions import NO_ADDITIONS, Additions
 from .damage import first_look, noted
-from .errors import CondaEnvError, mask
+from .errors import CondaEnvError
 from .lock import Locked
 from .owner import Owner
 from .prefix import check_imports, tidy_permissions
@@ -62,7 +63,7 @@ def build(
     tidy_permissions(prefix, wishes.owner)
     # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
     os.sync()
-    requirements = [mask(line) for line in (*specification.pip, *added.pip)]
+    requirements = [mask_urls(line) for line in (*specification.pip, *added.pip)]
     written = manifest.take(prefix, wishes.digest, solution.packages, requirements)
     kept = {*solution.kept, *(item.name for item in written.pip if item not in by_specification)}
     written = noted(dataclasses.replace(written, kept=tuple(sorted(kept))), first_look(prefix))

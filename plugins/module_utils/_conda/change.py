@@ -11,13 +11,14 @@ import os
 import typing as t
 from collections.abc import Iterator
 
+from .._text.secrets import mask_urls
 from . import additions, environments_txt, in_place_backup, manifest, rollback
 from . import damage as conda_damage
 from . import frozen as conda_frozen
 from . import generations as conda_generations
 from . import pip as conda_pip
 from .build import Wishes, build
-from .errors import CondaEnvError, mask, secrets
+from .errors import CondaEnvError, secrets
 from .generations import Found
 from .mutex import exclusive, mutex_file, writable_home
 from .plan import Actual, Plan, as_lines, reasons
@@ -148,7 +149,7 @@ class Change:
             if locked:
                 return self.task.report(self.plan(actual, why, as_lines(locked.packages, specification.pip)), told)
             note = f"there is no conda at {self.conda.root} yet: the plan is the specification, not its solution"
-            after = [*specification.conda, *(f"pip: {mask(line)}" for line in specification.pip)]
+            after = [*specification.conda, *(f"pip: {mask_urls(line)}" for line in specification.pip)]
             return self.task.report(self.plan(actual, why, after), [*told, note])
         added = self.additions(specification)
         prefix = self.layout.next(self.task.digest)

@@ -12,10 +12,11 @@ import os
 import re
 import typing as t
 
+from .._text.secrets import mask_urls
 from . import manifest
 from .additions import shadows
 from .contents import listing
-from .errors import CondaEnvError, mask
+from .errors import CondaEnvError
 from .generations import FOLDER, Found, Layout
 from .plan import Actual, changes
 from .records import conda_packages, pip_packages
@@ -99,7 +100,7 @@ def drift(prefix: str, written: manifest.Manifest) -> list[str]:
         actual = Actual(True, written, tuple(conda_packages(prefix)), pip, shadows=shadows(prefix, pip))
     except CondaEnvError as error:
         actual = Actual(True, written, unreadable=error.cause)
-    return [mask(line) for line in changes(actual, written)] or ["records of conda or pip were changed by hand"]
+    return [mask_urls(line) for line in changes(actual, written)] or ["records of conda or pip were changed by hand"]
 
 
 def created(prefix: str) -> datetime.datetime | None:

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error of the conda modules, and how they keep credentials out of their data. Private to this collection."""
+"""The one error of the conda modules, and how they keep credentials out of their data.
+
+Specifications, plans and records are compared and written, so only what is surely a credential (`mask_urls`) may be hidden in
+them. Whatever else looks like one is hidden where a module ends (_host.module). Private to this collection.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,6 @@ from .._text.secrets import HIDDEN, in_urls, mask_urls
 
 # Keys and indexes that lead to an item of nested data.
 Path = tuple[t.Union[str, int], ...]
-
-# Specifications, plans and records are compared and written, so only what is surely a credential may be hidden in them. Whatever
-# else looks like one is hidden where a module ends (_host.module).
-mask = mask_urls
 
 # Shorter ones would hide half of every text.
 _SHORTEST = 4
@@ -40,7 +40,7 @@ def secrets(value: t.Any) -> set[str]:
 def mask_all(value: t.Any, known: t.Collection[str] = ()) -> t.Any:
     """Hide credentials in every string of nested plain data: those in URLs, and those that are known."""
     if isinstance(value, str):
-        text = mask(value)
+        text = mask_urls(value)
         for secret in sorted(known, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
@@ -56,9 +56,9 @@ class CondaEnvError(Exception):
 
     def __init__(self, cause: str, way_out: str = "", raw: str = "") -> None:
         super().__init__(cause)
-        self.cause = mask(cause.strip())
-        self.way_out = mask(way_out.strip())
-        self.raw = mask(raw)
+        self.cause = mask_urls(cause.strip())
+        self.way_out = mask_urls(way_out.strip())
+        self.raw = mask_urls(raw)
 
     def message(self, name: str) -> str:
         """One message for people: the environment, the cause, the way out."""

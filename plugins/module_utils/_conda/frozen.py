@@ -13,7 +13,7 @@ import json
 import os
 
 from .._host.files import put_file
-from .errors import mask
+from .._text.secrets import mask_urls
 
 FOLDER = "conda-meta"
 NAME = "frozen"
@@ -30,7 +30,7 @@ def read(prefix: str) -> str | None:
     except (OSError, ValueError):
         return ""
     message = content.get("message") if isinstance(content, dict) else None
-    return mask(str(message or ""))
+    return mask_urls(str(message or ""))
 
 
 def write(prefix: str, message: str | None) -> None:

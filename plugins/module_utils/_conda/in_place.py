@@ -16,11 +16,12 @@ import os
 import typing as t
 from collections.abc import Sequence
 
+from .._text.secrets import mask_urls
 from . import base_manifest, in_place_backup, manifest
 from . import frozen as conda_frozen
 from . import pip as conda_pip
 from .change import Change
-from .errors import CondaEnvError, mask
+from .errors import CondaEnvError
 from .plan import Plan, as_lines
 from .prefix import check_imports
 from .records import Package, conda_packages, pip_packages
@@ -126,7 +127,7 @@ class InPlace(Change):
         unset = self.variables(specification, prefix)
         reasons = [INTERRUPTED] if interrupted else []
         reasons += ["packages of the specification are missing, or are not as it says"] if before != after else []
-        reasons += [f"pip has not installed what the specification says: {mask(line)}" for line in missing]
+        reasons += [f"pip has not installed what the specification says: {mask_urls(line)}" for line in missing]
         reasons += [f"the variable {name} is not as the specification says" for name in unset]
         there = [line for line in specification.pip if line not in missing]
         plan = Plan("extend", tuple(reasons), tuple(as_lines(before, there)), tuple(as_lines(after, (*there, *missing))))
@@ -202,4 +203,4 @@ def extended(before: Sequence[Package], answer: Extension) -> tuple[Package, ...
 
 def lines(specification: Specification) -> list[str]:
     """Lines of the pip section as they may be written down."""
-    return [mask(line) for line in specification.pip]
+    return [mask_urls(line) for line in specification.pip]

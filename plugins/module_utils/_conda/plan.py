@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Sequence
 
 from .._host.difference import Difference, difference
-from .errors import mask
+from .._text.secrets import mask_urls
 from .manifest import Manifest
 from .records import Package
 
@@ -76,7 +76,7 @@ class Plan:
         """For the module's result."""
         return {
             "action": self.action,
-            "reasons": [mask(reason) for reason in self.reasons],
+            "reasons": [mask_urls(reason) for reason in self.reasons],
             "install": [line for line in self.after if line not in self.before],
             "remove": [line for line in self.before if line not in self.after],
         }
@@ -86,14 +86,14 @@ class Plan:
         sides = ((*self.settings_before, *self.before), (*self.settings_after, *self.after))
         if self.changed and sides[0] == sides[1]:
             # It is what is written about the packages that differs, or an owner: a change is never told without its cause.
-            sides = ((*map(mask, self.reasons), *sides[0]), sides[1])
+            sides = ((*map(mask_urls, self.reasons), *sides[0]), sides[1])
         before, after = ("".join(f"{line}\n" for line in lines) for lines in sides)
         return difference(header, before, after)
 
 
 def as_lines(packages: t.Iterable[Package], requirements: Sequence[str]) -> list[str]:
     """Packages in order of name, then what pip is given, in its own order."""
-    return [package.line() for package in sorted(set(packages))] + [f"pip: {mask(line)}" for line in requirements]
+    return [package.line() for package in sorted(set(packages))] + [f"pip: {mask_urls(line)}" for line in requirements]
 
 
 def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tuple[str, ...]:

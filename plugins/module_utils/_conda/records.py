@@ -13,7 +13,8 @@ import typing as t
 from collections.abc import Iterator
 
 from .._host.files import read_bounded
-from .errors import CondaEnvError, mask
+from .._text.secrets import mask_urls
+from .errors import CondaEnvError
 
 # Files of a *.dist-info (PyPA "Recording installed projects") that say who installed what from where.
 DIST_FILES = ("METADATA", "RECORD", "INSTALLER", "direct_url.json")
@@ -37,7 +38,7 @@ class Package:
 
     def line(self) -> str:
         """`name version build channel`, as it stands in plans and diffs."""
-        return mask(" ".join(filter(None, (self.name, self.version, self.build, self.channel))))
+        return mask_urls(" ".join(filter(None, (self.name, self.version, self.build, self.channel))))
 
 
 def channel_of(record: t.Mapping[str, t.Any]) -> str:

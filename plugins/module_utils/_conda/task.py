@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import typing as t
 
+from .._text.secrets import mask_urls
 from . import frozen as conda_frozen
 from . import generations as conda_generations
 from . import manifest
-from .errors import CondaEnvError, mask
+from .errors import CondaEnvError
 from .generations import Layout
 from .plan import Plan
 from .specification import BASE_NAMES, Settings, Specification, check_modules, check_name, parse
@@ -58,7 +59,7 @@ class Task:
                 "If they do in this case, 'allow_base: true' adds them to the one at 'conda_root'.",
             )
         self.settings = Settings.of(arguments)
-        self.frozen: str | None = mask(arguments["frozen_message"]) if arguments["frozen"] else None
+        self.frozen: str | None = mask_urls(arguments["frozen_message"]) if arguments["frozen"] else None
         self.specification: Specification | None = None
         self.locked: Locked | None = None
         self.digest = ""
