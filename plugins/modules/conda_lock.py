@@ -127,7 +127,6 @@ from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, s
 from ..module_utils._conda.generations import Layout
 from ..module_utils._conda.make_lock import make
 from ..module_utils._conda.mutex import exclusive, mutex_file, writable_home
-from ..module_utils._conda.pip import check_files
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
 from ..module_utils._conda.workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
@@ -149,7 +148,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Solve, and return the lock."""
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
-    check_files(specification)
+    specification.check_files()
     conda = installation(arguments, specification, check_mode, scratch)
     environment = clean_environment(os.environ, scratch)
     layout = Layout(os.path.join(scratch if check_mode else conda.root, "envs", name))

@@ -16,7 +16,6 @@ from . import additions, environments_txt, in_place_backup, manifest, rollback
 from . import damage as conda_damage
 from . import frozen as conda_frozen
 from . import generations as conda_generations
-from . import pip as conda_pip
 from .build import Wishes, build
 from .errors import CondaEnvError, secrets
 from .generations import Found
@@ -35,36 +34,36 @@ class Change:
 
     def __init__(self, task: Task, check_mode: bool, scratch: str) -> None:
         self.task = task
-        self.arguments = task.arguments
+        self.options = task.options
         self.layout = task.layout
         self.check_mode = check_mode
         self.scratch = scratch
         self.conda = Installation(
             root=task.root,
             pkgs_dir=os.path.join(writable_home(task.root), self.package_cache()),
-            settings=task.settings,
-            offline=self.arguments["offline"],
+            settings=self.options.settings,
+            offline=self.options.offline,
         )
         self.environment = clean_environment(os.environ, scratch)
         self.repaired = False
 
     def package_cache(self) -> str:
         """conda writes the URLs of packages into its cache: one that others cannot enter, if they carry credentials."""
-        definition = self.arguments["definition"]
+        definition, settings = self.options.definition, self.options.settings
         channels = definition.get("channels") if isinstance(definition, dict) else None
-        places = [self.arguments[key] for key in ("channels", "channel_alias", "custom_channels", "default_channels")]
-        return PRIVATE_CACHE if secrets([channels, *places]) else PACKAGE_CACHE
+        places = [settings.channel_alias, settings.custom_channels, settings.default_channels]
+        return PRIVATE_CACHE if secrets([channels, self.options.channels, *places]) else PACKAGE_CACHE
 
     def run(self) -> dict[str, t.Any]:
         """Do what the task says; returns the module's result."""
         if self.task.specification:
             return self.present(self.task.specification)
-        return self.absent() if self.arguments["state"] == "absent" else self.rolled_back()
+        return self.absent() if self.options.state == "absent" else self.rolled_back()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[int]:
         """Be the only writer, in an installation that works."""
-        with exclusive(mutex_file(self.conda.root), self.layout.name, self.arguments["lock_timeout"]) as handle:
+        with exclusive(mutex_file(self.conda.root), self.layout.name, self.options.lock_timeout) as handle:
             self.repaired = in_place_backup.repair(self.conda.root)
             yield handle
 
@@ -74,7 +73,7 @@ class Change:
         found = self.layout.found()
         if found is Found.MISSING:
             return Actual(), reasons(Actual(), digest, False)
-        conda_generations.require_room(self.layout, found, self.arguments["adopt"])
+        conda_generations.require_room(self.layout, found, self.options.adopt)
         generation = self.layout.current() if found is Found.GENERATION else None
         written = manifest.load(generation) if generation else None
         confirmed = manifest.confirm(written) if written else None
@@ -82,7 +81,7 @@ class Change:
         prune = self.task.prune
         # Also where records differ: one change hides no other.
         looked_at = confirmed or written
-        damaged = conda_damage.of(looked_at, self.arguments["verify"]) if looked_at else ()
+        damaged = conda_damage.of(looked_at, self.options.verify) if looked_at else ()
         owned = tuple(filter(None, (self.task.owner.reason(generation),))) if self.task.owner and generation else ()
         right = confirmed is not None and confirmed.digest == digest and not (prune and confirmed.kept)
         if confirmed is not None and right and not damaged and not owned:
@@ -98,12 +97,11 @@ class Change:
         actual = Actual(True, written, conda, pip, unreadable, frozen, additions.shadows(prefix, pip), damage=damaged)
         accepted = None if prune else additions.tolerated(actual)
         if accepted is not None:
-            damaged = conda_damage.of(accepted, self.arguments["verify"])
+            damaged = conda_damage.of(accepted, self.options.verify)
             actual, drift = dataclasses.replace(actual, manifest=accepted, unwritten=True, damage=damaged), False
         return actual, (*reasons(actual, digest, drift, prune), *owned, *conda_damage.reasons(damaged))
 
     def present(self, specification: Specification) -> dict[str, t.Any]:
-        conda_pip.check_files(specification)
         actual, why = self.read()
         adjusted = Plan() if why else self.adjusted(actual)
         if not why and not adjusted.changed and not self.task.untidy():
@@ -169,7 +167,7 @@ class Change:
         prefix = self.layout.next(self.task.digest)
         wishes = Wishes(
             digest=self.task.digest,
-            smoke=self.arguments["smoke"],
+            smoke=self.options.smoke,
             additions=self.additions(specification),
             locked=self.task.locked,
             owner=self.task.owner,
@@ -228,7 +226,7 @@ class Change:
         return plan
 
     def rolled_back(self) -> dict[str, t.Any]:
-        wanted = self.arguments["generation"] or ""
+        wanted = self.options.generation or ""
         step = rollback.choose(self.layout, wanted)
         if not step.target or self.check_mode:
             return self.task.report(self.back(step), step.notes)
@@ -271,7 +269,7 @@ class Change:
     def plan(self, actual: Actual, why: tuple[str, ...], after: list[str]) -> Plan:
         settings = conda_frozen.line(actual.frozen), conda_frozen.line(self.task.frozen)
         damaged, whole = conda_damage.sides(actual.damage)
-        if damaged and self.check_mode and self.arguments["verify"] == conda_damage.FILES:
+        if damaged and self.check_mode and self.options.verify == conda_damage.FILES:
             # The run that follows may read another share of the files, or none.
             whole = (*whole, conda_damage.REPAIR)
         is_, should_be = (*settings[0], *damaged), (*settings[1], *whole)

@@ -27,6 +27,7 @@ from .prefix import check_imports
 from .records import Package, conda_packages, pip_packages
 from .solve import Extension, extend
 from .specification import Specification
+from .task import Options
 from .workshop import Workshop
 
 ADDED_ONLY = "packages are added to the conda installation itself: nothing is removed from it, 'prune' has no effect"
@@ -57,11 +58,10 @@ class InPlace(Change):
 
     def run(self) -> dict[str, t.Any]:
         """Do what the task says; returns the module's result."""
-        refuse(self.arguments)
+        refuse(self.options)
         specification = self.task.specification
         if specification is None:
             raise AssertionError("every state but 'present' is refused")
-        conda_pip.check_files(specification)
         pending = in_place_backup.pending(self.conda.root)
         written = self.written()
         if not pending and written and written.digest == self.task.digest and manifest.untouched(written):
@@ -180,14 +180,14 @@ class InPlace(Change):
         if done.code != 0:
             last = (done.stderr.strip().splitlines() or [f"exit code {done.code}"])[-1]
             raise CondaEnvError(f"conda itself does not work with these packages: {last}", "Choose other versions.", done.output)
-        check_imports(root, self.arguments["smoke"], run, inside)
+        check_imports(root, self.options.smoke, run, inside)
 
 
-def refuse(arguments: t.Mapping[str, t.Any]) -> None:
+def refuse(options: Options) -> None:
     """Refuse what makes no sense for an installation that is changed in place."""
-    found = [f"state: {arguments['state']}"] if arguments["state"] != "present" else []
-    found += [key for key in ("lock", "archive", "frozen", "owner", "group") if arguments[key]]
-    found += [f"verify: {arguments['verify']}"] if arguments["verify"] != "metadata" else []
+    found = [f"state: {options.state}"] if options.state != "present" else []
+    found += [key for key in ("lock", "archive", "frozen", "owner", "group") if getattr(options, key)]
+    found += [f"verify: {options.verify}"] if options.verify != "metadata" else []
     if found:
         raise CondaEnvError(
             f"found {', '.join(found)} for the conda installation itself; with 'allow_base' packages can only be added to it",

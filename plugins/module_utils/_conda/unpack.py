@@ -93,7 +93,7 @@ class Unpacking(Change):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         warnings = conda_pip.problems(prefix, run, inside)
-        check_imports(prefix, self.arguments["smoke"], run, inside)
+        check_imports(prefix, self.options.smoke, run, inside)
         tidy_permissions(prefix, self.task.owner)
         os.sync()
         written = manifest.take(prefix, self.task.digest, conda_packages(prefix), requirements(pip_packages(prefix)))

@@ -112,6 +112,8 @@ def test_what_has_its_files_is_settled_and_what_lacks_one_only_for_who_asks_no_f
         {"name": "a/b"},
         {"smoke": ["os; import sys"]},
         {"definition": {"dependencies": ["app=1"]}},
+        {"definition": {**DEFINITION, "dependencies": [{"pip": ["-r left-behind.txt"]}]}},
+        {"definition": {**DEFINITION, "dependencies": [{"pip": ["-r left-behind.txt"]}]}, "lock": {}},
         {"name": None, "prefix": "."},
     ],
     ids=str,
