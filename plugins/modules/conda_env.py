@@ -506,21 +506,13 @@ def settled(environments: list[dict[str, t.Any]]) -> list[dict[str, t.Any] | Non
 
 def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Do what the task says; returns the module's result."""
-    task = Task(arguments, check_mode)
-    if task.base:
-        from ..module_utils._conda.in_place import InPlace  # noqa: PLC0415 - seldom used
-
-        return InPlace(task, check_mode, scratch).run()
-    settled = task.settled()
+    task = Task(arguments)
+    settled = None if task.base else task.settled()
     if settled is not None:
         return settled
-    if task.archive is not None:
-        from ..module_utils._conda.unpack import Unpacking  # noqa: PLC0415
+    from ..module_utils._conda.change import change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
 
-        return Unpacking(task, check_mode, scratch).run()
-    from ..module_utils._conda.change import Change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
-
-    return Change(task, check_mode, scratch).run()
+    return change(task, check_mode, scratch)
 
 
 @guarded

@@ -171,11 +171,7 @@ def installation(arguments: dict[str, t.Any], specification: Specification, chec
     home = scratch if check_mode else writable_home(arguments["conda_root"])
     pkgs_dir = os.path.join(home, PRIVATE_CACHE if secret else PACKAGE_CACHE)
     conda = Installation(arguments["conda_root"], pkgs_dir, settings, arguments["offline"])
-    if not conda.exists():
-        raise CondaEnvError(
-            f"there is no conda installation at {conda.root}",
-            "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
-        )
+    conda.require()
     conda.make_cache()
     return conda
 

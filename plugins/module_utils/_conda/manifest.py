@@ -52,6 +52,10 @@ class Manifest:
     finished_ns: int = 0
     made: tuple[tuple[str, str], ...] = ()
 
+    def packages(self) -> list[dict[str, str]]:
+        """What is installed, for the module's result."""
+        return [vars(package) for package in (*self.conda, *self.pip)]
+
 
 def watched(prefix: str, places: t.Iterable[str]) -> list[str]:
     """Every file that tells of a change by conda or pip."""

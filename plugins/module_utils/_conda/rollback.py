@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing as t
 
-from . import manifest
+from . import generations, manifest
 from .errors import CondaEnvError
+from .frame import Frame
 from .generations import Found, Layout, left
+from .plan import Plan
+from .reading import packages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +23,28 @@ class Step:
 
     target: str = ""
     notes: tuple[str, ...] = ()
+
+
+def rolled_back(frame: Frame) -> dict[str, t.Any]:
+    """The module's result."""
+    layout, wanted = frame.task.layout, frame.task.options.generation or ""
+    step = choose(layout, wanted)
+    if not step.target or frame.check_mode:
+        return frame.task.report(_plan(layout, step), step.notes)
+    with frame.alone():
+        step = choose(layout, wanted)
+        plan = _plan(layout, step)
+        if step.target:
+            mark(step.target, layout.current())
+            generations.switch(layout, step.target)
+    return frame.task.report(plan, step.notes)
+
+
+def _plan(layout: Layout, step: Step) -> Plan:
+    if not step.target:
+        return Plan()
+    reason = f"the environment is to be {os.path.basename(step.target)} again"
+    return Plan("roll_back", (reason,), packages(layout.current()), packages(step.target))
 
 
 def choose(layout: Layout, wanted: str) -> Step:

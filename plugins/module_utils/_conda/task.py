@@ -77,7 +77,7 @@ class Task:
     `frozen` is the message of the marker, None for no marker.
     """
 
-    def __init__(self, arguments: Mapping[str, t.Any], check_mode: bool = False) -> None:
+    def __init__(self, arguments: Mapping[str, t.Any]) -> None:
         options = self.options = Options.of(arguments)
         self.root = options.conda_root
         if options.executable:
@@ -119,9 +119,16 @@ class Task:
         if options.state == "present" and (options.owner or options.group):
             from .owner import resolve  # noqa: PLC0415 - seldom used
 
-            self.owner = resolve(options.owner, options.group, foreseen=check_mode)
+            self.owner = resolve(options.owner, options.group, foreseen=True)
         # A lock says what there is to be, to the last package.
         self.prune: bool = options.prune or self.locked is not None
+
+    def require_owner(self) -> None:
+        """An account that a dry run foresees must be there before anything is changed. Raises CondaEnvError."""
+        if self.owner is not None:
+            from .owner import resolve  # noqa: PLC0415 - seldom used
+
+            resolve(self.options.owner, self.options.group)
 
     def wanted(self) -> tuple[Specification, Locked | None, str]:
         """What is to be solved, or the lock to follow in its place, and the digest of the generation."""

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import generations, manifest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.change import Change
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.change import change
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, mutex_file
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.reading import read
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import conda_packages
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Task
 from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
@@ -114,7 +115,7 @@ class Host:
         definition = {"channels": ["lab"], "dependencies": list(dependencies)} if dependencies else None
         asked = {**defaults, "conda_root": str(self.root), "name": "nlp", "definition": definition, **arguments}
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
-            return Change(Task(asked, check_mode), check_mode, scratch).run()
+            return change(Task(asked), check_mode, scratch)
 
     def has(self) -> list[str]:
         """What people have: the files of the packages."""
@@ -498,10 +499,10 @@ class Place:
         defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
         return Task({**defaults, "conda_root": str(self.root), "name": "nlp", "definition": DEFINITION})
 
-    def change(self, *, check_mode: bool = False) -> Change:
+    def change(self, *, check_mode: bool = False) -> dict[str, t.Any]:
         scratch = self.root / "scratch"
         scratch.mkdir(exist_ok=True)
-        return Change(self.task(), check_mode, str(scratch))
+        return change(self.task(), check_mode, str(scratch))
 
 
 @pytest.fixture
@@ -510,30 +511,29 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_reading_writes_nothing(place: Place) -> None:
-    for check_mode in (True, False):
-        actual, why = place.change(check_mode=check_mode).read()
-        assert not why
-        assert actual.unwritten
+    actual, why = read(place.task())
+    assert not why
+    assert actual.unwritten
     assert place.file.read_bytes() == place.first
 
 
 def test_what_was_found_right_is_written_down_once(place: Place) -> None:
     assert place.task().settled() is None
-    result = place.change().run()
+    result = place.change()
     assert not result["changed"]
     assert place.file.read_bytes() != place.first
     assert place.task().settled() is not None
-    assert not place.change().read()[0].unwritten
+    assert not read(place.task())[0].unwritten
 
 
 def test_a_dry_run_does_not(place: Place) -> None:
-    assert not place.change(check_mode=True).run()["changed"]
+    assert not place.change(check_mode=True)["changed"]
     assert place.file.read_bytes() == place.first
 
 
 def test_nor_does_a_run_beside_another_one_and_it_does_not_wait(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: pytest.fail("it waits"))
     with exclusive(mutex_file(str(place.root)), "another", 0):
-        result: dict[str, t.Any] = place.change().run()
+        result: dict[str, t.Any] = place.change()
     assert not result["changed"]
     assert place.file.read_bytes() == place.first
