@@ -19,14 +19,11 @@ import stat
 import tarfile
 import typing as t
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from .errors import CondaEnvError
 from .manifest import MANIFEST_FILE
 from .records import Package, conda_packages, pip_packages
-
-if t.TYPE_CHECKING:
-    from .task import Options
 
 UNPACK = "bin/conda-unpack"
 UNPACK_MODULE = "bin/conda_unpack_progress.py"
@@ -205,13 +202,9 @@ def _unsafe(path: str, name: str, what: str) -> CondaEnvError:
     )
 
 
-def archive_of(options: Options) -> Archive:
+def archive_of(path: str, facts: Mapping[str, t.Any] | None, remote_src: bool, checksum: str | None) -> Archive:
     """The archive on the host, or what the controller says about its own. Raises CondaEnvError."""
-    given = [key for key in ("src", "definition", "lock") if getattr(options, key) is not None]
-    if given:
-        raise CondaEnvError(f"found 'archive' and '{given[0]}'; expected one of them", "An archive is a whole environment.")
-    path, facts = options.archive or "", options.archive_facts
-    if options.remote_src:
+    if remote_src:
         if not os.path.isfile(path):
             raise CondaEnvError(
                 f"there is no archive {path} on the host", "Without 'remote_src' it is looked for on the controller."
@@ -224,15 +217,15 @@ def archive_of(options: Options) -> Archive:
         raise CondaEnvError(
             "the archive was not looked for on the controller", "Call the module from a task, or set 'remote_src: true'."
         )
-    if options.checksum:
-        wanted = _CHECKSUM.match(options.checksum.lower())
+    if checksum:
+        wanted = _CHECKSUM.match(checksum.lower())
         if not wanted:
-            raise CondaEnvError(f"checksum: found '{options.checksum}'; expected 'sha256:' and 64 hexadecimal digits")
+            raise CondaEnvError(f"checksum: found '{checksum}'; expected 'sha256:' and 64 hexadecimal digits")
         if wanted.group(1) != found.sha256:
             raise CondaEnvError(
-                f"the archive {path} is not what was announced: found sha256:{found.sha256}, expected {options.checksum}",
+                f"the archive {path} is not what was announced: found sha256:{found.sha256}, expected {checksum}",
                 "Copy it again, or correct 'checksum'. The environment has not been touched.",
             )
-    if not options.remote_src and found.file and sha256_of(found.file) != found.sha256:
+    if not remote_src and found.file and sha256_of(found.file) != found.sha256:
         raise CondaEnvError(f"the archive {path} has changed on its way to the host", "Run again.")
     return found

@@ -110,7 +110,12 @@ class Task:
             if options.archive:
                 from .archive import archive_of  # noqa: PLC0415 - only an archive needs it
 
-                self.archive = archive_of(options)
+                given = [key for key in ("src", "definition", "lock") if getattr(options, key) is not None]
+                if given:
+                    raise CondaEnvError(
+                        f"found 'archive' and '{given[0]}'; expected one of them", "An archive is a whole environment."
+                    )
+                self.archive = archive_of(options.archive, options.archive_facts, options.remote_src, options.checksum)
                 self.digest = self.archive.digest()
             else:
                 self.specification, self.locked, self.digest = self.wanted()
