@@ -198,12 +198,11 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
             return replacement.install(file, prefix, wanted, runner(handle), environment) or kept
 
 
-def shown(prefix: str, look: base_manifest.Look, foreseen: bool) -> list[Difference]:
-    """What of the installation is not as it was made. The run that follows may read another share of the files, or none."""
+def shown(prefix: str, look: base_manifest.Look) -> list[Difference]:
+    """What of the installation is not as it was made."""
     if not look.reason:
         return []
-    after = (*look.after, damage.REPAIR) if foreseen else look.after
-    return [difference(prefix, "".join(f"{line}\n" for line in look.before), "".join(f"{line}\n" for line in after))]
+    return [difference(prefix, *("".join(f"{line}\n" for line in lines) for lines in (look.before, look.after)))]
 
 
 def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict[str, t.Any]:
@@ -227,14 +226,16 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     }
     if why:
         made_by = f"{found.installer.name}\n" if found.installer else ""
-        foreseen = check_mode and arguments["verify"] == damage.FILES
-        result["diff"][:0] = [difference("installer", made_by, f"{wanted.name}\n"), *shown(prefix, look, foreseen)]
+        result["diff"][:0] = [difference("installer", made_by, f"{wanted.name}\n"), *shown(prefix, look)]
         if not replacement.interrupted(prefix):
             installer.require_room(prefix, found, mount_points(table()))
         result["kept"] = installer.keeps(prefix, found)
     if check_mode:
         if why:
             fetch(arguments["url"], arguments["timeout"], None)
+        if look.reason and arguments["verify"] == damage.FILES:
+            # The run that follows may read another share of the files, or none.
+            result["diff"][1]["after"] += f"{damage.REPAIR}\n"
         return result
     if why or replacement.interrupted(prefix):
         result["kept"] = apply(arguments, wanted, tmpdir)
