@@ -363,7 +363,7 @@ from ..module_utils._conda import compare as conda_compare
 from ..module_utils._conda import contents, environments, manifest
 from ..module_utils._conda import frozen as conda_frozen
 from ..module_utils._conda.environments import Place
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.errors import CondaEnvError, answer
 from ..module_utils._conda.records import site_packages
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, parse
 from ..module_utils._conda.verify import expected_files, verify
@@ -471,6 +471,19 @@ def compare(prefix: str) -> dict[str, t.Any]:
     }
 
 
+def run(arguments: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """What the module reports."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    found = [
+        describe(place, now, arguments["packages"], arguments["verify"])
+        for place in wanted(arguments["conda_root"], arguments["name"], arguments["prefix"])
+    ]
+    if arguments["definition"] is not None:
+        for environment in found:
+            environment["comparison"] = comparison(arguments, environment["prefix"])
+    return found
+
+
 @guarded
 def main() -> None:
     module = Module(
@@ -480,22 +493,9 @@ def main() -> None:
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
     arguments = module.params
-    known = secrets(arguments)
-    module.params = mask_all(arguments)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    try:
-        found = [
-            describe(place, now, arguments["packages"], arguments["verify"])
-            for place in wanted(arguments["conda_root"], arguments["name"], arguments["prefix"])
-        ]
-        if arguments["definition"] is not None:
-            for environment in found:
-                environment["comparison"] = comparison(arguments, environment["prefix"])
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        shown = failure.message(arguments["name"] or arguments["prefix"] or arguments["conda_root"])
-        module.fail_json(msg=mask_all(shown, known))
-    module.exit_json(changed=False, environments=mask_all(found, known))
+    about = arguments["name"] or arguments["prefix"] or arguments["conda_root"]
+    result = answer(module, lambda: {"environments": run(arguments)}, lambda failure: failure.message(about))
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

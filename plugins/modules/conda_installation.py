@@ -137,7 +137,7 @@ from urllib.error import URLError
 from ansible.module_utils.urls import open_url
 
 from ..module_utils._conda import base_manifest, damage, installer, replacement
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.errors import CondaEnvError, answer
 from ..module_utils._conda.mutex import exclusive, mutex_file
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._host import rights
@@ -261,21 +261,17 @@ def main() -> None:
         supports_check_mode=True,
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
-    arguments = module.params
-    module.params = mask_all(arguments)
-    os.umask(0o022)
     # Where the installation really is: a link to it must survive its replacement.
-    prefix = arguments["prefix"] = os.path.realpath(arguments["prefix"])
-    known = secrets(arguments)
-    try:
-        result = converge(arguments, module.check_mode, module.tmpdir)
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        shown = {"msg": f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(), "stderr": failure.raw}
-        module.fail_json(**mask_all(shown, known))
+    prefix = os.path.realpath(module.params["prefix"])
+    arguments = {**module.params, "prefix": prefix}
+    result = answer(
+        module,
+        lambda: converge(arguments, module.check_mode, module.tmpdir),
+        lambda failure: f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(),
+    )
     if result.get("kept"):
         module.warn(f"{prefix} was not made by this module; what was there is kept at {result['kept']}, without its environments")
-    module.exit_json(**mask_all(result, known))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

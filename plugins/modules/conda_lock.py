@@ -123,7 +123,7 @@ import os
 import typing as t
 
 from ..module_utils._conda import generations as conda_generations
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.errors import answer, secrets
 from ..module_utils._conda.generations import Layout
 from ..module_utils._conda.make_lock import make
 from ..module_utils._conda.mutex import exclusive, mutex_file, writable_home
@@ -147,6 +147,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Solve, and return the lock."""
+    check_name(name)
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
     specification.check_files()
     conda = installation(arguments, specification, check_mode, scratch)
@@ -191,18 +192,13 @@ def main() -> None:
         mutually_exclusive=[("src", "definition")],
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
-    arguments = module.params
-    known = secrets(arguments)
-    module.params = mask_all(arguments)
-    name = arguments["name"] or "lock"
-    os.umask(0o022)
-    try:
-        check_name(name)
-        result = run(arguments, name, module.check_mode, module.tmpdir)
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        module.fail_json(**mask_all({"msg": failure.message(name), "stderr": failure.raw}, known))
-    module.exit_json(**mask_all(result, known))
+    arguments, name = module.params, module.params["name"] or "lock"
+    result = answer(
+        module,
+        lambda: run(arguments, name, module.check_mode, module.tmpdir),
+        lambda failure: failure.message(name),
+    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":
