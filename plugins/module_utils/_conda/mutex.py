@@ -31,6 +31,19 @@ def writable_home(root: str) -> str:
     return root if os.access(root, os.W_OK) else os.path.join(os.path.expanduser("~"), ".conda")
 
 
+def acquire(handle: int, timeout: float) -> bool:
+    """Be the only one who holds an open file or folder, until it is closed; False if another one has it for `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_STEP)
+
+
 @contextlib.contextmanager
 def exclusive(path: str, who: str, timeout: float) -> Iterator[int]:
     """Be the only one who holds the file at `path`; yields its descriptor.
@@ -40,19 +53,12 @@ def exclusive(path: str, who: str, timeout: float) -> Iterator[int]:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    holder = os.pread(handle, 300, 0).decode("utf-8", "replace").strip() or "unknown"
-                    raise CondaEnvError(
-                        f"another run holds {path} ({holder}); waited {timeout:g} s",
-                        "Wait until it has finished, or raise 'lock_timeout'. The environment has not been touched.",
-                    ) from None
-                time.sleep(_STEP)
+        if not acquire(handle, timeout):
+            holder = os.pread(handle, 300, 0).decode("utf-8", "replace").strip() or "unknown"
+            raise CondaEnvError(
+                f"another run holds {path} ({holder}); waited {timeout:g} s",
+                "Wait until it has finished, or raise 'lock_timeout'. The environment has not been touched.",
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()}, environment '{who}'\n".encode(), 0)
         yield handle
