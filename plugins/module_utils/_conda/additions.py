@@ -20,7 +20,7 @@ from . import manifest
 from .errors import CondaEnvError
 from .owner import owner_of
 from .plan import Actual, Shadow
-from .records import Package, normal, package_of, pip_packages, record_files, site_packages
+from .records import Package, normal, package_of, pip_packages, read_json, record_files, site_packages
 from .requirements import logical_lines
 from .specification import Specification
 
@@ -153,11 +153,10 @@ def _requested(prefix: str, places: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _requirement(package: Package, info: str) -> str:
     """How pip gets the same distribution again (PyPA "Recording the direct URL origin")."""
+    origin = read_json(os.path.join(info, "direct_url.json"))
     try:
-        with open(os.path.join(info, "direct_url.json"), encoding="utf-8") as file:
-            origin = json.load(file)
         url = str(origin["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return f"{package.name}=={package.version}"
     version = origin.get("vcs_info") or {}
     if version:

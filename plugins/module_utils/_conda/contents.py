@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .._host.files import read_bounded
 from .._text.secrets import mask_urls
-from .records import RECORD_LIMIT, channel_of, distributions, normal, package_of, record_files
+from .records import RECORD_LIMIT, channel_of, distributions, normal, package_of, read_json, record_files
 
 
 def records(prefix: str) -> Iterator[tuple[str, dict[str, t.Any] | None]]:
@@ -77,11 +77,7 @@ def _title(name: str) -> tuple[str, str]:
 
 
 def _direct_url(folder: str) -> dict[str, t.Any]:
-    try:
-        with open(os.path.join(folder, "direct_url.json"), encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        return {}
+    content = read_json(os.path.join(folder, "direct_url.json"))
     return content if isinstance(content, dict) else {}
 
 

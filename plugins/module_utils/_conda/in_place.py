@@ -9,9 +9,7 @@ brought back to what it was (in_place_backup) if anything goes wrong. Private to
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import os
 import typing as t
 from collections.abc import Sequence
@@ -24,7 +22,7 @@ from .errors import CondaEnvError
 from .frame import Frame
 from .plan import Plan, as_lines
 from .prefix import check_imports
-from .records import Package, conda_packages, pip_packages
+from .records import Package, conda_packages, pip_packages, read_json
 from .solve import Extension, extend
 from .specification import Specification
 from .task import Options
@@ -152,12 +150,7 @@ class InPlace:
 
     def variables(self, prefix: str) -> list[str]:
         """Names of variables that activation does not set as it should."""
-        found: t.Any = {}
-        with (
-            contextlib.suppress(OSError, ValueError),
-            open(os.path.join(prefix, "conda-meta", "state"), encoding="utf-8") as file,
-        ):
-            found = json.load(file).get("env_vars", {})
+        found = (read_json(os.path.join(prefix, "conda-meta", "state")) or {}).get("env_vars", {})
         return [name for name, value in self.specification.variables if found.get(name) != value]
 
     def extend(self, workshop: Workshop, step: Step) -> None:

@@ -17,7 +17,7 @@ import os
 import typing as t
 
 from .._host.files import put_file, read_bounded
-from .records import RECORD_LIMIT, Package, distribution_files, pip_packages, record_files, site_packages
+from .records import RECORD_LIMIT, Package, distribution_files, pip_packages, read_json, record_files, site_packages
 
 MANIFEST_FILE = ".conda_env.json"
 # The same of what a task made present in a conda installation itself: that is no generation.
@@ -144,8 +144,7 @@ def write(manifest: Manifest, name: str = MANIFEST_FILE, folder: str = "") -> No
 def load(prefix: str, name: str = MANIFEST_FILE) -> Manifest | None:
     """Manifest of a generation; None if it was never finished, was copied from elsewhere, or cannot be read."""
     try:
-        with open(os.path.join(prefix, name), encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(os.path.join(prefix, name))
         if content.pop("format") != FORMAT or content["prefix"] != prefix:
             return None
         for key in ("conda", "pip"):
@@ -155,5 +154,5 @@ def load(prefix: str, name: str = MANIFEST_FILE) -> Manifest | None:
                 content[key] = tuple(content[key])
         content["made"] = tuple((path, seen) for path, seen in content.get("made", ()))
         return Manifest(**content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -12,7 +12,7 @@ import re
 import typing as t
 from collections.abc import Iterator
 
-from .._host.files import read_bounded
+from .._host.files import read_bounded, read_file
 from .._text.secrets import mask_urls
 from .errors import CondaEnvError
 
@@ -162,8 +162,17 @@ def _metadata(path: str) -> dict[str, str]:
 
 
 def _text(path: str) -> str:
+    """What is no UTF-8 is replaced: names and versions are shown, compared and written."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        found = read_file(path) or ""
     except OSError:
         return ""
+    return found.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_json(path: str) -> t.Any:
+    """What a file of JSON says; None if there is no such file, or if it cannot be understood."""
+    try:
+        return json.loads((read_file(path) or "null").encode("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        return None
