@@ -352,6 +352,18 @@ def test_an_environment_belongs_to_whom_the_task_names(host: Host) -> None:
     assert not host.run("app=1", owner="nobody")["changed"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_account_that_is_yet_to_come_is_foreseen_and_refused_by_the_run(host: Host) -> None:
+    assert host.run("app=1", owner="not-there-yet", check_mode=True)["plan"]["action"] == "create"
+    with pytest.raises(CondaEnvError, match="there is no user 'not-there-yet'"):
+        host.run("app=1", owner="not-there-yet")
+    assert not (host.root / "envs").exists()
+    generation = host.run("app=1")["generation"]
+    with pytest.raises(CondaEnvError, match="there is no user 'not-there-yet'"):
+        host.run("app=1", owner="not-there-yet")
+    assert host.present() == ["nlp.1"] and os.path.realpath(host.link) == generation
+
+
 def add(host: Host, name: str) -> None:
     """As `conda install` of a person."""
     url = f"https://lab/noarch/{name}-1-0.conda"
