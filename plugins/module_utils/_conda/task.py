@@ -29,7 +29,8 @@ if t.TYPE_CHECKING:
     from .owner import Owner
 
 
-@dataclasses.dataclass(frozen=True)
+# Every run makes this class anew: what nobody asks for is left out. And what it says may hold credentials.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Options:
     """What a person wrote into the task, by type; `settings` are what it says about channels."""
 
