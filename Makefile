@@ -61,7 +61,7 @@ unit: venv  ## Unit tests
 	@$(ENV) python tests/run.py unit
 
 # What may lock people out, or lose what they have.
-CHANGING := _accounts/applying _conda/change _conda/mutex _host/undo _ssh/plan
+CHANGING := _accounts/applying _conda/frame _conda/present _conda/absent _conda/rollback _conda/mutex _host/undo _ssh/plan
 
 .PHONY: coverage
 coverage: venv  ## Unit tests (as root) cover at least 80 % of each room that changes hosts, branches included

@@ -91,9 +91,7 @@ msg:
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask, unexpected
+from ..module_utils._conda.errors import answer
 from ..module_utils._conda.pack import Packing
 from ..module_utils._host.module import Module, guarded
 
@@ -126,19 +124,13 @@ def main() -> None:
         required_one_of=[("name", "prefix")],
         mutually_exclusive=[("name", "prefix")],
     )
-    os.umask(0o022)
     arguments = module.params
-    try:
-        module.exit_json(**run(arguments, module.check_mode, module.tmpdir))
-    except (CondaEnvError, OSError) as error:
-        fail(module, error if isinstance(error, CondaEnvError) else from_system(error))
-    except Exception as error:
-        fail(module, unexpected(error))
-
-
-def fail(module: AnsibleModule, failure: CondaEnvError) -> None:
-    name = module.params["name"] or module.params["prefix"]
-    module.fail_json(msg=failure.message(name), stderr=mask(failure.raw))
+    result = answer(
+        module,
+        lambda: run(arguments, module.check_mode, module.tmpdir),
+        lambda failure: failure.message(arguments["name"] or arguments["prefix"]),
+    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

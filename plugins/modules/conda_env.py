@@ -434,12 +434,11 @@ stderr:
 """
 
 import contextlib
-import os
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets, unexpected
+from ..module_utils._conda.errors import CondaEnvError, answer
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS
 from ..module_utils._conda.task import Task
 from ..module_utils._host.module import Module, guarded
@@ -506,21 +505,13 @@ def settled(environments: list[dict[str, t.Any]]) -> list[dict[str, t.Any] | Non
 
 def run(arguments: dict[str, t.Any], check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Do what the task says; returns the module's result."""
-    task = Task(arguments, check_mode)
-    if task.base:
-        from ..module_utils._conda.in_place import InPlace  # noqa: PLC0415 - seldom used
-
-        return InPlace(task, check_mode, scratch).run()
-    settled = task.settled()
+    task = Task(arguments)
+    settled = None if task.base else task.settled()
     if settled is not None:
         return settled
-    if task.archive is not None:
-        from ..module_utils._conda.unpack import Unpacking  # noqa: PLC0415
+    from ..module_utils._conda.change import change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
 
-        return Unpacking(task, check_mode, scratch).run()
-    from ..module_utils._conda.change import Change  # noqa: PLC0415 - a host compiles what it imports, and seldom needs this
-
-    return Change(task, check_mode, scratch).run()
+    return change(task, check_mode, scratch)
 
 
 @guarded
@@ -531,30 +522,25 @@ def main() -> None:
         **RULES,
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
-    arguments = module.params
-    if arguments["environments"] is not None:
-        known = secrets([{**item, "lock": None} for item in arguments["environments"]])
-        module.params = {"environments": f"({len(arguments['environments'])} environments)"}
-        module.exit_json(changed=False, environments=mask_all(settled(arguments["environments"]), known))
+    arguments, environments = module.params, module.params["environments"]
+    if environments is not None:
+        names = ", ".join(str(item.get("name") or item.get("prefix")) for item in environments)
+        seen = {"environments": [{**item, "lock": None} for item in environments]}
+        result = answer(module, lambda: {"environments": settled(environments)}, lambda failure: failure.message(names), seen)
+        module.params = {"environments": f"({len(environments)} environments)"}
+        module.exit_json(changed=False, **result)
     # A lock has no credentials, and nobody wants to see all of it again in every result.
     shown = {**arguments, "lock": "(a lock)" if arguments["lock"] else None}
-    known = secrets(shown)
-    module.params = mask_all(shown)
-    os.umask(0o022)
-    try:
-        result = run(arguments, module.check_mode, module.tmpdir)
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        shown = {"msg": failure.message(arguments["name"] or arguments["prefix"]), "stderr": failure.raw}
-        module.fail_json(**mask_all(shown, known))
-    except Exception as error:
-        # Nobody shall have to read a trace to learn which environment it is about; Ansible shows it with -vvv.
-        failure = unexpected(error)
-        shown = {"msg": failure.message(arguments["name"] or arguments["prefix"]), "exception": failure.raw}
-        module.fail_json(**mask_all(shown, known))
+    name = arguments["name"] or arguments["prefix"]
+    result = answer(
+        module,
+        lambda: run(arguments, module.check_mode, module.tmpdir),
+        lambda failure: failure.message(name),
+        shown,
+    )
     if result.get("kept"):
         module.warn(f"{result['prefix']} was not made by this module; what stood there is kept at {result['kept']}")
-    module.exit_json(**mask_all(result, known))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

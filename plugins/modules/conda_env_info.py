@@ -363,7 +363,7 @@ from ..module_utils._conda import compare as conda_compare
 from ..module_utils._conda import contents, environments, manifest
 from ..module_utils._conda import frozen as conda_frozen
 from ..module_utils._conda.environments import Place
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.errors import CondaEnvError, answer
 from ..module_utils._conda.records import site_packages
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, parse
 from ..module_utils._conda.verify import expected_files, verify
@@ -402,8 +402,8 @@ def wanted(root: str, name: str | None, prefix: str | None) -> list[Place]:
 def describe(place: Place, now: datetime.datetime, packages: bool, verification: bool) -> dict[str, t.Any]:
     """What the module reports about one environment."""
     prefix = place.prefix
-    state = manifest.load(prefix) if prefix else None
-    changed = environments.drift(prefix, state) if state else []
+    written = manifest.load(prefix) if prefix else None
+    changed = environments.drift(prefix, written) if written else []
     created = environments.created(prefix) if prefix else None
     used = environments.usage(prefix, place.kind == "base") if prefix else environments.Usage(0, 0, ())
     frozen = conda_frozen.read(prefix) if prefix else None
@@ -412,8 +412,8 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
         "path": place.path,
         "prefix": prefix,
         "kind": place.kind,
-        "managed": state is not None,
-        "digest": state.digest if state else "",
+        "managed": written is not None,
+        "digest": written.digest if written else "",
         "drifted": bool(changed),
         "drift": changed,
         "frozen": frozen is not None,
@@ -422,7 +422,7 @@ def describe(place: Place, now: datetime.datetime, packages: bool, verification:
         "age_seconds": max(0, int((now - created).total_seconds())) if created else 0,
         "size_bytes": used.size,
         "unshared_bytes": used.unshared,
-        "signs": environments.signs(place, state, used),
+        "signs": environments.signs(place, written, used),
         "generations": environments.generations(place) if place.kind != "base" else [],
     }
     if packages:
@@ -437,10 +437,10 @@ def comparison(arguments: dict[str, t.Any], prefix: str) -> dict[str, t.Any]:
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
     settings = Settings.of(arguments)
     digest = specification.digest(settings)
-    state = manifest.load(prefix) if prefix else None
+    written = manifest.load(prefix) if prefix else None
     found = conda_compare.compare(specification, list_packages(prefix)["packages"])
     differs = any(found[key] for key in ("missing", "wrong", "extra"))
-    return {"digest": digest, "built_from_it": state is not None and state.digest == digest, "differs": differs, **found}
+    return {"digest": digest, "built_from_it": written is not None and written.digest == digest, "differs": differs, **found}
 
 
 def list_packages(prefix: str) -> dict[str, t.Any]:
@@ -471,6 +471,19 @@ def compare(prefix: str) -> dict[str, t.Any]:
     }
 
 
+def run(arguments: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """What the module reports."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    found = [
+        describe(place, now, arguments["packages"], arguments["verify"])
+        for place in wanted(arguments["conda_root"], arguments["name"], arguments["prefix"])
+    ]
+    if arguments["definition"] is not None:
+        for environment in found:
+            environment["comparison"] = comparison(arguments, environment["prefix"])
+    return found
+
+
 @guarded
 def main() -> None:
     module = Module(
@@ -480,22 +493,9 @@ def main() -> None:
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
     arguments = module.params
-    known = secrets(arguments)
-    module.params = mask_all(arguments)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    try:
-        found = [
-            describe(place, now, arguments["packages"], arguments["verify"])
-            for place in wanted(arguments["conda_root"], arguments["name"], arguments["prefix"])
-        ]
-        if arguments["definition"] is not None:
-            for environment in found:
-                environment["comparison"] = comparison(arguments, environment["prefix"])
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        shown = failure.message(arguments["name"] or arguments["prefix"] or arguments["conda_root"])
-        module.fail_json(msg=mask_all(shown, known))
-    module.exit_json(changed=False, environments=mask_all(found, known))
+    about = arguments["name"] or arguments["prefix"] or arguments["conda_root"]
+    result = answer(module, lambda: {"environments": run(arguments)}, lambda failure: failure.message(about))
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -142,9 +142,9 @@ from urllib.error import URLError
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils._conda import base_state, damage, installer, replacement
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask, mask_all, secrets
-from ..module_utils._conda.mutex import exclusive, lock_file
+from ..module_utils._conda import base_manifest, damage, installer, replacement
+from ..module_utils._conda.errors import CondaEnvError, answer
+from ..module_utils._conda.mutex import exclusive, mutex_file
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._host import rights
 from ..module_utils._host.difference import Difference, difference
@@ -180,7 +180,7 @@ def fetch(url: str, timeout: int, target: str | None) -> None:
             code = getattr(error, "code", None)
             if attempt == attempts or (code is not None and code < 500):
                 raise CondaEnvError(
-                    f"{mask(url)} cannot be downloaded: {error}", "Check the address of the mirror, the network and the proxy."
+                    f"{url} cannot be downloaded: {error}", "Check the address of the mirror, the network and the proxy."
                 ) from None
             time.sleep(_PAUSE_SECONDS)
 
@@ -190,10 +190,10 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
     prefix = arguments["prefix"]
     if not os.path.isdir(os.path.dirname(prefix)):
         raise CondaEnvError(f"the folder {os.path.dirname(prefix)} does not exist", "Create it, or choose another prefix.")
-    with exclusive(lock_file(prefix), "base", arguments["lock_timeout"]) as handle:
+    with exclusive(mutex_file(prefix), "base", arguments["lock_timeout"]) as handle:
         kept = replacement.repair_interrupted(prefix)
         found = installer.read(prefix)
-        if not installer.reason(found, wanted) and not base_state.look(prefix, arguments["verify"]).reason:
+        if not installer.reason(found, wanted) and not base_manifest.look(prefix, arguments["verify"]).reason:
             return kept
         installer.require_room(prefix, found, mount_points(table()))
         with replacement.private_folder(os.path.join(tmpdir, "conda_installation")) as scratch:
@@ -205,12 +205,11 @@ def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str)
             return replacement.install(file, prefix, wanted, runner(handle), environment) or kept
 
 
-def shown(prefix: str, look: base_state.Look, foreseen: bool) -> list[Difference]:
-    """What of the installation is not as it was made. The run that follows may read another share of the files, or none."""
+def shown(prefix: str, look: base_manifest.Look) -> list[Difference]:
+    """What of the installation is not as it was made."""
     if not look.reason:
         return []
-    after = (*look.after, damage.REPAIR) if foreseen else look.after
-    return [difference(prefix, "".join(f"{line}\n" for line in look.before), "".join(f"{line}\n" for line in after))]
+    return [difference(prefix, *("".join(f"{line}\n" for line in lines) for lines in (look.before, look.after)))]
 
 
 def differing(texts: t.Mapping[str, str | None]) -> dict[str, str]:
@@ -223,7 +222,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     wanted = wanted_installer(arguments["url"], arguments["checksum"])
     found = installer.read(prefix)
     why = installer.reason(found, wanted)
-    look = base_state.Look() if why else base_state.look(prefix, arguments["verify"])
+    look = base_manifest.Look() if why else base_manifest.look(prefix, arguments["verify"])
     why = why or look.reason
     texts = {condarc: arguments["condarc"], PROFILE: arguments["profile"]}
     files = differing(texts)
@@ -240,14 +239,16 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     }
     if why:
         made_by = f"{found.installer.name}\n" if found.installer else ""
-        foreseen = check_mode and arguments["verify"] == damage.FILES
-        result["diff"][:0] = [difference("installer", made_by, f"{wanted.name}\n"), *shown(prefix, look, foreseen)]
+        result["diff"][:0] = [difference("installer", made_by, f"{wanted.name}\n"), *shown(prefix, look)]
         if not replacement.interrupted(prefix):
             installer.require_room(prefix, found, mount_points(table()))
         result["kept"] = installer.keeps(prefix, found)
     if check_mode:
         if why:
             fetch(arguments["url"], arguments["timeout"], None)
+        if look.reason and arguments["verify"] == damage.FILES:
+            # The run that follows may read another share of the files, or none.
+            result["diff"][1]["after"] += f"{damage.REPAIR}\n"
         return result
     if why or replacement.interrupted(prefix):
         result["kept"] = apply(arguments, wanted, tmpdir)
@@ -275,21 +276,17 @@ def main() -> None:
         supports_check_mode=True,
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
-    arguments = module.params
-    module.params = mask_all(arguments)
-    os.umask(0o022)
     # Where the installation really is: a link to it must survive its replacement.
-    prefix = arguments["prefix"] = os.path.realpath(arguments["prefix"])
-    known = secrets(arguments)
-    try:
-        result = converge(arguments, module.check_mode, module.tmpdir)
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        shown = {"msg": f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(), "stderr": failure.raw}
-        module.fail_json(**mask_all(shown, known))
+    prefix = os.path.realpath(module.params["prefix"])
+    arguments = {**module.params, "prefix": prefix}
+    result = answer(
+        module,
+        lambda: converge(arguments, module.check_mode, module.tmpdir),
+        lambda failure: f"conda at {prefix}: {failure.cause}\n{failure.way_out}".strip(),
+    )
     if result.get("kept"):
         module.warn(f"{prefix} was not made by this module; what was there is kept at {result['kept']}, without its environments")
-    module.exit_json(**mask_all(result, known))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -123,11 +123,10 @@ import os
 import typing as t
 
 from ..module_utils._conda import generations as conda_generations
-from ..module_utils._conda.errors import CondaEnvError, from_system, mask_all, secrets
+from ..module_utils._conda.errors import answer, secrets
 from ..module_utils._conda.generations import Layout
 from ..module_utils._conda.make_lock import make
-from ..module_utils._conda.mutex import exclusive, lock_file, writable_home
-from ..module_utils._conda.pip import check_files
+from ..module_utils._conda.mutex import exclusive, mutex_file, writable_home
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
 from ..module_utils._conda.workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
@@ -148,8 +147,9 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) -> dict[str, t.Any]:
     """Solve, and return the lock."""
+    check_name(name)
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
-    check_files(specification)
+    specification.check_files()
     conda = installation(arguments, specification, check_mode, scratch)
     environment = clean_environment(os.environ, scratch)
     layout = Layout(os.path.join(scratch if check_mode else conda.root, "envs", name))
@@ -157,7 +157,7 @@ def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) 
     with contextlib.ExitStack() as stack:
         handles = []
         if not check_mode:
-            handles.append(stack.enter_context(exclusive(lock_file(conda.root), name, arguments["lock_timeout"])))
+            handles.append(stack.enter_context(exclusive(mutex_file(conda.root), name, arguments["lock_timeout"])))
             # What is left of it after a kill is an unfinished generation, which the next run of conda_env removes.
             stack.callback(forget, layout, prefix)
         os.makedirs(layout.folder, mode=0o755, exist_ok=True)
@@ -172,11 +172,7 @@ def installation(arguments: dict[str, t.Any], specification: Specification, chec
     home = scratch if check_mode else writable_home(arguments["conda_root"])
     pkgs_dir = os.path.join(home, PRIVATE_CACHE if secret else PACKAGE_CACHE)
     conda = Installation(arguments["conda_root"], pkgs_dir, settings, arguments["offline"])
-    if not conda.exists():
-        raise CondaEnvError(
-            f"there is no conda installation at {conda.root}",
-            "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
-        )
+    conda.require()
     conda.make_cache()
     return conda
 
@@ -196,18 +192,13 @@ def main() -> None:
         mutually_exclusive=[("src", "definition")],
         no_log=True,  # keeps the arguments out of the system log: URLs in them may carry credentials
     )
-    arguments = module.params
-    known = secrets(arguments)
-    module.params = mask_all(arguments)
-    name = arguments["name"] or "lock"
-    os.umask(0o022)
-    try:
-        check_name(name)
-        result = run(arguments, name, module.check_mode, module.tmpdir)
-    except (CondaEnvError, OSError) as error:
-        failure = error if isinstance(error, CondaEnvError) else from_system(error)
-        module.fail_json(**mask_all({"msg": failure.message(name), "stderr": failure.raw}, known))
-    module.exit_json(**mask_all(result, known))
+    arguments, name = module.params, module.params["name"] or "lock"
+    result = answer(
+        module,
+        lambda: run(arguments, name, module.check_mode, module.tmpdir),
+        lambda failure: failure.message(name),
+    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

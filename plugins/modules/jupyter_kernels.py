@@ -93,6 +93,7 @@ without_kernel:
 import os
 import shutil
 import typing as t
+from collections.abc import Callable
 
 from ..module_utils._conda.records import distributions
 from ..module_utils._host.difference import difference
@@ -122,21 +123,25 @@ def is_foreign(folder: str) -> bool:
     return os.path.lexists(os.path.join(folder, "kernel.json")) or (os.path.lexists(folder) and not os.path.isdir(folder))
 
 
-def has_ipykernel(prefix: str) -> bool:
-    return any(package.name == "ipykernel" for package, _installer in distributions(prefix))
+def there(item: dict[str, t.Any]) -> bool:
+    """Whether an environment has what a kernel needs."""
+    return any(package.name == "ipykernel" for package, _installer in distributions(item["prefix"]))
 
 
-def run(module: Module) -> dict[str, t.Any]:
+def foreseen(item: dict[str, t.Any]) -> bool:
+    """Whether it will have that once its plan is carried out."""
+    return will_have("ipykernel", item["plan"], there(item))
+
+
+def plan(
+    module: Module, has: Callable[[dict[str, t.Any]], bool]
+) -> tuple[dict[str, t.Any], list[tuple[str, str, int]], list[str]]:
+    """The module's result, the files (path, text, mode) to be written, and the folders to be removed."""
     directory, root = module.params["directory"], module.params["conda_root"]
     present = own_kernels(directory)
-    wanted, without = {}, []
-    for item in module.params["environments"]:
-        # After a real run the environment is there to be looked at; only check mode has to trust the plan.
-        plan = item["plan"] if module.check_mode else {}
-        if will_have("ipykernel", plan, has_ipykernel(item["prefix"])):
-            wanted[kernel_name(item["name"])] = item
-        else:
-            without.append(item["name"])
+    environments = module.params["environments"]
+    ready = [item for item in environments if has(item)]
+    wanted = {kernel_name(item["name"]): item for item in ready}
     diffs: list[dict[str, t.Any]] = []
     writes: list[tuple[str, str, int]] = []
     for name, item in wanted.items():
@@ -156,20 +161,27 @@ def run(module: Module) -> dict[str, t.Any]:
     for name in stale:
         path = os.path.join(directory, name, "kernel.json")
         diffs.append(difference(path, read_file(path), ""))
-    if not module.check_mode:
-        for name in stale:
-            shutil.rmtree(os.path.join(directory, name))
-        # The tag is written last: a folder that was only begun is not refused by the next run.
-        for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]), reverse=True):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            put_file(*os.path.split(path), text, mode)
-    return {
-        "changed": bool(writes or stale),
-        "kernels": sorted(wanted),
-        "removed": stale,
-        "without_kernel": without,
-        "diff": diffs,
-    }
+    without = [item["name"] for item in environments if item not in ready]
+    result = {"kernels": sorted(wanted), "removed": stale, "without_kernel": without, "diff": diffs}
+    return {"changed": bool(writes or stale), **result}, writes, [os.path.join(directory, name) for name in stale]
+
+
+def apply(writes: list[tuple[str, str, int]], removed: list[str]) -> None:
+    for folder in removed:
+        shutil.rmtree(folder)
+    # The tag is written last: a folder that was only begun is not refused by the next run.
+    for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]), reverse=True):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        put_file(*os.path.split(path), text, mode)
+
+
+def run(module: Module) -> dict[str, t.Any]:
+    if module.check_mode:
+        return plan(module, foreseen)[0]
+    # After a real run the environments are there to be looked at, whatever their plans said.
+    result, writes, removed = plan(module, there)
+    apply(writes, removed)
+    return result
 
 
 @guarded

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.generations import Found, Layout
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import STATE_FILE
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import MANIFEST_FILE
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import expected_files, verify
 from ansible_collections.openlab.research_server.tests.integration.real_conda import RUN, Conda, install
 from channel.conda_channel import (
@@ -120,7 +120,7 @@ def served(host: Conda, name: str) -> str:
     if not os.path.lexists(link):
         return ""
     if link.is_symlink():
-        assert (link / STATE_FILE).is_file(), f"the link leads to what was never finished: {os.readlink(link)}"
+        assert (link / MANIFEST_FILE).is_file(), f"the link leads to what was never finished: {os.readlink(link)}"
     assert broken_files(link.resolve()) == []
     said = subprocess.run([link / "bin/tool"], capture_output=True, text=True, check=True).stdout.split()
     assert said[0] == "tool"
@@ -137,7 +137,7 @@ def leftovers(host: Conda, name: str, keep: int) -> list[str]:
         path for path in entries if layout.owns(path.name) and ".adopted." not in path.name and str(path) != layout.current()
     ]
     found = [path.name for path in entries if not layout.owns(path.name)] + [path.name for path in former[keep:]]
-    found += [str(path) for path in former if not (path / STATE_FILE).is_file()]
+    found += [str(path) for path in former if not (path / MANIFEST_FILE).is_file()]
     current = layout.current()
     if current:
         found += [str(path) for path in Path(current).rglob("*") if path.name.endswith((".c~", ".new", ".condatmp"))]

@@ -18,7 +18,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import base_state, installer, replacement
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import base_manifest, installer, replacement
 from ansible_collections.openlab.research_server.tests.integration import real_conda
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
 
@@ -477,12 +477,12 @@ def test_a_conda_that_is_closed_to_people_is_told_and_opened(conda: Conda, base:
 
 def test_an_installation_of_an_earlier_version_is_known_by_its_files_alone(conda: Conda, base: dict[str, t.Any]) -> None:
     prefix = Path(base["prefix"])
-    (prefix / base_state.INSTALLED).unlink()
+    (prefix / base_manifest.INSTALLED).unlink()
     by_pip(conda, prefix)
     assert not conda.run(**base, verify="full")["changed"]
     deleted(conda, prefix)
     assert "context.py (missing)" in conda.run(**base, verify="full")["reason"]
-    assert (prefix / base_state.INSTALLED).is_file()
+    assert (prefix / base_manifest.INSTALLED).is_file()
     assert not conda.run(**base, verify="files")["changed"]
 
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the collection does inside conda, against the conda at hand: does it still take effect?
 
-CONDA_ROOTS names further installations, with a colon between.
+CONDA_ROOTS names further installations, with a colon between. The test bed's two installers bring the same conda, and differ in
+what stands beside it: to ask both would tell nothing more.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from .._conda.channels import places
 from .._conda.generations import FOLDER, Layout
 from .._conda.installer import MARKER
-from .._conda.manifest import BASE_STATE_FILE, STATE_FILE
+from .._conda.manifest import BASE_MANIFEST_FILE, MANIFEST_FILE
 from .._conda.records import channel_of, normal, without_credentials
 from .._conda.specification import Settings
 from .._conda.workshop import PACKAGE_CACHE, PRIVATE_CACHE
@@ -337,7 +337,7 @@ class Prefix:
         path = f"{self.path}/conda-meta/pinned"
         if self.host.status(path) is None:
             return
-        name = BASE_STATE_FILE if self.name == "base" else STATE_FILE
+        name = BASE_MANIFEST_FILE if self.name == "base" else MANIFEST_FILE
         noted = _json(self.host.text(f"{self.path}/{name}", RECORD_LIMIT)) or {}
         if noted.get("settings") != self._settings():
             expected = "the versions of packages are in the environment's file"

@@ -20,7 +20,7 @@ from . import manifest
 from .errors import CondaEnvError
 from .owner import owner_of
 from .plan import Actual, Shadow
-from .records import Package, normal, package_of, pip_packages, record_files, site_packages
+from .records import Package, normal, package_of, pip_packages, read_json, record_files, site_packages
 from .requirements import logical_lines
 from .specification import Specification
 
@@ -94,21 +94,21 @@ def _lines(specification: Specification) -> list[str]:
 
 
 def tolerated(actual: Actual) -> manifest.Manifest | None:
-    """The state with what people added, or removed of what they had added; None if anything else has changed."""
-    state = actual.state
-    if state is None or actual.unreadable or actual.shadows:
+    """What was written down with what people added, or removed of what they had added; None if anything else has changed."""
+    written = actual.manifest
+    if written is None or actual.unreadable or actual.shadows:
         return None
     now = {*actual.conda, *actual.pip}
-    then = {*state.conda, *state.pip}
+    then = {*written.conda, *written.pip}
     missing = {item.name for item in then - now}
-    if now == then or not missing <= set(state.kept) or manifest.settings(state.prefix) != state.settings:
+    if now == then or not missing <= set(written.kept) or manifest.settings(written.prefix) != written.settings:
         return None
     added = {item.name for item in now - then}
-    taken = manifest.take(state.prefix, state.digest, actual.conda, state.requirements)
-    lines = [line for name, line in _requested(state.prefix, taken.site_packages) if name in added]
-    kept = {*state.kept, *added} & {item.name for item in now}
-    taken = dataclasses.replace(taken, known_damage=state.known_damage, finished_ns=state.finished_ns, made=state.made)
-    return dataclasses.replace(taken, kept=tuple(sorted(kept)), requirements=(*state.requirements, *lines))
+    taken = manifest.take(written.prefix, written.digest, actual.conda, written.requirements)
+    lines = [line for name, line in _requested(written.prefix, taken.site_packages) if name in added]
+    kept = {*written.kept, *added} & {item.name for item in now}
+    taken = dataclasses.replace(taken, known_damage=written.known_damage, finished_ns=written.finished_ns, made=written.made)
+    return dataclasses.replace(taken, kept=tuple(sorted(kept)), requirements=(*written.requirements, *lines))
 
 
 def shadows(prefix: str, pip: Sequence[Package]) -> tuple[Shadow, ...]:
@@ -153,11 +153,10 @@ def _requested(prefix: str, places: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _requirement(package: Package, info: str) -> str:
     """How pip gets the same distribution again (PyPA "Recording the direct URL origin")."""
+    origin = read_json(os.path.join(info, "direct_url.json"))
     try:
-        with open(os.path.join(info, "direct_url.json"), encoding="utf-8") as file:
-            origin = json.load(file)
         url = str(origin["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return f"{package.name}=={package.version}"
     version = origin.get("vcs_info") or {}
     if version:

@@ -22,13 +22,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 
 from .errors import CondaEnvError
-from .manifest import STATE_FILE
+from .manifest import MANIFEST_FILE
 from .records import Package, conda_packages, pip_packages
 
 UNPACK = "bin/conda-unpack"
 UNPACK_MODULE = "bin/conda_unpack_progress.py"
 # What says something about the place the archive was made at, not about the packages.
-LEFT_OUT = (STATE_FILE, "conda-meta/frozen")
+LEFT_OUT = (MANIFEST_FILE, "conda-meta/frozen")
 _RECORD = re.compile(r"^(conda-meta/[^/]+\.json|lib/python[^/]+/site-packages/[^/]+\.dist-info/(METADATA|INSTALLER))$")
 _PIECE = 1024 * 1024
 _CHECKSUM = re.compile(r"^sha256:([0-9a-f]{64})$")
@@ -202,13 +202,9 @@ def _unsafe(path: str, name: str, what: str) -> CondaEnvError:
     )
 
 
-def archive_of(arguments: Mapping[str, t.Any]) -> Archive:
+def archive_of(path: str, facts: Mapping[str, t.Any] | None, remote_src: bool, checksum: str | None) -> Archive:
     """The archive on the host, or what the controller says about its own. Raises CondaEnvError."""
-    given = [key for key in ("src", "definition", "lock") if arguments.get(key) is not None]
-    if given:
-        raise CondaEnvError(f"found 'archive' and '{given[0]}'; expected one of them", "An archive is a whole environment.")
-    path, facts = arguments["archive"], arguments["archive_facts"]
-    if arguments["remote_src"]:
+    if remote_src:
         if not os.path.isfile(path):
             raise CondaEnvError(
                 f"there is no archive {path} on the host", "Without 'remote_src' it is looked for on the controller."
@@ -221,15 +217,15 @@ def archive_of(arguments: Mapping[str, t.Any]) -> Archive:
         raise CondaEnvError(
             "the archive was not looked for on the controller", "Call the module from a task, or set 'remote_src: true'."
         )
-    if arguments["checksum"]:
-        wanted = _CHECKSUM.match(arguments["checksum"].lower())
+    if checksum:
+        wanted = _CHECKSUM.match(checksum.lower())
         if not wanted:
-            raise CondaEnvError(f"checksum: found '{arguments['checksum']}'; expected 'sha256:' and 64 hexadecimal digits")
+            raise CondaEnvError(f"checksum: found '{checksum}'; expected 'sha256:' and 64 hexadecimal digits")
         if wanted.group(1) != found.sha256:
             raise CondaEnvError(
-                f"the archive {path} is not what was announced: found sha256:{found.sha256}, expected {arguments['checksum']}",
+                f"the archive {path} is not what was announced: found sha256:{found.sha256}, expected {checksum}",
                 "Copy it again, or correct 'checksum'. The environment has not been touched.",
             )
-    if not arguments["remote_src"] and found.file and sha256_of(found.file) != found.sha256:
+    if not remote_src and found.file and sha256_of(found.file) != found.sha256:
         raise CondaEnvError(f"the archive {path} has changed on its way to the host", "Run again.")
     return found

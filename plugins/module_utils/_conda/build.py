@@ -1,22 +1,26 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build a generation and prove that it works before anyone sees it. Private to this collection."""
+"""Fill a generation with what a specification says: packages that conda chooses, or that a lock names, and what pip brings.
+
+Private to this collection.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 
+from .._text.secrets import mask_urls
 from . import manifest
 from . import pip as conda_pip
-from .additions import NO_ADDITIONS, Additions
+from .additions import NO_ADDITIONS, Additions, additions
 from .damage import first_look, noted
-from .errors import CondaEnvError, mask
-from .lock import Locked
-from .owner import Owner
+from .errors import CondaEnvError
+from .frame import Frame
+from .plan import as_lines
 from .prefix import check_imports, tidy_permissions
+from .present import Content
 from .records import conda_packages, pip_packages
 from .solve import Solution, ask
 from .specification import Specification
@@ -24,50 +28,72 @@ from .workshop import Workshop
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
-    """How a generation is to be built, beside what the specification says.
+class Specified:
+    """A source (present.Source). With a lock nothing is chosen any more: it says what to install."""
 
-    With `locked` nothing is chosen any more: it says what to install.
-    """
+    frame: Frame
+    specification: Specification
+    awaited = False
 
-    digest: str
-    smoke: Sequence[str] = ()
-    additions: Additions = NO_ADDITIONS
-    locked: Locked | None = None
-    owner: Owner | None = None
+    def require(self) -> None:
+        self.frame.workshop.installation.require()
 
+    def foresee(self) -> Content:
+        task, conda = self.frame.task, self.frame.workshop.installation
+        locked, pip = task.locked, self.specification.pip
+        if not conda.exists():
+            if locked:
+                return Content(as_lines(locked.packages, pip))
+            return Content([*self.specification.conda, *as_lines((), pip)], [conda.unsolved()])
+        added = self._additions()
+        # A lock is asked about, too: its packages may not go with this host, or its owner may forbid them.
+        solution = self._ask(self.frame.workshop, task.layout.next(task.digest), added, install=False)
+        packages = locked.packages if locked else solution.packages
+        return self._content(solution, as_lines(packages, (*pip, *added.pip)))
 
-def build(
-    workshop: Workshop, specification: Specification, prefix: str, wishes: Wishes
-) -> tuple[Solution, manifest.Manifest, list[str]]:
-    """Fill an unused prefix. Returns conda's answer, the manifest and warnings. On any error the prefix stays unfinished."""
-    os.makedirs(os.path.dirname(prefix), mode=0o755, exist_ok=True)
-    added, locked = wishes.additions, wishes.locked
-    records = locked.records if locked else ()
-    solution = ask(workshop, specification, prefix, install=True, keep=added.conda, records=records)
-    inside = workshop.inside(prefix)
-    warnings = conda_pip.problems(prefix, workshop.run, inside)
-    if specification.pip:
-        conda_pip.install(workshop, specification, prefix, locked=locked.requirements if locked else "")
-    by_specification = set(pip_packages(prefix))
-    if added.pip:
-        conda_pip.keep(workshop, specification, added, prefix)
-    if specification.pip or added.pip:
-        broken = [line for line in conda_pip.problems(prefix, workshop.run, inside) if line not in warnings]
-        if broken:
-            raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
-    _check_records(prefix, solution)
-    workshop.sweep()
-    check_imports(prefix, wishes.smoke, workshop.run, inside)
-    tidy_permissions(prefix, wishes.owner)
-    # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
-    os.sync()
-    requirements = [mask(line) for line in (*specification.pip, *added.pip)]
-    state = manifest.take(prefix, wishes.digest, solution.packages, requirements)
-    kept = {*solution.kept, *(item.name for item in state.pip if item not in by_specification)}
-    state = noted(dataclasses.replace(state, kept=tuple(sorted(kept))), first_look(prefix))
-    manifest.write(state)
-    return solution, state, warnings
+    def fill(self, workshop: Workshop, prefix: str) -> Content:
+        workshop.installation.make_cache()
+        task, pip, added = self.frame.task, self.specification.pip, self._additions()
+        solution = self._ask(workshop, prefix, added, install=True)
+        inside = workshop.inside(prefix)
+        warnings = conda_pip.problems(prefix, workshop.run, inside)
+        if pip:
+            conda_pip.install(workshop, self.specification, prefix, locked=task.locked.requirements if task.locked else "")
+        by_specification = set(pip_packages(prefix))
+        if added.pip:
+            conda_pip.keep(workshop, self.specification, added, prefix)
+        if pip or added.pip:
+            broken = [line for line in conda_pip.problems(prefix, workshop.run, inside) if line not in warnings]
+            if broken:
+                raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
+        _check_records(prefix, solution)
+        workshop.sweep()
+        check_imports(prefix, task.options.smoke, workshop.run, inside)
+        tidy_permissions(prefix, task.owner)
+        # All of it must be on the disk before the link can point to it: a power cut must not leave a link to empty files.
+        os.sync()
+        requirements = [mask_urls(line) for line in (*pip, *added.pip)]
+        written = manifest.take(prefix, task.digest, solution.packages, requirements)
+        kept = {*solution.kept, *(item.name for item in written.pip if item not in by_specification)}
+        manifest.write(noted(dataclasses.replace(written, kept=tuple(sorted(kept))), first_look(prefix)))
+        content = self._content(solution, as_lines(solution.packages, (*pip, *added.pip)))
+        notes = [*content.notes, *(f"pip check: {line}" for line in warnings)]
+        return Content(content.lines, notes, {**content.more, "packages": written.packages()})
+
+    def _additions(self) -> Additions:
+        """What of the present environment is to stay beside the specification."""
+        task = self.frame.task
+        return NO_ADDITIONS if task.prune else additions(task.layout.current() or task.layout.link, self.specification)
+
+    def _ask(self, workshop: Workshop, prefix: str, added: Additions, *, install: bool) -> Solution:
+        locked = self.frame.task.locked
+        records = locked.records if locked else ()
+        return ask(workshop, self.specification, prefix, install=install, keep=added.conda, records=records)
+
+    def _content(self, solution: Solution, lines: list[str]) -> Content:
+        locked = self.frame.task.locked
+        other = locked.lock.other_solver(solution.solver) if locked else ()
+        return Content(lines, [*solution.notes, *other], {"conda_version": solution.conda_version})
 
 
 def _check_records(prefix: str, solution: Solution) -> None:

@@ -13,8 +13,8 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
 from .._host.files import read_bounded
-from .errors import mask
-from .records import RECORD_LIMIT, channel_of, distributions, normal, package_of, record_files
+from .._text.secrets import mask_urls
+from .records import RECORD_LIMIT, channel_of, distributions, normal, package_of, read_json, record_files
 
 
 def records(prefix: str) -> Iterator[tuple[str, dict[str, t.Any] | None]]:
@@ -36,8 +36,8 @@ def conda_details(record: Mapping[str, t.Any]) -> dict[str, t.Any]:
     # Older versions of conda write the text None.
     asked = [record.get("requested_spec"), *(record.get("requested_specs") or ())]
     return {
-        **{key: mask(value) for key, value in dataclasses.asdict(package).items()},
-        "url": mask("/".join([package.channel, *url.rsplit("/", 2)[1:]])) if "/" in url else "",
+        **{key: mask_urls(value) for key, value in dataclasses.asdict(package).items()},
+        "url": mask_urls("/".join([package.channel, *url.rsplit("/", 2)[1:]])) if "/" in url else "",
         "sha256": str(record.get("sha256") or ""),
         "md5": str(record.get("md5") or ""),
         "requested": any(spec not in (None, "", "None") for spec in asked),
@@ -62,7 +62,7 @@ def pip_details(prefix: str, where: Iterable[str]) -> Iterator[tuple[dict[str, t
             url = str(origin.get("url") or "")
             details = {
                 **dataclasses.asdict(package),
-                "url": mask(channel_of({"url": url}) + "/" + "/".join(url.rsplit("/", 2)[1:])) if "://" in url else "",
+                "url": mask_urls(channel_of({"url": url}) + "/" + "/".join(url.rsplit("/", 2)[1:])) if "://" in url else "",
                 "sha256": str(hashes.get("sha256") or ""),
                 "md5": "",
                 "requested": bool(info) and os.path.exists(os.path.join(folder, "REQUESTED")),
@@ -77,11 +77,7 @@ def _title(name: str) -> tuple[str, str]:
 
 
 def _direct_url(folder: str) -> dict[str, t.Any]:
-    try:
-        with open(os.path.join(folder, "direct_url.json"), encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        return {}
+    content = read_json(os.path.join(folder, "direct_url.json"))
     return content if isinstance(content, dict) else {}
 
 

@@ -21,7 +21,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .manifest import STATE_FILE, Manifest
+from .manifest import MANIFEST_FILE, Manifest
 from .verify import Expected, Problem, expected_files, groups, hash_all
 
 FILES, FULL = "files", "full"
@@ -57,21 +57,21 @@ def find(prefix: str, level: str, notes: Notes, day: int | None = None) -> tuple
     return tuple(item for item in found if line(item) not in notes.known)
 
 
-def of(state: Manifest, level: str) -> tuple[Problem, ...]:
+def of(written: Manifest, level: str) -> tuple[Problem, ...]:
     """The same of a prefix with a manifest, as far as a task wants it to be looked at."""
     if level not in (FILES, FULL):
         return ()
-    finished = state.finished_ns
+    finished = written.finished_ns
     if not finished:
         # An earlier version of this module wrote none; it wrote the manifest last.
         with contextlib.suppress(OSError):
-            finished = os.lstat(os.path.join(state.prefix, STATE_FILE)).st_mtime_ns
-    return find(state.prefix, level, Notes(finished, state.known_damage or (), state.made))
+            finished = os.lstat(os.path.join(written.prefix, MANIFEST_FILE)).st_mtime_ns
+    return find(written.prefix, level, Notes(finished, written.known_damage or (), written.made))
 
 
-def noted(state: Manifest, notes: Notes) -> Manifest:
+def noted(written: Manifest, notes: Notes) -> Manifest:
     """A manifest with these notes."""
-    return dataclasses.replace(state, finished_ns=notes.finished_ns, known_damage=notes.known, made=notes.made)
+    return dataclasses.replace(written, finished_ns=notes.finished_ns, known_damage=notes.known, made=notes.made)
 
 
 def first_look(prefix: str, unrecorded: Iterable[str] = ()) -> Notes:

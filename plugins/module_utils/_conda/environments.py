@@ -12,10 +12,11 @@ import os
 import re
 import typing as t
 
+from .._text.secrets import mask_urls
 from . import manifest
 from .additions import shadows
 from .contents import listing
-from .errors import CondaEnvError, mask
+from .errors import CondaEnvError
 from .generations import FOLDER, Found, Layout
 from .plan import Actual, changes
 from .records import conda_packages, pip_packages
@@ -77,29 +78,29 @@ def generations(place: Place) -> list[dict[str, t.Any]]:
     current = layout.current()
     result = []
     for path in layout.generations():
-        state = manifest.load(path)
+        written = manifest.load(path)
         result.append(
             {
                 "path": path,
                 "current": path == current,
                 "adopted": ".adopted." in os.path.basename(path),
-                "finished": state is not None,
-                "digest": state.digest if state else "",
+                "finished": written is not None,
+                "digest": written.digest if written else "",
             }
         )
     return result
 
 
-def drift(prefix: str, state: manifest.Manifest) -> list[str]:
-    """What conda, pip or a person changed since the state was taken; empty if nothing."""
-    if manifest.confirm(state) is not None:
+def drift(prefix: str, written: manifest.Manifest) -> list[str]:
+    """What conda, pip or a person changed since the manifest was taken; empty if nothing."""
+    if manifest.confirm(written) is not None:
         return []
     try:
         pip = tuple(pip_packages(prefix))
-        actual = Actual(True, state, tuple(conda_packages(prefix)), pip, shadows=shadows(prefix, pip))
+        actual = Actual(True, written, tuple(conda_packages(prefix)), pip, shadows=shadows(prefix, pip))
     except CondaEnvError as error:
-        actual = Actual(True, state, unreadable=error.cause)
-    return [mask(line) for line in changes(actual, state)] or ["records of conda or pip were changed by hand"]
+        actual = Actual(True, written, unreadable=error.cause)
+    return [mask_urls(line) for line in changes(actual, written)] or ["records of conda or pip were changed by hand"]
 
 
 def created(prefix: str) -> datetime.datetime | None:
@@ -164,7 +165,7 @@ def usage(prefix: str, base: bool = False) -> Usage:
     return Usage(size, size - shared, tuple(sorted(left)))
 
 
-def signs(place: Place, state: manifest.Manifest | None, used: Usage) -> list[str]:
+def signs(place: Place, written: manifest.Manifest | None, used: Usage) -> list[str]:
     """What tells that a run was interrupted here, or that the environment is incomplete."""
     if not place.prefix:
         return {
@@ -178,6 +179,6 @@ def signs(place: Place, state: manifest.Manifest | None, used: Usage) -> list[st
         found.append(f"{len(used.left)} files *{_LEFT_BY_CONDA} of an interrupted change by conda, such as {used.left[0]}")
     if os.path.lexists(os.path.join(place.prefix, ".condatmp")):
         found.append("there is a folder .condatmp of an interrupted run of conda")
-    if place.kind == Found.GENERATION.value and state is None:
+    if place.kind == Found.GENERATION.value and written is None:
         found.append("the generation was never finished")
     return found

@@ -13,9 +13,11 @@ import os
 import pwd
 from collections.abc import Callable
 
-from .._host.files import put_file
+from .._host.files import put_file, read_file
+from .mutex import acquire
 
 NAME = "environments.txt"
+_SECONDS = 10
 
 
 def homes() -> list[str]:
@@ -26,28 +28,34 @@ def homes() -> list[str]:
 def add(path: str) -> None:
     """Put an environment on the list of whoever runs this."""
     folder = homes()[0]
-    lines = _read(folder)
     # Somebody without a home directory has no list.
     with contextlib.suppress(OSError):
-        if path not in lines:
-            if not os.path.isdir(folder):
-                os.mkdir(folder)
-            put_file(folder, NAME, "".join(f"{line}\n" for line in [*lines, path]))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        _change(folder, lambda lines: lines if path in lines else [*lines, path])
 
 
 def forget(gone: Callable[[str], bool]) -> None:
     """Take environments off every list that may be written."""
     for folder in homes():
-        lines = _read(folder)
-        left = [line for line in lines if not gone(line)]
         with contextlib.suppress(OSError):
-            if left != lines:
-                put_file(folder, NAME, "".join(f"{line}\n" for line in left))
+            _change(folder, lambda lines: [line for line in lines if not gone(line)])
 
 
-def _read(folder: str) -> list[str]:
+def _change(folder: str, change: Callable[[list[str]], list[str]]) -> None:
+    """Read the list and write it, alone: several installations have one list, and two writers would lose each other's lines.
+
+    conda itself does not ask: of two lines that are written in the same moment, one by conda, one may still be lost. The folder
+    carries the mutex, since the file is replaced.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with open(os.path.join(folder, NAME), encoding="utf-8", errors="surrogateescape") as file:
-            return [line for line in file.read().splitlines() if line.strip()]
-    except OSError:
-        return []
+        # Not every file system can; and who never lets it go stops nobody.
+        with contextlib.suppress(OSError):
+            acquire(handle, _SECONDS)
+        lines = [line for line in (read_file(os.path.join(folder, NAME)) or "").splitlines() if line.strip()]
+        wanted = change(lines)
+        if wanted != lines:
+            put_file(folder, NAME, "".join(f"{line}\n" for line in wanted))
+    finally:
+        os.close(handle)

@@ -13,7 +13,8 @@ import json
 import os
 
 from .._host.files import put_file
-from .errors import mask
+from .._text.secrets import mask_urls
+from .records import read_json
 
 FOLDER = "conda-meta"
 NAME = "frozen"
@@ -24,13 +25,9 @@ def read(prefix: str) -> str | None:
     path = os.path.join(prefix, FOLDER, NAME)
     if not os.path.lexists(path):
         return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        return ""
+    content = read_json(path)
     message = content.get("message") if isinstance(content, dict) else None
-    return mask(str(message or ""))
+    return mask_urls(str(message or ""))
 
 
 def write(prefix: str, message: str | None) -> None:

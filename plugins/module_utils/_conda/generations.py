@@ -24,7 +24,7 @@ import typing as t
 
 from .._text.escapes import in_one_line
 from .errors import CondaEnvError
-from .manifest import STATE_FILE
+from .manifest import MANIFEST_FILE
 
 FOLDER = ".generations"
 _REMOVING = ".removing-"
@@ -149,16 +149,16 @@ def foreign_link(layout: Layout) -> list[str]:
 
 
 def _note_use(generation: str | None) -> None:
-    """The time of the state file says when people last had a generation: that decides which former ones are kept."""
+    """The time of the manifest says when people last had a generation: that decides which former ones are kept."""
     if generation is not None:
         now = time.time_ns()  # finer than the time that the kernel would write
         with contextlib.suppress(OSError):
-            os.utime(os.path.join(generation, STATE_FILE), ns=(now, now), follow_symlinks=False)
+            os.utime(os.path.join(generation, MANIFEST_FILE), ns=(now, now), follow_symlinks=False)
 
 
 def left(generation: str) -> int:
     """When people last had a finished generation (ns). Raises OSError for one that was never finished."""
-    return os.lstat(os.path.join(generation, STATE_FILE)).st_mtime_ns
+    return os.lstat(os.path.join(generation, MANIFEST_FILE)).st_mtime_ns
 
 
 def exchange(first: str, second: str) -> bool:

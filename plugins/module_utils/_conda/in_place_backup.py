@@ -39,7 +39,7 @@ def pending(root: str) -> str:
 
 
 def take(root: str) -> None:
-    """Copy the installation's own environment. The lock is held, and nothing is pending."""
+    """Copy the installation's own environment. The mutex is held, and nothing is pending."""
     _clear(root)
     making = os.path.join(root, _MAKING)
     os.mkdir(making, 0o755)

@@ -8,29 +8,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing as t
-from collections.abc import Mapping
 
 from .channels import check_allowed, this_platform
 from .errors import CondaEnvError
 from .lock import RENEW, Lock, Locked, parse_lock, stale
-from .pip import check_files
 from .specification import Settings, Specification
 
+if t.TYPE_CHECKING:
+    from .task import Options
 
-def follow(
-    given: Specification | None, arguments: Mapping[str, t.Any], settings: Settings
-) -> tuple[Specification, Locked | None, str]:
+
+def follow(given: Specification | None, options: Options) -> tuple[Specification, Locked | None, str]:
     """(specification, lock to follow instead of solving, digest) for a task with `lock` or `lock_policy`.
 
     Where nothing is to be built no conda is asked, so what the task forbids is asked here.
     """
-    if given is not None:
-        check_files(given)
-    lock = load(arguments["lock"])
+    lock, settings = load(options.lock), options.settings
     why = unusable(given, lock, settings, this_platform())
-    if not why and not arguments["prune"]:
+    if not why and not options.prune:
         why = "'prune: false' keeps what no lock names"
-    lock, notes = choose(given, lock, arguments["lock_policy"], why)
+    lock, notes = choose(given, lock, options.lock_policy, why)
     if lock is not None:
         asked, locked = lock.asked(given), lock.locked(given, settings)
         if settings.allowlist_channels or settings.denylist_channels:

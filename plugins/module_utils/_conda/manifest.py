@@ -17,11 +17,11 @@ import os
 import typing as t
 
 from .._host.files import put_file, read_bounded
-from .records import RECORD_LIMIT, Package, distribution_files, pip_packages, record_files, site_packages
+from .records import RECORD_LIMIT, Package, distribution_files, pip_packages, read_json, record_files, site_packages
 
-STATE_FILE = ".conda_env.json"
+MANIFEST_FILE = ".conda_env.json"
 # The same of what a task made present in a conda installation itself: that is no generation.
-BASE_STATE_FILE = ".conda_base.json"
+BASE_MANIFEST_FILE = ".conda_base.json"
 FORMAT = 1
 # Beside the records: what was done (history), variables and pins. The marker of a frozen environment is compared by itself.
 _META_FILES = ("history", "state", "pinned")
@@ -29,7 +29,7 @@ _META_FILES = ("history", "state", "pinned")
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """Content of the state file of a generation. `prefix` is its real path, `requirements` the lines given to pip.
+    """What is written down of a generation. `prefix` is its real path, `requirements` the lines given to pip.
 
     `settings` is a fingerprint of variables and pins alone, `kept` names packages that are there beyond the specification.
     `known_damage` are files that differed from their records from the start, None if nobody looked. `rolled_back_from` is the
@@ -51,6 +51,10 @@ class Manifest:
     rolled_back_from: str = ""
     finished_ns: int = 0
     made: tuple[tuple[str, str], ...] = ()
+
+    def packages(self) -> list[dict[str, str]]:
+        """What is installed, for the module's result."""
+        return [vars(package) for package in (*self.conda, *self.pip)]
 
 
 def watched(prefix: str, places: t.Iterable[str]) -> list[str]:
@@ -113,35 +117,34 @@ def take(prefix: str, digest: str, conda: t.Iterable[Package], requirements: t.I
     )
 
 
-def untouched(state: Manifest) -> bool:
-    """True if the metadata alone says that nothing has changed since the state was taken."""
-    return quick_fingerprint(state.prefix, state.site_packages) == state.quick
+def untouched(manifest: Manifest) -> bool:
+    """True if the metadata alone says that nothing has changed since the manifest was taken."""
+    return quick_fingerprint(manifest.prefix, manifest.site_packages) == manifest.quick
 
 
-def confirm(state: Manifest) -> Manifest | None:
-    """The state as it is still true, or None if conda, pip or a person changed something since it was taken.
+def confirm(manifest: Manifest) -> Manifest | None:
+    """The manifest as it is still true, or None if conda, pip or a person changed something since it was taken.
 
     After a restored backup the content is the same but the metadata is not: then the answer has a new quick fingerprint, which is
     worth writing down.
     """
-    quick = quick_fingerprint(state.prefix, state.site_packages)
-    if quick == state.quick:
-        return state
-    if thorough_fingerprint(state.prefix, state.site_packages) == state.thorough:
-        return dataclasses.replace(state, quick=quick)
+    quick = quick_fingerprint(manifest.prefix, manifest.site_packages)
+    if quick == manifest.quick:
+        return manifest
+    if thorough_fingerprint(manifest.prefix, manifest.site_packages) == manifest.thorough:
+        return dataclasses.replace(manifest, quick=quick)
     return None
 
 
-def write(state: Manifest, name: str = STATE_FILE, folder: str = "") -> None:
-    """Write the state file: from now on the generation counts as complete. `folder`: where the prefix is for now."""
-    put_file(folder or state.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(state)}))
+def write(manifest: Manifest, name: str = MANIFEST_FILE, folder: str = "") -> None:
+    """Write it down: from now on the generation counts as complete. `folder`: where the prefix is for now."""
+    put_file(folder or manifest.prefix, name, json.dumps({"format": FORMAT, **dataclasses.asdict(manifest)}))
 
 
-def load(prefix: str, name: str = STATE_FILE) -> Manifest | None:
+def load(prefix: str, name: str = MANIFEST_FILE) -> Manifest | None:
     """Manifest of a generation; None if it was never finished, was copied from elsewhere, or cannot be read."""
     try:
-        with open(os.path.join(prefix, name), encoding="utf-8") as file:
-            content = json.load(file)
+        content = read_json(os.path.join(prefix, name))
         if content.pop("format") != FORMAT or content["prefix"] != prefix:
             return None
         for key in ("conda", "pip"):
@@ -151,5 +154,5 @@ def load(prefix: str, name: str = STATE_FILE) -> Manifest | None:
                 content[key] = tuple(content[key])
         content["made"] = tuple((path, seen) for path, seen in content.get("made", ()))
         return Manifest(**content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -61,18 +61,6 @@ def _with_paths(lines: Sequence[str], paths: Mapping[str, str]) -> str:
     return "\n".join(out) + "\n"
 
 
-def check_files(specification: Specification) -> None:
-    """Every file named by -r or -c must have come along, or be a URL."""
-    texts = dict(specification.pip_files)
-    for line in [*specification.pip, *(line for text in texts.values() for line in text.splitlines())]:
-        nested = nested_file(line)
-        if nested and nested[1] not in texts and "://" not in nested[1]:
-            raise CondaEnvError(
-                f"the pip section names the file '{nested[1]}', which was not found on the controller",
-                "Put it beside the environment file, or write the requirements into the pip section.",
-            )
-
-
 def install(workshop: Workshop, specification: Specification, prefix: str, *, locked: str = "", movable: bool = False) -> None:
     """Install the pip section into a prefix that conda has just built; precisely `locked`, a file with hashes, if it is given.
 

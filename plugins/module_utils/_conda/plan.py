@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Sequence
 
 from .._host.difference import Difference, difference
-from .errors import mask
+from .._text.secrets import mask_urls
 from .manifest import Manifest
 from .records import Package
 
@@ -31,14 +31,14 @@ class Shadow:
 
 @dataclasses.dataclass(frozen=True)
 class Actual:
-    """What was read from the host. `state` is None where this module did not build what it found.
+    """What was read from the host. `manifest` is None where this module did not build what it found.
 
     `frozen` is the message of conda's marker, None without one. `unwritten`: the manifest on the disk does not say so yet.
     `damage`: files that are not as installed, as far as the task wants them to be looked at.
     """
 
     exists: bool = False
-    state: Manifest | None = None
+    manifest: Manifest | None = None
     conda: tuple[Package, ...] = ()
     pip: tuple[Package, ...] = ()
     unreadable: str = ""
@@ -49,8 +49,8 @@ class Actual:
 
     def lines(self) -> list[str]:
         """Content as lines of a diff: conda packages, requirements given to pip, and what pip was asked by hand."""
-        known = self.state.pip if self.state else ()
-        requirements = self.state.requirements if self.state else ()
+        known = self.manifest.pip if self.manifest else ()
+        requirements = self.manifest.requirements if self.manifest else ()
         return as_lines([*self.conda, *(package for package in self.pip if package not in known)], requirements)
 
 
@@ -76,7 +76,7 @@ class Plan:
         """For the module's result."""
         return {
             "action": self.action,
-            "reasons": [mask(reason) for reason in self.reasons],
+            "reasons": [mask_urls(reason) for reason in self.reasons],
             "install": [line for line in self.after if line not in self.before],
             "remove": [line for line in self.before if line not in self.after],
         }
@@ -86,39 +86,39 @@ class Plan:
         sides = ((*self.settings_before, *self.before), (*self.settings_after, *self.after))
         if self.changed and sides[0] == sides[1]:
             # It is what is written about the packages that differs, or an owner: a change is never told without its cause.
-            sides = ((*map(mask, self.reasons), *sides[0]), sides[1])
+            sides = ((*map(mask_urls, self.reasons), *sides[0]), sides[1])
         before, after = ("".join(f"{line}\n" for line in lines) for lines in sides)
         return difference(header, before, after)
 
 
 def as_lines(packages: t.Iterable[Package], requirements: Sequence[str]) -> list[str]:
     """Packages in order of name, then what pip is given, in its own order."""
-    return [package.line() for package in sorted(set(packages))] + [f"pip: {mask(line)}" for line in requirements]
+    return [package.line() for package in sorted(set(packages))] + [f"pip: {mask_urls(line)}" for line in requirements]
 
 
 def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tuple[str, ...]:
     """Why the environment is not what its specification says; empty if it is."""
     if not actual.exists:
         return ("the environment does not exist",)
-    if actual.state is None:
+    if actual.manifest is None:
         return ("it was not built by this module, or was never finished", *(shadow.line() for shadow in actual.shadows))
     found: list[str] = []
-    if actual.state.digest != digest:
+    if actual.manifest.digest != digest:
         found.append("the specification has changed")
-    if prune and actual.state.kept:
-        found.append("packages beyond the specification were kept: " + ", ".join(actual.state.kept))
+    if prune and actual.manifest.kept:
+        found.append("packages beyond the specification were kept: " + ", ".join(actual.manifest.kept))
     if drift:
-        found.extend(changes(actual, actual.state) or ["records of conda or pip were changed by hand"])
+        found.extend(changes(actual, actual.manifest) or ["records of conda or pip were changed by hand"])
     return tuple(found)
 
 
-def changes(actual: Actual, state: Manifest) -> list[str]:
+def changes(actual: Actual, manifest: Manifest) -> list[str]:
     """Name what was changed by hand since the environment was built."""
     if actual.unreadable:
         return [actual.unreadable]
-    found = [shadow.line() for shadow in actual.shadows if shadow.pip not in state.pip]
+    found = [shadow.line() for shadow in actual.shadows if shadow.pip not in manifest.pip]
     told = {shadow.pip for shadow in actual.shadows}
-    for installer, then, now in (("conda", state.conda, actual.conda), ("pip", state.pip, actual.pip)):
+    for installer, then, now in (("conda", manifest.conda, actual.conda), ("pip", manifest.pip, actual.pip)):
         found += [f"{installer} package {item.line()} is missing" for item in then if item not in now]
         found += [f"{installer} package {item.line()} was added" for item in now if item not in (*then, *told)]
     return found

@@ -12,8 +12,9 @@ import re
 import typing as t
 from collections.abc import Iterator
 
-from .._host.files import read_bounded
-from .errors import CondaEnvError, mask
+from .._host.files import read_bounded, read_file
+from .._text.secrets import mask_urls
+from .errors import CondaEnvError
 
 # Files of a *.dist-info (PyPA "Recording installed projects") that say who installed what from where.
 DIST_FILES = ("METADATA", "RECORD", "INSTALLER", "direct_url.json")
@@ -37,7 +38,7 @@ class Package:
 
     def line(self) -> str:
         """`name version build channel`, as it stands in plans and diffs."""
-        return mask(" ".join(filter(None, (self.name, self.version, self.build, self.channel))))
+        return mask_urls(" ".join(filter(None, (self.name, self.version, self.build, self.channel))))
 
 
 def channel_of(record: t.Mapping[str, t.Any]) -> str:
@@ -161,8 +162,17 @@ def _metadata(path: str) -> dict[str, str]:
 
 
 def _text(path: str) -> str:
+    """What is no UTF-8 is replaced: names and versions are shown, compared and written."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        found = read_file(path) or ""
     except OSError:
         return ""
+    return found.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_json(path: str) -> t.Any:
+    """What a file of JSON says; None if there is no such file, or if it cannot be understood."""
+    try:
+        return json.loads((read_file(path) or "null").encode("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        return None

@@ -17,8 +17,8 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 
-from . import base_state, installer
-from .base_state import INSTALLED
+from . import base_manifest, installer
+from .base_manifest import INSTALLED
 from .errors import CondaEnvError
 from .generations import exchange, sync_folder
 from .installer import CARRIED, MARKER, UNFINISHED, Installer
@@ -114,7 +114,7 @@ def _finish(done: Completed, result: str, prefix: str, wanted: Installer) -> Non
     for name in ("envs", PACKAGE_CACHE):
         os.makedirs(os.path.join(result, name), exist_ok=True)
     tidy_permissions(result)
-    base_state.write_down(result, prefix, wanted.sha256)
+    base_manifest.write_down(result, prefix, wanted.sha256)
     os.sync()
     with open(os.path.join(result, MARKER), "w", encoding="utf-8") as file:
         json.dump(dataclasses.asdict(wanted), file)

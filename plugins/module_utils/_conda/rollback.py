@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing as t
 
-from . import manifest
+from . import generations, manifest
 from .errors import CondaEnvError
+from .frame import Frame
 from .generations import Found, Layout, left
+from .plan import Plan
+from .reading import packages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +23,28 @@ class Step:
 
     target: str = ""
     notes: tuple[str, ...] = ()
+
+
+def rolled_back(frame: Frame) -> dict[str, t.Any]:
+    """The module's result."""
+    layout, wanted = frame.task.layout, frame.task.options.generation or ""
+    step = choose(layout, wanted)
+    if not step.target or frame.check_mode:
+        return frame.task.report(_plan(layout, step), step.notes)
+    with frame.alone():
+        step = choose(layout, wanted)
+        plan = _plan(layout, step)
+        if step.target:
+            mark(step.target, layout.current())
+            generations.switch(layout, step.target)
+    return frame.task.report(plan, step.notes)
+
+
+def _plan(layout: Layout, step: Step) -> Plan:
+    if not step.target:
+        return Plan()
+    reason = f"the environment is to be {os.path.basename(step.target)} again"
+    return Plan("roll_back", (reason,), packages(layout.current()), packages(step.target))
 
 
 def choose(layout: Layout, wanted: str) -> Step:
@@ -37,9 +63,9 @@ def choose(layout: Layout, wanted: str) -> Step:
         if target not in candidates:
             raise CondaEnvError(f"found no complete generation '{wanted}'", _kept(candidates))
         return Step(target, _doubts(target))
-    state = manifest.load(current) if current else None
-    if current and (state is None or state.rolled_back_from):
-        origin = f" from {state.rolled_back_from}" if state else ""
+    written = manifest.load(current) if current else None
+    if current and (written is None or written.rolled_back_from):
+        origin = f" from {written.rolled_back_from}" if written else ""
         return Step("", (f"it was rolled back{origin} before and stays there; 'generation' names another one", _kept(candidates)))
     if not candidates:
         raise CondaEnvError("there is no former generation to go back to", "'keep_generations' says how many are kept.")
@@ -62,10 +88,10 @@ def former(layout: Layout, current: str | None) -> list[str]:
 
 def mark(target: str, current: str | None) -> None:
     """Write down that people are sent back, so that the next run does not send them back once more."""
-    state = manifest.load(target)
-    if state is not None:
+    written = manifest.load(target)
+    if written is not None:
         name = os.path.basename(current) if current else "nothing"
-        manifest.write(dataclasses.replace(state, rolled_back_from=name))
+        manifest.write(dataclasses.replace(written, rolled_back_from=name))
 
 
 def _kept(candidates: list[str]) -> str:
@@ -73,7 +99,7 @@ def _kept(candidates: list[str]) -> str:
 
 
 def _doubts(target: str) -> tuple[str, ...]:
-    state = manifest.load(target)
-    if state is not None and manifest.confirm(state) is None:
+    written = manifest.load(target)
+    if written is not None and manifest.confirm(written) is None:
         return (f"conda, pip or a person changed {target} after it was built",)
     return ()

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from .conda_side_archive import conda_side_archive
 from .errors import CondaEnvError
 from .process import private_file
-from .records import Package, package_of
+from .records import Package, package_of, read_json
 from .specification import Specification
 from .workshop import Workshop
 
@@ -270,7 +270,7 @@ def _run_conda_side(workshop: Workshop, request: Mapping[str, t.Any]) -> tuple[d
         variables["PYTHONDONTWRITEBYTECODE"] = "1"  # nothing is written then, not even beside conda's own modules
     done = workshop.run([conda.python, "-s", program, asked, answer], variables)
     # An answer that is whole counts, however the interpreter ended after it.
-    result = _read(answer)
+    result = read_json(answer)
     if result is None:
         raise CondaEnvError(
             f"the conda installation at {conda.root} does not work (exit code {done.code})",
@@ -299,11 +299,3 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
     if "No space left on device" in text:
         return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)
     return CondaEnvError(f"conda failed: {short}", "", f"{error['text']}\n{raw}")
-
-
-def _read(path: str) -> t.Any:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from .._text.escapes import in_one_line
 from . import slips
 from .errors import CondaEnvError, Path, SpecificationError, kind
-from .requirements import requirements
+from .requirements import nested_file, requirements
 
 KEYS = ("name", "prefix", "channels", "dependencies", "variables")
 # Written to the digest: raise it when the way an environment is built changes, and every environment is built again.
@@ -116,6 +116,17 @@ class Specification:
         chosen = {key: value for key, value in dataclasses.asdict(settings).items() if value or key not in _POLICY}
         payload = json.dumps([FORMAT, content, chosen], sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()
+
+    def check_files(self) -> None:
+        """Every file named by -r or -c must have come along, or be a URL. Raises CondaEnvError."""
+        texts = dict(self.pip_files)
+        for line in [*self.pip, *(line for text in texts.values() for line in text.splitlines())]:
+            nested = nested_file(line)
+            if nested and nested[1] not in texts and "://" not in nested[1]:
+                raise CondaEnvError(
+                    f"the pip section names the file '{nested[1]}', which was not found on the controller",
+                    "Put it beside the environment file, or write the requirements into the pip section.",
+                )
 
     def names(self) -> frozenset[str]:
         """Names of the conda packages that are asked for."""

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 
+from .errors import CondaEnvError
 from .prefix import activated
 from .process import Runner
 from .specification import Settings
@@ -36,6 +37,18 @@ class Installation:
     def exists(self) -> bool:
         """True if there is a conda that can be asked."""
         return os.access(self.python, os.X_OK) and os.path.isdir(os.path.join(self.root, "conda-meta"))
+
+    def require(self) -> None:
+        """Raises CondaEnvError if there is none."""
+        if not self.exists():
+            raise CondaEnvError(
+                f"there is no conda installation at {self.root}",
+                "Install one first, for example with the role 'miniconda', or set 'conda_root'.",
+            )
+
+    def unsolved(self) -> str:
+        """What is told of a plan where there is none."""
+        return f"there is no conda at {self.root} yet: the plan is the specification, not its solution"
 
     def make_cache(self) -> None:
         private = os.path.basename(self.pkgs_dir) == PRIVATE_CACHE

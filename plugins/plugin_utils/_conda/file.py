@@ -13,10 +13,11 @@ from pathlib import Path
 
 import yaml
 
-from ...module_utils._conda.errors import CondaEnvError, SpecificationError, mask
+from ...module_utils._conda.errors import CondaEnvError, SpecificationError
 from ...module_utils._conda.errors import Path as ItemPath
 from ...module_utils._conda.requirements import check_local, nested_file
 from ...module_utils._conda.specification import parse
+from ...module_utils._text.secrets import mask_urls
 from .text import read_text
 
 # Only a depth that no sane set of files has: the loop over files that name each other must end.
@@ -201,7 +202,8 @@ def _with_pip_variables(line: str) -> str:
     for name in _PIP_VARIABLE.findall(line):
         if name not in os.environ:
             raise CondaEnvError(
-                f"found the variable ${{{name}}} in the line '{mask(line.strip())}' for pip; it is not set where Ansible runs",
+                f"found the variable ${{{name}}} in the line '{mask_urls(line.strip())}' for pip; "
+                "it is not set where Ansible runs",
                 "Set it there; pip on the managed host does not see it.",
             )
     return _PIP_VARIABLE.sub(lambda found: os.environ[found[1]], line)

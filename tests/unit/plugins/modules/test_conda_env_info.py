@@ -215,7 +215,7 @@ SIGNS: dict[str, tuple[t.Callable[[Path], object], str]] = {
     "record of a killed conda": (lambda p: put(p / "conda-meta/x.json.c~"), "such as conda-meta/x.json.c~"),
     "no history": (lambda p: (p / "conda-meta/history").unlink(), "no conda-meta/history"),
     "temporary folder": (lambda p: (p / ".condatmp").mkdir(), ".condatmp"),
-    "not finished": (lambda p: (p / manifest.STATE_FILE).unlink(), "never finished"),
+    "not finished": (lambda p: (p / manifest.MANIFEST_FILE).unlink(), "never finished"),
 }
 
 

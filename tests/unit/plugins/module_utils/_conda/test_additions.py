@@ -158,5 +158,5 @@ def test_a_shadow_is_named_also_under_another_name(prefix: Path, state: manifest
         "pip package lib 1.0 shadows conda package lib 1.0",
         "pip package torch 2.1 shadows conda package pytorch 2.0",
     ]
-    assert reasons(dataclasses.replace(actual, state=None), "d", False)[1:] == tuple(changes(actual, state))
+    assert reasons(dataclasses.replace(actual, manifest=None), "d", False)[1:] == tuple(changes(actual, state))
     assert additions(str(prefix), SPECIFICATION).pip == ()

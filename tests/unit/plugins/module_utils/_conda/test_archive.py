@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import archive
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.archive import archive_of
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Task
+from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
 
 FILE, FOLDER, LINK, HARD, FIFO, DEVICE = (
     tarfile.REGTYPE,
@@ -133,7 +134,11 @@ def test_packages_are_known_without_unpacking_all(tmp_path: Path) -> None:
     assert not (tmp_path / "s/archive/bin").exists()
 
 
-NOTHING = {"src": None, "definition": None, "lock": None, "remote_src": True, "checksum": None, "archive_facts": None}
+def archive_of(**chosen: t.Any) -> archive.Archive:
+    defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
+    found = Task({**defaults, "name": "nlp", "remote_src": True, **chosen}).archive
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(
@@ -152,13 +157,13 @@ def test_an_archive_that_is_not_the_one(tmp_path: Path, more: dict[str, t.Any], 
     if "archive_facts" in more:
         more = {**more, "archive_facts": {**more["archive_facts"], "file": path}}
     with pytest.raises(CondaEnvError, match=expected):
-        archive_of({**NOTHING, "archive": path, **more})
+        archive_of(**{"archive": path, **more})
 
 
 def test_the_archive_of_a_task(tmp_path: Path) -> None:
     path = pack(tmp_path, ("a", FILE, "x"))
-    found = archive_of({**NOTHING, "archive": path})
-    assert archive_of({**NOTHING, "archive": path, "checksum": f"sha256:{found.sha256}"}) == found
+    found = archive_of(archive=path)
+    assert archive_of(archive=path, checksum=f"sha256:{found.sha256}") == found
     facts = {"sha256": found.sha256}
-    known = archive_of({**NOTHING, "archive": "env.tar.gz", "remote_src": False, "archive_facts": facts})
+    known = archive_of(archive="env.tar.gz", remote_src=False, archive_facts=facts)
     assert (known.digest(), known.file, known.lines) == (found.digest(), "", None)

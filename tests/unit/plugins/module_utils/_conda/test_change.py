@@ -23,9 +23,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import generations, manifest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.change import Change
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.change import change
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, lock_file
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, mutex_file
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.reading import read
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import conda_packages
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Task
 from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
@@ -114,7 +115,7 @@ class Host:
         definition = {"channels": ["lab"], "dependencies": list(dependencies)} if dependencies else None
         asked = {**defaults, "conda_root": str(self.root), "name": "nlp", "definition": definition, **arguments}
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
-            return Change(Task(asked, check_mode), check_mode, scratch).run()
+            return change(Task(asked), check_mode, scratch)
 
     def has(self) -> list[str]:
         """What people have: the files of the packages."""
@@ -351,6 +352,18 @@ def test_an_environment_belongs_to_whom_the_task_names(host: Host) -> None:
     assert not host.run("app=1", owner="nobody")["changed"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_account_that_is_yet_to_come_is_foreseen_and_refused_by_the_run(host: Host) -> None:
+    assert host.run("app=1", owner="not-there-yet", check_mode=True)["plan"]["action"] == "create"
+    with pytest.raises(CondaEnvError, match="there is no user 'not-there-yet'"):
+        host.run("app=1", owner="not-there-yet")
+    assert not (host.root / "envs").exists()
+    generation = host.run("app=1")["generation"]
+    with pytest.raises(CondaEnvError, match="there is no user 'not-there-yet'"):
+        host.run("app=1", owner="not-there-yet")
+    assert host.present() == ["nlp.1"] and os.path.realpath(host.link) == generation
+
+
 def add(host: Host, name: str) -> None:
     """As `conda install` of a person."""
     url = f"https://lab/noarch/{name}-1-0.conda"
@@ -384,7 +397,7 @@ def test_beside_another_run_nothing_is_touched(host: Host) -> None:
     host.run("app=1")
     before = host.look()
     with (
-        exclusive(lock_file(str(host.root)), "another", 0),
+        exclusive(mutex_file(str(host.root)), "another", 0),
         pytest.raises(CondaEnvError, match="environment 'another'"),
     ):
         host.run("app=2", lock_timeout=0)
@@ -396,7 +409,7 @@ def test_what_another_run_has_done_meanwhile_is_not_done_again(host: Host) -> No
     os.unlink(host.link)
     results: list[dict[str, t.Any]] = []
     waits = threading.Thread(target=lambda: results.append(host.run("app=1", frozen=True, lock_timeout=60)))
-    with exclusive(lock_file(str(host.root)), "another", 0):
+    with exclusive(mutex_file(str(host.root)), "another", 0):
         waits.start()
         time.sleep(0.5)
         host.link.symlink_to(f"{generations.FOLDER}/{os.path.basename(generation)}")
@@ -490,7 +503,7 @@ class Place:
         self.record.write_text(json.dumps(RECORD), encoding="utf-8")
         manifest.write(manifest.take(str(prefix), task.digest, conda_packages(str(prefix)), []))
         os.symlink(prefix, task.layout.link)
-        self.file = prefix / manifest.STATE_FILE
+        self.file = prefix / manifest.MANIFEST_FILE
         self.first = self.file.read_bytes()
         os.utime(self.record, ns=(1, 1))
 
@@ -498,10 +511,10 @@ class Place:
         defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
         return Task({**defaults, "conda_root": str(self.root), "name": "nlp", "definition": DEFINITION})
 
-    def change(self, *, check_mode: bool = False) -> Change:
+    def change(self, *, check_mode: bool = False) -> dict[str, t.Any]:
         scratch = self.root / "scratch"
         scratch.mkdir(exist_ok=True)
-        return Change(self.task(), check_mode, str(scratch))
+        return change(self.task(), check_mode, str(scratch))
 
 
 @pytest.fixture
@@ -510,30 +523,29 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_reading_writes_nothing(place: Place) -> None:
-    for check_mode in (True, False):
-        actual, why = place.change(check_mode=check_mode).read()
-        assert not why
-        assert actual.unwritten
+    actual, why = read(place.task())
+    assert not why
+    assert actual.unwritten
     assert place.file.read_bytes() == place.first
 
 
 def test_what_was_found_right_is_written_down_once(place: Place) -> None:
     assert place.task().settled() is None
-    result = place.change().run()
+    result = place.change()
     assert not result["changed"]
     assert place.file.read_bytes() != place.first
     assert place.task().settled() is not None
-    assert not place.change().read()[0].unwritten
+    assert not read(place.task())[0].unwritten
 
 
 def test_a_dry_run_does_not(place: Place) -> None:
-    assert not place.change(check_mode=True).run()["changed"]
+    assert not place.change(check_mode=True)["changed"]
     assert place.file.read_bytes() == place.first
 
 
 def test_nor_does_a_run_beside_another_one_and_it_does_not_wait(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: pytest.fail("it waits"))
-    with exclusive(lock_file(str(place.root)), "another", 0):
-        result: dict[str, t.Any] = place.change().run()
+    with exclusive(mutex_file(str(place.root)), "another", 0):
+        result: dict[str, t.Any] = place.change()
     assert not result["changed"]
     assert place.file.read_bytes() == place.first

@@ -3,10 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import environments_txt as register
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import acquire
+
+ADD = """
+import sys
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import environments_txt
+sys.stdin.read()
+for number in range(40):
+    environments_txt.add(f"/srv/{sys.argv[1]}/{number}")
+"""
 
 
 @pytest.fixture
@@ -37,3 +49,27 @@ def test_without_a_home_nothing_is_listed(home: Path) -> None:
     register.add("/srv/a")
     register.forget(lambda _path: True)
     assert not (home / "ada").exists()
+
+
+def test_two_installations_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    variables = {**os.environ, "HOME": str(tmp_path)}
+    argv = [sys.executable, "-c", ADD]
+    writers = [subprocess.Popen([*argv, name], env=variables, stdin=subprocess.PIPE, text=True) for name in "ab"]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.close()
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    lines = (tmp_path / ".conda/environments.txt").read_text().splitlines()
+    assert sorted(lines) == sorted(f"/srv/{name}/{number}" for name in "ab" for number in range(40))
+
+
+def test_who_never_lets_the_list_go_stops_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(register, "_SECONDS", 0)
+    (home / "ada/.conda").mkdir()
+    handle = os.open(home / "ada/.conda", os.O_RDONLY)
+    try:
+        assert acquire(handle, 0)
+        register.add("/srv/a")
+    finally:
+        os.close(handle)
+    assert (home / "ada/.conda/environments.txt").read_text() == "/srv/a\n"

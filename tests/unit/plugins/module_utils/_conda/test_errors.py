@@ -6,11 +6,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import (
     CondaEnvError,
-    mask,
     mask_all,
     secrets,
     unexpected,
 )
+from ansible_collections.openlab.research_server.plugins.module_utils._text.secrets import mask_urls
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.err
     ],
 )
 def test_credentials_in_urls_are_hidden(text: str, masked: str) -> None:
-    assert mask(text) == masked
+    assert mask_urls(text) == masked
 
 
 def test_known_credentials_are_hidden_in_any_form() -> None:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import generations
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.generations import Found, Layout
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import STATE_FILE
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import MANIFEST_FILE
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -26,7 +26,7 @@ def layout(tmp_path: Path) -> Layout:
 def finished(layout: Layout, digest: str = DIGEST, age: int = 0) -> str:
     path = Path(layout.next(digest))
     (path / "conda-meta").mkdir(parents=True)
-    state = path / STATE_FILE
+    state = path / MANIFEST_FILE
     state.write_text("{}")
     os.utime(state, (1_000_000 - age, 1_000_000 - age))
     return str(path)

@@ -10,6 +10,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.err
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.in_place import extended, refuse
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.solve import Extension
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Options
 from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
 
 DEFAULTS = {name: option.get("default") for name, option in ARGUMENTS.items()}
@@ -30,9 +31,9 @@ DEFAULTS = {name: option.get("default") for name, option in ARGUMENTS.items()}
     ids=str,
 )
 def test_what_makes_no_sense_in_place_is_refused_by_name(chosen: dict[str, t.Any]) -> None:
-    refuse(DEFAULTS)
+    refuse(Options.of(DEFAULTS))
     with pytest.raises(CondaEnvError) as caught:
-        refuse({**DEFAULTS, **chosen})
+        refuse(Options.of({**DEFAULTS, **chosen}))
     assert f"found {next(iter(chosen))}" in caught.value.cause
 
 

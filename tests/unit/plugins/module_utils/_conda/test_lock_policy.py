@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -12,7 +13,10 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.err
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock import digest_of
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock_policy import follow
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Options
+from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
 
+DEFAULTS = {name: option.get("default") for name, option in ARGUMENTS.items()}
 SETTINGS = Settings()
 GIVEN = parse({"channels": ["lab"], "dependencies": ["app"]})
 OTHER = parse({"channels": ["lab"], "dependencies": ["app=2"]})
@@ -61,9 +65,9 @@ ELSEWHERE = {**LOCK, "platform": "linux-aarch64"}
 )
 def test_policies(monkeypatch: pytest.MonkeyPatch, given: t.Any, lock: t.Any, policy: str | None, expected: str) -> None:
     monkeypatch.setattr(lock_policy, "this_platform", lambda: "linux-64")
-    arguments = {"lock": lock, "lock_policy": policy, "prune": True}
+    options = Options.of({**DEFAULTS, "lock": lock, "lock_policy": policy})
     try:
-        specification, locked, digest = follow(given, arguments, SETTINGS)
+        specification, locked, digest = follow(given, options)
     except CondaEnvError as error:
         assert expected in error.cause
         assert error.way_out
@@ -82,7 +86,7 @@ def test_policies(monkeypatch: pytest.MonkeyPatch, given: t.Any, lock: t.Any, po
 def test_nothing_beside_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_policy, "this_platform", lambda: "linux-64")
     with pytest.raises(CondaEnvError, match="keeps what no lock names"):
-        follow(GIVEN, {"lock": LOCK, "lock_policy": None, "prune": False}, SETTINGS)
+        follow(GIVEN, Options.of({**DEFAULTS, "lock": LOCK, "prune": False}))
 
 
 @pytest.mark.parametrize(
@@ -95,9 +99,9 @@ def test_nothing_beside_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_lock_from_a_forbidden_channel_is_refused_before_conda_is_asked(settings: Settings, verdict: str) -> None:
-    arguments = {"lock": LOCK, "lock_policy": None, "prune": True}
+    options = dataclasses.replace(Options.of({**DEFAULTS, "lock": LOCK}), settings=settings)
     if not verdict:
-        assert follow(GIVEN, arguments, settings)[1] is not None
+        assert follow(GIVEN, options)[1] is not None
         return
     with pytest.raises(CondaEnvError, match=verdict):
-        follow(GIVEN, arguments, settings)
+        follow(GIVEN, options)

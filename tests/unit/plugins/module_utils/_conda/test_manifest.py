@@ -39,7 +39,7 @@ def test_a_state_survives_its_file(prefix: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}'])
 def test_a_file_that_says_nothing_is_no_state(prefix: Path, text: str) -> None:
-    (prefix / state.STATE_FILE).write_text(text)
+    (prefix / state.MANIFEST_FILE).write_text(text)
     assert state.load(str(prefix)) is None
 
 
@@ -47,7 +47,7 @@ def test_the_state_of_another_prefix_is_no_state(prefix: Path) -> None:
     taken = take(prefix)
     (prefix / "copy").mkdir()
     state.write(taken)
-    (prefix / state.STATE_FILE).rename(prefix / "copy" / state.STATE_FILE)
+    (prefix / state.MANIFEST_FILE).rename(prefix / "copy" / state.MANIFEST_FILE)
     assert state.load(str(prefix / "copy")) is None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, lock_file, writable_home
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.mutex import exclusive, mutex_file, writable_home
 
 # It holds the mutex until its input ends, and says so; the program that it starts has the file open too.
 HOLDER = """
@@ -115,14 +115,14 @@ def test_the_file_is_beside_the_installation_or_with_who_does_not_own_it(
     root, home = public_folder / "opt/conda", public_folder / "home"
     root.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
-    assert lock_file(f"{root}/") == f"{public_folder}/opt/.conda.lock"
+    assert mutex_file(f"{root}/") == f"{public_folder}/opt/.conda.lock"
     assert writable_home(str(root)) == str(root)
     # An installation of one's own in a folder of somebody else.
     root.parent.chmod(0o555)
     root.chmod(0o777)
     with real_user(65534):
-        assert lock_file(str(root)) == f"{root}/.conda_env.lock"
+        assert mutex_file(str(root)) == f"{root}/.conda_env.lock"
         root.chmod(0o555)
-        assert lock_file(str(root)) == f"{home}/.conda/.conda_env.lock"
+        assert mutex_file(str(root)) == f"{home}/.conda/.conda_env.lock"
     assert (home / ".conda").is_dir()
     root.parent.chmod(0o755)

@@ -40,8 +40,8 @@ def test_named_files_are_written_where_only_their_owner_reads_them(tmp_path: Pat
 
 def test_a_file_that_did_not_come_along_is_an_error() -> None:
     with pytest.raises(CondaEnvError, match=r"b\.txt"):
-        conda_pip.check_files(specification("-r a.txt", a_txt="-r b.txt\n"))
-    conda_pip.check_files(specification("-r a.txt", "-r https://h.example/x", a_txt="x\n"))
+        specification("-r a.txt", a_txt="-r b.txt\n").check_files()
+    specification("-r a.txt", "-r https://h.example/x", a_txt="x\n").check_files()
 
 
 def test_configuration_in_variables_does_not_reach_conda_or_pip() -> None:

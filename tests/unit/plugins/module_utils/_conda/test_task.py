@@ -58,7 +58,7 @@ def test_what_is_as_asked_for_is_settled(root: Path) -> None:
 def add_generation(current: Path) -> None:
     older = current.with_name("nlp-" + "0" * 12 + ".1")
     older.mkdir()
-    (older / manifest.STATE_FILE).touch()
+    (older / manifest.MANIFEST_FILE).touch()
 
 
 def keep_one(current: Path) -> None:
@@ -78,7 +78,7 @@ NOT_SETTLED: dict[str, tuple[dict[str, t.Any], t.Callable[[Path], object]]] = {
     "absent": ({"state": "absent", "definition": None}, lambda _: None),
     "a record edited": ({}, lambda p: (p / "conda-meta/app-1.0-0.json").write_text("{ }")),
     "a record removed": ({}, lambda p: (p / "conda-meta/app-1.0-0.json").unlink()),
-    "no state": ({}, lambda p: (p / manifest.STATE_FILE).unlink()),
+    "no state": ({}, lambda p: (p / manifest.MANIFEST_FILE).unlink()),
     "remains of another run": ({}, lambda p: p.with_name(p.name[:-1] + "2").mkdir()),
     "too many generations": ({"keep_generations": 0}, add_generation),
 }
@@ -112,6 +112,8 @@ def test_what_has_its_files_is_settled_and_what_lacks_one_only_for_who_asks_no_f
         {"name": "a/b"},
         {"smoke": ["os; import sys"]},
         {"definition": {"dependencies": ["app=1"]}},
+        {"definition": {**DEFINITION, "dependencies": [{"pip": ["-r left-behind.txt"]}]}},
+        {"definition": {**DEFINITION, "dependencies": [{"pip": ["-r left-behind.txt"]}]}, "lock": {}},
         {"name": None, "prefix": "."},
     ],
     ids=str,

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import base_state
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import base_manifest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.installer import MARKER
 
 STARTUP = "etc/profile.d/conda.sh"
@@ -47,7 +47,7 @@ def prefix(tmp_path: Path) -> Path:
     put(path / "lib/python3.11/site-packages/README.txt", "")
     put(path / "envs/nlp/bin/tool", "tool")
     put(path / "mine", "mine")
-    base_state.write_down(str(path), str(path), "00")
+    base_manifest.write_down(str(path), str(path), "00")
     put(path / MARKER, "{}")
     os.utime(path / MARKER)
     return path
@@ -102,14 +102,14 @@ CHANGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
 def test_what_became_of_a_base(prefix: Path, case: str, level: str) -> None:
     change, reason = CHANGES[case]
     change(prefix)
-    assert base_state.look(str(prefix), level).reason == reason.format(prefix)
-    assert base_state.look(str(prefix), "metadata") == base_state.Look()
+    assert base_manifest.look(str(prefix), level).reason == reason.format(prefix)
+    assert base_manifest.look(str(prefix), "metadata") == base_manifest.Look()
 
 
 def test_a_difference_has_packages_and_files(prefix: Path) -> None:
     upgrade(prefix)
     put(prefix / STARTUP, "evil")
-    seen = base_state.look(str(prefix), "files")
+    seen = base_manifest.look(str(prefix), "files")
     assert seen.before[0] == "conda 2 0 https://lab"
     assert seen.before[1].startswith(f"conda {STARTUP}: altered, sha256:")
     assert seen.after[0] == "conda 1 0 https://lab"
@@ -119,52 +119,52 @@ def test_a_difference_has_packages_and_files(prefix: Path) -> None:
 def test_a_base_is_written_down_before_it_is_in_its_place(prefix: Path) -> None:
     beside = prefix.with_name("conda.next")
     prefix.rename(beside)
-    base_state.write_down(str(beside), str(prefix), "00")
+    base_manifest.write_down(str(beside), str(prefix), "00")
     assert not prefix.exists()
     beside.rename(prefix)
-    assert not base_state.look(str(prefix), "full").reason
+    assert not base_manifest.look(str(prefix), "full").reason
     add(prefix, "extra")
-    assert base_state.look(str(prefix), "full").reason == CONDA.format("extra 1")
+    assert base_manifest.look(str(prefix), "full").reason == CONDA.format("extra 1")
 
 
 def test_of_an_earlier_version_the_files_of_packages_are_known(prefix: Path) -> None:
-    (prefix / base_state.INSTALLED).unlink()
+    (prefix / base_manifest.INSTALLED).unlink()
     pip(prefix)
     put(prefix / STARTUP, "evil")
-    assert base_state.look(str(prefix), "full").reason == "1 file is not as installed: bin/moody (altered)"
+    assert base_manifest.look(str(prefix), "full").reason == "1 file is not as installed: bin/moody (altered)"
     (prefix / MARKER).unlink()
-    assert not base_state.look(str(prefix), "full").reason
+    assert not base_manifest.look(str(prefix), "full").reason
 
 
 def test_what_a_task_added_is_right_and_what_was_damaged_stays_so(prefix: Path) -> None:
     put(prefix / STARTUP, "evil")
-    damaged = base_state.before_adding(str(prefix))
+    damaged = base_manifest.before_adding(str(prefix))
     assert damaged == {STARTUP}
     add(prefix, "extra", content="EXTRA 1")
-    assert "extra" in base_state.look(str(prefix), "full").reason
-    base_state.added_to(str(prefix), damaged)
-    assert base_state.look(str(prefix), "full").reason == f"1 file is not as installed: {STARTUP} (altered)"
+    assert "extra" in base_manifest.look(str(prefix), "full").reason
+    base_manifest.added_to(str(prefix), damaged)
+    assert base_manifest.look(str(prefix), "full").reason == f"1 file is not as installed: {STARTUP} (altered)"
 
 
 def test_a_damaged_file_of_a_package_stays_damaged_when_a_task_adds_another(prefix: Path) -> None:
     put(prefix / "bin/conda", "CONDA 1")
-    damaged = base_state.before_adding(str(prefix))
+    damaged = base_manifest.before_adding(str(prefix))
     add(prefix, "extra")
-    base_state.added_to(str(prefix), damaged)
-    assert base_state.look(str(prefix), "full").reason == "1 file is not as installed: bin/conda (altered)"
+    base_manifest.added_to(str(prefix), damaged)
+    assert base_manifest.look(str(prefix), "full").reason == "1 file is not as installed: bin/conda (altered)"
 
 
 def test_what_somebody_added_before_a_task_did_is_not_right(prefix: Path) -> None:
     add(prefix, "theirs")
-    damaged = base_state.before_adding(str(prefix))
+    damaged = base_manifest.before_adding(str(prefix))
     assert damaged is None
     add(prefix, "extra")
-    base_state.added_to(str(prefix), damaged)
-    assert base_state.look(str(prefix), "full").reason == f"{CONDA.format('extra 1')}; {CONDA.format('theirs 1')}"
+    base_manifest.added_to(str(prefix), damaged)
+    assert base_manifest.look(str(prefix), "full").reason == f"{CONDA.format('extra 1')}; {CONDA.format('theirs 1')}"
 
 
 def test_of_what_was_never_written_down_nothing_is(tmp_path: Path) -> None:
     add(tmp_path, "conda")
-    assert base_state.before_adding(str(tmp_path)) is None
-    base_state.added_to(str(tmp_path), set())
-    assert not (tmp_path / base_state.INSTALLED).exists()
+    assert base_manifest.before_adding(str(tmp_path)) is None
+    base_manifest.added_to(str(tmp_path), set())
+    assert not (tmp_path / base_manifest.INSTALLED).exists()

@@ -40,23 +40,23 @@ def look(prefix: str, level: str) -> Look:
     """Compare an installation with what was written down. One that an earlier version of this module made: its files alone."""
     if level not in (damage.FILES, damage.FULL):
         return Look()
-    state = manifest.load(prefix, INSTALLED)
-    if state is None:
+    written = manifest.load(prefix, INSTALLED)
+    if written is None:
         with contextlib.suppress(OSError):
             finished = os.lstat(os.path.join(prefix, MARKER)).st_mtime_ns
             return _told((), (), (), damage.find(prefix, level, Notes(finished)))
         return Look()
-    found = damage.of(state, level)
-    if manifest.confirm(state) is not None:
+    found = damage.of(written, level)
+    if manifest.confirm(written) is not None:
         return _told((), (), (), found)
-    unreadable, conda = "", state.conda
+    unreadable, conda = "", written.conda
     try:
         conda = tuple(conda_packages(prefix))
     except CondaEnvError as error:
         unreadable = error.cause
-    actual = Actual(True, state, conda, tuple(pip_packages(prefix)), unreadable)
-    why = changes(actual, state) or ["records of conda or pip were changed by hand"]
-    now, then = (*actual.conda, *actual.pip), (*state.conda, *state.pip)
+    actual = Actual(True, written, conda, tuple(pip_packages(prefix)), unreadable)
+    why = changes(actual, written) or ["records of conda or pip were changed by hand"]
+    now, then = (*actual.conda, *actual.pip), (*written.conda, *written.pip)
     return _told(why, _lines(now, then), _lines(then, now), found)
 
 
@@ -72,9 +72,9 @@ def _told(why: Collection[str], before: Collection[str], after: Collection[str],
 
 def write_down(folder: str, prefix: str, digest: str) -> None:
     """The same for a base that is complete, in a folder that will be the prefix."""
-    state = manifest.take(folder, digest, conda_packages(folder), ())
-    state = damage.noted(state, damage.first_look(folder, _unrecorded(folder)))
-    manifest.write(dataclasses.replace(state, prefix=prefix), INSTALLED, folder)
+    written = manifest.take(folder, digest, conda_packages(folder), ())
+    written = damage.noted(written, damage.first_look(folder, _unrecorded(folder)))
+    manifest.write(dataclasses.replace(written, prefix=prefix), INSTALLED, folder)
 
 
 def _unrecorded(prefix: str) -> Iterator[str]:
@@ -87,20 +87,20 @@ def _unrecorded(prefix: str) -> Iterator[str]:
 
 def before_adding(root: str) -> Collection[str] | None:
     """What is damaged in a base that is about to get more packages; None if it is not as it was written down anyway."""
-    state = manifest.load(root, INSTALLED)
-    if state is None or manifest.confirm(state) is None:
+    written = manifest.load(root, INSTALLED)
+    if written is None or manifest.confirm(written) is None:
         return None
-    return {item.path for item in damage.of(state, damage.FULL)}
+    return {item.path for item in damage.of(written, damage.FULL)}
 
 
 def added_to(root: str, damaged: Collection[str] | None) -> None:
     """Write down that what is there now is right, but for what was damaged before."""
-    state = manifest.load(root, INSTALLED)
-    if state is None or damaged is None:
+    written = manifest.load(root, INSTALLED)
+    if written is None or damaged is None:
         return
     notes = damage.first_look(root, _unrecorded(root))
-    former = dict(state.made)
+    former = dict(written.made)
     made = tuple((path, former.get(path, seen) if path in damaged else seen) for path, seen in notes.made)
     known = tuple(line for line in notes.known if line.partition(" (")[0] not in damaged)
-    taken = manifest.take(root, state.digest, conda_packages(root), ())
+    taken = manifest.take(root, written.digest, conda_packages(root), ())
     manifest.write(damage.noted(taken, Notes(notes.finished_ns, known, made)), INSTALLED)
