@@ -36,7 +36,17 @@ options:
     type: list
     elements: path
     default: []
+  wishes:
+    description:
+      - What is wished for, as P(openlab.research_server.nvidia_plan#filter) takes it. The result then says in C(msg) what
+        is there, and the task fails with what stands in the way of the driver.
+      - Handled on the controller.
+    type: dict
+    version_added: 0.2.0
 attributes:
+  action:
+    description: The wishes are compared with what was found on the controller.
+    support: full
   check_mode:
     description: Changes nothing, and runs the same in check mode.
     support: full
@@ -344,6 +354,7 @@ def main() -> None:
             "sysfs_root": {"type": "path", "default": "/sys"},
             "available": {"type": "bool", "default": False},
             "ignore_sources": {"type": "list", "elements": "path", "default": []},
+            "wishes": {"type": "dict"},
         },
         supports_check_mode=True,
     )

@@ -14,8 +14,9 @@ from . import generations as conda_generations
 from . import in_place_backup
 from .errors import secrets
 from .mutex import exclusive, mutex_file, writable_home
+from .options import Options
 from .process import clean_environment, runner
-from .task import Options, Task
+from .task import Task
 from .workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
 
 

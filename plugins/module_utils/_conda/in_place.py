@@ -20,12 +20,12 @@ from . import frozen as conda_frozen
 from . import pip as conda_pip
 from .errors import CondaEnvError
 from .frame import Frame
+from .options import Options
 from .plan import Plan, as_lines
 from .prefix import check_imports
 from .records import Package, conda_packages, pip_packages, read_json
 from .solve import Extension, extend
 from .specification import Specification
-from .task import Options
 from .workshop import Workshop
 
 ADDED_ONLY = "packages are added to the conda installation itself: nothing is removed from it, 'prune' has no effect"

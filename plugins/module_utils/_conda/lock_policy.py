@@ -15,7 +15,7 @@ from .lock import RENEW, Lock, Locked, parse_lock, stale
 from .specification import Settings, Specification
 
 if t.TYPE_CHECKING:
-    from .task import Options
+    from .options import Options
 
 
 def follow(given: Specification | None, options: Options) -> tuple[Specification, Locked | None, str]:

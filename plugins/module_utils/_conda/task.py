@@ -9,7 +9,6 @@ brings modules to a host without byte code. What a change needs is in change. Pr
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing as t
 from collections.abc import Mapping, Sequence
@@ -20,55 +19,14 @@ from . import generations as conda_generations
 from . import manifest
 from .errors import CondaEnvError
 from .generations import Layout
+from .options import Options
 from .plan import Plan
-from .specification import BASE_NAMES, Settings, Specification, check_modules, check_name, parse
+from .specification import BASE_NAMES, Specification, check_modules, check_name, parse
 
 if t.TYPE_CHECKING:
     from .archive import Archive
     from .lock import Locked
     from .owner import Owner
-
-
-# Every run makes this class anew: what nobody asks for is left out. And what it says may hold credentials.
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Options:
-    """What a person wrote into the task, by type; `settings` are what it says about channels."""
-
-    name: str | None
-    prefix: str | None
-    conda_root: str
-    executable: str | None
-    state: str
-    src: str | None
-    definition: t.Any
-    pip_files: Mapping[str, str] | None
-    channels: Sequence[str]
-    lock: t.Any
-    lock_policy: str | None
-    archive: str | None
-    archive_facts: Mapping[str, t.Any] | None
-    remote_src: bool
-    checksum: str | None
-    verify: str
-    smoke: Sequence[str]
-    allow_base: bool
-    adopt: bool
-    prune: bool
-    keep_generations: int
-    generation: str | None
-    frozen: bool
-    frozen_message: str
-    owner: str | None
-    group: str | None
-    lock_timeout: int
-    offline: bool
-    settings: Settings
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, t.Any]) -> Options:
-        """From arguments that Ansible has checked."""
-        own = {field.name: arguments[field.name] for field in dataclasses.fields(cls) if field.name != "settings"}
-        return cls(**own, settings=Settings.of(arguments))
 
 
 class Task:

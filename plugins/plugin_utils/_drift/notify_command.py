@@ -23,7 +23,7 @@ from .._files import read_report, write_private
 from . import history, one_run, page_command
 from ._notify import mail, metrics, spool, webhook
 from ._notify.decision import SCHEMA, WEEKDAYS, Event, Unit, Wishes, decide, fresh
-from ._notify.errors import RefusedError, UnavailableError
+from ._notify.errors import RejectedError, UnavailableError
 from ._notify.message import message
 from ._page.words import LANGUAGES
 from .history_store import HistoryError, beside
@@ -204,7 +204,7 @@ def hand_on(path: Path, send: Callable[[Mapping[str, t.Any]], None]) -> bool:
         return False
     try:
         send(told)
-    except RefusedError as error:
+    except RejectedError as error:
         say(f"{path}: refused: {error}; it stays there")
         return False
     path.unlink()

@@ -10,5 +10,5 @@ class UnavailableError(Exception):
     """The receiver does not take anything now: this message and all behind it wait."""
 
 
-class RefusedError(Exception):
+class RejectedError(Exception):
     """The receiver does not take this message, or none that is sent like this; those behind it may have more luck."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from ....module_utils._text.secrets import mask
 from ....module_utils._text.shown import shown_line
-from .errors import RefusedError, UnavailableError
+from .errors import RejectedError, UnavailableError
 
 SENDMAIL = "/usr/sbin/sendmail"
 SECONDS = 60
@@ -48,11 +48,11 @@ def compose(told: Mapping[str, t.Any], *, to: Sequence[str], sender: str) -> ema
 def send(
     told: Mapping[str, t.Any], *, to: Sequence[str], sender: str, sendmail: str = SENDMAIL, seconds: float = SECONDS
 ) -> None:
-    """Hand it over. Whether the agent delivers now or later is its own affair. Raises UnavailableError, RefusedError."""
+    """Hand it over. Whether the agent delivers now or later is its own affair. Raises UnavailableError, RejectedError."""
     try:
         text = compose(told, to=to, sender=sender).as_bytes()
     except ValueError as error:
-        raise RefusedError(str(error)) from error
+        raise RejectedError(str(error)) from error
     try:
         done = subprocess.run([sendmail, "-t", "-i"], input=text, capture_output=True, timeout=seconds, check=False)
     except FileNotFoundError as error:
@@ -67,4 +67,4 @@ def send(
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         why = f"{sendmail} ended with {done.returncode}: {shown_line(mask(said[-1])) if said else 'it did not say why'}"
-        raise (RefusedError if done.returncode in FOR_GOOD else UnavailableError)(why)
+        raise (RejectedError if done.returncode in FOR_GOOD else UnavailableError)(why)

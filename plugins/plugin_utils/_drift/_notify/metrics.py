@@ -8,15 +8,13 @@ A metric that is not there is no 0: without a report nothing is told of hosts.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import os
-import tempfile
 import typing as t
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..._files import replace
 from ..report import EXIT_CODES
 
 PREFIX = "research_server_drift"
@@ -63,15 +61,4 @@ def _seconds(moment: str) -> int:
 def write(path: Path, text: str) -> None:
     """Replace the file in one step: a collector never reads half of it. Its name has no suffix .prom before that."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    replace(path, text, 0o644)

@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import RefusedError, UnavailableError
+from .errors import RejectedError, UnavailableError
 
 SECONDS = 30
 # Answers that ask for patience (RFC 9110, RFC 6585), besides all of the server's own errors.
@@ -74,7 +74,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def send(told: Mapping[str, t.Any], webhook: Webhook, *, seconds: float = SECONDS) -> None:
-    """Post it. Raises UnavailableError, RefusedError."""
+    """Post it. Raises UnavailableError, RejectedError."""
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "research-server-drift",
@@ -93,7 +93,7 @@ def send(told: Mapping[str, t.Any], webhook: Webhook, *, seconds: float = SECOND
         if error.code >= 500 or error.code in LATER:
             raise UnavailableError(why) from None
         way_out = "name the address that it leads to" if 300 <= error.code < 400 else "look at its address and its headers"
-        raise RefusedError(f"{why}; expected 200 to 299; {way_out}") from None
+        raise RejectedError(f"{why}; expected 200 to 299; {way_out}") from None
     except urllib.error.URLError as error:
         raise UnavailableError(f"{webhook.host}: {error.reason}") from None
     except (OSError, http.client.HTTPException) as error:

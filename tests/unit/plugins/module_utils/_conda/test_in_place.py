@@ -8,9 +8,9 @@ import typing as t
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.in_place import extended, refuse
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.options import Options
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.solve import Extension
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Options
 from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
 
 DEFAULTS = {name: option.get("default") for name, option in ARGUMENTS.items()}

@@ -12,8 +12,8 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda imp
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock import digest_of
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock_policy import follow
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.options import Options
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.task import Options
 from ansible_collections.openlab.research_server.plugins.modules.conda_env import ARGUMENTS
 
 DEFAULTS = {name: option.get("default") for name, option in ARGUMENTS.items()}

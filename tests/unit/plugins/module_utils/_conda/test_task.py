@@ -153,6 +153,7 @@ def test_the_module_imports_little_until_something_is_to_be_done() -> None:
         "requirements",
         "slips",
         "specification",
+        "options",
         "manifest",
         "task",
     }

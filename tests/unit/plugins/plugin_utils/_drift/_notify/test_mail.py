@@ -9,7 +9,7 @@ import stat
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify import mail
-from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify.errors import RefusedError, UnavailableError
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify.errors import RejectedError, UnavailableError
 
 TOLD = {
     "id": "n1",
@@ -52,7 +52,7 @@ def test_no_text_becomes_a_header():
 @pytest.mark.parametrize("address", ["", "no address, at all", "a@b\nBcc: eve@evil.example", "<>"])
 def test_what_is_no_address_is_refused(agent, address):
     for people in ({**PEOPLE, "to": [address]}, {**PEOPLE, "sender": address}):
-        with pytest.raises(RefusedError):
+        with pytest.raises(RejectedError):
             mail.send(TOLD, **people, sendmail=agent("exit 0"))
 
 
@@ -65,7 +65,7 @@ def test_what_is_no_address_is_refused(agent, address):
             UnavailableError,
             r"ended with 1: password=\*\*\*",
         ),
-        ("cat >/dev/null; echo no such user; exit 67", RefusedError, "ended with 67: no such user"),
+        ("cat >/dev/null; echo no such user; exit 67", RejectedError, "ended with 67: no such user"),
         ("sleep 5", UnavailableError, r"has not ended within 0.3 s"),
     ],
 )

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify import webhook
-from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify.errors import RefusedError, UnavailableError
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift._notify.errors import RejectedError, UnavailableError
 
 TOLD = {"id": "n1", "text": "Grüße\n"}
 URL = "https://chat.example/services/T0/s3cret"
@@ -53,8 +53,8 @@ def test_it_gets_the_message_as_json_with_the_headers_that_it_wants(receiver):
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(500, UnavailableError), (503, UnavailableError), (429, UnavailableError), (408, UnavailableError), (404, RefusedError)]
-    + [(status, RefusedError) for status in (301, 302, 307, 400, 401, 413)],
+    [(500, UnavailableError), (503, UnavailableError), (429, UnavailableError), (408, UnavailableError), (404, RejectedError)]
+    + [(status, RejectedError) for status in (301, 302, 307, 400, 401, 413)],
 )
 def test_what_it_answers_decides_whether_to_wait(receiver, status, error):
     receiver.status = status
