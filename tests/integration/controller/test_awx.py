@@ -188,6 +188,33 @@ def test_slices_are_refused_where_a_host_has_to_know_of_the_bastion(lab: Path, a
     assert awx.kept == {}
 
 
+SPARED = """
+- hosts: research_servers
+  gather_facts: false
+  vars_files: [{root}/roles/fail2ban/vars/main.yml]
+  tasks:
+    - ansible.builtin.debug: {{msg: "spared: {{{{ __fail2ban_bastions }}}}"}}
+"""
+SERVERS: Item = {"research_servers": {"hosts": {"gpu-01": {}}}}
+DOOR: Item = {"bastion": {"hosts": {"login": {"ansible_host": "192.0.2.1"}}}}
+
+
+@pytest.mark.parametrize(
+    ("inventory", "spared"),
+    [
+        pytest.param({**SERVERS, **DOOR}, "192.0.2.1", id="a part by --limit"),
+        pytest.param({**SERVERS, "bastion": {}}, "[]", id="a slice, which has the group and not its host"),
+    ],
+)
+def test_why_slices_are_refused(tmp_path: Path, inventory: Item, spared: str) -> None:
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    (tmp_path / "spared.yml").write_text(SPARED.format(root=peers.ROOT))
+    command = ["ansible-playbook", "spared.yml", "-i", "hosts.yml", "--limit", "research_servers[0:0]"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any("spared: " in line and spared in line for line in done.stdout.splitlines()), done.stdout
+
+
 def test_the_playbooks_are_there_and_the_places_are_those_that_the_roles_look_for() -> None:
     """AWX makes an inventory file of its own, in another folder: what roles find by inventory_dir has to be told."""
     (drift,) = yaml.safe_load((EXAMPLE / "drift.yml").read_text())
