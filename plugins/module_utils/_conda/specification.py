@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from .._text.escapes import in_one_line
-from . import slips
+from . import grammar, slips
 from .errors import CondaEnvError, Path, SpecificationError, kind
 from .requirements import requirements
 
@@ -278,6 +278,7 @@ def _check_spec(spec: str, path: Path) -> tuple[str, ...]:
             "Use an absolute path on the managed host, a URL, or a channel.",
             path,
         )
+    grammar.check_match_spec(spec, path)
     if _EXTRAS.search(spec):
         return (f"conda has no extras and ignores the brackets in '{spec}'",)
     return ()
