@@ -325,4 +325,12 @@ def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
             raise SpecificationError(f"found the variable name {name!r}; expected letters, digits and '_'", path=path)
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             raise SpecificationError(f"found {value!r} ({kind(value)}); expected text", "Quote it.", path)
+        if "'" in str(value) or "\0" in str(value):
+            # conda writes the value between such signs, and the rest of it becomes commands of everybody who activates.
+            raise SpecificationError(
+                f"found {value!r}; expected a value without the sign \"'\", which conda does not escape: 'conda activate' "
+                "fails, or runs what follows",
+                "Leave the sign out, or set the variable in a file of 'etc/conda/activate.d'.",
+                path,
+            )
     return tuple(sorted((name, str(value)) for name, value in items.items()))
