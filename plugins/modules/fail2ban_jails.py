@@ -142,6 +142,11 @@ class Host(Runner):
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         put_file(*os.path.split(path), text)
 
+    def begin_log(self, path: str) -> None:
+        """As the drop-in does at each start: where fail2ban's own log is missing, its test fails for want of it."""
+        if not os.path.exists(path):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640))
+
     def replace(self, path: str, text: str, before: str | None) -> None:
         """Write the file; take it back if fail2ban does not understand it."""
         self.write(path, text)
@@ -278,6 +283,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if new_dropins:
             host.run("systemctl", "daemon-reload")
         if new_file:
+            host.begin_log(params["log"])
             host.replace(path, text, before)
         if state["UnitFileState"].startswith("masked"):
             host.run("systemctl", "unmask", SERVICE)

@@ -24,6 +24,9 @@ _TOOLS = ("pip", "setuptools", "wheel")
 # How pip shows what a program said that it ran. What it says itself then leads nowhere.
 _PROGRAM = re.compile(r"^\s*(?:Running command |╰─> \[\d+ lines? of output\])")
 _END = re.compile(r"^[\s│]*(?:error:|note:|hint:|\[end of output\])")
+# Why pip passed a version over; the error behind it only says that there is none.
+_PASSED_OVER = re.compile(r"^WARNING: Ignoring version ")
+_ADVICE = re.compile(r"^Please use pip")
 _FRAME = " \t│"
 _LINES, _ERRORS, _LONGEST = 8, 3, 1000
 _VERSION = re.compile(r"^\d[A-Za-z0-9.!+_-]*$")
@@ -150,11 +153,17 @@ def reasons(stderr: str) -> list[str]:
     """pip's own errors with all of their lines, and the end of what a program said that it ran, such as git."""
     errors: list[str] = []
     said: list[str] = []
+    passed_over: list[str] = []
     where: list[str] | None = None
     for line in stderr.splitlines():
         if line.startswith("ERROR:"):
             where = errors
             errors.append(line.partition(":")[2].strip())
+        elif _PASSED_OVER.match(line):
+            where = passed_over
+            passed_over.append(line.partition(":")[2].strip())
+        elif where is passed_over and (line.startswith((" ", "Requested ")) or _ADVICE.match(line)):
+            passed_over[-1] += f" {line.strip()}"
         elif _PROGRAM.match(line):
             where = said
         elif _END.match(line) or (where is errors and not line.startswith(" ")):
@@ -163,5 +172,5 @@ def reasons(stderr: str) -> list[str]:
             errors[-1] += f" {line.strip()}"
         elif where is said and line.strip(_FRAME):
             said.append(line.strip(_FRAME))
-    told = [text[:_LONGEST] for text in (*dict.fromkeys(said[-_LINES:]), *errors[-_ERRORS:])]
+    told = [text[:_LONGEST] for text in (*dict.fromkeys(said[-_LINES:]), *passed_over[-_ERRORS:], *errors[-_ERRORS:])]
     return list(filter(None, told))

@@ -9,7 +9,7 @@ import re
 import typing as t
 from collections.abc import Sequence
 
-from . import slips
+from . import grammar, slips
 from .errors import Path, SpecificationError, kind
 
 _FILE_OPTION = re.compile(r"^(?P<flag>-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>.+)$")
@@ -31,7 +31,7 @@ _ARCHIVES = (".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _BEHIND = ("--hash", "--config-settings", "--config-setting", "--global-option", "--install-option")
 _NOWHERE = re.compile(
     r"^(?:-U|-I|--upgrade|--upgrade-strategy|--no-deps|--no-build-isolation|--user|--force-reinstall|--ignore-installed|--no-cache-dir"
-    r"|--break-system-packages|--target|--prefix|--root|--dry-run|--no-compile|--quiet|-q|--verbose|-v)(?=[\s=]|$)"
+    r"|--break-system-packages|--target|--group|--prefix|--root|--dry-run|--no-compile|--quiet|-q|--verbose|-v)(?=[\s=]|$)"
 )
 
 
@@ -80,6 +80,7 @@ def check_local(line: str, path: Path = ()) -> None:
     nested = nested_file(line)
     if nested is None:
         _check_place(line, path)
+        grammar.check_requirement(line, path)
     elif nested[1].startswith("file:"):
         raise SpecificationError(
             f"found '{line}'; expected a path as seen from the file that names it, or a URL with http or https",

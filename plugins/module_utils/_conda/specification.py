@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from .._text.escapes import in_one_line
-from . import slips
+from . import grammar, slips
 from .errors import CondaEnvError, Path, SpecificationError, kind
 from .requirements import nested_file, requirements
 
@@ -289,6 +289,7 @@ def _check_spec(spec: str, path: Path) -> tuple[str, ...]:
             "Use an absolute path on the managed host, a URL, or a channel.",
             path,
         )
+    grammar.check_match_spec(spec, path)
     if _EXTRAS.search(spec):
         return (f"conda has no extras and ignores the brackets in '{spec}'",)
     return ()
@@ -335,4 +336,12 @@ def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
             raise SpecificationError(f"found the variable name {name!r}; expected letters, digits and '_'", path=path)
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             raise SpecificationError(f"found {value!r} ({kind(value)}); expected text", "Quote it.", path)
+        if "'" in str(value) or "\0" in str(value):
+            # conda writes the value between such signs, and the rest of it becomes commands of everybody who activates.
+            raise SpecificationError(
+                f"found {value!r}; expected a value without the sign \"'\", which conda does not escape: 'conda activate' "
+                "fails, or runs what follows",
+                "Leave the sign out, or set the variable in a file of 'etc/conda/activate.d'.",
+                path,
+            )
     return tuple(sorted((name, str(value)) for name, value in items.items()))

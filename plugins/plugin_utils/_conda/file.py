@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -184,15 +184,29 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
             cause = error.cause.removeprefix(f"{path} ").removeprefix(f"{path}, ")
             raise CondaEnvError(f"the pip section names '{nested[1]}', which {cause}", error.way_out) from None
         files[key] = ""
-        lines = []
-        for number, entry in enumerate(text.splitlines(), 1):
+        entries = text.splitlines()
+        for number, entry in _whole(entries):
             try:
-                check_local(entry.strip())
+                check_local(entry)
             except SpecificationError as error:
                 raise CondaEnvError(f"{path}, line {number}: {error.cause}", error.way_out) from None
-            lines.append(_follow(entry, path.parent, root, files))
+        lines = [_follow(entry, path.parent, root, files) for entry in entries]
         files[key] = "\n".join(lines) + "\n"
     return f"{nested[0]} {key}"
+
+
+def _whole(entries: list[str]) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, with those that a backslash joins to it."""
+    begun, parts = 0, []
+    for number, entry in enumerate(entries, 1):
+        begun = begun or number
+        parts.append(entry.strip().removesuffix("\\").strip())
+        # pip ends a comment with its line.
+        if not entry.rstrip().endswith("\\") or entry.lstrip().startswith("#"):
+            yield begun, " ".join(filter(None, parts))
+            begun, parts = 0, []
+    if parts:
+        yield begun, " ".join(filter(None, parts))
 
 
 def _with_pip_variables(line: str) -> str:

@@ -23,6 +23,7 @@ _MARKS = (
 _DECLARED = re.compile(rb"^[ \t]*#.*?coding[:=][ \t]*([-\w.]+)")
 # What git leaves in a file when two versions cannot be joined.
 _MERGE_MARK = re.compile(r"^(?:<{7}|>{7}|\|{7}) |^={7}$")
+_WEB_PAGE = re.compile(r"\s*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
 
 
 def read_text(path: Path) -> str:
@@ -44,6 +45,8 @@ def read_text(path: Path) -> str:
         ) from None
     if "\0" in text:
         raise CondaEnvError(f"{path} cannot be read: it is neither UTF-8, nor marked as UTF-16 at its start", "Save it as UTF-8.")
+    if _WEB_PAGE.match(text):
+        raise CondaEnvError(f"{path} is a web page, not the file that it shows", "Download the file itself ('raw').")
     for number, row in enumerate(text.splitlines(), 1):
         if _MERGE_MARK.match(row):
             raise CondaEnvError(

@@ -56,6 +56,22 @@ def check_unknown(role: str, options: Iterable[str], names: Iterable[str]) -> li
     return problems
 
 
+def check_nothing(options: Mapping[str, t.Any], values: Mapping[str, t.Any], defaults: Mapping[str, t.Any]) -> list[str]:
+    """Name every variable that is there and says nothing, as when all items of its list are comments.
+
+    The default is not taken then, and a role that joins lists would fail in the middle of the run.
+    """
+    problems = []
+    for name, value in values.items():
+        if value is None and defaults.get(name) is not None:
+            type_ = str(options[name].get("type", "str"))
+            empty = {"list": "'[]'", "dict": "'{}'", "str": "''"}.get(type_, "one")
+            problems.append(
+                f"{name}: found nothing (null); expected a value of type {type_}; write {empty}, or remove the variable"
+            )
+    return problems
+
+
 def check_values(role: str, options: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> list[str]:
     """Validate values against the role's argument spec, as Ansible would when the role starts."""
     known = {name: values[name] for name in options if name in values}

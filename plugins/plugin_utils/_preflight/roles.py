@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError
 
 from .._role_variables import ROLES, RoleVariables, read_yaml
 from . import together
-from .check import check_unknown, check_values
+from .check import check_nothing, check_unknown, check_values
 from .membership import lost
 
 CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
@@ -50,12 +50,12 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     told = RoleVariables(templar, [role], variables)
     values, problems = {}, check_unknown(role, options, variables)
     for name in options:
-        if told.raw.get(name) is None:
-            continue
         try:
             values[name] = told.value(name)
         except AnsibleError as error:
             problems.append(f"{name}: cannot be evaluated: {error}")
+    problems += check_nothing(options, values, read_yaml(ROLES / role / "defaults" / "main.yml"))
+    values = {name: value for name, value in values.items() if value is not None}
     problems += check_values(role, options, values)
     # Cross-checks only make sense on values of the right types.
     if problems:

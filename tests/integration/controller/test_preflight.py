@@ -22,6 +22,8 @@ GOOD = {
 }
 ROLES = ["accounts", "sshd", "fail2ban", "miniconda", "conda_envs", "jupyter", "nvidia"]
 
+NULL = "null in the inventory"
+
 # case: (what differs from a good inventory; None takes a variable away), what the message has to name
 BAD = {
     "unknown_variable": ({"sshd_prot": 2222}, ["did you mean 'sshd_port'"]),
@@ -32,6 +34,8 @@ BAD = {
     "no_file": ({"conda_envs_environments": [{"name": "x", "src": "no-such-file.yml"}]}, ["no-such-file.yml"]),
     "root": ({"jupyter_users": ["root"]}, ["root"]),
     "undefined": ({"fail2ban_ignoreip": "{{ undefined_thing }}"}, ["undefined_thing"]),
+    # All items of its list are comments.
+    "nothing": ({"fail2ban_ignoreip": NULL}, ["fail2ban_ignoreip: found nothing (null)", "write '[]'"]),
     "platform": ({"facts": {**FACTS, "distribution_major_version": "10"}}, ["found Debian 10"]),
     "no_facts": ({"facts": {}}, ["gather_facts"]),
     "entry": (
@@ -58,7 +62,8 @@ def results(tmp_path_factory):
     }
     hosts = {"good": GOOD, "known_release": known}
     for case, (change, _expected) in BAD.items():
-        hosts[case] = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+        given = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+        hosts[case] = {name: None if value == NULL else value for name, value in given.items()}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
     play = {
         "hosts": "all",

@@ -145,3 +145,26 @@ def test_a_wrong_hash_speaks_of_a_lock_where_there_is_one() -> None:
 def test_a_megabyte_of_a_program_is_cut() -> None:
     text = "  Running command x\n" + "  a line\n" * 10000 + "  " + "x" * 10**6 + "\n"
     assert len("".join(conda_pip.reasons(text))) < 10000
+
+
+PASSED_OVER = """\
+WARNING: Ignoring version 1.0 of omega since it has invalid metadata:
+Requested omega from https://h.example/omega-1.0-py3-none-any.whl has invalid metadata: Expected matching RIGHT_PARENTHESIS
+    PyYAML (>=5.1<6)
+           ~~~~~~^
+Please use pip<24.1 if you need to use this version.
+WARNING: Retrying
+ERROR: Could not find a version that satisfies the requirement omega (from versions: 1.0)
+ERROR: No matching distribution found for omega
+"""
+
+
+def test_why_pip_passed_a_version_over_is_told() -> None:
+    passed_over, *errors = conda_pip.reasons(PASSED_OVER)
+    assert passed_over.startswith("Ignoring version 1.0 of omega since it has invalid metadata: Requested omega")
+    assert passed_over.endswith("Please use pip<24.1 if you need to use this version.")
+    assert "PyYAML (>=5.1<6)" in passed_over
+    assert errors == [
+        "Could not find a version that satisfies the requirement omega (from versions: 1.0)",
+        "No matching distribution found for omega",
+    ]

@@ -169,6 +169,8 @@ def test_a_specification_is_understood(definition: dict[str, t.Any], conda: tupl
         (spec("x", variables={"A-B": "c"}), ("variables", "A-B"), "variable name"),
         (spec("x", variables={"A": True}), ("variables", "A"), "truth value"),
         (spec("x", variables={"A": None}), ("variables", "A"), "nothing"),
+        (spec("x", variables={"A": "it's"}), ("variables", "A"), "which conda does not escape"),
+        (spec("x", variables={"A": "'; touch /tmp/x; '"}), ("variables", "A"), "runs what follows"),
     ],
 )
 def test_a_specification_is_refused_with_its_place(definition: t.Any, path: tuple[t.Any, ...], cause: str) -> None:

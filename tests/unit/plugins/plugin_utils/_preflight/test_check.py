@@ -77,6 +77,22 @@ def test_an_unknown_key_of_an_entry_is_named_with_what_was_meant(entry, expected
     assert all(line.startswith(part) for part, line in zip(expected, found))
 
 
+@pytest.mark.parametrize(
+    ("type_", "default", "said"),
+    [
+        ("list", [], "write '[]', or remove the variable"),
+        ("list", "{{ other | default([]) }}", "write '[]'"),
+        ("dict", {}, "write '{}'"),
+        ("int", 2222, "expected a value of type int; write one"),
+        ("str", None, ""),  # nothing is what it says without the inventory, too
+    ],
+)
+def test_a_variable_that_is_there_and_says_nothing_is_named(type_, default, said):
+    found = preflight.check_nothing({"x_y": {"type": type_}}, {"x_y": None}, {"x_y": default})
+    assert len(found) == bool(said)
+    assert all(said in line and line.startswith("x_y: found nothing (null)") for line in found)
+
+
 def test_the_report_holds_every_problem():
     message = preflight.report("gpu-01", ["a: one", "b: two"])
     assert message.splitlines() == ["2 problems with gpu-01; nothing has been changed:", "  - a: one", "  - b: two"]

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import SpecificationError
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.grammar import check_match_spec, check_requirement
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import parse
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "numpy",
+        "numpy=",
+        "numpy 1.26",
+        "numpy 1.26 py311*",
+        "numpy = 1.26",
+        "numpy >= 1.20, < 2",
+        "numpy>=1.20 ,<2",
+        "numpy=1.2.*,<3",
+        "numpy<2|>3",
+        "numpy~=1.2",
+        "numpy!=1.3",
+        "numpy=1!2.0",
+        "numpy=1.26.4=pypi_0",
+        "python=3.11.*=*_cpython",
+        "libblas=*=*mkl",
+        "pytorch=2.1.0+cu118",
+        "conda-forge::numpy>=1,<2",
+        "lab/label/dev::numpy",
+        "channel:main:numpy",
+        "__cuda>=12",
+        "py*",
+        "numpy>=1.20 # why",
+        "numpy[version='>=1.2,<2', build=*py311*]",
+        "numpy[version='(>=1,<2)|>3']",
+        "requests[security]",
+        "*[build=*cuda*]",
+        "https://example.org/linux-64/numpy-1.26-0.conda",
+        "/srv/numpy-1.26-0.conda",
+    ],
+)
+def test_what_conda_reads_as_it_is_meant_passes(spec: str) -> None:
+    check_match_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("numpy (>=1.2)", "Write 'numpy >=1.2',"),  # conda takes any version
+        ("blas=2.*=^(open|mk)l.*$", "drops what stands in parentheses"),  # conda asks for builds like ^l.*$
+        ("numpy if win", "drops the condition"),
+        ("numpy=>1.2", "Did you mean 'numpy>=1.2'?"),
+        ("numpy=<1.2", "Did you mean 'numpy<=1.2'?"),  # conda leaves 1.2 out
+        ("numpy<", "'<'"),  # conda takes any version
+        ("numpy>=1.20,", "a comma with nothing beside it"),
+        ("numpy,>=1.20", "the name 'numpy,'"),
+        ("numpy>==1.20", "'>==1.20'"),
+        ("numpy===1.2", "'===1.2'"),
+        ("numpy~1.2", "'~1.2'"),
+        ("numpy^1.2", "the name 'numpy^1.2'"),
+        ("numpy@1.2", "the name 'numpy@1.2'"),
+        ("numpy >=1 <2", "'>=1<2'"),
+        ("numpy 1 <2", "'1<2'"),
+        ("setuptools <59.6.", "'<59.6.'"),
+        ("numpy=1..2", "'=1..2'"),
+        ("numpy!1", "'!1'"),
+        ("numpy[version='>=1.2,']", "a comma with nothing beside it"),
+        ("numpy[version='>=1.2'", "without its other half"),
+    ],
+)
+def test_what_conda_cannot_read_or_reads_without_a_part_is_refused(spec: str, said: str) -> None:
+    with pytest.raises(SpecificationError) as error:
+        parse({"channels": ["lab"], "dependencies": [spec]})
+    assert said in f"{error.value.cause} {error.value.way_out}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy",
+        "numpy==1.26.4",
+        "numpy >= 1.2, < 2 ,",
+        "numpy (>=1.2)",
+        "numpy===2024a-anything",
+        "numpy~=1.2 ; python_version < '3.9'",
+        "numpy[all,more]>=1",
+        "numpy # why",
+        "numpy @ https://example.org/numpy.whl",
+        "numpy@git+https://example.org/numpy.git@v1",
+        "git+https://example.org/numpy.git@v1#egg=numpy",
+        "https://example.org/numpy.whl --hash=sha256:0a",
+        "numpy==1 --hash=sha256:0a --hash sha512:0b",
+        "numpy==1 --config-settings=x=y",
+        "/srv/numpy.whl",
+        "${PLACE}/numpy",
+        "--index-url https://example.org/simple",
+        "-i https://example.org/simple --extra-index-url=https://example.org/more --pre",
+        "-fhttps://example.org/files",
+        "-e git+https://example.org/numpy.git#egg=numpy",
+        '-e "/srv/a place"',
+        "--no-binary :all:",
+        "--an-option-of-tomorrow value",
+    ],
+)
+def test_what_pip_reads_passes(line: str) -> None:
+    check_requirement(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("numpy=1.26", "Did you mean 'numpy==1.26'?"),
+        ("numpy=1.26.4=py311_0", "Did you mean 'numpy==1.26.4'?"),
+        ("numpy==1.26.4=pypi_0", "Did you mean 'numpy==1.26.4'?"),
+        ("numpy=>1.2", "Did you mean 'numpy>=1.2'?"),
+        ("numpy^1.2", "which pip cannot read"),
+        ("numpy >=1.2 <2", "which pip cannot read"),
+        ("numpy 1.2", "which pip cannot read"),
+        ('x = EditableRequirement { url: "." }', "which pip cannot read"),
+        ("markdown === 3.3.6 --hash=md5:None", "the hash 'md5:None'"),
+        ("git+https://example.org/a.git?rev=0f1e", "expected 'git+https://example.org/a.git@0f1e'"),
+        ("a @ git+https://example.org/a.git?branch=main", "expected 'git+https://example.org/a.git@main'"),
+        # pip takes the option, and never hears of the package.
+        ("-f https://example.org/files jaxlib==0.1", "Make 'jaxlib==0.1' an item of its own."),
+        ("--no-index numpy", "Make 'numpy' an item of its own."),
+        ('--trusted-host "a', "Close the quotes."),
+        ("--group dev", "which pip does not take there"),
+    ],
+)
+def test_what_pip_cannot_read_or_reads_without_a_part_is_refused(line: str, said: str) -> None:
+    with pytest.raises(SpecificationError) as error:
+        parse({"channels": ["lab"], "dependencies": ["pip", {"pip": [line]}]})
+    assert said in f"{error.value.cause} {error.value.way_out}"

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.modules import fail2ban_jails
+
+
+class Module:
+    """What `run` asks of a module, on a host with a fail2ban whose log has been cleaned away."""
+
+    check_mode = False
+
+    def __init__(self, folder: Path) -> None:
+        self.params = {
+            "jails": {"recidive": {"enabled": True}},
+            "ignoreip": [],
+            "packages": [],
+            "path": str(folder / "jail.d/ours.local"),
+            "log": str(folder / "fail2ban.log"),
+        }
+
+    def run_command(self, argv: list[str], **_options: t.Any) -> tuple[int, str, str]:
+        if argv[1:] == ["--test"] and not os.path.exists(self.params["log"]):
+            return 255, "", "ERROR   Failed during configuration: Have not found any log file for recidive jail"
+        return 0, "ActiveState=inactive\nUnitFileState=disabled\n" if "show" in argv else "", ""
+
+    def atomic_move(self, source: str, target: str) -> None:
+        os.replace(source, target)
+
+
+@pytest.mark.parametrize("before", [None, "2026-01-01 Starting\n"], ids=["missing", "there"])
+def test_a_jail_that_reads_fail2bans_own_log_passes_its_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    module = Module(tmp_path)
+    log = tmp_path / "fail2ban.log"
+    if before is not None:
+        log.write_text(before)
+    for name in ("NFTABLES_DROPIN", "OWN_DROPIN"):
+        monkeypatch.setattr(fail2ban_jails.bans, name, str(tmp_path / name / "drop-in.conf"))
+    monkeypatch.setattr(fail2ban_jails, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(fail2ban_jails, "prove", lambda *_arguments: None)
+    result = fail2ban_jails.run(t.cast("t.Any", module))
+    assert result["changed"]
+    assert log.read_text() == (before or "")
+    assert stat.S_IMODE(log.stat().st_mode) & 0o007 == 0 or before is not None
