@@ -80,6 +80,7 @@ requirements:
 import dataclasses
 import datetime
 import json
+import re
 import shutil
 import sys
 import typing as t
@@ -288,8 +289,25 @@ def located(entry: t.Mapping[str, t.Any], fields: t.Mapping[str, t.Any]) -> t.It
     invocation = entry.get("invocation")
     arguments = {**(fields.get("args") or {}), **(invocation if isinstance(invocation, dict) else {})}
     path = arguments.get("dest") or arguments.get("path")
+    if not isinstance(invocation, dict) and isinstance(path, str) and "{{" in path:
+        # From ansible-core 2.21 on, an item of a loop does not say what it was called with.
+        path = entry.get("dest") or entry.get("path") or filled(path, entry)
     for part in found if isinstance(found, list) else [found]:
         yield {"before_header": path, **part} if path and isinstance(path, str) and isinstance(part, dict) else part
+
+
+def filled(path: str, entry: t.Mapping[str, t.Any]) -> str:
+    """A path that names the item of a loop, or a key of it; empty if it names something else besides."""
+    variable = str(entry.get("ansible_loop_var", "item"))
+
+    def value(found: re.Match[str]) -> str:
+        item = entry.get(variable)
+        for key in re.findall(r"\w+", found["keys"]):
+            item = item.get(key) if isinstance(item, dict) else None
+        return item if isinstance(item, str) else found[0]
+
+    text = re.sub(rf"\{{\{{\s*{re.escape(variable)}(?P<keys>(?:\.\w+|\[['\"]\w+['\"]\])*)\s*\}}\}}", value, path)
+    return "" if "{{" in text or "{%" in text else text
 
 
 def messages(entry: t.Mapping[str, t.Any]) -> t.Iterator[str]:

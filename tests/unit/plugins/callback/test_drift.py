@@ -22,6 +22,7 @@ from ansible_collections.openlab.research_server.plugins.callback.drift import (
     AUDIT,
     COLLECTION,
     left_out,
+    located,
     there_is,
     unpack,
     unpack_all,
@@ -286,3 +287,26 @@ def test_a_message_names_who_it_is_about_however_long_it_is() -> None:
 def test_a_host_that_did_not_answer_comes_with_what_to_do() -> None:
     message = errors({"msg": "Timed out after 60 second(s).", "timedout": {"period": 60}})
     assert "does not answer" in message and "--host-timeout" in message and message.endswith("Timed out after 60 second(s).")
+
+
+# What a module tells of a new file.
+PART = {"before": "", "after_header": "/root/.ansible/tmp/x/a.j2", "after": "x\n"}
+
+
+@pytest.mark.parametrize(
+    ("dest", "entry", "place"),
+    [
+        ("/etc/a", {}, "/etc/a"),
+        ("/etc/{{ item }}", {"item": "a", "invocation": {"dest": "/etc/a"}}, "/etc/a"),
+        # ansible-core 2.21: no 'invocation' in the items of a loop
+        ("/etc/{{ item }}", {"item": "a"}, "/etc/a"),
+        ("/etc/{{ item.name }}/{{ item['file'] }}", {"item": {"name": "a", "file": "b"}}, "/etc/a/b"),
+        ("/etc/{{ one.name }}", {"one": {"name": "a"}, "ansible_loop_var": "one"}, "/etc/a"),
+        ("{{ folder }}/{{ item }}", {"item": "a", "dest": "/srv/a"}, "/srv/a"),
+        # Nobody says where: what the module calls it is better than a template.
+        ("{{ folder }}/{{ item }}", {"item": "a"}, None),
+    ],
+)
+def test_a_difference_names_its_file(dest: str, entry: dict[str, t.Any], place: str | None) -> None:
+    (part,) = located({"diff": [PART], **entry}, {"args": {"dest": dest}})
+    assert part.get("before_header") == place
