@@ -39,7 +39,8 @@ class Lab(test_drift_command.Lab):
         (collection / "roles").unlink()
         for role, tasks in (("sshd", WRITE), ("fail2ban", WRITE), ("audit", "[]")):
             (collection / "roles" / role / "tasks").mkdir(parents=True)
-            (collection / "roles" / role / "tasks" / "main.yml").write_text(tasks.format(role=role))
+            for name in ("main.yml", "apply.yml"):
+                (collection / "roles" / role / "tasks" / name).write_text(tasks.format(role=role))
         (collection / "playbooks" / "site.yml").write_text("".join(PLAY.format(role=role) for role in ("sshd", "fail2ban")))
         self.inventory({"gpu-01": {}, "gpu-02": {}})
 
