@@ -15,7 +15,8 @@ FAULTS: list[dict[str, str]] = yaml.safe_load((SCENARIO / "vars" / "faults.yml")
 UNDECLARED: list[dict[str, str]] = yaml.safe_load((SCENARIO / "vars" / "undeclared.yml").read_text(encoding="utf-8"))[
     "__undeclared"
 ]
-ROLES = {path.name for path in (Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "roles").iterdir()}
+# That of the controller has a scenario of its own.
+ROLES = {path.name for path in (Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "roles").iterdir()} - {"drift"}
 # All that a run which only looks must leave alone.
 STATE = """
 find /etc /opt/miniconda3/envs/lab/conda-meta /usr/local/share/jupyter /home -xdev -type f ! -path '*/.ansible/*' \
