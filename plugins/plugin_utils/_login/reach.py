@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
 import socket
 import subprocess
@@ -22,6 +24,8 @@ from .endpoint import Client, aliases, candidates, no_answer, parse_client, with
 BANNER_LIMIT = 8192
 # A port that is dropped by a firewall must not cost its whole time, and a host that is as it was sees one connection.
 HEAD_START_SECONDS = 0.5
+# sshd takes less, unless its machine is very busy; and nobody wants to wait longer for one that is off.
+RELOAD_SECONDS = 2.0
 
 
 def endpoint(connection: t.Any, ports: list[int], timeout: int) -> dict[str, t.Any]:
@@ -36,7 +40,7 @@ def endpoint(connection: t.Any, ports: list[int], timeout: int) -> dict[str, t.A
     if client.proxied:
         port, failures = first_login(host, tried, arguments, alias, timeout)
     else:
-        port, failures = first_answer(client.hostname, tried, timeout)
+        port, failures = answer_or_reload(client.hostname, tried, timeout)
     if port is None:
         raise AnsibleConnectionFailure(no_answer(client.hostname, failures))
     return {"found": True, "port": port, "common_args": with_alias(connection.get_option("ssh_common_args") or "", alias)}
@@ -56,6 +60,15 @@ def pinned_name(client: Client, ports: list[int]) -> str:
             if found.returncode == 0:
                 return name
     return client.alias
+
+
+def answer_or_reload(hostname: str, ports: Sequence[int], timeout: float) -> tuple[int | None, dict[int, str]]:
+    """As first_answer(), once more after a moment if the host was there and refused: so it does while sshd reloads."""
+    port, failures = first_answer(hostname, ports, timeout)
+    if port is None and os.strerror(errno.ECONNREFUSED) in failures.values():
+        time.sleep(RELOAD_SECONDS)
+        port, failures = first_answer(hostname, ports, timeout)
+    return port, failures
 
 
 def first_answer(hostname: str, ports: Sequence[int], timeout: float) -> tuple[int | None, dict[int, str]]:

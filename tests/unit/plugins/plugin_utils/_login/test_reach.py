@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._login import endpoint, reach
 from ansible_collections.openlab.research_server.plugins.plugin_utils._login.reach import (
+    answer_or_reload,
     first_answer,
     pinned_name,
     read_banner,
@@ -102,6 +103,16 @@ def test_each_port_that_does_not_answer_says_why() -> None:
     assert port is None
     assert list(failures) == [wrong, closed]
     assert "closed without an SSH banner" in failures[wrong] and failures[closed] == "Connection refused"
+
+
+def test_a_server_that_reloads_is_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [(None, {22: "Connection refused"}), (22, {})]
+    monkeypatch.setattr(reach, "first_answer", lambda *_arguments: told.pop(0))
+    monkeypatch.setattr(reach, "RELOAD_SECONDS", 0)
+    assert answer_or_reload("gpu-01", [22], 5) == (22, {})
+    # Nobody waits for one that is off.
+    told[:] = [(None, {22: "No route to host"}), (22, {})]
+    assert answer_or_reload("gpu-01", [22], 5) == (None, {22: "No route to host"})
 
 
 @pytest.mark.parametrize(
