@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.vars.clean import namespace_facts
 
 from ..plugin_utils._guarded import guarded
-from ..plugin_utils._login.endpoint import port_numbers
 from ..plugin_utils._login.reach import endpoint
 from ..plugin_utils._preflight.host import preflight, reached
 
@@ -52,10 +50,7 @@ class ActionModule(ActionBase):
         """The port on which the host answers. This task goes on over it; Ansible lets no task tell the next ones."""
         if ports is None:
             return {"found": False}
-        try:
-            found = endpoint(self._connection, port_numbers(ports), timeout)
-        except ValueError as error:
-            raise AnsibleActionFail(str(error)) from None
+        found = endpoint(self._connection, ports, timeout)
         if found["found"]:
             self._connection.set_option("port", found["port"])
             self._connection.set_option("ssh_common_args", found["common_args"])

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
-from ..plugin_utils._login.endpoint import port_numbers
 from ..plugin_utils._login.reach import endpoint
 
 
@@ -29,8 +27,4 @@ class ActionModule(ActionBase):
                 "timeout": {"type": "int", "default": 5},
             }
         )
-        try:
-            wanted = port_numbers(arguments["ports"])
-        except ValueError as error:
-            raise AnsibleActionFail(str(error)) from None
-        return {"changed": False, **endpoint(self._connection, wanted, arguments["timeout"])}
+        return {"changed": False, **endpoint(self._connection, arguments["ports"], arguments["timeout"])}

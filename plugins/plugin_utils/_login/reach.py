@@ -16,10 +16,10 @@ import typing as t
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from . import client as login_client
-from .endpoint import Client, aliases, candidates, no_answer, parse_client, with_alias
+from .endpoint import Client, aliases, candidates, no_answer, parse_client, port_numbers, with_alias
 
 BANNER_LIMIT = 8192
 # A port that is dropped by a firewall must not cost its whole time, and a host that is as it was sees one connection.
@@ -28,14 +28,18 @@ HEAD_START_SECONDS = 0.5
 RELOAD_SECONDS = 2.0
 
 
-def endpoint(connection: t.Any, ports: list[int], timeout: int) -> dict[str, t.Any]:
+def endpoint(connection: t.Any, ports: list[t.Any], timeout: int) -> dict[str, t.Any]:
     """Where a host answers, as M(openlab.research_server.ssh_endpoint) returns it. `connection` is Ansible's own."""
+    try:
+        numbers = port_numbers(ports)
+    except ValueError as error:
+        raise AnsibleActionFail(str(error)) from None
     if connection.transport != "ssh":
         return {"found": False}
     host = connection.get_option("host")
     arguments = login_client.arguments(connection)
     client = read_client(host, arguments)
-    tried = candidates(ports, client.port)
+    tried = candidates(numbers, client.port)
     alias = pinned_name(client, tried)
     if client.proxied:
         port, failures = first_login(host, tried, arguments, alias, timeout)

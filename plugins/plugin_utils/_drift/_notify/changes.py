@@ -12,9 +12,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator, Mapping
 
+from ..history import COMPARED
 from ..summary import title
-
-COMPARED = ("clean", "drift")
 
 
 class Change(t.NamedTuple):
