@@ -127,6 +127,7 @@ class ActionModule(ActionBase):
             shell_accounts=frozenset(value("sshd_shell_accounts")),
             agent_groups=frozenset(value("sshd_agent_forwarding_groups")),
             jupyter={person: port_of(person, value("jupyter_ports")) for person in served},
+            jupyter_sockets=value("jupyter_listen") == "socket",
             leads_to=permitted(told) if door else None,
         )
 

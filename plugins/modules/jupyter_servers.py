@@ -7,28 +7,68 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: jupyter_servers
-short_description: Run exactly one JupyterLab service for each researcher, on the loopback address only
+short_description: Keep exactly one JupyterLab for each researcher, on the loopback address or a UNIX socket
 version_added: 0.1.0
 description:
-  - Looks after the instances of the unit C(jupyter@.service), which the role C(jupyter) installs.
+  - Looks after the instances of the units C(jupyter@.socket) and C(jupyter@.service), which the role C(jupyter) installs.
+  - The socket is a server's door. systemd holds it from boot on, so that nobody else can have its place, and starts the server at
+    the first connection. A server that has ended of its own accord sleeps, and is as it should be.
   - One call serves all users of a host. What is wrong with one of them is said at the end, in an error that names the person; all
     others have been served by then.
   - First stops and disables the services of people who are no longer users, and removes their drop-ins and tokens.
   - Then keeps the nftables table C(inet research_server_loopback), which gives ports on the loopback interface to the accounts
     that listen there, and the unit that loads it at boot. Other tables are not touched.
-  - Starts and enables what should run, repairs what was stopped, disabled or masked, and restarts what is out of date if that
-    interrupts nobody. A server is out of date, too, when its owner has joined or left a group since.
-  - Waits until each server that it started listens on its port, and stops a server that listens on an address other than
-    loopback. A server that ends again and again by itself is not waited for; what it wrote last is in the error.
+  - Opens and enables the doors, repairs those that were closed, disabled or masked, and restarts servers that are out of date if
+    that interrupts nobody. A server is out of date, too, when its owner has joined or left a group since.
+  - A server whose door it opens, it starts, too, and waits until it is ready, which proves it. It stops one that listens on an
+    address other than loopback. One that ends again and again by itself is not waited for; what it wrote last is in the error.
+  - Limits what each user may take of the host, with all that they run there, JupyterLab or not (C(user-UID.slice)).
 author:
   - openlab.research_server maintainers (@openlab)
 options:
   ports:
     description:
       - Login name to TCP port, of all users who have a JupyterLab on this host. The accounts must exist.
-      - Written to C(/etc/lab-jupyter.json), where the services and their owners look it up.
+      - Written to C(/etc/lab-jupyter.json), where their owners look it up.
     type: dict
     required: true
+  listen:
+    description:
+      - Where the servers listen. V(port) is C(127.0.0.1) and the user's port; V(socket) is the UNIX socket
+        C(/run/lab-jupyter/NAME.sock), which only its user can open.
+    type: str
+    choices: [port, socket]
+    default: port
+    version_added: 0.2.0
+  limits:
+    description:
+      - What users may take, each limit by itself. The most specific wins; who is in several groups gets the most that one of them
+        gives.
+      - C(memory_max), C(memory_high), C(cpu_quota) and C(tasks_max) are values of C(MemoryMax), C(MemoryHigh), C(CPUQuota) and
+        C(TasksMax) (systemd.resource-control(5)), for all that a user runs on the host.
+      - C(gpus) is a list of GPUs, by minor number or UUID, or of UUIDs of MIG instances; C(all), or an empty list for none. Other
+        GPUs can then not be opened, and C(CUDA_VISIBLE_DEVICES) is set in notebooks.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+    suboptions:
+      general:
+        description: Of everybody.
+        type: dict
+        default: {}
+      groups:
+        description: Group of the host to the limits of its members.
+        type: dict
+        default: {}
+      people:
+        description: Login name to limits.
+        type: dict
+        default: {}
+  conda_root:
+    description: Prefix of the conda installation with which users make kernels of environments of their own.
+    type: path
+    default: /opt/miniconda3
+    version_added: 0.2.0
   files:
     description:
       - Files that the servers are made of, such as the unit. Each belongs to root, and is replaced in one step if it differs.
@@ -68,7 +108,7 @@ options:
     choices: [idle, always, never]
     default: idle
   timeout:
-    description: Seconds within which all servers that were started must listen, together.
+    description: Seconds within which all servers that were started must be ready, together.
     type: int
     default: 120
   isolation:
@@ -94,7 +134,7 @@ options:
 attributes:
   check_mode:
     description:
-      - Says which services would be started, restarted and removed, and which rules loaded. Waits for nothing.
+      - Says which servers would be started, restarted and removed, and which rules loaded. Waits for nothing.
       - A host without the unit or the accounts is no error then.
     support: full
   diff_mode:
@@ -140,6 +180,7 @@ removed:
   elements: str
 """
 
+import grp
 import os
 import pwd
 import time
@@ -153,9 +194,13 @@ from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
-from ..module_utils._jupyter.host import PORTS, UNITS, Host, newest, unit
+from ..module_utils._jupyter import gpus
+from ..module_utils._jupyter.host import DOORS, UNITS, Host, Person, door, newest, unit
+from ..module_utils._jupyter.limits import GPUS, resolve, slice_lines
 from ..module_utils._jupyter.servers import Plan, Server, describe, describe_wanted, make_plan, taken
 
+# Of the limits, from the general to the specific.
+PARTS = ("general", "groups", "people")
 HEADER = "Managed by Ansible, role openlab.research_server.jupyter. The next run undoes what is changed here."
 
 
@@ -179,19 +224,24 @@ def obstacle(found: pwd.struct_passwd | None, check_mode: bool) -> str:
     return ""
 
 
-def wrong(host: Host, name: str, server: Server, port: int) -> str:
-    """Why somebody's server does not serve, and is stopped if others could reach it; empty if it does."""
+def wrong(host: Host, name: str, server: Server, where: str) -> str:
+    """Why somebody's server does not serve, and is stopped if others could reach it; empty if it does, or sleeps."""
     if server.exposed:
         host.stop(name)
         return (
-            f"found JupyterLab listening on {', '.join(server.exposed)}; expected 127.0.0.1 only; stopped it; look for "
+            f"found JupyterLab listening on {', '.join(server.exposed)}; expected {where} only; stopped it; look for "
             f"settings in {UNITS}/{unit(name)}.d and in the Jupyter configuration of {name}"
         )
-    if server.up:
+    if server.door.opens(where) and (server.runs or server.sleeps):
         return ""
+    if not server.door.opens(where) and not server.moves:
+        return (
+            f"found its door {server.door.describe()}; expected systemd to hold {where}; look at "
+            f"'systemctl status {door(name)}', and for settings in {UNITS}/{door(name)}.d"
+        )
     tries = f", started {server.restarts + 1} times" if server.restarts else ""
     return (
-        f"found {server.describe()}{tries}; expected JupyterLab on 127.0.0.1:{port}; correct what the end of its journal says, "
+        f"found {server.describe()}{tries}; expected JupyterLab on {where}; correct what the end of its journal says, "
         f"or look at 'systemctl status {unit(name)}':\n{host.journal(server)}"
     )
 
@@ -206,15 +256,81 @@ def in_the_way(host: Host, name: str, port: int, inode: str) -> str:
     )
 
 
+def strangers(limits: t.Mapping[str, t.Any], every: t.Collection[str], check_mode: bool) -> t.Iterator[str]:
+    """Limits of a group or a person that are not there; the role accounts may be about to create them."""
+    for group in sorted(limits["groups"]) if not check_mode else ():
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            yield f"jupyter_group_limits: found no group '{group}' on this host; expected one of its groups; correct the name"
+    for name in sorted(set(limits["people"]) - set(every)):
+        yield f"jupyter_user_limits: found {name!r}, who has no JupyterLab here; expected one of its users; correct the name"
+
+
+def person(module: AnsibleModule, entry: pwd.struct_passwd, port: int, total: t.Mapping[str, float]) -> tuple[Person, str]:
+    """What the units are to know of somebody, and what is wrong with their limits."""
+    params, limits = module.params, module.params["limits"]
+    groups = [_group(number) for number in os.getgrouplist(entry.pw_name, entry.pw_gid)]
+    mine = resolve(limits, entry.pw_name, groups, total)
+    share = gpus.share(mine.get(GPUS), gpus.present())
+    environment = {} if share.visible is None else {"CUDA_VISIBLE_DEVICES": share.visible}
+    where = f"{DOORS}/{entry.pw_name}.sock" if params["listen"] == "socket" else f"127.0.0.1:{port}"
+    home = entry.pw_dir if params["protect_keys"] else ""
+    return Person(entry, where, home, slice_lines(mine, share.devices), share.devices, environment), share.problem
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return ""
+
+
+def _total() -> dict[str, float]:
+    """What 100% is of each limit, to know which of two is the larger."""
+    memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return {"memory_max": memory, "memory_high": memory, "cpu_quota": 100.0, "tasks_max": 32768.0}
+
+
+class Wanted(t.NamedTuple):
+    """Who is to have a JupyterLab, and where; without those who cannot have one."""
+
+    ports: dict[str, int]
+    places: dict[str, str]
+    people: dict[str, Person]
+    """Of the places, those whose account is there."""
+    problems: list[str]
+
+
+def wanted(module: AnsibleModule) -> Wanted:
+    params, check_mode = module.params, module.check_mode
+    ports = {name: int(port) for name, port in sorted(params["ports"].items())}
+    found = {name: account(name) for name in ports}
+    obstacles = {name: obstacle(entry, check_mode) for name, entry in found.items()}
+    problems = [f"{name}: {why}" for name, why in obstacles.items() if why]
+    problems += strangers(params["limits"], ports, check_mode)
+    total = _total()
+    told = {name: person(module, entry, ports[name], total) for name, entry in found.items() if entry and not obstacles[name]}
+    problems += [f"{name}: {why}" for name, (_person, why) in told.items() if why]
+    people = {name: one for name, (one, _why) in told.items()}
+    # Who is yet to be created has a place, too.
+    places = {name: f"127.0.0.1:{port}" for name, port in ports.items() if not obstacles[name]}
+    return Wanted(ports, places | {name: one.where for name, one in people.items()}, people, problems)
+
+
+def table_of(params: t.Mapping[str, t.Any], ports: t.Mapping[str, int], people: t.Mapping[str, Person]) -> str:
+    """The rules for the loopback interface; empty for none."""
+    if params["isolation"] == firewall_loopback.NONE:
+        return ""
+    owners = {ports[name]: one.account.pw_uid for name, one in people.items()} if params["listen"] == "port" else {}
+    return firewall_loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
+
+
 def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: list[str]) -> None:
     """Do it. What was done is written to `result`, what is wrong with whom to `problems`."""
     params, check_mode = module.params, module.check_mode
-    every: dict[str, int] = {name: int(port) for name, port in sorted(params["ports"].items())}
-    found = {name: account(name) for name in every}
-    obstacles = {name: obstacle(entry, check_mode) for name, entry in found.items()}
-    problems += [f"{name}: {why}" for name, why in obstacles.items() if why]
-    ports = {name: port for name, port in every.items() if not obstacles[name]}
-    people = {name: entry for name, entry in found.items() if entry and name in ports}
+    every, places, people, wrong_with = wanted(module)
+    problems += wrong_with
 
     # Who leaves goes first, whatever is wrong with the others.
     before = seen = host.see(every)
@@ -223,17 +339,14 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
     if not check_mode:
         problems += host.remove(result["removed"])
 
-    table = ""
-    if params["isolation"] != firewall_loopback.NONE:
-        owners = {ports[name]: entry.pw_uid for name, entry in people.items()}
-        table = firewall_loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
-    files = host.files(every, {name: entry.pw_dir if params["protect_keys"] else "" for name, entry in people.items()})
+    table = table_of(params, every, people)
+    files = host.files({"ports": every, **{name: params[name] for name in ("listen", "conda_root")}}, people.values())
     loopback = Loopback(module, table, HEADER)
     if loopback.missing:
         result.update(changed=True, installed=False, diff=host.differences(files))
         return
     rules = loopback.compare()
-    open_to_others = host.rights(people)
+    open_to_others = host.rights(people.values())
     result["diff"] = [*rules, *host.differences(files), *rights.differences(open_to_others)]
     if not check_mode:
         rights.mend(open_to_others)
@@ -243,17 +356,17 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         host.write(files)
         seen = host.see(every)
 
-    mine = {name: host.with_files(server, files) for name, server in seen.items() if name in ports}
+    mine = {name: host.with_files(server, files) for name, server in seen.items() if name in places}
     # In check mode what would be written has no time yet.
     made_at = time.time() if set(host.given) & set(files) else newest([*params["stale_after"], *host.given])
-    plan = make_plan(ports, mine, made_at, params["restart"], newest([PORTS]))
-    occupied = taken(ports, plan, mine, host.sockets, guarded=bool(table))
-    problems += [f"{name}: {in_the_way(host, name, ports[name], inode)}" for name, inode in occupied.items()]
+    plan = make_plan(places, mine, made_at, params["restart"])
+    occupied = taken(places, plan, mine, host.sockets, guarded=bool(table))
+    problems += [f"{name}: {in_the_way(host, name, every[name], inode)}" for name, inode in occupied.items()]
     plan.leave_out(occupied)
     result.update(started=plan.start, restarted=plan.restart, pending=sorted(plan.pending))
     result["changed"] |= bool(rules or files or open_to_others or plan.changed)
     plan.remove = result["removed"]
-    result["diff"].append(services(every, {**before, **mine}, plan))
+    result["diff"].append(services(places, {**before, **mine}, plan))
     for name, why in sorted(plan.pending.items()):
         module.warn(
             f"The JupyterLab of {name} is out of date ({why}) and was left alone: something may run in it. "
@@ -261,19 +374,19 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         )
     if not check_mode:
         host.begin(plan)
-        seen = host.settle(ports, params["timeout"])
-    for name in sorted(set(ports) - set(occupied)):
+        seen = host.settle(places, params["timeout"])
+    for name in sorted(set(places) - set(occupied) - set(plan.pending)):
         server = seen.get(name, Server(name))
         # What has ended by itself before, a run in check mode does not wait for; nor does it hope for the best.
         coming = not server.restarts and server.coming(time.time(), params["timeout"], 0)
         expected = check_mode and (name in plan.begin or coming)
-        why = "" if expected else wrong(host, name, server, ports[name])
+        why = "" if expected else wrong(host, name, server, places[name])
         problems += [f"{name}: {why}"] if why else []
 
 
-def services(ports: t.Mapping[str, int], seen: t.Mapping[str, Server], plan: Plan) -> dict[str, str]:
+def services(places: t.Mapping[str, str], seen: t.Mapping[str, Server], plan: Plan) -> dict[str, str]:
     """The diff of the services, one line for each user."""
-    return difference("JupyterLab services", describe({*ports, *seen}, seen), describe_wanted(ports, seen, plan))
+    return difference("JupyterLab services", describe({*places, *seen}, seen), describe_wanted(places, seen, plan))
 
 
 @guarded
@@ -281,6 +394,9 @@ def main() -> None:
     module = Module(
         argument_spec={
             "ports": {"type": "dict", "required": True},
+            "listen": {"type": "str", "choices": ["port", "socket"], "default": "port"},
+            "limits": {"type": "dict", "default": {}, "options": {part: {"type": "dict", "default": {}} for part in PARTS}},
+            "conda_root": {"type": "path", "default": "/opt/miniconda3"},
             "files": {
                 "type": "list",
                 "elements": "dict",

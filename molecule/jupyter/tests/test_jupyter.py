@@ -65,12 +65,13 @@ def restored(host, converge):
 class TestService:
     @pytest.mark.parametrize("user", USERS)
     def test_it_runs_as_its_user_and_comes_back_at_boot(self, host, user):
-        service = host.service(f"jupyter@{user}")
-        assert service.is_running and service.is_enabled
+        assert host.service(f"jupyter@{user}").is_running and not host.service(f"jupyter@{user}").is_enabled
+        door = host.service(f"jupyter@{user}.socket")
+        assert door.is_running and door.is_enabled, "it is woken at its door, from boot on"
         assert host.process.get(pid=main_pid(host, user)).user == user
 
     def test_nobody_else_has_one(self, host):
-        assert host.check_output("systemctl list-units --all --plain --no-legend 'jupyter@*' | wc -l") == "2"
+        assert host.check_output("systemctl list-units --all --plain --no-legend 'jupyter@*' | wc -l") == "4"
 
     @pytest.mark.parametrize("user", USERS)
     def test_it_listens_on_loopback_only(self, host, user):
@@ -395,14 +396,25 @@ print(subprocess.run([sys.executable, "-c", "import tornado; print(tornado.mine)
 
 
 def states(host):
-    return {user: (host.service(f"jupyter@{user}").is_running, host.service(f"jupyter@{user}").is_enabled) for user in USERS}
+    doors = {user: host.service(f"jupyter@{user}.socket") for user in USERS}
+    return {user: (host.service(f"jupyter@{user}").is_running, door.is_running, door.is_enabled) for user, door in doors.items()}
+
+
+def close(*users):
+    """The command that ends their servers, and closes the doors at which they would be woken."""
+    return "systemctl stop " + " ".join(f"jupyter@{user}.socket jupyter@{user}" for user in users)
 
 
 @pytest.mark.one_release
 class TestRuns:
     @pytest.mark.cases(1)
     @pytest.mark.parametrize(
-        "fault", ["systemctl stop jupyter@bob; systemctl disable jupyter@alice", "systemctl mask --now jupyter@bob"]
+        "fault",
+        [
+            f"{close('bob')}; systemctl disable jupyter@alice.socket",
+            "systemctl mask --now jupyter@bob.socket jupyter@bob",
+            "systemctl kill -s SIGSEGV jupyter@bob; systemctl stop jupyter@bob.socket; systemctl enable jupyter@bob.socket",
+        ],
     )
     def test_the_service_of_one_user_is_reported_and_repaired(self, host, converge, fault):
         alice = main_pid(host, "alice")
@@ -419,14 +431,15 @@ class TestRuns:
         headers = {"Authorization": f"token {alice.token}"}
         kernel = requests.post(f"{alice.url}/api/kernels", json={"name": "lab"}, headers=headers, timeout=30).json()["id"]
         pids = {user: main_pid(host, user) for user in USERS}
-        changed = converge(jupyter_memory_max="3G")
+        settings = {"Nice": 1}
+        changed = converge(jupyter_unit_settings=settings)
         assert changed.ok and changed.results[-1]["restarted"] == ["bob"] and changed.results[-1]["pending"] == ["alice"]
         assert "alice is out of date" in str(changed.results[-1]["warnings"])
         assert main_pid(host, "alice") == pids["alice"] and main_pid(host, "bob") != pids["bob"]
-        again = converge(jupyter_memory_max="3G")
+        again = converge(jupyter_unit_settings=settings)
         assert again.changed == 0 and again.results[-1]["pending"] == ["alice"]
         requests.delete(f"{alice.url}/api/kernels/{kernel}", headers=headers, timeout=30).raise_for_status()
-        idle = converge(jupyter_memory_max="3G")
+        idle = converge(jupyter_unit_settings=settings)
         assert idle.results[-1]["restarted"] == ["alice"] and main_pid(host, "alice") != pids["alice"]
 
     def test_those_who_left_lose_their_service_and_token(self, host, converge, restored):
@@ -435,8 +448,9 @@ class TestRuns:
         checked = converge("--check", jupyter_users=["alice"])
         assert checked.ok and host.service("jupyter@bob").is_running
         assert converge(jupyter_users=["alice"]).ok
-        assert not host.service("jupyter@bob").is_running and not host.service("jupyter@bob").is_enabled
-        assert not host.file("/etc/systemd/system/jupyter@bob.service.d").exists
+        assert not states(host)["bob"][0] and not states(host)["bob"][1] and not states(host)["bob"][2]
+        assert not any(host.file(f"/etc/systemd/system/jupyter@bob.{kind}.d").exists for kind in ("service", "socket"))
+        assert not host.file(f"/etc/systemd/system/user-{host.user('bob').uid}.slice.d").exists
         assert not host.file("/var/lib/jupyter/bob").exists
         assert host.file("/home/bob").exists
 
@@ -463,29 +477,46 @@ class TestRuns:
         folder = "/home/bob/.jupyter"
         opened = "import builtins, socket\nbuiltins.kept = socket.create_server(('0.0.0.0', 31002))\n"
         host.check_output("install -d -o bob -g bob %s && printf %%s %s > %s/jupyter_server_config.py", folder, opened, folder)
-        host.check_output("systemctl stop jupyter@alice; systemctl restart jupyter@bob")
+        host.check_output(f"{close('alice')}; systemctl restart jupyter@bob")
         try:
             failed = converge()
             assert not failed.ok and "bob: found JupyterLab listening on 0.0.0.0:31002" in failed.message
+            assert not host.service("jupyter@bob.socket").is_running, "nor is it woken"
             assert not host.service("jupyter@bob").is_running and host.service("jupyter@alice").is_running
         finally:
             host.check_output(f"rm -r {folder}")
 
-    def test_a_unit_that_serves_elsewhere_does_not_start(self, host, converge, restored):
+    @pytest.mark.parametrize("setting", ["ServerApp.ip=0.0.0.0", "ServerApp.port=31002"])
+    def test_a_server_listens_nowhere_but_at_its_door(self, host, converge, restored, setting):
         unit = host.file("/etc/systemd/system/jupyter@.service").content_string
         start = next(line for line in unit.replace("\\\n", "").splitlines() if line.startswith("ExecStart="))
-        opened = start.replace("ServerApp.ip=127.0.0.1", "ServerApp.ip=0.0.0.0")
         path = "/etc/systemd/system/jupyter@bob.service.d/open.conf"
-        host.check_output("printf '[Service]\\nExecStart=\\n%%s\\n' %s > %s", opened, path)
-        host.check_output("systemctl daemon-reload; systemctl stop jupyter@bob")
+        host.check_output("printf '[Service]\nExecStart=\n%%s\n' %s > %s", f"{start} --{setting}", path)
+        host.check_output("systemctl daemon-reload; systemctl restart jupyter@bob")
+        try:
+            listening = [
+                line.split()[3] for line in host.check_output("ss -Hltnp").splitlines() if "jupyter" in line or "python" in line
+            ]
+            assert f"127.0.0.1:{PORTS['bob']}" in listening
+            assert all(address.startswith("127.0.0.1:") for address in listening), listening
+        finally:
+            host.check_output(f"rm {path} && systemctl daemon-reload && systemctl restart jupyter@bob")
+
+    def test_a_door_that_opens_elsewhere_is_told_and_undone(self, host, converge):
+        path = "/etc/systemd/system/jupyter@bob.socket.d"
+        host.check_output(
+            f"{close('bob')}; printf '[Socket]\nListenStream=0.0.0.0:31002\n' > {path}/x.conf; systemctl daemon-reload"
+        )
+        host.check_output("systemctl start jupyter@bob.socket")
         try:
             failed = converge()
-            assert not failed.ok and f"found a server at 0.0.0.0:{PORTS['bob']}" in failed.message
+            assert not failed.ok and f"bob: found its door 127.0.0.1:{PORTS['bob']}, 0.0.0.0:31002" in failed.message
         finally:
-            host.check_output(f"rm {path} && systemctl daemon-reload && systemctl stop jupyter@bob")
+            host.check_output(f"rm {path}/x.conf && systemctl daemon-reload")
+        assert converge().ok and not host.socket("tcp://0.0.0.0:31002").is_listening
 
     def test_users_without_an_account_are_named_and_the_others_served(self, host, converge):
-        host.check_output("systemctl stop jupyter@bob")
+        host.check_output(close("bob"))
         failed = converge(jupyter_users=["alice", "bob", "nobody-knows"])
         assert not failed.ok and "nobody-knows: found no account on this host" in failed.message
         assert all(all(state) for state in states(host).values())
@@ -502,7 +533,7 @@ class TestRuns:
     )
     @pytest.mark.usefixtures("restored")
     def test_a_home_that_does_not_do_is_its_owners_problem(self, host, converge, fault, repair, says):
-        host.check_output(f"systemctl stop jupyter@alice jupyter@bob; {fault}")
+        host.check_output(f"{close('alice', 'bob')}; {fault}")
         try:
             failed = converge()
             assert not failed.ok and "bob: found " in failed.message and says in failed.message, failed.message
@@ -571,7 +602,7 @@ class TestLoopback:
     def test_other_machines_do_not_reach_a_server_that_listens_everywhere(self, host, client, page, restored):
         """There is no firewall on this host."""
         assert client.reaches(page)
-        host.check_output("systemctl stop jupyter@bob")
+        host.check_output(close("bob"))
         port = PORTS["bob"]
         host.check_output(serve("open", port))
         try:
@@ -613,7 +644,7 @@ class TestLoopback:
             host.check_output("systemctl start research-server-loopback")
 
     def test_no_server_starts_without_it(self, host, restored):
-        host.check_output(f"systemctl stop jupyter@bob; nft delete table {TABLE}")
+        host.check_output(f"{close('bob')}; nft delete table {TABLE}")
         assert host.run("systemctl start jupyter@bob").rc != 0
         host.check_output("systemctl stop jupyter@bob")
 
@@ -623,7 +654,7 @@ class TestLoopback:
         program = '#!/bin/sh\n[ "$(id -u)" = 0 ] || exec python3 "$@"\n'
         program += 'exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin python3 "$@"\n'
         host.check_output("printf %%s %s > %s && chmod 755 %s", program, wrapper, wrapper)
-        host.check_output("systemctl stop jupyter@bob")
+        host.check_output(close("bob"))
         try:
             failed = converge(ansible_python_interpreter=wrapper)
             assert not failed.ok and "NET_ADMIN" in failed.message
@@ -641,7 +672,9 @@ class TestLoopback:
         show = "systemctl show --value -p ActiveEnterTimestampMonotonic"
         loaded = int(host.check_output(f"{show} research-server-loopback"))
         assert 0 < loaded < int(host.check_output(f"{show} sysinit.target"))
-        assert loaded < min(int(host.check_output(f"{show} {unit}")) for unit in ("ssh.service", "jupyter@alice", "jupyter@bob"))
+        assert loaded < min(
+            int(host.check_output(f"{show} {unit}")) for unit in ("ssh.service", *map("jupyter@{}.socket".format, USERS))
+        )
 
 
 # What decides nothing about who connects: judged for the versions that the lock of the test bed names.

@@ -258,6 +258,15 @@ class View:
         if socket.plain != "tcp" or socket.port not in self.declared.jupyter_ports:
             return None
         person = self.jupyter.get(socket.port, "somebody")
+        # systemd holds it for its server, which it wakes.
+        door, server = process.pid == 1, process.uid != 0 and self.owner(process.uid) == person
+        if (
+            socket.uid == 0
+            and socket.loopback
+            and process.unit == f"jupyter@{person}.{'socket' if door else 'service'}"
+            and (door or server)
+        ):
+            return RIGHT
         expected = f"only the JupyterLab of {person} has port {socket.port}, on 127.0.0.1"
         return Fault(
             "this is the port of a JupyterLab", expected, f"{self.stop(process)}; systemctl restart jupyter@{person}.service"
@@ -471,8 +480,8 @@ def _open_port(text: str) -> tuple[int, int, str]:
 
 def _jupyter_owners(text: str) -> dict[int, str]:
     """Port -> person, of the file that the role `jupyter` writes and compares."""
-    with contextlib.suppress(ValueError, AttributeError, TypeError):
-        return {int(port): str(name) for name, port in json.loads(text).items()}
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
+        return {int(port): str(name) for name, port in json.loads(text)["ports"].items()}
     return {}
 
 

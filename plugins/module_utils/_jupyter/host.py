@@ -24,7 +24,19 @@ from .._host.files import put_file, read_file
 from .._host.listening import Listener
 from .._host.remove_tree import remove_tree
 from .._host.runner import Runner
-from .servers import JOURNAL_READ, Plan, Server, drop_in, name_of, parse_groups, parse_show, shown
+from .servers import (
+    JOURNAL_READ,
+    Door,
+    Plan,
+    Server,
+    door_lines,
+    name_of,
+    parse_groups,
+    parse_show,
+    place_of,
+    shown,
+    unit_lines,
+)
 
 UNITS = "/etc/systemd/system"
 STATE = "/var/lib/jupyter"
@@ -32,14 +44,54 @@ PORTS = "/etc/lab-jupyter.json"
 SECRETS = ("token", "cookie_secret")
 PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,NeedDaemonReload,DropInPaths,MainPID,ControlGroup,ExecMainStartTimestampMonotonic,"
-    "StateChangeTimestampMonotonic,NRestarts,Result,Job,InvocationID,SupplementaryGroups"
+    "StateChangeTimestampMonotonic,NRestarts,Result,Job,InvocationID,SupplementaryGroups,Listen"
 )
+# The name of each file of ours in a folder of drop-ins.
+OURS = "50-research-server.conf"
+DOORS = "/run/lab-jupyter"
+INIT = 1
 POLL_SECONDS = 0.3
 REMOVAL_SECONDS = 60.0
 
 
 def unit(name: str) -> str:
     return f"jupyter@{name}.service"
+
+
+def door(name: str) -> str:
+    return f"jupyter@{name}.socket"
+
+
+def both(names: t.Iterable[str]) -> list[str]:
+    return [of(name) for name in names for of in (door, unit)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """One who has a JupyterLab, and what the units are to know of them."""
+
+    account: pwd.struct_passwd
+    where: str
+    """The place of the door: an address with a port, or the path of a UNIX socket."""
+    home: str
+    """Whose C(.ssh) is read-only; empty for none."""
+    limits: str
+    """The text of the unit of all that they run."""
+    devices: list[str] | None
+    environment: dict[str, str]
+
+    @property
+    def slice(self) -> str:
+        return f"user-{self.account.pw_uid}.slice"
+
+    def files(self, header: str) -> dict[str, str]:
+        name = self.account.pw_name
+        texts = {
+            unit(name): unit_lines(self.home, self.slice, self.devices, self.environment),
+            door(name): door_lines(self.where),
+            self.slice: self.limits,
+        }
+        return {drop_in(of): f"# {header}\n{text}" for of, text in texts.items()}
 
 
 class Host(Runner):
@@ -58,10 +110,16 @@ class Host(Runner):
     def see(self, names: t.Iterable[str]) -> dict[str, Server]:
         """Read the instances that should be there and those that are."""
         enabled = _names(f"{UNITS}/*.wants/jupyter@*.service")
-        leftovers = _names(f"{UNITS}/jupyter@*.service.d") | {os.path.basename(path) for path in glob.glob(f"{STATE}/*")}
-        wanted = [unit(name) for name in sorted({*names, *enabled})]
-        blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*")))
+        doors = _names(f"{UNITS}/*.wants/jupyter@*.socket", "socket")
+        leftovers = _names(f"{UNITS}/jupyter@*.service.d") | _names(f"{UNITS}/jupyter@*.socket.d", "socket")
+        leftovers |= {os.path.basename(path) for path in glob.glob(f"{STATE}/*")}
+        wanted = both(sorted({*names, *enabled, *doors}))
+        blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*"), door("*")))
         self.sockets = {str(found.inode): found for found in listening.read()}
+        held = set(self._sockets_of(INIT))
+        found_doors = {
+            name: self._door(block, name in doors, held) for block in blocks if (name := name_of(block["Id"], "socket"))
+        }
         # Both clocks are read together: systemd gives times in monotonic time only as a number (systemctl(1), show).
         booted = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
         servers = {}
@@ -78,23 +136,39 @@ class Host(Runner):
                 enabled=name in enabled,
                 reload=block["NeedDaemonReload"] == "yes",
                 pid=pid,
-                started=booted + int(block.get("ExecMainStartTimestampMonotonic") or 0) / 1e6,
+                started=_when(booted, block, "ExecMainStartTimestampMonotonic"),
                 processes=_processes(block.get("ControlGroup", "")),
                 listeners=tuple(sorted((socket.address, socket.port) for socket in self._sockets_of(pid))),
                 leftovers=name in leftovers,
                 overridden=newest(block.get("DropInPaths", "").split()),
-                since=booted + int(block.get("StateChangeTimestampMonotonic") or 0) / 1e6,
+                since=_when(booted, block, "StateChangeTimestampMonotonic"),
                 restarts=int(block.get("NRestarts") or 0),
                 result=block.get("Result", "success"),
                 job=bool(block.get("Job")),
                 invocation=block.get("InvocationID", ""),
                 regrouped=_regrouped(name, pid, block.get("SupplementaryGroups", "").split()),
+                door=found_doors.get(name, Door()),
             )
-            if name in names or server.enabled or server.leftovers or server.active != "inactive":
+            there = server.enabled or server.leftovers or server.active != "inactive" or server.door.active != "inactive"
+            if name in names or there or server.door.enabled:
                 servers[name] = server
         for name in leftovers - set(servers) - set(names):
             servers[name] = Server(name, leftovers=True)
         return servers
+
+    @staticmethod
+    def _door(block: t.Mapping[str, str], enabled: bool, held: t.Collection[Listener]) -> Door:
+        """A socket unit. What its files say is not yet what systemd listens on."""
+        told = tuple(line.rpartition(" (")[0] for line in block.get("Listen", "").splitlines())
+        places = {(socket.address, socket.port) for socket in held}
+        return Door(
+            load=block["LoadState"],
+            active=block["ActiveState"],
+            enabled=enabled,
+            reload=block["NeedDaemonReload"] == "yes",
+            told=told,
+            held=tuple(where for where in told if (place_of(where) in places if place_of(where) else os.path.exists(where))),
+        )
 
     def settle(self, names: t.Collection[str], seconds: float) -> dict[str, Server]:
         """What is there once nobody's server is still starting, or time is up for all of them together."""
@@ -110,37 +184,43 @@ class Host(Runner):
         """Stop and remove the servers of people who are no longer users. Returns what could not be done."""
         if not names:
             return []
-        self.attempt("systemctl", "stop", "--", *map(unit, names))
+        self.attempt("systemctl", "stop", "--", *both(names))
         problems = []
         for name in names:
             # One by one: what is wrong with one unit must not keep another enabled.
-            self.attempt("systemctl", "disable", "--", unit(name))
+            for of in both([name]):
+                self.attempt("systemctl", "disable", "--", of)
             if self.attempt("systemctl", "is-active", "--quiet", "--", unit(name))[0] == 0:
                 problems.append(f"{name}: found {unit(name)} still running; expected it to stop; stop it by hand")
                 continue
-            for path in (f"{UNITS}/{unit(name)}.d", f"{STATE}/{name}"):
+            for path in (*(f"{UNITS}/{of}.d" for of in both([name])), f"{STATE}/{name}"):
                 wrong = remove_tree(path, REMOVAL_SECONDS)
                 if wrong:
                     problems.append(f"{name}: {wrong}; expected nothing to be left of a former user; remove it by hand")
         self.systemctl("daemon-reload")
         return problems
 
-    def files(self, ports: t.Mapping[str, int], homes: t.Mapping[str, str]) -> dict[str, str]:
-        """Path -> text, of what the services read and is not so yet: whose port is which, and what each unit must know of its
-        owner's home. No text: no file."""
-        found = {PORTS: f"{json.dumps(dict(ports), indent=4, sort_keys=True)}\n"}
-        for name, home in homes.items():
-            found[_drop_in(name)] = drop_in(self.header, home) if home else ""
+    def files(self, told: t.Mapping[str, t.Any], people: t.Iterable[Person]) -> dict[str, str]:
+        """Path -> text, of what the services and their owners read and is not so yet. No text: no file.
+
+        `told`: what the program of the owners is to know.
+        """
+        found = {PORTS: f"{json.dumps(told, indent=4, sort_keys=True)}\n"}
+        # Of those who have left, whatever their account was; what is another's in there stays.
+        found |= dict.fromkeys(glob.glob(f"{UNITS}/user-[0-9]*.slice.d/{OURS}"), "")
+        for person in people:
+            found |= person.files(self.header)
         found |= {path: text for path, (text, _mode) in self.given.items()}
         return {path: text for path, text in found.items() if (read_file(path) or "") != text}
 
-    def rights(self, people: t.Mapping[str, pwd.struct_passwd]) -> list[rights.Fault]:
+    def rights(self, people: t.Iterable[Person]) -> list[rights.Fault]:
         """Who else could change what the services read, or read what is somebody's secret."""
-        files = [PORTS, loopback.RULES, loopback.UNIT, *(_drop_in(name) for name in people)]
+        files = [PORTS, loopback.RULES, loopback.UNIT, *(path for person in people for path in person.files(""))]
         modes = {path: mode for path, (_text, mode) in self.given.items()}
         found = rights.faults({**dict.fromkeys(files, 0o644), **modes}, [STATE])
-        for name, entry in people.items():
-            found += rights.private_faults(f"{STATE}/{name}", SECRETS, (entry.pw_uid, entry.pw_gid))
+        for person in people:
+            account = person.account
+            found += rights.private_faults(f"{STATE}/{account.pw_name}", SECRETS, (account.pw_uid, account.pw_gid))
         return found
 
     @staticmethod
@@ -154,29 +234,39 @@ class Host(Runner):
                 put_file(*os.path.split(path), text, self.given.get(path, (text, 0o644))[1])
             else:
                 os.unlink(path)
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.dirname(path))
         if any(path.startswith(UNITS) for path in files):
             self.systemctl("daemon-reload")
 
     @staticmethod
     def with_files(server: Server, files: t.Mapping[str, str]) -> Server:
         """A server of which a file has just changed, or would in check mode, is out of date."""
-        return dataclasses.replace(server, overridden=time.time()) if _drop_in(server.name) in files else server
+        return dataclasses.replace(server, overridden=time.time()) if drop_in(unit(server.name)) in files else server
 
     def begin(self, plan: Plan) -> None:
         """Start what is to be started, without waiting: one that hangs would hold the others up. What fails is seen later."""
         if plan.unmask:
-            self.attempt("systemctl", "unmask", "--", *map(unit, plan.unmask))
+            self.attempt("systemctl", "unmask", "--", *both(plan.unmask))
         if plan.reload:
             self.systemctl("daemon-reload")
+        if plan.disable:
+            self.attempt("systemctl", "disable", "--", *map(unit, plan.disable))
         if plan.enable:
-            self.attempt("systemctl", "enable", "--", *map(unit, plan.enable))
+            self.attempt("systemctl", "enable", "--", *map(door, plan.enable))
+        if plan.doors:
+            # All are closed before the first is opened: two people may swap their ports. And a socket does not open beside
+            # its running service.
+            self.attempt("systemctl", "stop", "--", *both(plan.doors))
+            self.attempt("systemctl", "reset-failed", "--", *both(plan.doors))
+            self.attempt("systemctl", "start", "--", *map(door, plan.doors))
         if plan.begin:
             units = [unit(name) for name in plan.begin]
             self.attempt("systemctl", "reset-failed", "--", *units)
             self.attempt("systemctl", "restart", "--no-block", "--", *units)
 
     def stop(self, name: str) -> None:
-        self.attempt("systemctl", "stop", "--", unit(name))
+        self.attempt("systemctl", "stop", "--", *both([name]))
 
     def journal(self, server: Server) -> str:
         """The end of what the service itself wrote, without systemd's account of each attempt (systemd.journal-fields(7)).
@@ -206,8 +296,9 @@ class Host(Runner):
         return []
 
 
-def _drop_in(name: str) -> str:
-    return f"{UNITS}/{unit(name)}.d/50-research-server.conf"
+def drop_in(of: str) -> str:
+    """Our file beside a unit."""
+    return f"{UNITS}/{of}.d/{OURS}"
 
 
 def newest(paths: t.Iterable[str]) -> float:
@@ -215,8 +306,14 @@ def newest(paths: t.Iterable[str]) -> float:
     return max((os.lstat(path).st_mtime for path in paths if os.path.lexists(path)), default=0.0)
 
 
-def _names(pattern: str) -> set[str]:
-    found = (name_of(os.path.basename(path).removesuffix(".d")) for path in glob.glob(pattern))
+def _when(booted: float, block: t.Mapping[str, str], key: str) -> float:
+    """A time since the epoch; 0 for never."""
+    microseconds = int(block.get(key) or 0)
+    return booted + microseconds / 1e6 if microseconds else 0.0
+
+
+def _names(pattern: str, kind: str = "service") -> set[str]:
+    found = (name_of(os.path.basename(path).removesuffix(".d"), kind) for path in glob.glob(pattern))
     return {name for name in found if name}
 
 

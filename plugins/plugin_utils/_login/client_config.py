@@ -18,6 +18,7 @@ from .endpoint import with_port
 # What ssh_config(5) takes as a word of its own: no blanks, no quotes, no patterns.
 WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:%-]*")
 JUPYTER = "-jupyter"
+DOORS = "/run/lab-jupyter"
 
 
 class Server(NamedTuple):
@@ -40,7 +41,9 @@ class Server(NamedTuple):
     """Who may jump through it in any case."""
     agent_groups: frozenset[str] = frozenset()
     jupyter: Mapping[str, int] = {}
-    """Who has a JupyterLab there -> its port."""
+    """Who has a JupyterLab there -> its port, which is that of their end of the tunnel."""
+    jupyter_sockets: bool = False
+    """The JupyterLabs there listen on UNIX sockets."""
     accounts: frozenset[str] | None = None
     """Whom the server itself knows; None: it was not asked."""
     leads_to: frozenset[str] | None = None
@@ -129,11 +132,12 @@ def ssh_config(person: str, servers: Sequence[Server], folder: str) -> str:
     for server in servers:
         if person not in server.jupyter:
             continue
-        forward = f"127.0.0.1:{server.jupyter[person]}"
+        near = f"127.0.0.1:{server.jupyter[person]}"
+        far = f"{DOORS}/{person}.sock" if server.jupyter_sockets else near
         entries.append(
             [
                 *_head(f"{server.alias}{JUPYTER}", server, alias),
-                f"LocalForward {forward} {forward}",
+                f"LocalForward {near} {far}",
                 "ExitOnForwardFailure yes",
                 # Clients before OpenSSH 8.7 do not know it, and would refuse the whole file.
                 "IgnoreUnknown SessionType",

@@ -42,7 +42,7 @@ FIXED_OPTIONS = {
 # What makes the unit the user's own (systemd.exec(5), systemd.service(5)).
 FIXED_DIRECTIVES = {
     *("DynamicUser", "Group", "RuntimeDirectory", "RuntimeDirectoryMode", "StateDirectory", "StateDirectoryMode"),
-    *("NotifyAccess", "Type", "User", "WorkingDirectory"),
+    *("NotifyAccess", "Restart", "Slice", "Type", "User", "WorkingDirectory"),
 }
 
 
@@ -76,10 +76,14 @@ def warnings(variables: Mapping[str, t.Any]) -> list[str]:
 # Variable -> the directive that it becomes.
 LIMITS = {
     "jupyter_cpu_quota": "CPUQuota",
+    "jupyter_memory_high": "MemoryHigh",
     "jupyter_memory_max": "MemoryMax",
     "jupyter_start_timeout": "TimeoutStartSec",
     "jupyter_tasks_max": "TasksMax",
 }
+# The same, of groups and of people.
+OF_SOMEBODY = {"cpu_quota": "CPUQuota", "memory_high": "MemoryHigh", "memory_max": "MemoryMax", "tasks_max": "TasksMax"}
+GPU = re.compile(r"all|\d{1,2}|(?:GPU|MIG)-[0-9a-fA-F-]{36}")
 
 
 def _limits(variables: Mapping[str, t.Any]) -> list[str]:
@@ -89,7 +93,41 @@ def _limits(variables: Mapping[str, t.Any]) -> list[str]:
         for name, value in sorted(variables.get("jupyter_unit_settings", {}).items())
         if not isinstance(value, list)
     ]
+    for variable in ("jupyter_group_limits", "jupyter_user_limits"):
+        for name, limits in sorted(variables.get(variable, {}).items()):
+            found += [(f"{variable}: {name}", sentence) for sentence in _of_somebody(limits)]
+    found.append(("jupyter_gpus", _gpus(variables.get("jupyter_gpus", []))))
+    idle = variables.get("jupyter_stop_idle_after", 0)
+    if idle < 0:
+        found.append(("jupyter_stop_idle_after", f"found {idle}; expected seconds, or 0 for never; correct the number"))
     return [f"{name}: {sentence}" for name, sentence in found if sentence]
+
+
+def _of_somebody(limits: object) -> list[str]:
+    if not isinstance(limits, Mapping):
+        return [f"found {limits!r}; expected limits such as {{memory_max: 8G}}; write one limit per line below the name"]
+    problems = []
+    for limit, value in sorted(limits.items()):
+        if limit == "gpus":
+            problems.append(_gpus(value))
+        elif limit in OF_SOMEBODY:
+            sentence = directives.problem(OF_SOMEBODY[limit], value)
+            problems.append(f"{limit}: {sentence}" if sentence else "")
+        else:
+            near = difflib.get_close_matches(str(limit), (*OF_SOMEBODY, "gpus"), n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            problems.append(f"found '{limit}'; expected {', '.join((*sorted(OF_SOMEBODY), 'gpus'))}{meant or '; remove it'}")
+    return list(filter(None, problems))
+
+
+def _gpus(wanted: object) -> str:
+    words = wanted if isinstance(wanted, list) else None
+    if words is not None and all(not isinstance(word, bool) and GPU.fullmatch(str(word)) for word in words):
+        return ""
+    return (
+        f"gpus: found {wanted!r}; expected a list of GPUs, by number (as in /dev/nvidia0) or UUID, or of UUIDs of MIG instances; "
+        "[all], or [] for none; 'nvidia-smi -L' shows the UUIDs"
+    )
 
 
 def _names(users: Iterable[str]) -> list[str]:

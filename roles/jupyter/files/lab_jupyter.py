@@ -1,197 +1,403 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A researcher's own JupyterLab on this host: where it is, how to reach it, and how its service starts it.
+"""Your own JupyterLab on this server.
 
-lab-jupyter          print the tunnel command and the address with the token
-lab-jupyter serve    serve JupyterLab; run by jupyter@USER.service with the Python of JupyterLab's environment
+lab-jupyter                       how to reach it: the line for the tunnel, and the address with the token
+lab-jupyter status                what runs in it, and what you use of your share of this server
+lab-jupyter stop | restart        end it; it starts again when it is used. With kernels or terminals: --force
+lab-jupyter logs [LINES]          the end of what it has written
+lab-jupyter token --renew         a new token; the old one opens nothing any more
+lab-jupyter kernels               the kernels that notebooks can choose, and those that run
+lab-jupyter kernels add PREFIX    offer an environment of your own, such as ~/envs/mine
+lab-jupyter kernels remove NAME   take it back; the environment stays
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import pwd
+import re
 import secrets
+import shlex
+import signal
 import socket
-import stat
-import struct
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
-PORTS = Path("/etc/lab-jupyter.json")
+TOLD = Path("/etc/lab-jupyter.json")
 TOKENS = Path("/var/lib/jupyter")
+DOORS = Path("/run/lab-jupyter")
+PROC = Path("/proc")
+CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+KERNELS = {"lab": Path("/usr/local/share/jupyter/kernels"), "yours": Path(".local/share/jupyter/kernels")}
+SERVER = "jupyter-serve"
 TOKEN_BYTES = 32
-ADDRESS = "127.0.0.1"
-WRITABLE_KEYS = "--writable-keys"  # the lab's decision, jupyter_protect_keys
-
-# landlock(7), include/uapi/linux/landlock.h; the numbers of the calls are the same on all architectures.
-LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
-LANDLOCK_VERSION, LANDLOCK_PATH_BENEATH = 1, 1
-LANDLOCK_REFER = 1 << 13  # to link and rename from folder to folder; from version 2 on it can be allowed
-CLONE_NEWUSER = 0x10000000
+STOP_SECONDS = 30.0
+LINES = 30
+# jupyter_client, kernelspec: letters, digits, '.', '-', '_'.
+NOT_IN_A_NAME = re.compile(r"[^a-z0-9._-]+")
+OURS = "lab-jupyter"
+START = """\
+#!/bin/bash
+# Made by 'lab-jupyter kernels add'. Starts a kernel in an environment that is activated.
+eval "$({conda} shell.posix activate {prefix})"
+exec {prefix}/bin/python -m ipykernel_launcher "$@"
+"""
 
 
 class RefusedError(Exception):
-    """Why there is no JupyterLab; shown to the person, or in the journal of the service."""
+    """Why it cannot be done; shown to the person."""
 
 
-def port_of(name: str, ports: Path = PORTS) -> int:
+class Told(NamedTuple):
+    """What the administrators' run has written about everybody's JupyterLab."""
+
+    port: int
+    listen: str
+    conda_root: str
+
+    def far_end(self, name: str) -> str:
+        """Of the tunnel."""
+        return f"{DOORS}/{name}.sock" if self.listen == "socket" else f"127.0.0.1:{self.port}"
+
+
+class Process(NamedTuple):
+    """One of those in the service."""
+
+    pid: int
+    arguments: list[str]
+    environment: dict[str, str]
+
+    @property
+    def server(self) -> bool:
+        return any(Path(word).name == SERVER for word in self.arguments[:4])
+
+    @property
+    def kernel(self) -> str:
+        """The id of a kernel; empty if it is something else."""
+        found = [re.search(r"kernel-([0-9a-f-]{36})\.json$", word) for word in self.arguments]
+        return next((match.group(1) for match in found if match), "")
+
+
+def told_of(name: str, path: Path = TOLD) -> Told:
     try:
-        found = json.loads(ports.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RefusedError(f"{ports}: {error}") from None
-    if name not in found:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        ports = found["ports"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RefusedError(f"{path}: {error}; tell an administrator") from None
+    if name not in ports:
         raise RefusedError(f"{name} has no JupyterLab on this server; ask an administrator for one")
-    return int(found[name])
+    return Told(int(ports[name]), str(found["listen"]), str(found["conda_root"]))
 
 
-def keep_token(path: Path) -> str:
-    """Return the token; make a new one if there is none, or if the one that is there could have been read by others."""
-    try:
-        status = path.lstat()
-        private = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
-        token = path.read_text(encoding="ascii").strip() if private else ""
-    except FileNotFoundError:
-        token = ""
-    if len(token) >= TOKEN_BYTES:
-        return token
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{token}\n")
-    new.replace(path)
-    return token
-
-
-def show(name: str, port: int) -> None:
+def token_of(name: str) -> str:
     path = TOKENS / name / "token"
     try:
-        token = path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii").strip()
     except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}; is the service running? systemctl status jupyter@{name}") from None
+        raise RefusedError(f"{path}: {error.strerror}; has the service ever run? systemctl status jupyter@{name}") from None
+
+
+def show(name: str, told: Told) -> None:
     # SSH_CONNECTION: client address, client port, server address, server port (ssh(1)).
     connection = os.environ.get("SSH_CONNECTION", "").split()
     ssh_port = f"-p {connection[3]} " if len(connection) == 4 else ""
+    token = token_of(name)
     print(
         f"On your own computer, with the name by which you reach this server instead of {socket.gethostname()}:\n"
-        f"    ssh -N -L {port}:127.0.0.1:{port} {ssh_port}{name}@{socket.gethostname()}\n"
+        f"    ssh -N -L {told.port}:{told.far_end(name)} {ssh_port}{name}@{socket.gethostname()}\n"
         f"Then open in your browser:\n"
-        f"    http://127.0.0.1:{port}/lab?token={token}"
+        f"    http://127.0.0.1:{told.port}/lab?token={token}"
     )
 
 
-def check_keys(home: Path) -> None:
-    """Refuse where a notebook could add a key and log in to this host, outside of its sandbox.
-
-    In this service ~/.ssh is read-only as a mount point, which can be neither renamed nor replaced; a link could be.
-    """
-    keys = home / ".ssh"
-    try:
-        folder = stat.S_ISDIR(keys.lstat().st_mode)
-    except OSError as error:
-        raise RefusedError(f"{keys}: {error.strerror}; expected a folder") from None
-    if not folder:
-        raise RefusedError(f"{keys}: found a link or a file; expected a folder: what is behind a link, a notebook could replace")
-    if not os.statvfs(keys).f_flag & os.ST_RDONLY:
-        raise RefusedError(f"{keys}: can be written here; expected the service to make it read-only; run the role jupyter again")
-    above = next((folder for folder in home.resolve().parents if os.access(folder, os.W_OK)), None)
-    if above is not None:
-        raise RefusedError(f"{home}: {above} can be written here; expected a home that a notebook cannot move away with its keys")
+def group_of(name: str, uid: int) -> Path:
+    """The control group of the service; that of all that the person runs is above it (cgroups(7))."""
+    folder = f"user.slice/user-{uid}.slice/jupyter@{name}.service"
+    return next((root / folder for root in CGROUPS if (root / folder).is_dir()), CGROUPS[0] / folder)
 
 
-def keep_apart() -> bool:
-    """Close the way around the sandbox that leads through processes of the same person outside of it: to trace them, or to use
-    their view of the files (/proc/PID/root). Landlock refuses both from inside a domain to its outside; debuggers work inside.
-
-    Returns false where that cannot be had: the kernel has no Landlock, or one that would keep files from being moved between
-    folders; or the lab lets notebooks make namespaces, in which Landlock would refuse to mount.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    child = os.fork()
-    if child == 0:
-        os._exit(libc.unshare(CLONE_NEWUSER) == 0)
-    may_make_namespaces = os.waitpid(child, 0)[1] != 0
-    if may_make_namespaces or libc.syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION) < 2:
-        return False
-    ruleset = libc.syscall(LANDLOCK_CREATE, struct.pack("=Q", LANDLOCK_REFER), 8, 0)
-    root = os.open("/", os.O_PATH)
-    everywhere = struct.pack("=Qi", LANDLOCK_REFER, root)
-    added = libc.syscall(LANDLOCK_ADD, ruleset, LANDLOCK_PATH_BENEATH, everywhere, 0)
-    os.close(root)
-    # No new privileges, which Landlock asks for, is a setting of the unit.
-    return added == 0 and libc.syscall(LANDLOCK_RESTRICT, ruleset, 0) == 0
+def processes(group: Path) -> Iterator[Process]:
+    """What runs in the service, the server first."""
+    found = []
+    for folder, _folders, _files in os.walk(group):
+        for pid in _text(Path(folder, "cgroup.procs")).split():
+            words = _text(PROC / pid / "cmdline").rstrip("\0").split("\0")
+            pairs = (entry.partition("=") for entry in _text(PROC / pid / "environ").split("\0"))
+            found.append(Process(int(pid), words, {key: value for key, equals, value in pairs if equals}))
+    return iter(sorted(found, key=lambda process: (not process.server, process.pid)))
 
 
-def tell_systemd(state: str) -> None:
-    """As sd_notify(3). Kernels and terminals do not inherit the variable."""
-    address = os.environ.pop("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-            channel.sendto(state.encode(), address.replace("@", "\0", 1))
-
-
-def serve(account: pwd.struct_passwd, port: int, options: list[str]) -> None:
-    if account.pw_uid == 0:
-        raise RefusedError("JupyterLab is not served to root: everything that runs in a notebook would run as root")
-    if not os.access(account.pw_dir, os.W_OK):
-        raise RefusedError(f"{account.pw_dir} cannot be written from this service; add its file system to jupyter_writable_paths")
-    prefix = os.path.realpath(sys.prefix)
-    if prefix != sys.prefix:
-        # The environment's name is a link that moves on when the environment changes: stay with one tree for life.
-        os.execv(f"{prefix}/bin/python", [f"{prefix}/bin/python", *sys.orig_argv[1:]])  # noqa: S606
-    if WRITABLE_KEYS in options:
-        options.remove(WRITABLE_KEYS)
+def status(name: str, told: Told, group: Path) -> None:
+    running = list(processes(group))
+    if not running:
+        print(f"asleep; the first connection to {told.far_end(name)} wakes it")
     else:
-        check_keys(Path(account.pw_dir))
-    if not keep_apart():
-        print("lab-jupyter: on this host notebooks can reach into your own processes outside of JupyterLab", file=sys.stderr)
-    # Kernels have their sockets there: short enough for a socket's name, and nobody else can open the folder.
-    os.environ["JUPYTER_RUNTIME_DIR"] = os.environ["RUNTIME_DIRECTORY"]
-    # Only JupyterLab's own environment has these.
-    from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
-    from jupyterlab.labapp import LabApp  # noqa: PLC0415
+        kernels = [process for process in running if process.kernel]
+        others = sum(not process.kernel and not process.server for process in running)
+        print(f"awake at {told.far_end(name)}, {len(kernels)} kernels, {others} other processes")
+    print("what you use of this server, with all that you run on it, and the most that you may:")
+    for title, used, most, form in USES:
+        print(f"    {title:<10}{form(_text(group.parent / used)):>10} of {form(_text(group.parent / most)) or 'no limit'}")
 
-    class LabKernels(KernelSpecManager):
-        """The kernels of the lab and of the user, without the one of JupyterLab's own environment."""
 
-        def _kernel_dirs_default(self) -> list[str]:
-            inherited: list[str] = super()._kernel_dirs_default()
-            return [folder for folder in inherited if not folder.startswith(f"{prefix}/")]
+def _bytes(text: str) -> str:
+    if not text.strip().isdigit():
+        return "" if text.strip() == "max" else "?"
+    number = float(text)
+    for unit in ("B", "K", "M", "G"):
+        if number < 1024:
+            return f"{number:.0f}{unit}" if unit == "B" else f"{number:.1f}{unit}"
+        number /= 1024
+    return f"{number:.1f}T"
 
-    globals()["LabKernels"] = LabKernels  # found by Jupyter as __main__.LabKernels
-    # Old names of the server's options, such as NotebookApp.ip in somebody's file, would win over the arguments.
-    LabApp.shim_config_from_notebook_to_jupyter_server = lambda _app, config: config
-    folder = TOKENS / account.pw_name
-    token = keep_token(folder / "token")
-    # As arguments within this process, because those win over the user's own files; the process list does not show them.
-    own = [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
-    # Browsers stay logged in over a restart; the runtime directory goes with the service.
-    own.append(f"--ServerApp.cookie_secret_file={folder / 'cookie_secret'}")
-    server = LabApp.initialize_server([*options, *own])
-    found = (server.ip, server.port, server.sock, server.identity_provider.token)
-    if found != (ADDRESS, port, "", token):
+
+def _count(text: str) -> str:
+    return "" if text.strip() == "max" else text.strip() or "?"
+
+
+def _cpu(text: str) -> str:
+    """Seconds used, of cpu.stat; or a share of cores, of cpu.max (cgroup-v2, Documentation/admin-guide)."""
+    if text.startswith("usage_usec"):
+        return f"{int(text.split()[1]) / 1e6:.0f}s"
+    quota, _blank, period = text.strip().partition(" ")
+    return f"{100 * int(quota) // int(period)}%" if quota.isdigit() and period.isdigit() else "" if quota == "max" else "?"
+
+
+# Title, what is used, what is the most, and how both are written.
+USES: list[tuple[str, str, str, Callable[[str], str]]] = [
+    ("memory", "memory.current", "memory.max", _bytes),
+    ("tasks", "pids.current", "pids.max", _count),
+    ("CPU", "cpu.stat", "cpu.max", _cpu),
+]
+
+
+def stop(group: Path, force: bool) -> bool:
+    """End the server, and what runs in it. Returns whether there was one."""
+    running = list(processes(group))
+    server = next((process for process in running if process.server), None)
+    if server is None:
+        return False
+    busy = [process for process in running if process.kernel]
+    if (busy or len(running) > 1) and not force:
+        what = f"{len(busy)} kernels" if busy else f"{len(running) - 1} processes, such as a terminal,"
+        raise RefusedError(f"{what} would end with it; save your notebooks, then say --force")
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in running if number == signal.SIGKILL else [server]:
+            try:
+                os.kill(process.pid, number)
+            except ProcessLookupError:
+                continue
+        until = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < until:
+            if not (PROC / str(server.pid)).exists():
+                return True
+            time.sleep(0.1)
+    raise RefusedError(f"process {server.pid} does not end; tell an administrator: systemctl status jupyter@")
+
+
+def wake(name: str, told: Told) -> None:
+    """Connect once: systemd starts the server. Then say how to reach it."""
+    family, place = (
+        (socket.AF_UNIX, f"{DOORS}/{name}.sock") if told.listen == "socket" else (socket.AF_INET, ("127.0.0.1", told.port))
+    )
+    with socket.socket(family, socket.SOCK_STREAM) as door:
+        door.settimeout(60)
+        try:
+            door.connect(place)
+            door.sendall(b"GET /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            door.recv(1)
+        except OSError as error:
+            raise RefusedError(f"{place}: {error}; look at 'lab-jupyter logs', or tell an administrator") from None
+
+
+def logs(name: str, lines: int) -> None:
+    """What the service's processes have written: messages of one's own, which journald keeps for one (journald.conf(5))."""
+    done = subprocess.run(
+        ["/usr/bin/journalctl", "--no-pager", "-q", "-o", "short", "-n", str(lines), f"_SYSTEMD_UNIT=jupyter@{name}.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout.strip():
+        raise RefusedError("nothing that you may read: journald keeps no messages of yours on this server; ask an administrator")
+    print(done.stdout, end="")
+
+
+def renew(name: str) -> None:
+    """Write another token beside the old one, and put it in its place."""
+    path = TOKENS / name / "token"
+    new = path.with_name(f".token.{os.getpid()}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{secrets.token_urlsafe(TOKEN_BYTES)}\n")
+    new.replace(path)
+
+
+def kernels(home: Path, group: Path) -> None:
+    for whose, folder in KERNELS.items():
+        for path in sorted((home / folder).glob("*/kernel.json")):
+            spec = _spec(path)
+            print(f"{path.parent.name:<24}{whose:<8}{spec.get('display_name', '?'):<28}{_prefix_of(spec)}")
+    for process in filter(lambda process: process.kernel, processes(group)):
+        prefix = process.environment.get("CONDA_PREFIX", "")
+        print(f"running  {process.kernel[:8]}  {prefix}{_outdated(process)}")
+
+
+def _outdated(process: Process) -> str:
+    """Whether a kernel runs in an earlier generation of its environment: the environment's name is a link that moves on."""
+    started, name = process.environment.get("CONDA_PREFIX", ""), process.environment.get("LAB_KERNEL_ENVIRONMENT", "")
+    if not name or not started or os.path.realpath(name) == os.path.realpath(started):
+        return ""
+    return "  (the environment has changed since; restart the kernel to have it)"
+
+
+def _spec(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _prefix_of(spec: dict[str, Any]) -> str:
+    metadata = spec.get("metadata") if isinstance(spec.get("metadata"), dict) else {}
+    for tag in (metadata or {}).values():
+        if isinstance(tag, dict) and "prefix" in tag:
+            return str(tag["prefix"])
+    return str((spec.get("argv") or ["?"])[0])
+
+
+def add(home: Path, prefix: Path, told: Told) -> str:
+    """Offer an environment as a kernel. Returns the kernel's name."""
+    prefix = Path(os.path.abspath(prefix.expanduser()))
+    python = prefix / "bin" / "python"
+    if not python.exists():
+        raise RefusedError(f"{prefix}: found no bin/python; expected the folder of an environment; 'conda env list' shows yours")
+    has = subprocess.run([python, "-c", "import ipykernel"], capture_output=True, check=False)
+    if has.returncode:
         raise RefusedError(
-            f"found a server at {server.sock or f'{server.ip}:{server.port}'}, or another token than its own; expected "
-            f"{ADDRESS}:{port}; look for these settings in ~/.jupyter"
+            f"{prefix}: found no ipykernel; expected it there; conda install -p {shlex.quote(str(prefix))} ipykernel"
         )
-    # The server binds its port in its own loop. What is put there now has its turn after that.
-    server.io_loop.add_callback(tell_systemd, "READY=1")
-    server.start()
+    name = NOT_IN_A_NAME.sub("-", prefix.name.lower()) or "mine"
+    folder = home / KERNELS["yours"] / name
+    if folder.exists() and OURS not in _spec(folder / "kernel.json").get("metadata", {}):
+        raise RefusedError(
+            f"{folder}: found a kernel that 'lab-jupyter kernels add' did not make; remove it, or rename the environment"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    start = folder / "start"
+    start.write_text(
+        START.format(conda=shlex.quote(f"{told.conda_root}/bin/conda"), prefix=shlex.quote(str(prefix))), encoding="utf-8"
+    )
+    start.chmod(0o755)
+    spec = {
+        "argv": ["/bin/bash", str(start), "-f", "{connection_file}"],
+        "display_name": f"{prefix.name} (yours)",
+        "language": "python",
+        "metadata": {"debugger": True, OURS: {"prefix": str(prefix)}},
+    }
+    (folder / "kernel.json").write_text(f"{json.dumps(spec, indent=2)}\n", encoding="utf-8")
+    return name
+
+
+def remove(home: Path, name: str) -> None:
+    folder = home / KERNELS["yours"] / name
+    if "/" in name or not (folder / "kernel.json").is_file():
+        raise RefusedError(f"found no kernel '{name}' of yours; 'lab-jupyter kernels' lists them")
+    if OURS not in _spec(folder / "kernel.json").get("metadata", {}):
+        raise RefusedError(
+            f"{folder}: 'lab-jupyter kernels add' did not make it; remove it with: jupyter kernelspec remove {name}"
+        )
+    for file in ("kernel.json", "start"):
+        (folder / file).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+class Command:
+    """What the words can ask for."""
+
+    def __init__(self, force: bool) -> None:
+        account = pwd.getpwuid(os.getuid())
+        self.name, self.home, self.force = account.pw_name, Path(account.pw_dir), force
+        self.told = told_of(self.name)
+        self.group = group_of(self.name, account.pw_uid)
+
+    def show(self) -> None:
+        show(self.name, self.told)
+
+    def status(self) -> None:
+        status(self.name, self.told, self.group)
+
+    def stop(self) -> None:
+        print("stopped; it starts again when it is used" if stop(self.group, self.force) else "it is asleep")
+
+    def restart(self) -> None:
+        stop(self.group, self.force)
+        wake(self.name, self.told)
+        print("it is up again")
+
+    def logs(self, lines: str = str(LINES)) -> None:
+        if not lines.isdigit():
+            raise RefusedError(f"logs: found {lines!r}; expected a number of lines")
+        logs(self.name, int(lines))
+
+    def renew(self) -> None:
+        token_of(self.name)
+        stop(self.group, self.force)
+        renew(self.name)
+        self.show()
+
+    def kernels(self) -> None:
+        kernels(self.home, self.group)
+
+    def add(self, prefix: str) -> None:
+        print(f"kernel '{add(self.home, Path(prefix), self.told)}' is offered from now on; reload the page")
+
+    def remove(self, name: str) -> None:
+        remove(self.home, name)
+
+
+# The words, what they do, and how many more may follow.
+COMMANDS: list[tuple[tuple[str, ...], Callable[..., None], tuple[int, ...]]] = [
+    ((), Command.show, (0,)),
+    (("status",), Command.status, (0,)),
+    (("stop",), Command.stop, (0,)),
+    (("restart",), Command.restart, (0,)),
+    (("logs",), Command.logs, (0, 1)),
+    (("token", "--renew"), Command.renew, (0,)),
+    (("kernels",), Command.kernels, (0,)),
+    (("kernels", "add"), Command.add, (1,)),
+    (("kernels", "remove"), Command.remove, (1,)),
+]
+
+
+def act(arguments: list[str]) -> None:
+    """Do what the words say."""
+    words = [word for word in arguments if word != "--force"]
+    for known, do, more in COMMANDS:
+        if tuple(words[: len(known)]) == known and len(words) - len(known) in more:
+            do(Command("--force" in arguments), *words[len(known) :])
+            return
+    raise RefusedError((__doc__ or "").strip())
 
 
 def main(arguments: list[str]) -> str | None:
-    account = pwd.getpwuid(os.getuid())
     try:
-        port = port_of(account.pw_name)
-        if arguments[:1] == ["serve"]:
-            serve(account, port, arguments[1:])
-        elif arguments:
-            raise RefusedError((__doc__ or "").strip())
-        else:
-            show(account.pw_name, port)
+        act(arguments)
     except RefusedError as problem:
         return f"lab-jupyter: {problem}"
     return None

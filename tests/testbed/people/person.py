@@ -115,7 +115,7 @@ class Person:
     @property
     def port(self) -> int:
         """Of the person's JupyterLab."""
-        return int(json.loads(self.host.file("/etc/lab-jupyter.json").content_string)[self.name])
+        return int(json.loads(self.host.file("/etc/lab-jupyter.json").content_string)["ports"][self.name])
 
     @property
     def token(self) -> str:

@@ -6,14 +6,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
+import signal
 import stat
+import subprocess
+import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PROGRAM = Path(__file__).resolve().parents[4] / "roles" / "jupyter" / "files" / "lab_jupyter.py"
+TOLD = {"ports": {"alice": 20207}, "listen": "port", "conda_root": "/opt/miniconda3"}
 
 
 @pytest.fixture
@@ -21,109 +25,174 @@ def program() -> types.ModuleType:
     spec = importlib.util.spec_from_file_location("lab_jupyter", PROGRAM)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-def test_a_token_is_made_once_and_is_private(program: types.ModuleType, tmp_path: Path) -> None:
-    old = os.umask(0)
-    try:
-        token = program.keep_token(tmp_path / "token")
-    finally:
-        os.umask(old)
-    assert len(token) >= 43  # 32 random bytes
-    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
-    assert program.keep_token(tmp_path / "token") == token
-    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+@pytest.fixture
+def told(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(program, "TOKENS", tmp_path)
+    path = tmp_path / "told.json"
+    path.write_text(json.dumps(TOLD))
+    return path
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-def test_a_token_that_others_could_read_is_replaced(program: types.ModuleType, tmp_path: Path, mode: int) -> None:
-    token = program.keep_token(tmp_path / "token")
-    (tmp_path / "token").chmod(mode)
-    assert program.keep_token(tmp_path / "token") != token
-    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+def token(folder: Path) -> str:
+    (folder / "alice").mkdir(exist_ok=True)
+    (folder / "alice" / "token").write_text("t" * 43 + "\n")
+    return "t" * 43
 
 
-@pytest.mark.parametrize("text", ["", "short\n"])
-def test_an_empty_or_short_token_is_replaced(program: types.ModuleType, tmp_path: Path, text: str) -> None:
-    (tmp_path / "token").write_text(text)
-    (tmp_path / "token").chmod(0o600)
-    assert len(program.keep_token(tmp_path / "token")) >= 43
-
-
-def test_a_link_is_replaced_and_not_followed(program: types.ModuleType, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.write_text("x" * 50)
-    other.chmod(0o600)
-    (tmp_path / "token").symlink_to(other)
-    assert program.keep_token(tmp_path / "token") != "x" * 50
-    assert not (tmp_path / "token").is_symlink()
-    assert other.read_text() == "x" * 50
-
-
-def test_a_port_is_looked_up(program: types.ModuleType, tmp_path: Path) -> None:
-    ports = tmp_path / "ports.json"
-    ports.write_text(json.dumps({"alice": 20207}))
-    assert program.port_of("alice", ports) == 20207
+def test_what_administrators_have_written_is_read(program: types.ModuleType, told: Path) -> None:
+    assert program.told_of("alice", told) == (20207, "port", "/opt/miniconda3")
     with pytest.raises(program.RefusedError, match="bob has no JupyterLab"):
-        program.port_of("bob", ports)
-    with pytest.raises(program.RefusedError, match="No such file"):
-        program.port_of("alice", tmp_path / "absent")
+        program.told_of("bob", told)
+    for text in ("", "[]", '{"alice": 20207}'):
+        told.write_text(text)
+        with pytest.raises(program.RefusedError, match="tell an administrator"):
+            program.told_of("alice", told)
 
 
-def test_root_is_refused(program: types.ModuleType) -> None:
-    account = types.SimpleNamespace(pw_uid=0, pw_name="toor", pw_dir="/root")
-    with pytest.raises(program.RefusedError, match="not served to root"):
-        program.serve(account, 20207, [])
-
-
-def test_a_home_that_cannot_be_written_is_told(program: types.ModuleType, tmp_path: Path) -> None:
-    account = types.SimpleNamespace(pw_uid=1000, pw_name="alice", pw_dir=str(tmp_path / "absent"))
-    with pytest.raises(program.RefusedError, match="jupyter_writable_paths"):
-        program.serve(account, 20207, [])
-
-
-@pytest.mark.parametrize(
-    ("folder", "says"),
-    [("absent", "No such file"), ("link", "found a link"), ("file", "found a link or a file"), ("folder", "can be written here")],
-)
-def test_keys_that_a_notebook_could_add_are_refused(program: types.ModuleType, tmp_path: Path, folder: str, says: str) -> None:
-    keys = tmp_path / ".ssh"
-    if folder == "link":
-        (tmp_path / "dotfiles").mkdir()
-        keys.symlink_to("dotfiles")
-    elif folder == "file":
-        keys.touch()
-    elif folder == "folder":
-        keys.mkdir()
-    with pytest.raises(program.RefusedError, match=says):
-        program.check_keys(tmp_path)
-
-
-def test_systemd_is_told_once(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(f"{tmp_path}/n")
-        monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/n")
-        program.tell_systemd("READY=1")
-        assert systemd.recv(100) == b"READY=1"
-        assert "NOTIFY_SOCKET" not in os.environ, "kernels do not inherit it"
-        systemd.setblocking(False)
-        program.tell_systemd("READY=1")
-        with pytest.raises(BlockingIOError):
-            systemd.recv(100)
-
-
+@pytest.mark.parametrize(("listen", "far"), [("port", "127.0.0.1:20207"), ("socket", "/run/lab-jupyter/alice.sock")])
+@pytest.mark.usefixtures("told")
 def test_the_owner_is_told_how_to_connect(
+    program: types.ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    listen: str,
+    far: str,
+) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 2222")
+    hers = program.Told(20207, listen, "/opt/miniconda3")
+    with pytest.raises(program.RefusedError, match="systemctl status jupyter@alice"):
+        program.show("alice", hers)
+    secret = token(tmp_path)
+    program.show("alice", hers)
+    shown = capsys.readouterr().out
+    assert f"ssh -N -L 20207:{far} -p 2222 alice@" in shown
+    assert f"http://127.0.0.1:20207/lab?token={secret}\n" in shown
+
+
+@pytest.mark.usefixtures("told")
+def test_a_renewed_token_is_another_and_private(program: types.ModuleType, tmp_path: Path) -> None:
+    old = token(tmp_path)
+    program.renew("alice")
+    path = tmp_path / "alice" / "token"
+    assert program.token_of("alice") != old and len(program.token_of("alice")) >= 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["token"]
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[Path]:
+    """The control group of a service in which a server and a kernel run."""
+    sleep = "import time; time.sleep(60)"
+    kernel = f"kernel-{'0' * 8}-0000-0000-0000-{'0' * 12}.json"
+    commands = [[sys.executable, "-c", sleep, kernel], [sys.executable, "-c", sleep, "x"]]
+    server = tmp_path / "jupyter-serve"
+    server.write_text(sleep)
+    running = [subprocess.Popen(command) for command in (*commands[:1], [sys.executable, str(server)])]
+    folder = tmp_path / "user-1.slice" / "jupyter@alice.service"
+    folder.mkdir(parents=True)
+    (folder / "cgroup.procs").write_text("".join(f"{process.pid}\n" for process in running))
+    for name, text in {
+        "memory.current": "1610612736\n",
+        "memory.max": "max\n",
+        "pids.current": "12\n",
+        "pids.max": "4915\n",
+        "cpu.stat": "usage_usec 12000000\nuser_usec 1\n",
+        "cpu.max": "200000 100000\n",
+    }.items():
+        (folder.parent / name).write_text(text)
+    for process in running:
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            pass
+    yield folder
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_the_state_is_read_from_the_kernel(program: types.ModuleType, group: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program.status("alice", program.Told(20207, "port", "/c"), group)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "awake at 127.0.0.1:20207, 1 kernels, 0 other processes" in shown
+    assert "memory 1.5G of no limit" in shown and "tasks 12 of 4915" in shown and "CPU 12s of 200%" in shown
+    (group / "cgroup.procs").write_text("")
+    program.status("alice", program.Told(20207, "port", "/c"), group)
+    assert "asleep; the first connection to 127.0.0.1:20207 wakes it" in capsys.readouterr().out
+
+
+def test_a_server_at_work_is_ended_only_by_force(program: types.ModuleType, group: Path) -> None:
+    with pytest.raises(program.RefusedError, match="1 kernels would end with it"):
+        program.stop(group, False)
+    server = int((group / "cgroup.procs").read_text().split()[1])
+    child = os.getpgid(server)
+    assert child
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whom it ends is gone at once, as on a host
+    try:
+        assert program.stop(group, True)
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    (group / "cgroup.procs").write_text("")
+    assert not program.stop(group, False), "nothing is there to be ended"
+
+
+def environment(folder: Path, ipykernel: bool) -> Path:
+    (folder / "bin").mkdir(parents=True)
+    python = folder / "bin" / "python"
+    python.write_text(f"#!/bin/sh\nexit {0 if ipykernel else 1}\n")
+    python.chmod(0o755)
+    return folder
+
+
+def test_an_environment_of_ones_own_becomes_a_kernel_and_is_taken_back(program: types.ModuleType, tmp_path: Path) -> None:
+    told = program.Told(20207, "port", "/opt/my conda")
+    prefix = environment(tmp_path / "envs" / "My Env", True)
+    assert program.add(tmp_path, prefix, told) == program.add(tmp_path, prefix, told) == "my-env"
+    folder = tmp_path / ".local/share/jupyter/kernels/my-env"
+    spec = json.loads((folder / "kernel.json").read_text())
+    assert spec["argv"] == ["/bin/bash", f"{folder}/start", "-f", "{connection_file}"]
+    assert subprocess.run(["bash", "-n", folder / "start"], check=False).returncode == 0
+    assert f"'{prefix}/bin/python'" in (folder / "start").read_text().replace("'/bin/python", "/bin/python'")
+    program.remove(tmp_path, "my-env")
+    assert not folder.exists() and prefix.exists()
+
+
+def test_what_is_no_kernel_is_refused(program: types.ModuleType, tmp_path: Path) -> None:
+    told = program.Told(20207, "port", "/c")
+    with pytest.raises(program.RefusedError, match="found no bin/python"):
+        program.add(tmp_path, tmp_path, told)
+    with pytest.raises(program.RefusedError, match="found no ipykernel"):
+        program.add(tmp_path, environment(tmp_path / "bare", False), told)
+    folder = tmp_path / ".local/share/jupyter/kernels/mine"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text("{}")
+    with pytest.raises(program.RefusedError, match="did not make"):
+        program.add(tmp_path, environment(tmp_path / "mine", True), told)
+    for name in ("mine", "absent", "../kernels"):
+        with pytest.raises(program.RefusedError):
+            program.remove(tmp_path, name)
+    assert (folder / "kernel.json").exists()
+
+
+def test_kernels_are_listed_with_whose_they_are(
     program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(program, "TOKENS", tmp_path)
-    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 2222")
-    with pytest.raises(program.RefusedError, match="systemctl status jupyter@alice"):
-        program.show("alice", 20207)
-    (tmp_path / "alice").mkdir()
-    token = program.keep_token(tmp_path / "alice" / "token")
-    program.show("alice", 20207)
-    shown = capsys.readouterr().out
-    assert "ssh -N -L 20207:127.0.0.1:20207 -p 2222 alice@" in shown
-    assert f"http://127.0.0.1:20207/lab?token={token}\n" in shown
+    shared = tmp_path / "shared"
+    (shared / "lab").mkdir(parents=True)
+    (shared / "lab" / "kernel.json").write_text(json.dumps({"display_name": "Lab", "metadata": {"x": {"prefix": "/opt/e/lab"}}}))
+    (shared / "odd").mkdir()
+    (shared / "odd" / "kernel.json").write_text("[")
+    monkeypatch.setitem(program.KERNELS, "lab", shared)
+    program.kernels(tmp_path, tmp_path)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["lab", "lab", "Lab", "/opt/e/lab"], ["odd", "lab", "?", "?"]]
+
+
+@pytest.mark.parametrize("words", [["what"], ["token"], ["kernels", "add"], ["status", "x"], ["logs", "1", "2"]])
+def test_other_words_are_answered_with_those_that_there_are(program: types.ModuleType, words: list[str]) -> None:
+    with pytest.raises(program.RefusedError, match="lab-jupyter kernels add PREFIX"):
+        program.act(words)

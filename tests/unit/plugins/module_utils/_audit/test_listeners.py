@@ -52,7 +52,7 @@ class World:
         self.inode = 1000
         for path, text in {
             "etc/passwd": PASSWD,
-            "etc/lab-jupyter.json": json.dumps({"alice": 9001}),
+            "etc/lab-jupyter.json": json.dumps({"ports": {"alice": 9001}}),
             "usr/bin/dpkg-query": "",
             "usr/bin/systemctl": "",
             **{path.lstrip("/"): "" for path in PROGRAMS},
@@ -111,7 +111,16 @@ LEGITIMATE = {
     "sshd on IPv6": ("tcp6", "::", 22, 0, "/usr/sbin/sshd", 0, TITLE, SSH),
     "sshd in a container without systemd": ("tcp", "0.0.0.0", 22, 0, "/usr/sbin/sshd", 0, "/usr/sbin/sshd -D -e", "/"),
     "sshd in a container of the host's cgroups": ("tcp", "0.0.0.0", 22, 0, "/usr/sbin/sshd", 0, TITLE, "/docker/abc" + SSH),
-    "her JupyterLab": ("tcp", "127.0.0.1", 9001, 1001, "/opt/c/bin/python3.12", 1001, "", "/system.slice/jupyter@alice.service"),
+    "her JupyterLab": (
+        "tcp",
+        "127.0.0.1",
+        9001,
+        0,
+        "/opt/c/bin/python3.12",
+        1001,
+        "",
+        "/user.slice/user-1001.slice/jupyter@alice.service",
+    ),
     "a notebook on loopback": ("tcp", "127.0.0.1", 8888, 1001, "/home/alice/env/bin/python3.12", 1001, "jupyter-lab", HERS),
     "on ::1": ("tcp6", "::1", 8888, 1001, "/usr/bin/python3.11", 1001, "", HERS),
     "X11 over sshd": ("tcp", "127.0.0.1", 6010, 1001, "/usr/sbin/sshd", 1001, "sshd: alice@pts/0", HERS),

@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import stat
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parents[4] / "roles" / "jupyter" / "files" / "jupyter_serve.py"
+
+
+@pytest.fixture
+def program() -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("jupyter_serve", PROGRAM)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_token_is_made_once_and_is_private(program: types.ModuleType, tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        token = program.keep_token(tmp_path / "token")
+    finally:
+        os.umask(old)
+    assert len(token) >= 43  # 32 random bytes
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    assert program.keep_token(tmp_path / "token") == token
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_token_that_others_could_read_is_replaced(program: types.ModuleType, tmp_path: Path, mode: int) -> None:
+    token = program.keep_token(tmp_path / "token")
+    (tmp_path / "token").chmod(mode)
+    assert program.keep_token(tmp_path / "token") != token
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "short\n"])
+def test_an_empty_or_short_token_is_replaced(program: types.ModuleType, tmp_path: Path, text: str) -> None:
+    (tmp_path / "token").write_text(text)
+    (tmp_path / "token").chmod(0o600)
+    assert len(program.keep_token(tmp_path / "token")) >= 43
+
+
+def test_a_link_is_replaced_and_not_followed(program: types.ModuleType, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("x" * 50)
+    other.chmod(0o600)
+    (tmp_path / "token").symlink_to(other)
+    assert program.keep_token(tmp_path / "token") != "x" * 50
+    assert not (tmp_path / "token").is_symlink()
+    assert other.read_text() == "x" * 50
+
+
+def test_root_is_refused(program: types.ModuleType) -> None:
+    account = types.SimpleNamespace(pw_uid=0, pw_name="toor", pw_dir="/root")
+    with pytest.raises(program.RefusedError, match="not served to root"):
+        program.serve(account, [])
+
+
+def test_a_home_that_cannot_be_written_is_told(program: types.ModuleType, tmp_path: Path) -> None:
+    account = types.SimpleNamespace(pw_uid=1000, pw_name="alice", pw_dir=str(tmp_path / "absent"))
+    with pytest.raises(program.RefusedError, match="jupyter_writable_paths"):
+        program.serve(account, [])
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [("absent", "No such file"), ("link", "found a link"), ("file", "found a link or a file"), ("folder", "can be written here")],
+)
+def test_keys_that_a_notebook_could_add_are_refused(program: types.ModuleType, tmp_path: Path, folder: str, says: str) -> None:
+    keys = tmp_path / ".ssh"
+    if folder == "link":
+        (tmp_path / "dotfiles").mkdir()
+        keys.symlink_to("dotfiles")
+    elif folder == "file":
+        keys.touch()
+    elif folder == "folder":
+        keys.mkdir()
+    with pytest.raises(program.RefusedError, match=says):
+        program.check_keys(tmp_path)
+
+
+def test_systemd_is_told_once(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"{tmp_path}/n")
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/n")
+        program.tell_systemd("READY=1")
+        assert systemd.recv(100) == b"READY=1"
+        assert "NOTIFY_SOCKET" not in os.environ, "kernels do not inherit it"
+        systemd.setblocking(False)
+        program.tell_systemd("READY=1")
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+
+
+@pytest.fixture
+def door() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_only_a_socket_of_systemds_is_taken(program: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pid, number in (("", ""), ("1", "1"), (str(os.getpid()), "2")):
+        monkeypatch.setenv("LISTEN_PID", pid)
+        monkeypatch.setenv("LISTEN_FDS", number)
+        with pytest.raises(program.RefusedError, match="no socket of systemd's"):
+            program.take_door()
+        assert "LISTEN_FDS" not in os.environ, "kernels do not inherit it"
+
+
+def test_a_visitor_is_noticed_and_others_connections_are_not(program: types.ModuleType, door: socket.socket) -> None:
+    assert not program.visited(door)
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_connection(other.getsockname()):
+        accepted, _address = other.accept()
+        with accepted:
+            assert not program.visited(door)
+    with socket.create_connection(door.getsockname()):
+        accepted, _address = door.accept()
+        with accepted:
+            assert program.visited(door)
+    assert not program.visited(door)
+
+
+def test_a_visitor_of_a_unix_socket_is_noticed(program: types.ModuleType, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door, socket.socket(socket.AF_UNIX) as visitor:
+        door.bind(str(tmp_path / "s"))
+        door.listen()
+        assert not program.visited(door)
+        visitor.connect(str(tmp_path / "s"))
+        accepted, _address = door.accept()
+        with accepted:
+            assert program.visited(door)
+
+
+def test_a_server_with_other_methods_is_refused(program: types.ModuleType, door: socket.socket) -> None:
+    with pytest.raises(program.RefusedError, match="_bind_http_server"):
+        program.listen_at(door, types.SimpleNamespace(_find_http_port=None, shutdown_no_activity=None))
+
+
+def test_only_who_is_unused_ends(program: types.ModuleType, door: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Server:
+        ended = 0
+
+        def _find_http_port(self) -> None:
+            raise AssertionError("it would look for a port")
+
+        def _bind_http_server(self) -> None:
+            raise AssertionError("it would listen")
+
+        def shutdown_no_activity(self) -> None:
+            Server.ended += 1
+
+    added: list[list[socket.socket]] = []
+    program.listen_at(door, Server)
+    server = Server()
+    server.http_server = types.SimpleNamespace(add_sockets=added.append)  # type: ignore[attr-defined]
+    server._find_http_port()
+    server._bind_http_server()
+    assert added == [[door]]
+    for alone, visited, ended in ((True, True, 0), (False, False, 0), (True, False, 1)):
+        monkeypatch.setattr(program, "alone", lambda alone=alone: alone)
+        monkeypatch.setattr(program, "visited", lambda _door, visited=visited: visited)
+        server.shutdown_no_activity()
+        assert Server.ended == ended
