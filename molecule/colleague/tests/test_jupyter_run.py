@@ -51,14 +51,14 @@ def repaired(host, bob):
     """Nobody's JupyterLab is broken after a test."""
     yield
     bob.stop()
-    host.run("rm -rf /home/bob/.jupyter; systemctl stop jupyter@bob; systemctl reset-failed")
+    host.run("rm -rf /home/bob/.jupyter; systemctl stop jupyter@bob.socket jupyter@bob; systemctl reset-failed")
     host.check_output("systemctl start jupyter@ada jupyter@bob jupyter@carol")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_wrong_with_bob_is_told_and_carol_served(host, notebooks, fault):
     break_it, repair, says = FAULTS[fault]
-    host.check_output("systemctl stop jupyter@bob jupyter@carol")
+    host.check_output("systemctl stop jupyter@bob.socket jupyter@bob jupyter@carol.socket jupyter@carol")
     if repair:
         host.check_output(break_it)
     else:
@@ -71,18 +71,18 @@ def test_what_is_wrong_with_bob_is_told_and_carol_served(host, notebooks, fault)
         assert host.service("jupyter@carol").is_running
         assert len(text) < 30000 and "\x1b" not in done.stdout
     finally:
-        host.check_output(f"systemctl stop jupyter@bob; {repair or 'true'}")
+        host.check_output(f"systemctl stop jupyter@bob.socket jupyter@bob; {repair or 'true'}")
 
 
 @pytest.mark.thorough
 def test_a_server_that_sleeps_costs_time_once(host, notebooks):
     healthy = notebooks()[1]
     configure(host, "import time\ntime.sleep(10**6)\n")
-    host.check_output("systemctl stop jupyter@carol; systemctl --no-block restart jupyter@bob")
+    host.check_output("systemctl stop jupyter@carol.socket jupyter@carol; systemctl --no-block restart jupyter@bob")
     done, _first = notebooks()
     assert done.returncode != 0 and "bob: found activating" in said(done), said(done)[-3000:]
     assert host.service("jupyter@carol").is_running
-    host.check_output("systemctl stop jupyter@carol")
+    host.check_output("systemctl stop jupyter@carol.socket jupyter@carol")
     for arguments in (["--check"], []):
         done, again = notebooks(*arguments)
         assert done.returncode != 0 and "bob: found activating" in said(done), said(done)[-3000:]
@@ -91,7 +91,7 @@ def test_a_server_that_sleeps_costs_time_once(host, notebooks):
 
 
 def test_a_program_on_adas_port_keeps_nobody_else(host, ada, bob, notebooks):
-    host.check_output("systemctl stop jupyter@ada jupyter@carol")
+    host.check_output("systemctl stop jupyter@ada.socket jupyter@ada jupyter@carol.socket jupyter@carol")
     bob.listen(ada.port, ["0.0.0.0"])
     pid = host.check_output("pgrep -u bob -f [.]attack.py").split()[0]
     for arguments in (["--check"], []):
@@ -106,7 +106,7 @@ def test_a_program_on_adas_port_keeps_nobody_else(host, ada, bob, notebooks):
 
 
 def test_where_he_is_not_in_the_way_he_stops_nothing(host, ada, bob, notebooks):
-    host.check_output("systemctl stop jupyter@ada")
+    host.check_output("systemctl stop jupyter@ada.socket jupyter@ada")
     assert set(bob.listen(ada.port, ["::1", "127.0.0.2"])) == {"::1", "127.0.0.2"}
     assert notebooks()[0].returncode == 0
     assert host.service("jupyter@ada").is_running
@@ -118,7 +118,7 @@ def test_who_leaves_goes_whatever_is_wrong_with_others(host, notebooks):
     configure(host, "raise SystemExit(1)\n")
     try:
         # She is in no list any more; a process of hers outlives her server.
-        host.check_output("systemctl enable jupyter@dora; systemctl --no-block restart jupyter@dora jupyter@bob")
+        host.check_output("systemctl enable jupyter@dora.socket; systemctl --no-block restart jupyter@dora jupyter@bob")
         host.check_output("install -d -o dora -g dora -m 0700 /var/lib/jupyter/dora /var/lib/jupyter/dora/a")
         host.check_output("cd /var/lib/jupyter/dora; ln -s /srv/precious link; ln -s /srv/precious a/link")
         writes = "cd /var/lib/jupyter/dora/a; while :; do mkdir -p x/y/z; touch x/y/z/f; ln -sfn /srv/precious x/l; done"
@@ -127,7 +127,7 @@ def test_who_leaves_goes_whatever_is_wrong_with_others(host, notebooks):
         text = said(done)
         assert done.returncode != 0 and "bob: found" in text and "dora: found" not in text, text[-3000:]
         assert not host.file("/var/lib/jupyter/dora").exists
-        assert not host.service("jupyter@dora").is_running and not host.service("jupyter@dora").is_enabled
+        assert not host.service("jupyter@dora").is_running and not host.service("jupyter@dora.socket").is_enabled
         assert host.file("/srv/precious/file").exists
     finally:
         host.run("systemctl stop dora; systemctl disable --now jupyter@dora; rm -rf /var/lib/jupyter/dora /srv/precious")

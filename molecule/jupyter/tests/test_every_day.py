@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 import requests
 from people.jupyter_api import Jupyter, wait_until_answers
-from people.ssh_tunnel import tunnel
-from test_jupyter import PORTS, USERS, close, connects, login_of, main_pid, states, token_of
+from people.ssh_tunnel import Login, tunnel
 from waiting import wait_until
 
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+# By the filter jupyter_port.
+PORTS = {"alice": 20207, "bob": 28650}
+USERS = tuple(PORTS)
 IDLE_SECONDS = 1
 # Jupyter Server looks once a minute.
 LOOKS = 150
@@ -24,6 +29,29 @@ LOOKS = 150
 def restored(host, converge):
     yield
     assert converge().ok
+
+
+def login_of(host, user):
+    address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
+    return Login(address, user, EPHEMERAL / "ssh" / "id_ed25519", EPHEMERAL / "ssh" / "known_hosts")
+
+
+def token_of(host, user):
+    return host.file(f"/var/lib/jupyter/{user}/token").content_string.strip()
+
+
+def main_pid(host, user):
+    return host.check_output(f"systemctl show -p MainPID --value jupyter@{user}")
+
+
+def open_door(host, user):
+    door = host.service(f"jupyter@{user}.socket")
+    return door.is_running and door.is_enabled
+
+
+def connects(host, user, port):
+    code = f'import socket; socket.create_connection(("127.0.0.1", {port}), 2)'
+    return login_of(host, user).run(f"python3 -c '{code}'").returncode == 0
 
 
 def awake(host, user):
@@ -83,13 +111,14 @@ class TestSleep:
     def test_it_comes_from_a_version_that_started_at_boot(self, host, converge):
         """The service was enabled, and there was no door."""
         host.check_output(
-            f"{close('bob')}; systemctl disable jupyter@bob.socket; mkdir -p /etc/systemd/system/multi-user.target.wants"
+            "systemctl stop jupyter@bob.socket jupyter@bob; systemctl disable jupyter@bob.socket; "
+            "mkdir -p /etc/systemd/system/multi-user.target.wants"
         )
         old = "/etc/systemd/system/multi-user.target.wants/jupyter@bob.service"
         host.check_output(f"ln -s /etc/systemd/system/jupyter@.service {old}")
         assert converge("--check").changed == 1
         assert converge().changed == 1
-        assert not host.file(old).exists and all(states(host)["bob"])
+        assert not host.file(old).exists and open_door(host, "bob") and awake(host, "bob")
         assert converge().changed == 0
 
 
@@ -175,7 +204,7 @@ class TestLimits:
         assert (
             "found no group 'studnets' on this host" in failed.message and "found 'bbo', who has no JupyterLab" in failed.message
         )
-        assert all(door for _runs, door, _enabled in states(host).values())
+        assert all(open_door(host, user) for user in USERS)
 
     @pytest.mark.parametrize("limit", [{"memory_max": "64 GB"}, {"memroy_max": "1G"}, {"gpus": "all"}])
     def test_what_systemd_would_ignore_is_refused(self, converge, limit):

@@ -50,8 +50,9 @@ SERVERS_CHAINS = """\
         counter reject with tcp reset
     }}
 
-    # Only its owner speaks from its port, also while it is down.
+    # Only its owner speaks from its port, also while it is down; or root, when systemd listens for it.
     chain from_server {{
+        meta skuid 0 return
         meta skuid . tcp sport {owners} return
         counter drop
     }}

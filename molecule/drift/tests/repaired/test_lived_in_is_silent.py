@@ -69,7 +69,10 @@ def test_packages_are_upgraded(server: t.Any) -> None:
 
 def test_the_host_boots(server: t.Any, reboot: t.Any) -> None:
     reboot(server)
-    wait_until(lambda: server.run("systemctl is-active ssh fail2ban jupyter@alice jupyter@bob user@$(id -u bob)").rc == 0, 120)
+    wait_until(
+        lambda: server.run("systemctl is-active ssh fail2ban jupyter@alice.socket jupyter@bob.socket user@$(id -u bob)").rc == 0,
+        120,
+    )
 
 
 def test_and_nothing_has_drifted(drift: t.Any) -> None:

@@ -23,7 +23,8 @@ def chains(isolation: str, owners: dict[int, int], shared: list[int]) -> dict[st
 def test_a_port_has_one_owner_who_connects_and_one_who_answers() -> None:
     found = chains("servers", OWNERS, [])
     assert found["to_server"][0] == "ip daddr 127.0.0.1 meta skuid . tcp dport { 1001 . 20398, 1002 . 28650 } return"
-    assert found["from_server"][0] == "meta skuid . tcp sport { 1001 . 20398, 1002 . 28650 } return"
+    assert found["from_server"][0] == "meta skuid 0 return", "systemd, which listens for it"
+    assert found["from_server"][1] == "meta skuid . tcp sport { 1001 . 20398, 1002 . 28650 } return"
     assert found["input"] == [
         'iifname != "lo" tcp flags & (syn | ack) == syn tcp dport { 20398, 28650 } counter reject with tcp reset'
     ]
