@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import typing as t
@@ -162,3 +163,20 @@ def test_a_lab_without_a_vault_needs_no_password(job: Job) -> None:
     (script,) = load("gitlab-ci.yml")["drift"]["script"]
     assert job.run(script, 0, DRIFT_SSH_KEY=f"{job.folder}/key").returncode == 0
     assert not (job.folder / "log.vault").exists()
+
+
+@pytest.mark.parametrize("page", ["faq.md", "faq.zh.md"])
+def test_the_questions_name_the_file_that_ansible_does_not_name(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    command_line = re.search(r"^    (python3 -c 'import sys, yaml;.*)$", text, flags=re.MULTILINE)
+    assert command_line
+    shutil.copytree(ROOT / "inventories" / "lab", tmp_path / "lab")
+    secret = tmp_path / "lab" / "group_vars" / "all" / "vault.yml"
+    secret.write_text("---\nops_password: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n", encoding="utf-8")
+
+    def tell() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["sh", "-c", command_line[1]], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (tell().returncode, tell().stderr) == (0, "")
+    secret.write_text("---\na:\n  - b\n - c\n", encoding="utf-8")
+    assert 'in "lab/group_vars/all/vault.yml", line 4' in tell().stderr

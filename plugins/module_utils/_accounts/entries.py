@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible.module_utils.common.validation import check_type_list
+
 from .._ssh.keys import compose
 from . import projects as account_projects
 from .people import Desired
@@ -36,7 +38,7 @@ def project(item: Mapping[str, t.Any]) -> Project:
         name=str(item["name"]),
         path=str(item.get("path") or f"/srv/projects/{item['name']}"),
         group=str(item.get("group") or item["name"]),
-        members=tuple(str(member) for member in item.get("members") or ()),
+        members=tuple(map(str, _items(item.get("members")))),
         mode=str(item.get("mode") or account_projects.MODE),
         acl=bool(item.get("acl", True)),
     )
@@ -44,7 +46,7 @@ def project(item: Mapping[str, t.Any]) -> Project:
 
 def desired(item: Mapping[str, t.Any], *, administrator: bool) -> Desired:
     """One entry of the lists of people."""
-    keys = list(item.get("keys") or ())
+    keys = _items(item.get("keys"))
     expires = item.get("expires")
     return Desired(
         name=str(item["name"]),
@@ -55,7 +57,7 @@ def desired(item: Mapping[str, t.Any], *, administrator: bool) -> Desired:
         uid=item.get("uid"),
         comment=item.get("comment"),
         shell=str(item.get("shell") or "/bin/bash"),
-        groups=tuple(str(group) for group in item.get("groups") or ()),
+        groups=tuple(map(str, _items(item.get("groups")))),
         password=item.get("password"),
         expires=None if expires is None else str(expires),
         linger=item.get("linger"),
@@ -68,6 +70,14 @@ def desired(item: Mapping[str, t.Any], *, administrator: bool) -> Desired:
             for field in sorted(set(key) - KEY_FIELDS)
         ),
     )
+
+
+def _items(value: t.Any) -> list[t.Any]:
+    """A list as Ansible reads it when the module starts: a text that stands in its place is no list of letters."""
+    try:
+        return check_type_list(value or [])  # type: ignore[no-any-return] # Ansible has no annotations
+    except TypeError:  # told by the check of types
+        return []
 
 
 def _line(key: t.Any) -> str:
