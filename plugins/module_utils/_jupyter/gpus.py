@@ -46,11 +46,8 @@ def present(folder: str = PROC) -> list[Gpu]:
     """The GPUs of this host in the order of their addresses on the PCI bus; none without the driver."""
     found = []
     for address in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        fields = dict(
-            map(str.strip, line.split(":", 1))
-            for line in (read_file(f"{folder}/{address}/information") or "").splitlines()
-            if ":" in line
-        )
+        lines = (line.partition(":") for line in (read_file(f"{folder}/{address}/information") or "").splitlines())
+        fields = {key.strip(): value.strip() for key, _colon, value in lines}
         if fields.get("Device Minor", "").isdigit():
             found.append(Gpu(int(fields["Device Minor"]), fields.get("GPU UUID", "")))
     return found

@@ -32,7 +32,7 @@ def size(text: object, total: float) -> float:
         return float("inf")
     if word.endswith("%"):
         return float(word[:-1]) / 100 * total
-    return sum(float(number) * _UNITS[unit or "B"] for number, unit in _PART.findall(word))
+    return float(sum(float(number) * _UNITS[unit or "B"] for number, unit in _PART.findall(word)))
 
 
 def resolve(given: Mapping[str, t.Any], name: str, groups: Collection[str], total: Mapping[str, float]) -> dict[str, t.Any]:
