@@ -45,6 +45,7 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         # JupyterLab has an environment of its own.
         environments.append("jupyter")
         told["jupyter_ports"] = sorted(port_of(str(name), value("jupyter_ports")) for name in value("jupyter_users") or [])
-    if "workbench" in roles and value("workbench_nbstripout"):
-        environments.append("nbstripout")
+    if "workbench" in roles:
+        environments += ["nbstripout"] if value("workbench_nbstripout") else []
+        told["linger"] = sorted(str(name) for name in value("workbench_linger") or [])
     return {**told, "environments": environments}
