@@ -22,7 +22,9 @@ options:
     elements: str
     default: []
   gpu_packages:
-    description: Names of packages for hosts that have an NVIDIA GPU on the PCI bus.
+    description:
+      - Names of packages for hosts that have an NVIDIA GPU on the PCI bus.
+      - Those that no source of apt offers are left out, with a warning.
     type: list
     elements: str
     default: []
@@ -103,6 +105,7 @@ missing:
 
 import os
 import pwd
+import re
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,12 +118,14 @@ from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.numbers import FIRST_PERSON, NOBODY
-from ..module_utils._host.runner import Runner
+from ..module_utils._host.runner import RefusedError, Runner
 from ..module_utils._nvidia import pci
 from ..module_utils._workbench import git, lingering
 
 # Of which a lab may have lines of its own; a link there is its own business, too.
 SHARED = (git.CONFIG, git.ATTRIBUTES)
+# Of `apt-cache policy`.
+CANDIDATE = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (?!\(none\))", re.MULTILINE)
 
 
 class File(t.NamedTuple):
@@ -139,10 +144,21 @@ class Host(Runner):
         installed = dpkg.installed(status, packages.__contains__)
         return [name for name in packages if name not in installed]
 
-    def git_settings(self) -> dict[str, list[str]]:
-        if not os.path.exists(git.CONFIG):
-            return {}
-        return git.parse(self.run("git", "config", "--file", git.CONFIG, "--no-includes", "--list", "-z"))
+    def offered(self, packages: list[str]) -> list[str]:
+        """Those that can be had; on a host without apt all of them."""
+        rc, out, _err = self.attempt("apt-cache", "policy", *packages) if os.path.exists(dpkg.STATUS) else (1, "", "")
+        return [name for name in packages if name in CANDIDATE.findall(out)] if rc == 0 else packages
+
+    def git_changes(
+        self, wanted: Mapping[str, str], present: bool, installed: bool
+    ) -> tuple[dict[str, list[str]], dict[str, str | None], list[str]]:
+        """What is set now, what is to be set otherwise, and what is wrong. No other part has to wait for what is wrong here."""
+        listing = ("git", "config", "--file", git.CONFIG, "--no-includes", "--list", "-z")
+        try:
+            found = git.parse(self.run(*listing)) if installed and os.path.exists(git.CONFIG) else {}
+        except RefusedError as error:
+            return {}, {}, [f"{error}. Correct {git.CONFIG}, then run again"]
+        return found, git.changes(found, wanted, present), []
 
     def set_git(self, key: str, value: str | None) -> None:
         what = ["--unset-all", key] if value is None else ["--replace-all", key, value]
@@ -181,6 +197,19 @@ def has_gpu(sysfs: Path) -> bool:
         if pci.is_gpu(attributes):
             return True
     return False
+
+
+def missing_packages(module: AnsibleModule, host: Host) -> list[str]:
+    missing = host.missing(module.params["packages"])
+    more = host.missing(module.params["gpu_packages"]) if has_gpu(Path(module.params["sysfs_root"])) else []
+    # Only a host that lacks one is asked.
+    offered = host.offered(more) if more else []
+    if unknown := sorted(set(more) - set(offered)):
+        module.warn(
+            f"workbench_gpu_packages: found no {', no '.join(unknown)} in the package lists of apt; left out; expected a source "
+            "that has it, which on Debian is the component contrib (role nvidia); or take it out of the list"
+        )
+    return missing + offered
 
 
 def obstacle(name: str, check_mode: bool) -> str:
@@ -226,19 +255,18 @@ def switched(people: lingering.Plan) -> list[Difference]:
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     params, host, check_mode = module.params, Host(module), bool(module.check_mode)
-    missing = host.missing(params["packages"] + (params["gpu_packages"] if has_gpu(Path(params["sysfs_root"])) else []))
+    missing = missing_packages(module, host)
     if missing and not check_mode:
         return {"changed": False, "missing": missing}
 
-    problems = {name: why for name in params["linger"] if (why := obstacle(name, check_mode))}
-    lingers = set(params["linger"]) - set(problems)
+    obstacles = {name: why for name in params["linger"] if (why := obstacle(name, check_mode))}
+    lingers = set(params["linger"]) - set(obstacles)
     now = os.listdir(LINGER) if os.path.isdir(LINGER) else []
     people = lingering.plan(lingers, lingering.read(read_file(lingering.RECORD)), now)
     files = files_of(params, lingers)
     new = {path: file for path, file in sorted(files.items()) if differs(path, file)}
     wrong = faults(files)
-    found = {} if "git" in missing else host.git_settings()
-    settings = git.changes(found, params["git_config"], params["git_state"] == "present")
+    found, settings, problems = host.git_changes(params["git_config"], params["git_state"] == "present", "git" not in missing)
     diff = [
         *told("packages", {}, dict.fromkeys(missing, "installed")),
         *(difference(path, read_file(path), file.text) for path, file in new.items()),
@@ -249,10 +277,11 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if not check_mode:
         rights.mend(wrong)
         host.change(new, settings)
-        problems |= host.linger(people)
+        obstacles |= host.linger(people)
+    problems += [f"workbench_linger: {name}: {why}" for name, why in obstacles.items()]
     result = {"changed": bool(diff), "missing": missing, "diff": diff}
     if problems:
-        module.fail_json(msg="\n".join(f"workbench_linger: {name}: {why}" for name, why in problems.items()), **result)
+        module.fail_json(msg="\n".join(problems), **result)
     return result
 
 

@@ -41,12 +41,24 @@ def test_whether_there_is_a_gpu(name: str, tmp_path: Path) -> None:
     assert workbench.has_gpu(tmp_path) == bool(MACHINES[name]["gpus"])
 
 
-def test_what_is_missing_comes_first(host: Path, run_module: t.Callable[..., dict[str, t.Any]]) -> None:
+POLICY = "nvtop:\n  Installed: (none)\n  Candidate: 3.0.1-1\n  Version table:\nold:\n  Installed: (none)\n  Candidate: (none)\n"
+
+
+def test_what_is_missing_comes_first(
+    host: Path, run_module: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbench.Host, "attempt", lambda *_argv, **_more: (0, POLICY, ""))
     nvidia_tree.write(host / "sys", MACHINES["t4"]["functions"])
     files = [{"path": str(host / "own"), "content": "x\n"}]
-    asked = {"packages": ["git", "tmux"], "gpu_packages": ["nvtop"], "sysfs_root": str(host / "sys"), "files": files}
+    asked = {
+        "packages": ["git", "tmux"],
+        "gpu_packages": ["nvtop", "old", "unknown"],
+        "sysfs_root": str(host / "sys"),
+        "files": files,
+    }
     done = run_module(workbench, **asked)
     assert (done["missing"], done["changed"]) == (["tmux", "nvtop"], False) and not (host / "own").exists()
+    assert "found no old, no unknown in the package lists" in str(done["warnings"])
     told = run_module(workbench, check_mode=True, **asked)
     assert told["changed"] and "tmux = installed\nnvtop = installed\n" in str(told["diff"][0]["after"])
     assert told["diff"][1]["after"] == "x\n", "the rest is told, too"
@@ -86,3 +98,12 @@ def test_who_cannot_linger_is_named(host: Path, run_module: t.Callable[..., dict
     assert failed["failed"] and "workbench_linger: nobody-knows: found no account" in failed["msg"]
     assert f"workbench_linger: {system}: found the uid" in failed["msg"]
     assert run_module(workbench, check_mode=True, linger=["nobody-knows"])["diff"][-1]["after"] == "nobody-knows = on\n"
+
+
+def test_settings_of_git_that_cannot_be_read_keep_nothing_else_from_being_done(
+    host: Path, run_module: t.Callable[..., dict[str, t.Any]]
+) -> None:
+    (host / "CONFIG").write_text("[broken\n")
+    failed = run_module(workbench, git_config={"filter.x.clean": "x"}, files=[{"path": str(host / "own"), "content": "x\n"}])
+    assert failed["failed"] and "bad config line 1" in failed["msg"] and "then run again" in failed["msg"]
+    assert (host / "own").exists() and (host / "CONFIG").read_text() == "[broken\n"
