@@ -159,7 +159,7 @@ def test_the_end_is_written_down_and_told(
     sendmail.chmod(0o755)
     monkeypatch.setattr(program, "SENDMAIL", str(sendmail.resolve()))
     assert run(program, "--name", "one", "--mail", "ada@lab.example", "--", "echo", "hi") == ""
-    Path("lab-run/one.log").write_bytes(b"x\n" * 10_000 + b"\xff last words\n")
+    Path("lab-run/one.log").write_bytes(b"x" * 100_000 + b"\xff last words\n")
     for name, value in (("SERVICE_RESULT", "exit-code"), ("EXIT_CODE", "exited"), ("EXIT_STATUS", "3")):
         monkeypatch.setenv(name, value)
     assert run(program, "ended", "one") == ""
@@ -187,7 +187,7 @@ def test_jobs_are_listed_with_what_is_known(
     rows = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in rows] == ["NAME", "odd", "runs", "gone"]
     assert "cut off" in rows[1] and "runs since" in rows[2] and "cut off" in rows[3] and "'a?[2J' 'b c'" in rows[2]
-    answers.stdout = ""
+    answers.stdout = "active\n"
     run(program)
     assert "unknown from here" in capsys.readouterr().out
 

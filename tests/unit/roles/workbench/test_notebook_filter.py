@@ -108,7 +108,7 @@ def test_an_empty_file_is_added(git: Repository) -> None:
     assert git("show", ":new.ipynb") == ""
 
 
-def test_a_merge_that_failed_can_be_looked_at_and_finished(git: Repository) -> None:
+def test_a_merge_that_failed_can_be_looked_at_given_up_and_finished(git: Repository) -> None:
     git.put("a.ipynb", '{"source": 1,\n"outputs": []}')
     git("add", ".")
     git("commit", "-qm", "x")
@@ -118,8 +118,11 @@ def test_a_merge_that_failed_can_be_looked_at_and_finished(git: Repository) -> N
         git.put("a.ipynb", {"source": number, "outputs": ["secret"]})
         git("commit", "-qam", branch)
     assert "CONFLICT" in git("merge", "other", fails=True)
+    git("merge", "--abort")
+    git("merge", "other", fails=True)
     assert "<<<<<<<" in (git.folder / "a.ipynb").read_text()
     assert "<<<<<<<" in git("diff") and "UU a.ipynb" in git("status", "--short")
+    assert "found no notebook" in git("add", "a.ipynb", fails=True)
     git.put("a.ipynb", {"source": 4, "outputs": ["secret"]})
     git("commit", "-qam", "merged")
     assert git.staged("a.ipynb") == {"source": 4, "outputs": []}
