@@ -134,14 +134,16 @@ def test_packages_are_data_and_those_for_a_gpu_go_where_one_is(host, converge):
         "mkdir -p /srv/gpu/bus/pci/devices/0000:01:00.0; cd /srv/gpu/bus/pci/devices/0000:01:00.0; "
         "echo 0x10de > vendor; echo 0x030200 > class"
     )
-    said = {"workbench_packages": ["git", "acl"]}
-    with_gpu = converge("--check", "--diff", workbench_sysfs_root="/srv/gpu", **said)
-    assert with_gpu.ok and with_gpu.changed == 1 and "acl = installed\nnvtop = installed" in differences(with_gpu)
-    assert "nvtop" not in differences(converge("--check", "--diff", **said))
-    assert host.run("dpkg -s acl").rc != 0, "nothing of this was done"
-    done = converge(**said)
-    assert done.ok and host.run("setfacl --version").rc == 0
-    assert converge(**said).changed == 0
+    said = {"workbench_packages": ["git", "acl"], "workbench_gpu_packages": ["bzip2", "no-such-package"]}
+    with_gpu = {**said, "workbench_sysfs_root": "/srv/gpu"}
+    checked = converge("--check", "--diff", **with_gpu)
+    assert checked.ok and checked.changed == 1 and "acl = installed\nbzip2 = installed" in differences(checked)
+    assert "bzip2" not in differences(converge("--check", "--diff", **said))
+    assert host.run("dpkg -s acl bzip2").rc != 0, "nothing of this was done"
+    done = converge(**with_gpu)
+    assert done.ok and host.run("setfacl --version && bzip2 --help").rc == 0
+    again = converge(**with_gpu)
+    assert again.changed == 0 and "found no no-such-package in the package lists" in again.text
 
 
 class TestGit:
@@ -197,6 +199,9 @@ class TestGit:
         alice.check(f"cd {repository} && {IDENTITY}; echo '{OFF}' > .git/info/attributes && git add . && git commit -qm 1")
         alice.put("~/work/x.ipynb", notebook(2))
         alice.check(f"cd {repository} && git commit -qam 2 && rm .git/info/attributes")
+        assert alice.check(f"cd {repository} && touch x.ipynb && git status --short") == " M x.ipynb", (
+            "until it is committed anew"
+        )
         shown = alice.check(f"cd {repository} && git diff HEAD~1 HEAD")
         assert "secret" not in shown and "print(2)" in shown
 
