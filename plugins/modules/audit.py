@@ -113,6 +113,11 @@ options:
     type: list
     elements: int
     default: []
+  linger:
+    description: Accounts whose services may run without a login.
+    type: list
+    elements: str
+    default: []
   allow:
     description: What the firewall lets in besides SSH, as O(openlab.research_server.firewall#module:allow).
     type: list
@@ -341,6 +346,7 @@ def main() -> None:
             "extra_groups": {"type": "dict", "default": {}},
             "sshd_ports": {"type": "list", "elements": "int", "default": [22]},
             "jupyter_ports": {"type": "list", "elements": "int", "default": []},
+            "linger": TEXTS,
             "allow": firewall_rules.ALLOW_ARGUMENT,
             "names": TEXTS,
             "conda_root": {"type": "str", "default": ""},

@@ -24,6 +24,8 @@ class Declared:
     sshd_ports: tuple[int, ...] = ()
     jupyter_ports: tuple[int, ...] = ()
     """Of people's own JupyterLabs, on loopback."""
+    linger: tuple[str, ...] = ()
+    """Whose services may run without a login, besides those of people."""
     open_ports: tuple[str, ...] = ()
     """What the firewall lets in, such as `8443/tcp`."""
     conda_root: str = ""

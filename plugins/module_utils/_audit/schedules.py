@@ -294,7 +294,7 @@ def _jobs(host: Host, declared: Declared) -> Iterator[Finding]:
         yield _of(f"at jobs of {name}", (name, uid), declared, f"{len(paths)} jobs for later", f"rm {' '.join(paths[:10])}")
     for name in host.names(LINGER):
         person = _is_person(uids.get(name), name, declared)
-        if not (person and (not declared.people or name in declared.people)):
+        if name not in declared.linger and not (person and (not declared.people or name in declared.people)):
             found = "its services run without a login (loginctl enable-linger)"
             yield _of(f"lingering of {name}", (name, uids.get(name)), declared, found, f"loginctl disable-linger {name}")
 

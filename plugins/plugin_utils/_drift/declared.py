@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from .._jupyter.port import port_of
 from .._people import present
 
-READ = ("accounts", "conda_envs", "firewall", "jupyter", "miniconda", "sshd")
+READ = ("accounts", "conda_envs", "firewall", "jupyter", "miniconda", "sshd", "workbench")
 """Roles whose variables say what there is."""
 CONDA = ("conda_envs", "jupyter", "miniconda")
 
@@ -45,4 +45,7 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         # JupyterLab has an environment of its own.
         environments.append("jupyter")
         told["jupyter_ports"] = sorted(port_of(str(name), value("jupyter_ports")) for name in value("jupyter_users") or [])
+    if "workbench" in roles:
+        environments += ["nbstripout"] if value("workbench_nbstripout") else []
+        told["linger"] = sorted(str(name) for name in value("workbench_linger") or [])
     return {**told, "environments": environments}

@@ -17,12 +17,12 @@ from .baseline import ROLE as AUDIT
 
 SITE = "openlab.research_server.site"
 # The plays of site.yml, which have their roles' names as tags.
-ROLES = ("accounts", "firewall", "sshd", "fail2ban", "nvidia", "miniconda", "conda_envs", "jupyter", "drift")
+ROLES = ("accounts", "firewall", "sshd", "fail2ban", "nvidia", "miniconda", "conda_envs", "jupyter", "workbench", "drift")
 # What finds the host and learns what it is belongs to every part of the site.
 ALWAYS = "always"
 FULL = "miniconda_verify=full"
 # They build anew what was damaged if all files are read, which nobody waits for otherwise.
-_READ_FILES = ("miniconda", "conda_envs", "jupyter", "drift")
+_READ_FILES = ("miniconda", "conda_envs", "jupyter", "workbench", "drift")
 
 Finding = Mapping[str, t.Any]
 

@@ -21,7 +21,7 @@ from .._conda.lock_file import lock_files, read
 from .miniconda import anaconda_channels
 
 # Environments that other roles build in the same installation: two owners would undo each other's work for ever.
-RESERVED = {"jupyter": "jupyter"}
+RESERVED = {"jupyter": "jupyter", "nbstripout": "workbench"}
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:

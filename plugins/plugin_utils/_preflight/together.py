@@ -16,6 +16,21 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
+    return [*_ports(values), *_lingering(values)]
+
+
+def _lingering(values: Values) -> list[str]:
+    lists = [values.get("accounts", {}).get(f"accounts_{kind}", []) for kind in ("administrators", "researchers")]
+    never = {str(item["name"]) for people in lists for item in people if item.get("linger") is False}
+    return [
+        f"workbench_linger: found '{name}', who has 'linger: false' in the role accounts; expected one or the other; take the "
+        "name out of the list, or the key out of the entry"
+        for name in values.get("workbench", {}).get("workbench_linger", [])
+        if name in never
+    ]
+
+
+def _ports(values: Values) -> list[str]:
     sshd, jupyter = values.get("sshd", {}), values.get("jupyter", {})
     if "sshd_port" not in sshd:
         return []

@@ -126,6 +126,28 @@ class Jupyter:
         """Switch the kernel's debugger on, as JupyterLab's switch does."""
         self._send(identity, debug_request(uuid.uuid4().hex))
 
+    def shell(self, command: str) -> str:
+        """Type a command into a new terminal, and return all that the terminal shows until it has ended."""
+        name = self._ask("POST", "/api/terminals", {})["name"]
+        mark = uuid.uuid4().hex
+        address = f"ws{self.url.removeprefix('http')}/terminals/websocket/{name}"
+        try:
+            channel = websocket.create_connection(
+                address, timeout=self.timeout, header={"Authorization": f"token {self.token}"}, http_no_proxy=["*"]
+            )
+            # The terminal shows what is typed, too: there the mark has a gap.
+            channel.send(json.dumps(["stdin", f"{command}; echo {mark[:16]}''{mark[16:]}\r"]))
+            shown = ""
+            while mark not in shown:
+                kind, *content = json.loads(channel.recv())
+                shown += content[0] if kind == "stdout" else ""
+            channel.close()
+            return shown
+        except (OSError, websocket.WebSocketException) as error:
+            raise JupyterError(f"{self.url}: the terminal did not answer: {error}") from error
+        finally:
+            self._ask("DELETE", f"/api/terminals/{name}")
+
     def _send(self, identity: str, request: Message) -> str:
         session = request["header"]["session"]
         output = Output(request["header"]["msg_id"])

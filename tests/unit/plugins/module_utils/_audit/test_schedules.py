@@ -65,9 +65,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(root: Path, *people: str) -> list[Finding]:
+def found(root: Path, *people: str, linger: tuple[str, ...] = ()) -> list[Finding]:
     host = Host(lambda *_argv, **_more: (127, "", "none"), str(root))
-    return list(schedules.find(host, Declared(people=people)))
+    return list(schedules.find(host, Declared(people=people, linger=linger)))
 
 
 def one(root: Path, *people: str) -> Finding:
@@ -304,6 +304,11 @@ def test_lingering(root: Path, name: str, people: tuple[str, ...], severity: str
     put(root, f"/var/lib/systemd/linger/{name}")
     told = [(finding.name, finding.severity) for finding in found(root, *people)]
     assert told == ([(f"lingering of {name}", severity)] if severity else [])
+
+
+def test_who_shall_linger_is_no_finding(root: Path) -> None:
+    put(root, "/var/lib/systemd/linger/eve")
+    assert found(root, "ada") != [] and found(root, "ada", linger=("eve",)) == []
 
 
 def test_what_people_put_in_the_way(root: Path) -> None:

@@ -122,3 +122,10 @@ def test_people_have_a_jupyterlab_by_the_role_s_own_rule() -> None:
         9002,
     ]
     assert told("jupyter", **LAB, jupyter_users=[])["jupyter_ports"] == []
+
+
+def test_the_workbench_has_an_environment_of_its_own_and_says_who_lingers() -> None:
+    assert told("workbench", **ALL)["environments"] == ["nbstripout"]
+    assert told("workbench", **ALL, workbench_nbstripout=False)["environments"] == []
+    assert told("workbench", **ALL)["linger"] == ["alice"], "who is gone does not linger"
+    assert told("workbench", **ALL, workbench_linger=["zoe"])["linger"] == ["zoe"]

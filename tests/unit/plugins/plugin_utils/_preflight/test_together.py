@@ -28,3 +28,9 @@ def test_sshd_and_jupyterlab_have_ports_of_their_own(sshd: dict[str, t.Any], jup
     found = check({"sshd": sshd, "jupyter": jupyter})
     assert says in " ".join(found)
     assert len(found) == bool(says)
+
+
+def test_nobody_has_lingering_by_one_role_and_not_by_another() -> None:
+    people = [{"name": "ada"}, {"name": "bob", "linger": False}, {"name": "eve", "linger": True}]
+    found = check({"accounts": {"accounts_researchers": people}, "workbench": {"workbench_linger": ["ada", "bob", "eve"]}})
+    assert len(found) == 1 and found[0].startswith("workbench_linger: found 'bob'")
