@@ -94,7 +94,7 @@ class TestChange:
             assert lab_of_alice.run(other, "echo $CONDA_PREFIX") == f"{before}\n"
             changed = {**STATS["definition"], "dependencies": [*STATS["definition"]["dependencies"], "alpha"]}
             made = environments({**STATS, "definition": changed})
-            assert made.changed == 1, "the kernels are the same as before"
+            assert made.changed == 1, "the kernels stay as they are"
             after = host.check_output(f"readlink -f {ENVIRONMENT}")
             assert after != before
             told = "The environment stats has changed. This kernel keeps the packages it was started with; "

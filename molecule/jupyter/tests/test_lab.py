@@ -19,12 +19,14 @@ from shell import TestbedError
 NOTIFICATION = "@jupyterlab/apputils-extension:notification"
 THEMES = "@jupyterlab/apputils-extension:themes"
 NEWS = "Would you like to get notified about official Jupyter news?"
+NEWS_IN_CHINESE = "您是否希望接收有关官方 Jupyter 新闻的通知"
 CHINESE = {
     "jupyter_language": "zh_CN",
     "jupyter_resource_usage": True,
     "jupyter_extensions": ["beautifulsoup4"],
     "jupyter_settings": {THEMES: {"theme": "JupyterLab Dark"}},
 }
+REQUIRE = {"jupyter_lock_policy": "require"}
 PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
 
 
@@ -77,8 +79,32 @@ def test_a_browser_shows_no_news(lab_of_alice, browse, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def chinese(host, converge, lab_of_alice):
-    outcome = converge(**CHINESE)
+def make_lock(host, converge, tmp_path_factory):
+    """Run playbooks/lock.yml, as a lab does; the function returns the number of changes."""
+    folder = tmp_path_factory.mktemp("lab")
+    groups, variables = folder / "groups.yml", Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule/shared/vars/ssh.yml")
+    groups.write_text(json.dumps({"jupyter": {"hosts": {host.backend.get_hostname(): None}}}))
+
+    def run(**choices):
+        done = converge("-i", str(groups), "-e", f"@{variables}", playbook="playbooks/lock.yml", **choices)
+        assert done.ok, done.text
+        return done.changed
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory):
+    lock = tmp_path_factory.mktemp("envs") / "jupyter.linux-64.lock.json"
+    return {**CHINESE, "jupyter_lock": str(lock)}
+
+
+@pytest.fixture(scope="module")
+def chinese(converge, lab_of_alice, make_lock, choices):
+    refused = converge(**choices, **REQUIRE)
+    assert refused.changed == 0 and f"there is no lock {choices['jupyter_lock']}" in refused.message
+    assert make_lock(**choices) == 1
+    outcome = converge(**choices, **REQUIRE)
     assert outcome.ok, outcome.message
     wait_until_answers(lab_of_alice)
     yield lab_of_alice
@@ -90,43 +116,22 @@ class TestChoices:
     def test_it_speaks_the_labs_language_and_shows_memory(self, chinese, browse, tmp_path):
         page = browse(chinese, tmp_path, "zh-CN.png")
         assert "文件" in page and "启动页" in page, "the menu File and the Launcher"
-        assert NEWS not in page and "您想" not in page
+        assert NEWS not in page and NEWS_IN_CHINESE not in page
         assert "Mem: " in page
 
     def test_each_setting_is_a_default_beside_the_roles_own(self, chinese):
         assert setting(chinese, THEMES, "theme") == ("JupyterLab Dark", None)
         assert setting(chinese, NOTIFICATION, "fetchNews") == ("false", None)
 
-    def test_extensions_are_in_jupyterlabs_own_environment(self, host, chinese, converge):
+    @pytest.mark.usefixtures("chinese")
+    def test_extensions_are_in_jupyterlabs_own_environment_and_in_its_lock(self, host, converge, make_lock, choices):
         assert host.run("/opt/miniconda3/envs/jupyter/bin/python -I -c 'import bs4, jupyter_resource_usage'").rc == 0
-        assert converge(**CHINESE).changed == 0
+        locked = {item["name"] for item in json.loads(Path(choices["jupyter_lock"]).read_text())["conda"]}
+        records = host.check_output("cd /opt/miniconda3/envs/jupyter/conda-meta && cat *.json | grep '^  \"name\"'")
+        assert locked == {line.split('"')[3] for line in records.splitlines()} > {"jupyterlab-language-pack-zh-cn"}
+        assert make_lock(**choices) == 0
+        assert converge(**choices, **REQUIRE).changed == 0
 
     def test_an_unknown_language_stops_the_run_before_the_first_change(self, converge):
         failed = converge(jupyter_language="zh-CN")
         assert not failed.ok and failed.changed == 0 and "expected a language and a region" in failed.message
-
-
-@pytest.mark.one_release
-def test_its_environment_can_be_locked(host, converge, tmp_path):
-    """playbooks/lock.yml, as a lab runs it."""
-    lock = tmp_path / "jupyter.linux-64.lock.json"
-    variables = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule/shared/vars/ssh.yml")
-    inventory = tmp_path / "groups.yml"
-    inventory.write_text(json.dumps({"jupyter": {"hosts": {host.backend.get_hostname(): None}}}))
-    refused = converge(jupyter_lock=str(lock), jupyter_lock_policy="require")
-    assert not refused.ok and f"there is no lock {lock}" in refused.message
-
-    def make():
-        done = converge("-i", str(inventory), "-e", f"@{variables}", playbook="playbooks/lock.yml", jupyter_lock=str(lock))
-        assert done.ok, done.text
-        return done.changed
-
-    assert (make(), make()) == (1, 0)
-    names = {package["name"] for package in json.loads(lock.read_text())["conda"]}
-    assert {"jupyterlab", "python"} < names
-    try:
-        followed = converge(jupyter_lock=str(lock), jupyter_lock_policy="require")
-        assert followed.ok, followed.message
-        assert converge(jupyter_lock=str(lock), jupyter_lock_policy="require").changed == 0
-    finally:
-        assert converge().ok

@@ -35,7 +35,7 @@ class Notice:
     def __call__(self, *_information: object) -> None:
         text = moved(self.environment, sys.prefix)
         if text:
-            print(text, file=sys.stderr)
+            print(text, file=sys.stderr, flush=True)
             self.events.unregister("pre_run_cell", self)
 
 
