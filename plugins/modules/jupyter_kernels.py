@@ -12,14 +12,18 @@ version_added: 0.1.0
 description:
   - Makes the kernels of a folder that belong to this collection exactly those of the given environments.
   - A kernel is started in the generation of its environment that is current at that moment, and activated as C(conda activate)
-    would.
-  - An environment without C(ipykernel) is left out. Kernels that somebody else made are never touched.
+    would. It keeps that generation until it is restarted, and a Python notebook is told once when the environment has moved on.
+  - An environment with C(ipykernel) is offered under its own name. Kernels of other languages that its packages bring in
+    C(share/jupyter/kernels), such as C(ir) of C(r-irkernel), are offered as C(NAME-ir).
+  - An environment without any is left out. Kernels that somebody else made are never touched.
 author:
   - openlab.research_server maintainers (@openlab)
 attributes:
   check_mode:
-    description: Foresees environments that do not exist yet from their plan.
-    support: full
+    description:
+      - Foresees from the plan of an environment whether there will be a Python kernel.
+      - Kernels of other languages are known only from what is there already.
+    support: partial
   diff_mode:
     description: Shows the files of each kernel.
     support: full
@@ -34,7 +38,7 @@ options:
     required: true
     suboptions:
       name:
-        description: Name of the environment; the kernel's name is the same in lower case.
+        description: Name of the environment; the name of its Python kernel is the same in lower case.
         type: str
         required: true
       prefix:
@@ -83,7 +87,7 @@ removed:
   elements: str
   sample: []
 without_kernel:
-  description: Names of environments without C(ipykernel).
+  description: Names of environments without any kernel.
   returned: success
   type: list
   elements: str
@@ -93,16 +97,19 @@ without_kernel:
 import os
 import shutil
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..module_utils._conda.records import distributions
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.refused import RefusedError
-from ..module_utils._jupyter.kernels import files, is_ours, kernel_name, will_have
+from ..module_utils._host.source import source
+from ..module_utils._jupyter import launch
+from ..module_utils._jupyter.kernels import is_ours, kernel_name, other_kernel, python_kernel, will_have
+from ..module_utils._jupyter.kernelspecs import read_specs
 
-MODES = {"kernel.json": 0o644, "start": 0o755}
+MODES = {"kernel.json": 0o644, "launch.py": 0o644, "start": 0o755}
 
 
 def read_mode(path: str) -> int | None:
@@ -124,7 +131,7 @@ def is_foreign(folder: str) -> bool:
 
 
 def there(item: dict[str, t.Any]) -> bool:
-    """Whether an environment has what a kernel needs."""
+    """Whether an environment has what a Python kernel needs."""
     return any(package.name == "ipykernel" for package, _installer in distributions(item["prefix"]))
 
 
@@ -133,25 +140,54 @@ def foreseen(item: dict[str, t.Any]) -> bool:
     return will_have("ipykernel", item["plan"], there(item))
 
 
+def kernels_of(module: Module, item: dict[str, t.Any], has_python: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name and files of each kernel of an environment."""
+    directory, root, prefix = module.params["directory"], module.params["conda_root"], item["prefix"]
+    if has_python:
+        name = kernel_name(item["name"])
+        yield name, python_kernel(os.path.join(directory, name), item, root, source(launch))
+    specs, problems = read_specs(prefix)
+    for problem in problems:
+        module.warn(f"conda environment '{item['name']}': {problem}")
+    for spec in specs:
+        name = kernel_name(item["name"], spec.name)
+        yield name, other_kernel(os.path.join(directory, name), item, root, spec, os.path.realpath(prefix))
+
+
+def wanted_kernels(module: Module, has: Callable[[dict[str, t.Any]], bool]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """The files of each kernel by its name, and the environments without any."""
+    wanted: dict[str, dict[str, str]] = {}
+    without = []
+    for item in module.params["environments"]:
+        found = list(kernels_of(module, item, has(item)))
+        for name, files in found:
+            if name in wanted:
+                raise RefusedError(
+                    f"kernel '{name}': found a second one in the environment '{item['name']}'; expected one of that name",
+                    "Give the environment another name.",
+                )
+            wanted[name] = files
+        without += [] if found else [item["name"]]
+    return wanted, without
+
+
 def plan(
     module: Module, has: Callable[[dict[str, t.Any]], bool]
 ) -> tuple[dict[str, t.Any], list[tuple[str, str, int]], list[str]]:
     """The module's result, the files (path, text, mode) to be written, and the folders to be removed."""
-    directory, root = module.params["directory"], module.params["conda_root"]
+    directory = module.params["directory"]
     present = own_kernels(directory)
-    environments = module.params["environments"]
-    ready = [item for item in environments if has(item)]
-    wanted = {kernel_name(item["name"]): item for item in ready}
+    wanted, without = wanted_kernels(module, has)
     diffs: list[dict[str, t.Any]] = []
     writes: list[tuple[str, str, int]] = []
-    for name, item in wanted.items():
+    for name, files in wanted.items():
         folder = os.path.join(directory, name)
         if name not in present and is_foreign(folder):
             raise RefusedError(
                 f"kernel '{name}': found {folder}, which this collection did not make; it has not been touched",
                 "Remove it, or give the environment another name.",
             )
-        for file, text in files(folder, item, root).items():
+        for file, text in files.items():
             path = os.path.join(folder, file)
             before = read_file(path)
             if before != text or read_mode(path) != MODES[file]:
@@ -161,7 +197,6 @@ def plan(
     for name in stale:
         path = os.path.join(directory, name, "kernel.json")
         diffs.append(difference(path, read_file(path), ""))
-    without = [item["name"] for item in environments if item not in ready]
     result = {"kernels": sorted(wanted), "removed": stale, "without_kernel": without, "diff": diffs}
     return {"changed": bool(writes or stale), **result}, writes, [os.path.join(directory, name) for name in stale]
 
@@ -170,7 +205,7 @@ def apply(writes: list[tuple[str, str, int]], removed: list[str]) -> None:
     for folder in removed:
         shutil.rmtree(folder)
     # The tag is written last: a folder that was only begun is not refused by the next run.
-    for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]), reverse=True):
+    for path, text, mode in sorted(writes, key=lambda item: os.path.basename(item[0]) == "kernel.json"):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         put_file(*os.path.split(path), text, mode)
 

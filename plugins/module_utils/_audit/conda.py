@@ -18,7 +18,7 @@ import os
 import re
 import stat
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from .._conda.channels import places
 from .._conda.generations import FOLDER, Layout
@@ -116,7 +116,7 @@ def installations(host: Host, root: str) -> Iterator[Finding]:
 
 def jupyter_files(host: Host, declared: Declared) -> Iterator[Finding]:
     """Kernels, extensions and settings that every JupyterLab would take."""
-    ours = {kernel_name(name): name for name in declared.environments}
+    ours = {kernel_name(name) for name in declared.environments}
     kernels = {f"{folder}/kernels" for folder in JUPYTER_DATA} | ({declared.kernels_dir.rstrip("/")} - {""})
     found = {f"{folder}/{name}": "kernel" for folder in kernels for name in host.names(folder)}
     found = {path: kind for path, kind in found.items() if not _our_kernel(host, declared, path, ours)}
@@ -134,12 +134,16 @@ def jupyter_files(host: Host, declared: Declared) -> Iterator[Finding]:
         )
 
 
-def _our_kernel(host: Host, declared: Declared, path: str, ours: Mapping[str, str]) -> bool:
+def _our_kernel(host: Host, declared: Declared, path: str, ours: Set[str]) -> bool:
     """One that jupyter_kernels has made, and compares; also where its file is gone."""
     folder, name = os.path.split(path)
-    made = folder == declared.kernels_dir.rstrip("/") and name in ours
     file = f"{path}/kernel.json"
-    return made and (host.status(file) is None or is_ours(host.text(file) or ""))
+    if folder != declared.kernels_dir.rstrip("/"):
+        return False
+    if host.status(file) is None:
+        return name in ours
+    # Those of other languages have the name of their environment and one of their own.
+    return any(name == kernel or name.startswith(f"{kernel}-") for kernel in ours) and is_ours(host.text(file) or "")
 
 
 def environments(host: Host, root: str, declared: Declared) -> Iterator[Finding]:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import types
 import zipfile
 
 from .._conda_side import (
@@ -25,6 +23,7 @@ from .._conda_side import (
     requirements,
     solving,
 )
+from .._host.source import source
 
 ROOMS = (answer, cache, configure, hashes, in_full, installing, locked, needs, patches, plain, policy, requirements, solving)
 _PACKAGE = "conda_side"
@@ -52,12 +51,5 @@ def conda_side_archive(folder: str) -> str:
         archive.writestr("__main__.py", _MAIN)
         archive.writestr(f"{_PACKAGE}/__init__.py", "")
         for room in ROOMS:
-            archive.writestr(f"{_PACKAGE}/{room.__name__.rpartition('.')[2]}.py", _source(room))
+            archive.writestr(f"{_PACKAGE}/{room.__name__.rpartition('.')[2]}.py", source(room))
     return path
-
-
-def _source(room: types.ModuleType) -> str:
-    """Inside Ansible's own archive there is no file to copy."""
-    get_source = getattr(room.__loader__, "get_source", None)
-    text = get_source(room.__name__) if get_source else None
-    return text if text is not None else inspect.getsource(room)

@@ -10,14 +10,12 @@ import typing as t
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...module_utils._conda.channels import platform_of
 from ...module_utils._conda.errors import CondaEnvError
-from ...module_utils._conda.lock import RENEW, Lock
-from ...module_utils._conda.lock_policy import choose, unusable
 from ...module_utils._conda.specification import EMPTY_PIP, Settings, Specification, check_modules, check_name, parse
 from ...module_utils._jupyter.kernels import kernel_name
 from .._conda.file import collect_pip_files, read_definition
-from .._conda.lock_file import lock_files, read
+from .._conda.lock_file import lock_files
+from .locks import architecture, check_lock, ignored
 from .miniconda import anaconda_channels
 
 # Environments that other roles build in the same installation: two owners would undo each other's work for ever.
@@ -59,7 +57,8 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
             raise CondaEnvError(f"found no file {folder / str(item['archive'])}", "Correct 'archive' or 'conda_envs_dir'.")
         return []
     specification = _specification(item, variables)
-    _lock(item, variables, specification)
+    policy = ("conda_envs_lock_policy", str(variables.get("conda_envs_lock_policy", "ignore")))
+    check_lock(_lock_file(item, variables), specification, policy, _settings(variables), architecture(variables))
     if specification is None:
         return []
     qualified = [spec.split("::", 1)[0] for spec in specification.conda if "::" in spec]
@@ -95,46 +94,16 @@ def warnings(variables: Mapping[str, t.Any]) -> list[str]:
         specification = _specification(item, variables)
         if specification and EMPTY_PIP in specification.notes:
             found.append(f"conda environment '{item['name']}': {EMPTY_PIP}")
-        if variables.get("conda_envs_lock_policy") != "prefer":
-            continue
-        lock, path = _lock_of(item, variables)
-        why = unusable(specification, lock, _settings(variables), _platform(variables)) if lock else ""
-        if why:
-            found.append(f"conda environment '{item['name']}': {path} is not followed, each host solves: {why}. {RENEW}")
+        if variables.get("conda_envs_lock_policy") == "prefer":
+            path = _lock_file(item, variables)
+            found += ignored(str(item["name"]), path, specification, _settings(variables), architecture(variables))
     return found
 
 
-def _lock(item: Mapping[str, t.Any], variables: Mapping[str, t.Any], specification: Specification | None) -> None:
-    """Refuse a lock that the policy asks for and that is not there or does not fit."""
-    policy = variables.get("conda_envs_lock_policy", "ignore")
-    if policy == "ignore":
-        return
-    lock, path = _lock_of(item, variables)
-    if path is None and policy != "require":
-        return
-    if lock is None:
-        if policy == "require" or specification is None:
-            raise CondaEnvError(f"there is no lock {path or ''}".rstrip(), f"{RENEW}, or change 'conda_envs_lock_policy'.")
-        return
-    try:
-        choose(specification, lock, policy, unusable(specification, lock, _settings(variables), _platform(variables)))
-    except CondaEnvError as error:
-        raise CondaEnvError(f"{path}: {error.cause}", error.way_out) from None
-
-
-def _lock_of(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> tuple[Lock | None, Path | None]:
-    """(the lock, where it is or would be)."""
-    _src, path = lock_files(item, str(variables.get("conda_envs_dir", ".")), _architecture(variables))
-    return (read(path) if path is not None and path.is_file() else None), path
+def _lock_file(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> Path | None:
+    """Where the lock is or would be."""
+    return lock_files(item, str(variables.get("conda_envs_dir", ".")), architecture(variables))[1]
 
 
 def _settings(variables: Mapping[str, t.Any]) -> Settings:
     return Settings(channel_priority=str(variables.get("conda_envs_channel_priority", "flexible")))
-
-
-def _platform(variables: Mapping[str, t.Any]) -> str:
-    return platform_of(_architecture(variables))
-
-
-def _architecture(variables: Mapping[str, t.Any]) -> str:
-    return str(variables.get("ansible_facts", {}).get("architecture", "x86_64"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the variables of the role `jupyter` must satisfy together. Pure. Private to this collection."""
+"""What the variables of the role `jupyter` must satisfy together, and its lock. Private to this collection."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ import difflib
 import re
 import typing as t
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from ...module_utils._conda.errors import CondaEnvError
+from ...module_utils._conda.specification import Settings, Specification, parse
+from .._jupyter.environment import dependencies
 from .._jupyter.port import HIGHEST, LOWEST, collisions, free_port, port_of
 from . import directives
+from .locks import architecture, check_lock, ignored
 
 # useradd(8), CAVEATS; a dot is common with central directories. Also safe as the instance of a systemd unit and as a file name.
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 OPTION = re.compile(r"[A-Za-z]\w*\.\w+")
 DIRECTIVE = re.compile(r"[A-Z][A-Za-z0-9]+")
+# JupyterLab, "Localization and Internationalization"; its packages are jupyterlab-language-pack-zh-CN and the like.
+LANGUAGE = re.compile(r"[a-z]{2,3}_([A-Z]{2}|[A-Z][a-z]{3})")
+# An extension and its plugin, as the name of each file below JupyterLab's share/jupyter/lab/schemas.
+PLUGIN = re.compile(r"(@[\w.-]+/)?[\w.-]+:[\w.-]+")
 
 # What keeps a server on the loopback address and behind its token and the checks of its visitors (Jupyter Server, "Config file
 # and command line options"). Refused under the name of any class: traitlets takes the option of a class from those that it is
@@ -58,6 +67,8 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems += _options(variables.get("jupyter_server_options", {}))
     problems += _directives(variables.get("jupyter_unit_settings", {}))
     problems += _limits(variables)
+    problems += _settings(variables.get("jupyter_settings", {}))
+    problems += _environment(variables)
     return problems
 
 
@@ -70,6 +81,8 @@ def warnings(variables: Mapping[str, t.Any]) -> list[str]:
         near = difflib.get_close_matches(str(name), sorted(users - set(ports)), n=1)
         if near:
             found.append(f"jupyter_ports: found '{name}', who has no JupyterLab here; did you mean '{near[0]}'?")
+    if variables.get("jupyter_lock_policy") == "prefer":
+        found += ignored("jupyter", _lock(variables), _specification(variables), Settings(), architecture(variables))
     return found
 
 
@@ -240,3 +253,39 @@ def _directives(settings: Mapping[str, t.Any]) -> list[str]:
         elif any("\n" in str(line) for line in (value if isinstance(value, list) else [value])):
             problems.append(f"jupyter_unit_settings: found a line break in '{name}'; expected one line, or a list; correct it")
     return problems
+
+
+def _settings(settings: Mapping[str, t.Any]) -> list[str]:
+    return [
+        f"jupyter_settings: found '{plugin}: {values}'; expected a plugin of JupyterLab with a mapping, for example "
+        "'\"@jupyterlab/apputils-extension:themes\": {theme: JupyterLab Dark}', as its Settings Editor shows them; correct it"
+        for plugin, values in sorted(settings.items())
+        if not (PLUGIN.fullmatch(plugin) and isinstance(values, Mapping))
+    ]
+
+
+def _environment(variables: Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with JupyterLab's own environment."""
+    language = str(variables.get("jupyter_language", ""))
+    if language and not LANGUAGE.fullmatch(language):
+        return [f"jupyter_language: found '{language}'; expected a language and a region, for example 'zh_CN'; correct it"]
+    try:
+        policy = ("jupyter_lock_policy", str(variables.get("jupyter_lock_policy", "ignore")))
+        check_lock(_lock(variables), _specification(variables), policy, Settings(), architecture(variables))
+    except CondaEnvError as error:
+        return [f"jupyter_extensions, jupyter_packages: {error.message('jupyter')}".replace("\n", " ")]
+    return []
+
+
+def _specification(variables: Mapping[str, t.Any]) -> Specification:
+    made_of = dependencies(
+        variables.get("jupyter_packages", ["jupyterlab"]),
+        variables.get("jupyter_extensions", []),
+        str(variables.get("jupyter_language", "")),
+        bool(variables.get("jupyter_resource_usage")),
+    )
+    return parse({"dependencies": made_of}, {}, tuple(variables.get("jupyter_channels", ["conda-forge"])))
+
+
+def _lock(variables: Mapping[str, t.Any]) -> Path | None:
+    return Path(variables["jupyter_lock"]) if variables.get("jupyter_lock") else None

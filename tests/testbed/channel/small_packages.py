@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from .conda_channel import PLACEHOLDER, ArchiveFormat, File, Package, python_module
 
 TOOL = Package(
@@ -27,6 +30,42 @@ def _torch(version: str, channel: str, build: str) -> Package:
     return python_module("pytorch", version, build=build, depends=("alpha",), source=source, module="torch")
 
 
+# A kernel of another language, with the real protocol: what a cell says, sh runs. It stands for IRkernel and the like, which bring
+# their kernel.json in the same way; R itself is no package of the index that the mirror is made from.
+_SH_KERNEL = """
+
+import subprocess
+
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
+
+
+class ShKernel(Kernel):
+    implementation, implementation_version, banner = "sh", __version__, "sh"
+    language_info = {"name": "sh", "mimetype": "text/x-sh", "file_extension": ".sh"}
+
+    def do_execute(self, code, silent, *rest, **options):
+        done = subprocess.run(["sh", "-c", code], capture_output=True, text=True)
+        if not silent:
+            text = done.stdout + done.stderr
+            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": text})
+        return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+
+
+if __name__ == "__main__":
+    IPKernelApp.launch_instance(kernel_class=ShKernel)
+"""
+
+
+def _sh_kernel() -> Package:
+    package = python_module("sh-kernel", "1.0", depends=("ipykernel",), module="sh_kernel")
+    program = File.text(f"__version__ = '1.0'{_SH_KERNEL}")
+    argv = [f"{PLACEHOLDER}/bin/python", "-m", "sh_kernel", "-f", "{connection_file}"]
+    spec = File.text(json.dumps({"argv": argv, "display_name": "Shell", "language": "sh"}))
+    files = {"site-packages/sh_kernel/__main__.py": program, "share/jupyter/kernels/sh/kernel.json": spec}
+    return replace(package, files={**package.files, **files})
+
+
 SMALL_PACKAGES: dict[str, tuple[tuple[Package, ArchiveFormat], ...]] = {
     "conda-forge": (
         (python_module("alpha", "1.0.0"), "tar.bz2"),
@@ -38,6 +77,7 @@ SMALL_PACKAGES: dict[str, tuple[tuple[Package, ArchiveFormat], ...]] = {
         (python_module("delta", "1.0"), "conda"),
         (python_module("delta", "1.1"), "conda"),
         (TOOL, "conda"),
+        (_sh_kernel(), "conda"),
         # conda-forge has the newer one: a specification without a channel and one with it differ
         (_torch("2.0.0", "conda-forge", "cpu_forge_0"), "conda"),
         (_torch("2.1.0", "conda-forge", "cpu_forge_0"), "conda"),

@@ -20,7 +20,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit.dec
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import settings
-from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.kernels import files
+from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.kernels import python_kernel
 
 ROOT = "opt/miniconda3"
 KERNELS = "usr/local/share/jupyter/kernels"
@@ -31,6 +31,7 @@ FORGE = "https://conda.anaconda.org/conda-forge/linux-64"
 DECLARED = Declared(
     conda_root=f"/{ROOT}", environments=("nlp",), channels=("conda-forge",), kernels_dir=f"/{KERNELS}", people=("alice",)
 )
+OURS = python_kernel(f"/{KERNELS}/nlp", {"name": "nlp", "prefix": f"/{ROOT}/envs/nlp"}, f"/{ROOT}", "")
 PACKAGED = "/usr/share/jupyter/kernels/python3"
 
 
@@ -58,7 +59,7 @@ class World:
         self.package(NLP, "setuptools", FORGE.replace("linux-64", "noarch"), f"{SITE}/distutils-precedence.pth")
         self.package(NLP, "gdal", FORGE, "etc/conda/activate.d/gdal.sh", "share/jupyter/kernels/python3/kernel.json")
         (self.root / f"{ROOT}/envs/nlp").symlink_to(".generations/nlp-0123456789ab.2")
-        for name, text in files(f"/{KERNELS}/nlp", {"name": "nlp", "prefix": f"/{ROOT}/envs/nlp"}, f"/{ROOT}").items():
+        for name, text in OURS.items():
             self.write(f"{KERNELS}/nlp/{name}", text)
         self.write(f"{PACKAGED.lstrip('/')}/kernel.json", "{}")
 
@@ -153,6 +154,9 @@ LEGITIMATE: dict[str, Callable[[World], t.Any]] = {
     "of the machine that built it": lambda world: os.chown(world.write(f"{ROOT}/pkgs/x-1-0/lib/x"), 4711, 0),
     "what nobody can reach": lambda world: world.write(f"{ROOT}/pkgs-private/x/y").chmod(0o666),
     "a kernel whose file is gone, which its role compares": lambda world: (world.root / f"{KERNELS}/nlp/kernel.json").unlink(),
+    "a kernel of another language, which its role compares": lambda world: world.write(
+        f"{KERNELS}/nlp-ir/kernel.json", OURS["kernel.json"]
+    ),
     "what conda does not read": lambda world: world.write("etc/conda/condarc.d/README"),
 }
 MUTATIONS: dict[str, tuple[Callable[[World], t.Any], str, str]] = {
@@ -180,6 +184,16 @@ MUTATIONS: dict[str, tuple[Callable[[World], t.Any], str, str]] = {
         lambda world: world.write(f"{KERNELS}/nlp/kernel.json", "{}"),
         f"kernel /{KERNELS}/nlp",
         "conda_envs_environments",
+    ),
+    "a kernel by its side": (
+        lambda world: world.write(f"{KERNELS}/nlp-evil/kernel.json", "{}"),
+        f"kernel /{KERNELS}/nlp-evil",
+        "for everybody",
+    ),
+    "a kernel that claims to be of the lab": (
+        lambda world: world.write(f"{KERNELS}/evil/kernel.json", OURS["kernel.json"]),
+        f"kernel /{KERNELS}/evil",
+        "for everybody",
     ),
     "a folder without a kernel": (
         lambda world: world.write(f"{KERNELS}/evil/kernel.js"),

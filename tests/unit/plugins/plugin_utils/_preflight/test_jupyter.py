@@ -3,9 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import typing as t
+from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock import digest_of
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
 from ansible_collections.openlab.research_server.plugins.plugin_utils._jupyter.port import port_of
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import check, warnings
 
@@ -23,6 +27,9 @@ def test_what_a_lab_writes_is_accepted() -> None:
                 "jupyter_writable_paths": ["/home", "/srv/data"],
                 "jupyter_server_options": {"MappingKernelManager.cull_idle_timeout": 3600, "KernelManager.transport": "tcp"},
                 "jupyter_shared_ports": [6006, 65000],
+                "jupyter_language": "zh_CN",
+                "jupyter_extensions": ["jupyterlab-git", {"pip": ["some-extension==1.0"]}],
+                "jupyter_settings": {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}},
                 "jupyter_unit_settings": {"RestrictNamespaces": False, "IOWeight": 50, "ReadOnlyPaths": ["/a", "/b"]},
             }
         )
@@ -66,6 +73,11 @@ def test_what_a_lab_writes_is_accepted() -> None:
         ({"jupyter_unit_settings": {"cpuquota": "1"}}, "found 'cpuquota'", "CPUQuota"),
         ({"jupyter_unit_settings": {"Nice": "1\nUser=root"}}, "line break in 'Nice'", "one line"),
         ({"jupyter_unit_settings": {"Nice": ["1", "2\nUser=root"]}}, "line break in 'Nice'", "one line"),
+        ({"jupyter_language": "zh-CN"}, "found 'zh-CN'", "'zh_CN'"),
+        ({"jupyter_language": "Chinese"}, "found 'Chinese'", "'zh_CN'"),
+        ({"jupyter_settings": {"theme": "JupyterLab Dark"}}, "found 'theme: JupyterLab Dark'", "themes"),
+        ({"jupyter_settings": {"@jupyterlab/apputils-extension:themes": "Dark"}}, "themes: Dark'", "with a mapping"),
+        ({"jupyter_extensions": [3]}, "found 3", "such as 'numpy=1.26'"),
     ],
 )
 def test_each_mistake_is_one_sentence_with_advice(variables: dict[str, t.Any], found: str, advice: str) -> None:
@@ -104,3 +116,37 @@ def test_all_mistakes_are_told_at_once() -> None:
 )
 def test_a_port_for_a_name_with_a_typing_error_is_told(ports: dict[str, int], told: list[str]) -> None:
     assert warnings({"jupyter_users": ["priya", "tomas"], "jupyter_ports": ports}) == told
+
+
+def test_a_lock_that_is_asked_for_is_looked_at_before_the_first_change(tmp_path: Path) -> None:
+    lock = {"jupyter_lock": str(tmp_path / "jupyter.linux-64.lock.json"), "jupyter_extensions": ["jupyterlab-git"]}
+    (problem,) = check({**lock, "jupyter_lock_policy": "require"})
+    assert "there is no lock" in problem and "jupyter_lock_policy" in problem
+    assert check({**lock, "jupyter_lock_policy": "prefer"}) == check({**lock, "jupyter_lock_policy": "ignore"}) == []
+    Path(lock["jupyter_lock"]).write_text("{")
+    (problem,) = check({**lock, "jupyter_lock_policy": "prefer"})
+    assert "line 1: invalid JSON" in problem
+
+
+def test_a_lock_knows_the_language_and_the_extensions(tmp_path: Path) -> None:
+    made_of = ["jupyterlab", "jupyterlab-language-pack-zh-cn", "jupyterlab-git"]
+    specification = parse({"dependencies": made_of}, {}, ("conda-forge",))
+    package = {"name": "a", "version": "1", "build": "0", "build_number": 0, "channel": "conda-forge", "sha256": "0" * 64}
+    content = {
+        "format": 1,
+        "platform": "linux-64",
+        "conda_version": "24.7.1",
+        "specification": digest_of(specification, Settings()),
+        "channels": ["conda-forge"],
+        "specs": made_of,
+        "conda": [{**package, "url": "https://a.example/conda-forge/noarch/a-1-0.conda"}],
+    }
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(content))
+    said = {"jupyter_lock": str(path), "jupyter_language": "zh_CN", "jupyter_packages": ["jupyterlab"]}
+    with_git = {**said, "jupyter_extensions": ["jupyterlab-git"]}
+    assert check({**with_git, "jupyter_lock_policy": "require"}) == warnings({**with_git, "jupyter_lock_policy": "prefer"}) == []
+    (problem,) = check({**said, "jupyter_lock_policy": "require"})
+    assert "the specification has changed since it was locked" in problem
+    (told,) = warnings({**said, "jupyter_lock_policy": "prefer"})
+    assert "is not followed" in told
