@@ -50,11 +50,31 @@ options:
     description:
       - Content of C(<prefix>/.condarc). Without it an existing file is left as it is.
     type: str
-  profile:
+  files:
     description:
-      - Content of C(/etc/profile.d/conda.sh), which login shells read. Without it an existing file is left as it is.
-      - The file belongs to root, with mode 0644.
-    type: str
+      - Files outside of O(prefix) through which people's shells find conda, such as C(/etc/profile.d/conda.sh).
+      - Each belongs to root, and is replaced in one step if it differs.
+      - Where its folder does not exist, such as that of a shell that is not installed, a file is left out.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      content:
+        description: The text of the file. A program, whose text begins with V(#!), gets mode 0755, all else 0644.
+        type: str
+        required: true
+  profile_readers:
+    description:
+      - Files of packages whose first line shall read C(/etc/profile.d/conda.sh), such as C(/etc/bash.bashrc).
+      - The rest of their text is left as it is. One that does not exist is not made.
+    type: list
+    elements: path
+    default: []
     version_added: 0.2.0
   verify:
     description:
@@ -101,6 +121,11 @@ EXAMPLES = r"""
     checksum: sha256:4766d85b5f7d235ce250e998ebb5a8a8210cbd4f2b0fea4d2177b3ed9ea87884
     condarc: |
       channels: [conda-forge]
+    files:
+      - path: /etc/profile.d/conda.sh
+        content: |
+          . /opt/miniconda3/etc/profile.d/conda.sh
+    profile_readers: [/etc/bash.bashrc]
 """
 
 RETURN = r"""
@@ -142,7 +167,7 @@ from urllib.error import URLError
 
 from ansible.module_utils.urls import open_url
 
-from ..module_utils._conda import base_manifest, damage, installer, replacement
+from ..module_utils._conda import base_manifest, damage, installer, replacement, shell_files
 from ..module_utils._conda.errors import CondaEnvError, answer
 from ..module_utils._conda.mutex import exclusive, mutex_file
 from ..module_utils._conda.process import clean_environment, runner
@@ -154,7 +179,6 @@ from ..module_utils._host.mounts import mount_points, table
 
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1
-PROFILE = "/etc/profile.d/conda.sh"
 _CHECKSUM = re.compile(r"^sha256:([0-9a-fA-F]{64})$")
 
 
@@ -224,12 +248,12 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     why = installer.reason(found, wanted)
     look = base_manifest.Look() if why else base_manifest.look(prefix, arguments["verify"])
     why = why or look.reason
-    texts = {condarc: arguments["condarc"], PROFILE: arguments["profile"]}
+    outside = {file["path"]: file["content"] for file in arguments["files"]}
+    texts = {condarc: arguments["condarc"], **shell_files.texts(outside, arguments["profile_readers"])}
     files = differing(texts)
     passages = [prefix, *(os.path.join(prefix, folder) for folder in installer.PASSAGES)]
     closed = [] if why else rights.closed(passages)
-    if arguments["profile"] is not None:
-        closed += rights.faults({PROFILE: 0o644})
+    closed += shell_files.faults(outside, arguments["profile_readers"])
     result: dict[str, t.Any] = {
         "changed": bool(why or files or closed),
         "reason": why,
@@ -255,7 +279,7 @@ def converge(arguments: dict[str, t.Any], check_mode: bool, tmpdir: str) -> dict
     rights.mend(closed)
     # Once more: the installer may have brought another.
     for path, text in differing(texts).items():
-        put_file(*os.path.split(path), text)
+        put_file(*os.path.split(path), text, shell_files.mode(text), owner=(0, 0))
     return result
 
 
@@ -267,7 +291,13 @@ def main() -> None:
             "url": {"type": "str", "required": True},
             "checksum": {"type": "str", "required": True},
             "condarc": {"type": "str"},
-            "profile": {"type": "str"},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"path": {"type": "path", "required": True}, "content": {"type": "str", "required": True}},
+            },
+            "profile_readers": {"type": "list", "elements": "path", "default": []},
             "verify": {"type": "str", "choices": ["metadata", "files", "full"], "default": "metadata"},
             "age_notice": {"type": "int", "default": 12},
             "timeout": {"type": "int", "default": 60},

@@ -18,7 +18,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import base_manifest, installer, replacement
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import (
+    base_manifest,
+    installer,
+    replacement,
+    shell_files,
+)
 from ansible_collections.openlab.research_server.tests.integration import real_conda
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda
 
@@ -69,6 +74,30 @@ def test_an_installation_is_made_once(host: Host) -> None:
     (host.folder / "Installer-1.sh").unlink()  # nothing is downloaded any more
     assert not host.run(offer, condarc="channels: [c]\n")["changed"]
     assert host.run(offer, condarc="channels: [d]\n")["changed"]
+
+
+def test_what_shells_read_follows_the_data(host: Host) -> None:
+    """Nothing is made for a shell that is not there, and what a package has brought keeps its text."""
+    offer, package, program = host.offer("1"), host.folder / "bash.bashrc", host.folder / "bin/conda"
+    host.run(offer)
+    package.write_text('[ -z "${PS1-}" ] && return\n')
+    program.parent.mkdir()
+
+    def run(prefix: str, **more: t.Any) -> dict[str, t.Any]:
+        files = {str(program): f"#!/bin/sh\nexec {prefix}/bin/conda\n", str(host.folder / "fish/conda.fish"): "text\n"}
+        listed = [{"path": path, "content": content} for path, content in files.items()]
+        readers = [str(package), str(host.folder / "zshenv")]
+        return host.run(offer, files=listed, profile_readers=readers, **more)
+
+    checked = run("/opt/a", check=True)
+    assert {part["before_header"] for part in checked["diff"]} == {str(program), str(package)}
+    assert not program.exists() and package.read_text().startswith("[ -z")
+    assert run("/opt/a")["changed"] and not run("/opt/a")["changed"]
+    assert stat.S_IMODE(program.stat().st_mode) == 0o755
+    assert package.read_text() == f'{shell_files.READS_PROFILE}\n[ -z "${{PS1-}}" ] && return\n'
+    assert not (host.folder / "fish").exists() and not (host.folder / "zshenv").exists()
+    # The prefix has moved.
+    assert run("/opt/b")["changed"] and "/opt/a" not in program.read_text()
 
 
 def forbid_mounts(host: Host, monkeypatch: pytest.MonkeyPatch, also: str = ":") -> None:

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import requests
+import websocket
 
 
 @pytest.mark.cases(1)
@@ -16,3 +20,20 @@ def test_everybody_gets_in(person, name):
 
 def test_a_notebook_computes(notebook):
     assert notebook.execute("lab", "import numpy; print(numpy.arange(3).sum())").strip() == "3"
+
+
+def test_a_terminal_of_jupyterlab_knows_conda(ada, notebook):
+    headers = {"Authorization": f"token {ada.token}"}
+    name = requests.post(f"{notebook.url}/api/terminals", headers=headers, timeout=30).json()["name"]
+    address = f"ws{notebook.url.removeprefix('http')}/terminals/websocket/{name}"
+    channel = websocket.create_connection(address, timeout=60, header=headers)
+    shown = ""
+    try:
+        channel.send(json.dumps(["stdin", "conda activate lab && python -c 'import sys; print(sys.prefix + chr(33))'\r"]))
+        # Each wait ends after the channel's timeout.
+        while "/opt/miniconda3/envs/lab!" not in shown:
+            kind, *rest = json.loads(channel.recv())
+            shown += rest[0] if kind == "stdout" else ""
+    finally:
+        channel.close()
+        requests.delete(f"{notebook.url}/api/terminals/{name}", headers=headers, timeout=30)

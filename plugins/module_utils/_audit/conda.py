@@ -20,6 +20,7 @@ import stat
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Set
 
+from .._conda import shell_files
 from .._conda.channels import places
 from .._conda.generations import FOLDER, Layout
 from .._conda.installer import MARKER
@@ -108,7 +109,11 @@ def installations(host: Host, root: str) -> Iterator[Finding]:
             "notice" if kept else "warning",
         )
     programs = [
-        path for path in PROGRAMS if host.status(path) is not None and not real(host, path).startswith(f"{root or '//'}/")
+        path
+        for path in PROGRAMS
+        if host.status(path) is not None
+        and not real(host, path).startswith(f"{root or '//'}/")
+        and not (root and path == shell_files.PROGRAM)  # the role compares its text
     ]
     for path in _not_packaged(host, programs):
         yield _finding(f"program {path}", f"{path} is there for everybody", "conda comes with the role miniconda", f"rm {path}")

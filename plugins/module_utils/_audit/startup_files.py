@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 import typing as t
 from collections.abc import Iterator
 
+from .._conda.shell_files import READS_PROFILE, without_line
 from .._ssh.recovery import COMMAND as OPEN_DOOR
 from .._text.escapes import in_one_line, listing
 from .declared import Declared
@@ -26,6 +28,7 @@ Severity = t.Literal["error", "warning", "notice"]
 FOLDERS: tuple[tuple[str, str, Severity], ...] = (
     ("/etc/ld.so.conf.d", r".+\.conf", "error"),
     ("/etc/profile.d", r".+\.sh", "error"),
+    ("/etc/fish/conf.d", r".+\.fish", "error"),
     ("/etc/pam.d", r"[^.].*(?<!\.pam-old)(?<!\.dpkg-(?:old|new|bak|tmp))(?<!\.dpkg-dist)(?<!~)", "error"),
     ("/etc/security", r".+\.(?:conf|init)", "warning"),
     ("/etc/security/limits.d", r".+\.conf", "warning"),
@@ -72,7 +75,7 @@ COPIES: tuple[tuple[str, str, Severity], ...] = (
 )
 # Conffiles whose change is more than a setting of somebody.
 POWERFUL = re.compile(
-    r"/etc/(?:pam\.d/.+|pam\.conf|bash\.bashrc|profile|ld\.so\.conf(?:\.d/.+)?|python3[.\d]*/sitecustomize\.py|sudoers)"
+    r"/etc/(?:pam\.d/.+|pam\.conf|bash\.bashrc|zsh/zshenv|profile|ld\.so\.conf(?:\.d/.+)?|python3[.\d]*/sitecustomize\.py|sudoers)"
 )
 # Those that are told by another topic.
 ELSEWHERE = (
@@ -83,7 +86,7 @@ ELSEWHERE = (
 )
 
 MODULI = "/etc/ssh/moduli"
-OURS = (re.compile(r"/etc/profile\.d/conda\.sh"),)
+OURS = (re.compile(r"/etc/profile\.d/conda\.sh|/etc/fish/conf\.d/conda\.fish"),)
 
 # What pam-auth-update writes where no profile is the first of a stack; for `auth` it would let everybody in.
 EMPTY_STACK = "session [default=1] pam_permit.so"
@@ -164,6 +167,8 @@ def _conffiles(host: Host, told: set[str]) -> Iterator[Finding]:
         if path.startswith(ELSEWHERE) or in_one_line(path) in told or _managed(host, path):
             continue
         odd = known.oddity(host, path)
+        if odd and odd.kind == "changed" and _with_our_line(host, path):
+            continue
         if odd:
             yield odd.told(TOPIC, path, "error" if POWERFUL.fullmatch(path) else "warning")
         elif path.startswith("/etc/pam.d/") and host.status(path) is None and known.owner(path):
@@ -175,6 +180,13 @@ def _conffiles(host: Host, told: set[str]) -> Iterator[Finding]:
 def _managed(host: Host, path: str) -> bool:
     """Whether the role sshd compares it: it takes weak groups out."""
     return path == MODULI and any(host.status(mark) is not None for mark in (SSHD_DROP_IN, OPEN_DOOR))
+
+
+def _with_our_line(host: Host, path: str) -> bool:
+    """Whether the role miniconda's line on top is all that is not the package's."""
+    text = host.text(path) or ""
+    as_brought = hashlib.md5(without_line(text).encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    return text.startswith(READS_PROFILE) and as_brought == record(host).hashes[path]
 
 
 def _pam(host: Host) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ def conda_package(wheel: Wheel, depends: tuple[str, ...]) -> Package:
     entry_point = "conda = conda.cli.main:main"
     files |= {
         "site-packages/conda/shell/etc/profile.d/conda.sh": File((TEMPLATES / "conda.sh").read_bytes()),
+        "site-packages/conda/shell/etc/fish/conf.d/conda.fish": File((TEMPLATES / "conda.fish").read_bytes()),
         f"{info}/METADATA": File.text(f"Metadata-Version: 2.1\nName: conda\nVersion: {version}\n"),
         f"{info}/entry_points.txt": File.text(f"[console_scripts]\n{entry_point}\n"),
         f"{info}/INSTALLER": File.text("conda\n"),
@@ -152,9 +153,10 @@ def _forget_build_path(python: Path, work: Path, stage: Path) -> None:
 
 def _finish(stage: Path) -> None:
     """What Miniconda's base has beside its packages."""
-    exports = f"export CONDA_EXE='{stage}/bin/conda'\nexport CONDA_PYTHON_EXE='{stage}/bin/python'\n"
-    (stage / "etc/profile.d").mkdir(parents=True)
-    (stage / "etc/profile.d/conda.sh").write_text(exports + (TEMPLATES / "conda.sh").read_text())
+    for path, export in (("etc/profile.d/conda.sh", "export {}='{}'\n"), ("etc/fish/conf.d/conda.fish", "set -gx {} '{}'\n")):
+        exports = export.format("CONDA_EXE", stage / "bin/conda") + export.format("CONDA_PYTHON_EXE", stage / "bin/python")
+        (stage / path).parent.mkdir(parents=True)
+        (stage / path).write_text(exports + (TEMPLATES / Path(path).name).read_text())
     (stage / "bin/activate").write_text(f'. "{stage}/etc/profile.d/conda.sh"\nconda activate "$@"\n')
     (stage / "condabin").mkdir()
     (stage / "condabin/conda").symlink_to("../bin/conda")

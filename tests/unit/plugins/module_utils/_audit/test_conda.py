@@ -112,6 +112,11 @@ def program(world: World) -> None:
     (world.root / "usr/local/bin/conda").symlink_to("../../../opt/miniconda3/bin/conda")
 
 
+def shell_program(world: World) -> None:
+    """What the role miniconda compares."""
+    world.write("usr/local/bin/conda", '#!/bin/sh\nexec /opt/miniconda3/bin/conda "$@"\n')
+
+
 def other_pins(world: World) -> None:
     pinned(world)
     world.write(f"{NLP}/conda-meta/pinned", "y\n")
@@ -150,6 +155,7 @@ LEGITIMATE: dict[str, Callable[[World], t.Any]] = {
     "an environment of a person": hers,
     "her own installation": lambda world: world.write("home/alice/miniconda3/conda-meta/history"),
     "a program of ours": program,
+    "the program of the role": shell_program,
     "notes of a package in the cache": lambda world: world.write(f"{ROOT}/pkgs/x-1-0/info/test/run.sh").chmod(0o666),
     "of the machine that built it": lambda world: os.chown(world.write(f"{ROOT}/pkgs/x-1-0/lib/x"), 4711, 0),
     "what nobody can reach": lambda world: world.write(f"{ROOT}/pkgs-private/x/y").chmod(0o666),

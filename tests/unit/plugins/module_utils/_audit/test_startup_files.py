@@ -14,6 +14,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit imp
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.declared import Declared
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.shell_files import READS_PROFILE
 from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import link, put
 
 pytestmark = pytest.mark.usefixtures("nobody_is_a_person")
@@ -31,6 +32,7 @@ CONFFILES = (
     "/etc/ssh/ssh_config",
     "/etc/sudoers",
     "/etc/sudoers.d/README",
+    "/etc/zsh/zshenv",
 )
 TEXT = "as it came\n"
 OWNED = (
@@ -119,6 +121,9 @@ def test_a_host_without_dpkg_is_none_of_ours(root: Path) -> None:
     ("path", "text"),
     [
         ("/etc/profile.d/conda.sh", "role miniconda"),
+        ("/etc/fish/conf.d/conda.fish", "role miniconda"),
+        ("/etc/bash.bashrc", f"{READS_PROFILE}\n{TEXT}"),
+        ("/etc/zsh/zshenv", f"{READS_PROFILE}\n{TEXT}"),
         ("/etc/profile.d/README", "nobody sources it"),
         ("/etc/profile.d/old.sh.dpkg-old", ""),
         ("/etc/ld.so.preload", ""),
@@ -165,6 +170,7 @@ def test_texts_of_earlier_releases(root: Path) -> None:
         ("/etc/ld.so.conf.d/evil.conf", "error"),
         ("/etc/profile.d/evil.sh", "error"),
         ("/etc/profile.d/research-server.sh", "error"),
+        ("/etc/fish/conf.d/evil.fish", "error"),
         ("/etc/pam.d/evil", "error"),
         ("/etc/security/limits.d/evil.conf", "warning"),
         ("/etc/ssh/ssh_config.d/evil.conf", "error"),
@@ -191,6 +197,7 @@ def test_files_of_nobody(root: Path, path: str, severity: str) -> None:
     ("path", "severity", "way_out"),
     [
         ("/etc/bash.bashrc", "error", " base"),
+        ("/etc/zsh/zshenv", "error", " base"),
         ("/etc/pam.d/sshd", "error", " base"),
         ("/etc/python3.11/sitecustomize.py", "error", " base"),
         ("/etc/ld.so.conf.d/libc.conf", "error", " base"),
@@ -209,6 +216,16 @@ def test_changed_files_of_packages(root: Path, path: str, severity: str, way_out
     assert (finding.name, finding.severity) == (path, severity)
     assert "another content" in finding.found
     assert finding.way_out.endswith(way_out)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{READS_PROFILE}\n{TEXT}/tmp/x\n", f"/tmp/x\n{READS_PROFILE}\n{TEXT}", f"{READS_PROFILE}; /tmp/x\n{TEXT}"],
+    ids=["below", "above", "beside"],
+)
+def test_the_role_s_line_hides_nothing_else(root: Path, text: str) -> None:
+    put(root, "/etc/bash.bashrc", text)
+    assert one(root).name == "/etc/bash.bashrc"
 
 
 def test_what_other_topics_tell(root: Path) -> None:
