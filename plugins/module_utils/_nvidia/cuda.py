@@ -92,6 +92,9 @@ class Offer(t.NamedTuple):
     generations: tuple[str, ...] = ()
 
 
+NO_GPU = Offer()
+
+
 class Need(t.NamedTuple):
     """The CUDA that a package is made for. `strict`: it says itself that no older one will do."""
 
