@@ -98,6 +98,10 @@ info:
         loaded: {description: "C(version) and C(flavour) (V(open) or V(proprietary)) of the loaded module, or null.", type: dict}
         userland: {description: Versions of the installed C(libcuda) and C(libnvidia-ml)., type: list, elements: str}
         unpackaged: {description: "Whether it came with NVIDIA's own installer, not with packages.", type: bool}
+        cuda:
+          description: The highest CUDA that the installed driver offers, as far as known. Empty without a driver or a GPU.
+          type: str
+          sample: "12.4"
     nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
     kernels:
       description: Kernels that have a folder in C(/lib/modules).
@@ -154,7 +158,7 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
-from ..module_utils._nvidia.reading import read_loaded, read_pci, read_userland, text
+from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -279,11 +283,12 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     kernels = read_kernels(root, system["kernel"])
     loaded = read_loaded(sysfs, procfs)
     userland = read_userland(root)
+    cuda = read_gpus(root, sysfs, procfs).offer.cuda
     nouveau = (sysfs / "module/nouveau").is_dir()
     lists = root / "var/lib/apt/lists"
     return {
         "gpus": gpus,
-        "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists()},
+        "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists(), "cuda": cuda},
         "nouveau": nouveau,
         "kernels": kernels,
         "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),

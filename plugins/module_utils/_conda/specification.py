@@ -98,11 +98,12 @@ class Settings:
             allowlist_channels=tuple(arguments["allowlist_channels"]),
             denylist_channels=tuple(arguments["denylist_channels"]),
             exclude_newer=arguments["exclude_newer"].strip(),
-            cuda=_cuda(arguments["cuda"]),
+            cuda=check_cuda(arguments["cuda"]),
         )
 
 
-def _cuda(stated: str) -> str:
+def check_cuda(stated: str) -> str:
+    """What `Settings.cuda` is for an option. Raises CondaEnvError."""
     if stated in ("auto", "none") or _CUDA.fullmatch(stated):
         return "" if stated == "auto" else stated
     raise CondaEnvError(f"cuda: found '{stated}'; expected 'auto', 'none' or a version of CUDA such as '12.8'", "Quote it.")

@@ -112,13 +112,13 @@ class Verdict(t.NamedTuple):
 
 def key(driver: str) -> tuple[int, ...]:
     """Order of drivers. A branch alone stands for its last version."""
-    numbers = tuple(int(number) for number in re.findall(r"\d+", driver)[:3])
+    numbers = tuple(int(number) for number in re.findall(r"\d{1,9}", driver)[:3])
     return numbers if len(numbers) > 1 else (*numbers, 1 << 16)
 
 
 def offered(driver: str) -> str:
     """The highest CUDA of a driver's version or branch, as far as the table goes; empty for one that is older than the table."""
-    found = [cuda for cuda, first in TOOLKITS if key(first) <= key(driver)] if driver else []
+    found = [cuda for cuda, first in TOOLKITS if key(first) <= key(driver)] if driver[:1].isdigit() else []
     return text(found[-1]) if found else ""
 
 

@@ -222,6 +222,19 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     return result
 
 
+def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str, version: str) -> str:
+    """Version or branch of the driver that a host with a GPU has after the role; empty if the newest of many, or none is known.
+
+    `system` is distribution and major version.
+    """
+    loaded = info["driver"]["loaded"]
+    installed = next(iter(info["driver"]["userland"]), loaded["version"] if loaded else "")
+    if version:
+        return installed if installed and matches(installed, version) else version
+    offer = OFFERS.get((source, *system))
+    return installed or (str(offer.branch) if offer and offer.branch else "")
+
+
 def upstream(version: str) -> str:
     """C(535.261.03) of C(1:535.261.03-1)."""
     return version.split(":", 1)[-1].split("-", 1)[0]

@@ -35,6 +35,8 @@ def test_the_table_is_in_order() -> None:
         ("580", "13.0"),
         ("1000.1.1", cuda.text(cuda.TOOLKITS[-1][0])),
         ("340.108", ""),
+        ("new", ""),
+        ("9" * 5000, cuda.text(cuda.TOOLKITS[-1][0])),
         ("", ""),
     ],
 )
