@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import frame
-from ansible_collections.openlab.research_server.tests.integration.real_conda import RUN, Conda, wheel
+from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, RUN, Conda, wheel
+from ansible_collections.openlab.research_server.tests.unit.plugins import nvidia_tree
 
 READING = frame.read_gpus.__module__
 
@@ -132,3 +138,54 @@ def test_a_lock_that_no_host_of_the_fleet_could_follow_is_not_made(conda: Conda)
 )
 def test_what_is_stated_must_make_sense(conda: Conda, stated: str, words: str) -> None:
     assert words in make(conda, "senseless", "net", cuda=stated, program=DEBIAN_13)["msg"]
+
+
+LOCK = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {"ansible.builtin.setup": {"gather_subset": ["!all", "!min", "platform"]}},
+            {"ansible.builtin.import_role": {"name": "openlab.research_server.conda_envs", "tasks_from": "lock"}},
+        ],
+    }
+]
+FUNCTION = {"0000:17:00.0": ["0x10de", "0x20b2", "0x030200", "nvidia"]}
+
+
+@pytest.mark.parametrize(
+    ("stated", "build"),
+    [({}, "cuda126_0"), ({"conda_envs_cuda": "13.0"}, "cuda130_0"), ({"conda_envs_cuda": "none"}, "cpu_0")],
+)
+def test_the_oldest_driver_of_those_that_share_a_lock_decides(
+    conda: Conda, tmp_path: Path, stated: dict[str, str], build: str
+) -> None:
+    hosts = {}
+    for name, driver in {"cpu": "", "new": "580.95.05", "old": "550.163.01"}.items():
+        root = tmp_path / name
+        nvidia_tree.write(root, FUNCTION if driver else {})
+        if driver:
+            (root / "module/nvidia").mkdir(parents=True)
+            (root / "module/nvidia/version").write_text(f"{driver}\n")
+        hosts[name] = {
+            "nvidia_sysfs_root": str(root),
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+        }
+    arguments = {f"conda_envs_{key}": value for key, value in conda.arguments().items()}
+    environments = [{"name": "fleet", "src": "fleet.yml"}]
+    variables = {**arguments, "conda_envs_dir": str(tmp_path), "conda_envs_environments": environments, **stated}
+    (tmp_path / "fleet.yml").write_text(json.dumps({"channels": ["lab"], "dependencies": ["net"]}))
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+    (tmp_path / "play.json").write_text(json.dumps(LOCK))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", tmp_path / "hosts.json", tmp_path / "play.json"],
+        cwd=ROOT,
+        env={**os.environ, "HOME": str(conda.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lock = json.loads((tmp_path / "fleet.linux-64.lock.json").read_text())
+    assert [item["build"] for item in lock["conda"] if item["name"] == "net"] == [build]
