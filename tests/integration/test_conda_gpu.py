@@ -163,10 +163,7 @@ def test_the_oldest_driver_of_those_that_share_a_lock_decides(
     hosts = {}
     for name, driver in {"cpu": "", "new": "580.95.05", "old": "550.163.01"}.items():
         root = tmp_path / name
-        nvidia_tree.write(root, FUNCTION if driver else {})
-        if driver:
-            (root / "module/nvidia").mkdir(parents=True)
-            (root / "module/nvidia/version").write_text(f"{driver}\n")
+        nvidia_tree.write(root, FUNCTION if driver else {}, loaded=driver)
         hosts[name] = {
             "nvidia_sysfs_root": str(root),
             "ansible_connection": "local",

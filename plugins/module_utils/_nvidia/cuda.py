@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which CUDA a driver and its GPUs offer, and whether what programs need fits. Pure. Private to this collection.
 
-Sources: NVIDIA's "CUDA Toolkit Release Notes", table "CUDA Toolkit and Corresponding Driver Versions" (13.1 of 2025-12-04 for all
-rows up to 13.1; its later editions up to 13.3 Update 1 of 2026-06 for 13.2 and 13.3; since 13.4 it names no driver any more) and
-"Deprecated Architectures" (12.0: Kepler, 13.0: Maxwell, Pascal and Volta; 9.0: Fermi); "CUDA Compatibility", "Minor Version
-Compatibility"; the architectures that CMake's FindCUDA gives nvcc of each version. Of each CUDA the first release counts.
+Sources: NVIDIA's "CUDA Toolkit Release Notes", table "CUDA Toolkit and Corresponding Driver Versions" (edition 13.1 of 2025-12-04,
+for 13.2 and 13.3 the editions up to 13.3 Update 1 of 2026-06; since 13.4 it names no driver any more, so that row is what
+nvidia-smi says of itself) and "Deprecated Architectures" (9.0: Fermi, 12.0: Kepler, 13.0: Maxwell, Pascal and Volta); "CUDA
+Compatibility", "Minor Version Compatibility"; the architectures that CMake's FindCUDA gives nvcc of each version. Of each CUDA the
+first release counts.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ TOOLKITS: tuple[tuple[Version, str], ...] = (
     ((13, 1), "590.44.01"),
     ((13, 2), "595.45.04"),
     ((13, 3), "610.43.02"),
+    ((13, 4), "615.71.09"),
 )
 # From CUDA 11 on a driver for one CUDA runs programs of every other with the same first number.
 MINIMUM = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}

@@ -3,11 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._nvidia import cuda, pci
 from ansible_collections.openlab.research_server.plugins.module_utils._nvidia.cuda import Need, Offer, judge
 
 A100 = ("ampere",)
+RECORDED = json.loads((Path(__file__).parents[2] / "data/nvidia/driver_cuda.json").read_text(encoding="utf-8"))["drivers"]
 
 
 def host(driver: str, *generations: str) -> Offer:
@@ -19,6 +23,11 @@ def test_the_table_is_in_order() -> None:
     assert rows == sorted(rows)
     assert [driver for _version, driver in rows] == sorted(driver for _version, driver in rows)
     assert all(cuda.offered(driver).startswith(f"{major}.") or major == 11 for major, driver in cuda.MINIMUM.items())
+
+
+@pytest.mark.parametrize(("driver", "said"), RECORDED.items())
+def test_the_table_says_what_drivers_say_of_themselves(driver: str, said: str) -> None:
+    assert cuda.offered(driver) == said
 
 
 @pytest.mark.parametrize(
