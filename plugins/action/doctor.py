@@ -14,7 +14,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.refused import RefusedError
-from ..module_utils._nvidia.cuda import Need, Offer, offered
+from ..module_utils._nvidia.cuda import NO_GPU, Need, Offer, offered
+from ..module_utils._nvidia.pci import own
 from ..module_utils._text.secrets import mask
 from ..module_utils._text.shown import SIDE_LIMIT, shown_line, text_of
 from ..plugin_utils._answers import NVIDIA_INFO, SETUP, doctor_info, misfit
@@ -173,12 +174,13 @@ class ActionModule(ActionBase):
     def _offer(self, gpu: dict[str, t.Any], managed: bool, facts: dict[str, t.Any]) -> Offer:
         """What the host offers when the site has been applied."""
         stated = str(self._value("conda_envs_cuda", "auto"))
-        if stated == "none" or not gpu["gpus"]:
-            return Offer()
+        cards = own(gpu["gpus"])
+        if stated == "none" or not cards:
+            return NO_GPU
         system = (str(facts.get("distribution", "")).lower(), str(facts.get("distribution_major_version", "")))
         source, version = (str(self._value(name, "")) if managed else "" for name in ("nvidia_source", "nvidia_version"))
         driver = driver_to_be(gpu, system, source, version)
-        return Offer(driver, offered(driver) or stated.replace("auto", ""), tuple({card["architecture"] for card in gpu["gpus"]}))
+        return Offer(driver, offered(driver) or stated.replace("auto", ""), tuple({card["architecture"] for card in cards}))
 
     def _nvidia_arguments(self) -> dict[str, t.Any]:
         root = self._value("nvidia_sysfs_root", None)

@@ -131,7 +131,7 @@ def line(gpu: t.Mapping[str, t.Any]) -> str:
 
 def run(module: Module) -> dict[str, t.Any]:
     library, timeout = module.params["library"], module.params["timeout"]
-    on_bus = [gpu["address"] for gpu in pci.describe(read_pci(Path(module.params["sysfs_root"])))]
+    on_bus = [gpu["address"] for gpu in pci.own(pci.describe(read_pci(Path(module.params["sysfs_root"]))))]
     found = apart(lambda: survey(library), timeout)
     if "problem" in found:
         raise RefusedError(

@@ -110,6 +110,21 @@ def test_people_keep_what_they_have_when_a_wheel_turns_out_to_be_too_new(conda: 
     assert conda.run(**again, program=CURRENT)["changed"]
 
 
+def test_an_archive_of_another_machine_is_compared_too(conda: Conda, tmp_path: Path) -> None:
+    definition: dict[str, t.Any] = {"channels": ["conda-forge", "lab"], "dependencies": ["python", "cuda-version=13"]}
+    made = conda.run(name="packed-gpu", definition=definition)
+    assert made.get("changed"), made
+    archive = tmp_path / "packed-gpu.tar.gz"
+    packed = conda.run(module="conda_archive", name="packed-gpu", conda_root=str(conda.root), dest=str(archive))
+    assert packed.get("changed"), packed
+    arguments = {"name": "unpacked-gpu", "archive": str(archive), "remote_src": True}
+    for check in (True, False):
+        failed = conda.run(**arguments, program=DEBIAN_13, check=check)
+        assert "is for CUDA 13.0, which needs NVIDIA driver 580.65.06" in failed["msg"], failed
+    assert not conda.environment("unpacked-gpu").exists() and not conda.generations("unpacked-gpu")
+    assert conda.run(**arguments, program=CURRENT)["changed"]
+
+
 def test_one_lock_for_hosts_whose_drivers_differ(conda: Conda) -> None:
     definition = {"channels": ["lab"], "dependencies": ["net"]}
     made = conda.run(module="conda_lock", definition=definition, **conda.arguments(cuda="12.4"))

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which CUDA a driver and its GPUs offer, and whether what programs need fits. Pure. Private to this collection.
 
-Sources: NVIDIA's "CUDA Toolkit Release Notes", table "CUDA Toolkit and Corresponding Driver Versions" (edition 13.1 of 2025-12-04,
-for 13.2 and 13.3 the editions up to 13.3 Update 1 of 2026-06; since 13.4 it names no driver any more, so that row is what
-nvidia-smi says of itself) and "Deprecated Architectures" (9.0: Fermi, 12.0: Kepler, 13.0: Maxwell, Pascal and Volta); "CUDA
-Compatibility", "Minor Version Compatibility"; the architectures that CMake's FindCUDA gives nvcc of each version. Of each CUDA the
-first release counts.
+Sources: NVIDIA's "CUDA Toolkit Release Notes", table "CUDA Toolkit and Corresponding Driver Versions" (edition 13.1 of
+2025-12-04, for 13.2 and 13.3 the editions up to 13.3 Update 1 of 2026-06; since 13.4 it names no driver any more, so that row is
+what nvidia-smi says of itself) and "Deprecated Architectures" (9.0: Fermi, 12.0: Kepler, 13.0: Maxwell, Pascal and Volta); "CUDA
+Compatibility", "Minor Version Compatibility"; the architectures that CMake's FindCUDA gives nvcc of each version. Of each CUDA
+the first release counts.
 """
 
 from __future__ import annotations
@@ -143,39 +143,48 @@ def judge(needs: Sequence[Need], offer: Offer) -> Verdict:
     """Compare. Without a GPU there is nothing to say: the solver does, of what demands one."""
     if not needs or not (offer.cuda or offer.generations):
         return Verdict()
-    # One that names its CUDA by itself tells more than one that was built for it.
+    # Of several that are for the same CUDA the one that names it tells most.
     most = max(needs, key=lambda need: (need.cuda, need.package == "cuda-version"))
     if not offer.cuda:
         return Verdict("", (f"{_what(most)}; whether the driver offers that is not known, as none is installed that is known",))
-    notes = []
+    verdicts = (_driver(needs, most, offer), _gpus(most, offer))
+    return Verdict(
+        next((verdict.problem for verdict in verdicts if verdict.problem), ""),
+        tuple(note for verdict in verdicts for note in verdict.notes),
+    )
+
+
+def _driver(needs: Sequence[Need], most: Need, offer: Offer) -> Verdict:
     lacking = [need for need in needs if _is_too_new(need, offer)]
     if lacking:
         worst = max(lacking, key=lambda need: need.cuda)
         told = f"{_what(worst)}, which needs {_minimum(worst)}; found {_found(offer)}"
         if any(need.package.startswith("cuda-compat") for need in needs):
-            notes.append(f"{told}. NVIDIA's forward compatibility (cuda-compat) makes up for that on data centre GPUs only")
-        elif _is_beyond(offer.driver):
-            notes.append(f"{told}, or a newer one that is not known yet")
-        else:
-            return Verdict(told)
-    elif most.cuda > version(offer.cuda):
-        notes.append(
-            f"{_what(most)}; found {_found(offer)}: it runs by NVIDIA's minor-version compatibility, except for programs that it "
-            "brings as PTX or compiles while it runs"
-        )
+            return Verdict("", (f"{told}. NVIDIA's forward compatibility (cuda-compat) helps on data centre GPUs only",))
+        if _is_beyond(offer.driver):
+            return Verdict("", (f"{told}, or a newer one that is not known yet",))
+        return Verdict(told)
+    if most.cuda <= version(offer.cuda):
+        return Verdict()
+    how = "it runs by NVIDIA's minor-version compatibility, except for programs that it brings as PTX or compiles while it runs"
+    return Verdict("", (f"{_what(most)}; found {_found(offer)}: {how}",))
+
+
+def _gpus(most: Need, offer: Offer) -> Verdict:
     known = [name for name in offer.generations if name in GENERATIONS]
     past = [name for name in known if GENERATIONS[name].last < most.cuda[0]]
+    notes = []
     if past:
         last = max(GENERATIONS[name].last for name in past)
         told = f"{_what(most)}, which does not know the GPUs ({', '.join(past)}) any more; CUDA {last} was the last that did"
         if len(past) == len(offer.generations):
             return Verdict(told)
         notes.append(f"{told}; it uses the other GPUs")
-    early = [name for name in known if most.cuda < GENERATIONS[name].first]
     notes += [
         f"{_what(most)}, and GPUs of the generation {name} need CUDA {text(GENERATIONS[name].first)}: it can use them only if it "
         "brings its programs as PTX, too"
-        for name in early
+        for name in known
+        if most.cuda < GENERATIONS[name].first
     ]
     return Verdict("", tuple(notes))
 

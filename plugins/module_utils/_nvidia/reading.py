@@ -24,7 +24,7 @@ class Gpus(t.NamedTuple):
 
 def read_gpus(root: Path = Path("/"), sysfs: Path = Path("/sys"), procfs: Path = Path("/proc")) -> Gpus:
     """The libraries decide: a driver that was renewed is in use after the next reboot, when programs need both."""
-    generations = tuple(dict.fromkeys(gpu["architecture"] for gpu in pci.describe(read_pci(sysfs))))
+    generations = tuple(dict.fromkeys(gpu["architecture"] for gpu in pci.own(pci.describe(read_pci(sysfs)))))
     loaded = read_loaded(sysfs, procfs)
     driver = next(iter(read_userland(root)), loaded["version"] if loaded else "") if generations else ""
     return Gpus(cuda.Offer(driver, cuda.offered(driver), generations), loaded is not None)
