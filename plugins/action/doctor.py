@@ -14,6 +14,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.refused import RefusedError
+from ..module_utils._nvidia.cuda import NO_GPU, Need, Offer, offered
+from ..module_utils._nvidia.pci import own
 from ..module_utils._text.secrets import mask
 from ..module_utils._text.shown import SIDE_LIMIT, shown_line, text_of
 from ..plugin_utils._answers import NVIDIA_INFO, SETUP, doctor_info, misfit
@@ -25,7 +27,9 @@ from ..plugin_utils._login import first_contact as contact
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.meet import Target, find, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
+from ..plugin_utils._nvidia.plan import driver_to_be
 from ..plugin_utils._preflight.check import check_platform
+from ..plugin_utils._preflight.conda_envs import gpu_needs
 from ..plugin_utils._preflight.roles import check_roles, unreached
 from ..plugin_utils._role_variables import ROLES, RoleVariables
 
@@ -157,7 +161,26 @@ class ActionModule(ActionBase):
             months = int(self._value("miniconda_age_notice", 0))
             findings += doctor.conda_age(wanted.installer, datetime.date.today(), months)
         findings.append(doctor.gpu(gpu, roles, required=bool(self._value("nvidia_required", False))))
-        findings += self._preflight(roles, variables)
+        told = self._preflight(roles, variables)
+        findings += told
+        if "conda_envs" in roles and doctor.worst(told) != ERROR:
+            findings += doctor.environments(self._gpu_needs(), self._offer(gpu, "nvidia" in roles, facts))
+
+    def _gpu_needs(self) -> list[tuple[str, list[Need]]]:
+        return gpu_needs(
+            {name: self._value(name, None) for name in self._told.raw if name.startswith(("conda_envs_", "ansible_facts"))}
+        )
+
+    def _offer(self, gpu: dict[str, t.Any], managed: bool, facts: dict[str, t.Any]) -> Offer:
+        """What the host offers when the site has been applied."""
+        stated = str(self._value("conda_envs_cuda", "auto"))
+        cards = own(gpu["gpus"])
+        if stated == "none" or not cards:
+            return NO_GPU
+        system = (str(facts.get("distribution", "")).lower(), str(facts.get("distribution_major_version", "")))
+        source, version = (str(self._value(name, "")) if managed else "" for name in ("nvidia_source", "nvidia_version"))
+        driver = driver_to_be(gpu, system, source, version)
+        return Offer(driver, offered(driver) or stated.replace("auto", ""), tuple({card["architecture"] for card in cards}))
 
     def _nvidia_arguments(self) -> dict[str, t.Any]:
         root = self._value("nvidia_sysfs_root", None)

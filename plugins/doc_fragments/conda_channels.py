@@ -64,4 +64,14 @@ options:
     type: str
     default: ''
     version_added: 0.2.0
+  cuda:
+    description:
+      - CUDA that packages are chosen for, conda's virtual package C(__cuda).
+      - V(auto) is what the host's driver offers, also one that is installed and waits for a reboot.
+      - A version (V(12.8)) makes a host without a GPU, or with a newer driver, choose as one whose driver offers that. It may not
+        be more than the host's own driver offers where the environment is built.
+      - V(none) chooses as on a host without a GPU, and compares nothing with its driver.
+    type: str
+    default: auto
+    version_added: 0.2.0
 """

@@ -18,7 +18,7 @@ author: openlab.research_server maintainers (@openlab)
 description:
   - Tells which lock files a host takes part in, one for each environment that has a file or names a lock.
   - Hosts of one platform with the same file have the same lock file, so one of them can make it for all.
-positional: directory, architecture, only
+positional: directory, architecture, only, cuda
 options:
   _input:
     description: Environments as in C(conda_envs_environments).
@@ -38,6 +38,10 @@ options:
     type: list
     elements: str
     default: []
+  cuda:
+    description: What the host offers, see P(openlab.research_server.conda_lock_cuda#filter).
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -48,17 +52,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Dictionaries with C(name) and the absolute paths C(src) (empty without a file) and C(dest) (the lock).
+  description: Dictionaries with C(name), the absolute paths C(src) (empty without a file) and C(dest) (the lock), and C(cuda).
   type: list
   elements: dict
 """
 
 
 def conda_lock_files(
-    environments: Sequence[Mapping[str, t.Any]], directory: str, architecture: str, only: Sequence[str] = ()
+    environments: Sequence[Mapping[str, t.Any]], directory: str, architecture: str, only: Sequence[str] = (), cuda: str = ""
 ) -> list[dict[str, str]]:
     return [
-        {"name": str(item["name"]), "src": str(src or ""), "dest": str(dest)}
+        {"name": str(item["name"]), "src": str(src or ""), "dest": str(dest), "cuda": cuda}
         for item in environments
         if item["name"] in only or not only
         for src, dest in [lock_files(item, directory, architecture)]

@@ -68,8 +68,8 @@ options:
     type: bool
     default: false
 notes:
-  - What the host offers (C(__glibc), C(__cuda) and other virtual packages) takes part in the choice. Lock on a host like those
-    that will install, or state it with variables C(CONDA_OVERRIDE_*).
+  - What the host offers (C(__glibc) and other virtual packages) takes part in the choice. Lock on a host like those
+    that will install, or state it with O(cuda) and variables C(CONDA_OVERRIDE_*).
   - A lock that was made with another O(channel_priority) than M(openlab.research_server.conda_env) is told to use is out of date.
   - A requirement from a repository (C(git+https://...)) or an editable folder has no hash and is refused.
 seealso:
@@ -125,12 +125,15 @@ import typing as t
 from ..module_utils._conda import generations as conda_generations
 from ..module_utils._conda.errors import answer, secrets
 from ..module_utils._conda.generations import Layout
+from ..module_utils._conda.gpus import variables
 from ..module_utils._conda.make_lock import make
 from ..module_utils._conda.mutex import exclusive, mutex_file, writable_home
 from ..module_utils._conda.process import clean_environment, runner
 from ..module_utils._conda.specification import CHANNEL_ARGUMENTS, Settings, Specification, check_name, parse
 from ..module_utils._conda.workshop import PACKAGE_CACHE, PRIVATE_CACHE, Installation, Workshop
 from ..module_utils._host.module import Module, guarded
+from ..module_utils._nvidia.cuda import Offer
+from ..module_utils._nvidia.reading import read_gpus
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
@@ -151,7 +154,10 @@ def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) 
     specification = parse(arguments["definition"], arguments["pip_files"], arguments["channels"])
     specification.check_files()
     conda = installation(arguments, specification, check_mode, scratch)
-    environment = clean_environment(os.environ, scratch)
+    gpus, stated = read_gpus(), conda.settings.cuda
+    environment = {**clean_environment(os.environ, scratch), **variables(gpus, stated)}
+    # What is stated is for the hosts that will follow the lock; this one need not be among them.
+    offer = Offer(cuda="" if stated == "none" else stated) if stated else gpus.offer
     layout = Layout(os.path.join(scratch if check_mode else conda.root, "envs", name))
     prefix = layout.next(specification.digest(conda.settings))
     with contextlib.ExitStack() as stack:
@@ -161,7 +167,7 @@ def run(arguments: dict[str, t.Any], name: str, check_mode: bool, scratch: str) 
             # What is left of it after a kill is an unfinished generation, which the next run of conda_env removes.
             stack.callback(forget, layout, prefix)
         os.makedirs(layout.folder, mode=0o755, exist_ok=True)
-        lock, notes = make(Workshop(conda, runner(*handles), environment, scratch), specification, prefix)
+        lock, notes = make(Workshop(conda, runner(*handles), environment, scratch, offer), specification, prefix)
     return {"changed": False, "lock": lock.to_dict(), "platform": lock.platform, "notes": [*specification.notes, *notes]}
 
 

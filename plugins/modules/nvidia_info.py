@@ -98,6 +98,10 @@ info:
         loaded: {description: "C(version) and C(flavour) (V(open) or V(proprietary)) of the loaded module, or null.", type: dict}
         userland: {description: Versions of the installed C(libcuda) and C(libnvidia-ml)., type: list, elements: str}
         unpackaged: {description: "Whether it came with NVIDIA's own installer, not with packages.", type: bool}
+        cuda:
+          description: The highest CUDA that the installed driver offers, as far as known. Empty without a driver or a GPU.
+          type: str
+          sample: "12.4"
     nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
     kernels:
       description: Kernels that have a folder in C(/lib/modules).
@@ -146,7 +150,6 @@ info:
 import os
 import re
 import typing as t
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..module_utils._host import dpkg
@@ -155,14 +158,13 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
+from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
 IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 # What NVIDIA's own installer (a .run file) leaves behind.
 UNINSTALLER = "usr/bin/nvidia-uninstall"
-LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
-LIBRARY_FOLDERS = ("usr/lib64", "usr/lib/*", "usr/lib/*/nvidia/current")
 # Certificate that DKMS signs with: its own on Debian and RHEL, the one of shim-signed on Ubuntu.
 CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
@@ -179,31 +181,11 @@ INITRAMFS = ("boot/initrd.img-*", "boot/initramfs-*.img")
 INITRAMFS_TOOLS = ("update-initramfs", "dracut")
 
 
-def text(path: Path) -> str:
-    """The text of a file, or nothing where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
 def raw(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def read_pci(sysfs: Path) -> Iterator[dict[str, str]]:
-    """NVIDIA's PCI functions."""
-    for device in sorted((sysfs / "bus/pci/devices").glob("*")):
-        vendor = text(device / "vendor").strip()
-        if not vendor or int(vendor, 16) != nvidia_pci.VENDOR:
-            continue
-        attributes = {"address": device.name, "vendor": vendor}
-        attributes.update({name: text(device / name).strip() for name in ("device", "class")})
-        attributes.update({name: (device / name).resolve().name for name in ("driver", "physfn") if (device / name).exists()})
-        yield attributes
 
 
 def read_kernels(root: Path, running: str) -> list[dict[str, t.Any]]:
@@ -231,18 +213,6 @@ def read_kernels(root: Path, running: str) -> list[dict[str, t.Any]]:
             }
         )
     return kernels
-
-
-def read_userland(root: Path) -> list[str]:
-    """Versions of the driver's libraries, from their file names."""
-    found = set()
-    for folder in LIBRARY_FOLDERS:
-        for library in LIBRARIES:
-            for path in root.glob(f"{folder}/{library}.*.*"):
-                match = nvidia_state.VERSION.search(path.name)
-                if match:
-                    found.add(match.group(1))
-    return sorted(found, key=nvidia_state.version_key)
 
 
 def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
@@ -311,13 +281,14 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     gpus = nvidia_pci.describe(read_pci(sysfs))
     system = read_system(root)
     kernels = read_kernels(root, system["kernel"])
-    loaded = nvidia_state.loaded_driver(text(procfs / "driver/nvidia/version"), text(sysfs / "module/nvidia/version"))
+    loaded = read_loaded(sysfs, procfs)
     userland = read_userland(root)
+    cuda = read_gpus(root, sysfs, procfs).offer.cuda
     nouveau = (sysfs / "module/nouveau").is_dir()
     lists = root / "var/lib/apt/lists"
     return {
         "gpus": gpus,
-        "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists()},
+        "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists(), "cuda": cuda},
         "nouveau": nouveau,
         "kernels": kernels,
         "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),

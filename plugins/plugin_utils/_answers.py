@@ -27,7 +27,7 @@ SETUP: t.Any = {"ansible_facts": {ANY: object}}
 NVIDIA_INFO: t.Any = {
     "info": {
         "gpus": [{"architecture": str}],
-        "driver": {"loaded": ({"version": str}, None)},
+        "driver": {"loaded": ({"version": str}, None), "userland": [str]},
         "health": {"consistent": bool, "disagreements": [str]},
     }
 }

@@ -50,6 +50,12 @@ CHANNELS = {
         plain("addon", "1.0", "app"),
         plain("old", "1.0", "lib <2"),
         plain("single", "1.0"),
+        # As conda-forge has PyTorch: without a driver the one for CPUs.
+        plain("net", "1.0", build="cpu_0"),
+        plain("net", "2.0", "__cuda >=12", "cuda-version >=12.6,<13", build="cuda126_0"),
+        plain("net", "3.0", "__cuda >=13", "cuda-version >=13,<14", build="cuda130_0"),
+        plain("cuda-version", "12.6"),
+        plain("cuda-version", "13.0"),
         *(plain(f"part{number}", "1.0", size=200_000) for number in range(8)),
         plain("all-parts", "1.0", *(f"part{number}" for number in range(8))),
     ],

@@ -34,7 +34,7 @@ PATCHES = {
 PROBE = """
 import ast, inspect, json, sys
 from conda.core import path_actions
-from conda_side import patches
+from rooms._conda_side import patches
 before = vars(path_actions).copy()
 getattr(patches, sys.argv[1])([], sys.argv[2] if sys.argv[1] == "hash_ahead" else [])
 calls = [node.func.id for node in ast.walk(ast.parse(inspect.getsource(path_actions)))
@@ -46,7 +46,7 @@ IN_FULL = """
 import json, sys
 from conda.base.context import reset_context
 from conda.models.match_spec import MatchSpec
-from conda_side.in_full import in_full, specs_restored
+from rooms._conda_side.in_full import in_full, specs_restored
 reset_context(search_path=(sys.argv[1],))
 request = json.loads(sys.argv[2])
 found = in_full(request)
@@ -107,7 +107,7 @@ RECORDS_RESTORED = """
 import json, sys
 from conda.base.context import reset_context
 from conda.models.records import PackageRecord
-from conda_side.in_full import records_restored
+from rooms._conda_side.in_full import records_restored
 records = [PackageRecord(name="lib", version="1", build="0", build_number=0, url=url) for url in sys.argv[3:]]
 [record.channel.canonical_name for record in records]
 reset_context(search_path=(sys.argv[1],))

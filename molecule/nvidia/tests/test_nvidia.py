@@ -133,3 +133,11 @@ def test_headers_that_the_archive_does_not_have_stop_the_role_before_anything_is
         assert not host.package("nvidia-smi").is_installed
     finally:
         host.check_output(f"rm -f {' '.join(OURS)}; apt-get update")
+
+
+def test_a_kernel_is_run_where_a_driver_is_in_use_and_a_driver_that_does_not_answer_is_named(host: Host, name: str) -> None:
+    """There is no GPU here: of the driver only the version is there, and the library that is asked for is not."""
+    smoke = ("--check", "-e", "nvidia_smoke=true")
+    assert "the NVIDIA driver does not answer: libcuda.so.1" in failures(apply("h200-recorded", *smoke)[name])
+    assert failures(apply("a100", *smoke)[name]) == ""
+    assert untouched(host)

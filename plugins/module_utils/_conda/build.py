@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from .._nvidia.cuda_needs import of_records, of_requirements, of_specs
 from .._text.secrets import mask_urls
 from . import manifest
 from . import pip as conda_pip
@@ -18,6 +19,8 @@ from .additions import NO_ADDITIONS, Additions, additions
 from .damage import first_look, noted
 from .errors import CondaEnvError
 from .frame import Frame
+from .gpus import fitting, needs_of_pip
+from .lock import pip_lines
 from .plan import as_lines
 from .prefix import check_imports, tidy_permissions
 from .present import Content
@@ -41,17 +44,19 @@ class Specified:
     def foresee(self) -> Content:
         task, conda = self.frame.task, self.frame.workshop.installation
         locked, pip = task.locked, self.specification.pip
+        notes = self._fitting()
         if not conda.exists():
             if locked:
-                return Content(as_lines(locked.packages, pip))
-            return Content([*self.specification.conda, *as_lines((), pip)], [conda.unsolved()])
+                return Content(as_lines(locked.packages, pip), notes)
+            return Content([*self.specification.conda, *as_lines((), pip)], [conda.unsolved(), *notes])
         added = self._additions()
         # A lock is asked about, too: its packages may not go with this host, or its owner may forbid them.
         solution = self._ask(self.frame.workshop, task.layout.next(task.digest), added, install=False)
         packages = locked.packages if locked else solution.packages
-        return self._content(solution, as_lines(packages, (*pip, *added.pip)))
+        return self._content(solution, as_lines(packages, (*pip, *added.pip)), notes)
 
     def fill(self, workshop: Workshop, prefix: str) -> Content:
+        told = self._fitting()
         workshop.installation.make_cache()
         task, pip, added = self.frame.task, self.specification.pip, self._additions()
         solution = self._ask(workshop, prefix, added, install=True)
@@ -66,6 +71,7 @@ class Specified:
             broken = [line for line in conda_pip.problems(prefix, workshop.run, inside) if line not in warnings]
             if broken:
                 raise CondaEnvError(f"pip check: {'; '.join(broken)}", "Correct the versions in the pip section.")
+            told = fitting(needs_of_pip(prefix), workshop.gpu)
         _check_records(prefix, solution)
         workshop.sweep()
         check_imports(prefix, task.options.smoke, workshop.run, inside)
@@ -76,7 +82,7 @@ class Specified:
         written = manifest.take(prefix, task.digest, solution.packages, requirements)
         kept = {*solution.kept, *(item.name for item in written.pip if item not in by_specification)}
         manifest.write(noted(dataclasses.replace(written, kept=tuple(sorted(kept))), first_look(prefix)))
-        content = self._content(solution, as_lines(solution.packages, (*pip, *added.pip)))
+        content = self._content(solution, as_lines(solution.packages, (*pip, *added.pip)), told)
         notes = [*content.notes, *(f"pip check: {line}" for line in warnings)]
         return Content(content.lines, notes, {**content.more, "packages": written.packages()})
 
@@ -90,10 +96,16 @@ class Specified:
         records = locked.records if locked else ()
         return ask(workshop, self.specification, prefix, install=install, keep=added.conda, records=records)
 
-    def _content(self, solution: Solution, lines: list[str]) -> Content:
+    def _fitting(self) -> list[str]:
+        """What can be told of the GPU before anything is asked: what conda chooses is compared when it has chosen."""
+        locked, gpu = self.frame.task.locked, self.frame.workshop.gpu
+        fitting([*of_specs(self.specification.conda), *of_records(locked.records if locked else ())], gpu)
+        return fitting(of_requirements(line for _file, line in pip_lines(self.specification)), gpu)
+
+    def _content(self, solution: Solution, lines: list[str], told: list[str]) -> Content:
         locked = self.frame.task.locked
         other = locked.lock.other_solver(solution.solver) if locked else ()
-        return Content(lines, [*solution.notes, *other], {"conda_version": solution.conda_version})
+        return Content(lines, [*solution.notes, *told, *other], {"conda_version": solution.conda_version})
 
 
 def _check_records(prefix: str, solution: Solution) -> None:

@@ -12,6 +12,7 @@ from .._conda_side import (
     answer,
     cache,
     configure,
+    gpu,
     hashes,
     in_full,
     installing,
@@ -24,13 +25,17 @@ from .._conda_side import (
     solving,
 )
 from .._host.source import source
+from .._nvidia import cuda, cuda_needs
 
-ROOMS = (answer, cache, configure, hashes, in_full, installing, locked, needs, patches, plain, policy, requirements, solving)
-_PACKAGE = "conda_side"
+ROOMS = (
+    *(answer, cache, configure, gpu, hashes, in_full, installing, locked, needs, patches, plain, policy, requirements, solving),
+    *(cuda, cuda_needs),
+)
+_PACKAGE = "rooms"
 # The guard is needed: conda finds CUDA, and extracts packages, in spawned processes, which import this file again.
 _MAIN = f"""
 import os, sys
-from {_PACKAGE}.answer import main
+from {_PACKAGE}._conda_side.answer import main
 
 if __name__ == "__main__":
     main(sys.argv[1:])
@@ -43,13 +48,15 @@ if __name__ == "__main__":
 
 def conda_side_archive(folder: str) -> str:
     """Write the archive, which only its owner can read; returns its path."""
-    path = os.path.join(folder, f"{_PACKAGE}.zip")
+    path = os.path.join(folder, "conda_side.zip")
     with (
         open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
         archive.writestr("__main__.py", _MAIN)
-        archive.writestr(f"{_PACKAGE}/__init__.py", "")
-        for room in ROOMS:
-            archive.writestr(f"{_PACKAGE}/{room.__name__.rpartition('.')[2]}.py", source(room))
+        names = [room.__name__.rsplit(".", 2)[1:] for room in ROOMS]
+        for place in (_PACKAGE, *sorted({f"{_PACKAGE}/{part}" for part, _name in names})):
+            archive.writestr(f"{place}/__init__.py", "")
+        for room, (part, name) in zip(ROOMS, names):
+            archive.writestr(f"{_PACKAGE}/{part}/{name}.py", source(room))
     return path

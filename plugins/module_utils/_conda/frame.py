@@ -10,9 +10,12 @@ import dataclasses
 import os
 from collections.abc import Iterator
 
+from .._nvidia.cuda import NO_GPU
+from .._nvidia.reading import read_gpus
 from . import generations as conda_generations
 from . import in_place_backup
 from .errors import secrets
+from .gpus import offer_of, variables
 from .mutex import exclusive, mutex_file, writable_home
 from .options import Options
 from .process import clean_environment, runner
@@ -33,7 +36,11 @@ class Frame:
         """For one task in a private folder that goes afterwards."""
         cache = os.path.join(writable_home(task.root), package_cache(task.options))
         conda = Installation(task.root, cache, task.options.settings, task.options.offline)
-        return cls(task, check_mode, Workshop(conda, runner(), clean_environment(os.environ, scratch), scratch))
+        gpus, stated = read_gpus(), conda.settings.cuda
+        environment = {**clean_environment(os.environ, scratch), **variables(gpus, stated)}
+        # Who is to be without needs no GPU.
+        offer = offer_of(gpus, stated) if task.options.state != "absent" else NO_GPU
+        return cls(task, check_mode, Workshop(conda, runner(), environment, scratch, offer))
 
     @contextlib.contextmanager
     def mutex(self, timeout: float) -> Iterator[Workshop]:

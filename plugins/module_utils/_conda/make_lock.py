@@ -12,8 +12,10 @@ import typing as t
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+from .._nvidia.cuda_needs import of_distributions, of_requirements, of_specs
 from .channels import name_of, this_platform
 from .errors import CondaEnvError
+from .gpus import fitting
 from .lock import CondaPackage, Lock, PipPackage, digest_of, parse_lock, pip_lines, pip_options
 from .pip import consent, explain, pip, requirements
 from .records import channel_of, distributions, normal, without_credentials
@@ -42,9 +44,12 @@ def make(workshop: Workshop, specification: Specification, prefix: str) -> tuple
     A pip section is resolved in the environment itself: then `prefix` is built, and left to the caller to remove.
     """
     refuse_unhashable(specification)
+    asked = [*of_specs(specification.conda), *of_requirements(line for _file, line in pip_lines(specification))]
+    fitting(asked, workshop.gpu)
     wants_pip = bool(specification.pip)
     solution = ask(workshop, specification, prefix, install=wants_pip)
     files, notes = _resolve(workshop, specification, prefix) if wants_pip else ([], [])
+    notes += fitting(of_distributions((item.name, item.version) for item in files), workshop.gpu)
     settings = workshop.installation.settings
     declared = [*specification.channels, *(spec.split("::", 1)[0] for spec in specification.conda if "::" in spec)]
     lock = Lock(

@@ -13,6 +13,7 @@ from . import generations, manifest
 from .errors import CondaEnvError
 from .frame import Frame
 from .generations import Found, Layout, left
+from .gpus import fitting, needs_of_prefix
 from .plan import Plan
 from .reading import packages
 
@@ -29,6 +30,9 @@ def rolled_back(frame: Frame) -> dict[str, t.Any]:
     """The module's result."""
     layout, wanted = frame.task.layout, frame.task.options.generation or ""
     step = choose(layout, wanted)
+    if step.target:
+        told = fitting(needs_of_prefix(step.target), frame.workshop.gpu)
+        step = dataclasses.replace(step, notes=(*step.notes, *told))
     if not step.target or frame.check_mode:
         return frame.task.report(_plan(layout, step), step.notes)
     with frame.alone():

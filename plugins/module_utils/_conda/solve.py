@@ -14,6 +14,7 @@ import shutil
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from .._nvidia.cuda import WAY_OUT
 from .conda_side_archive import conda_side_archive
 from .errors import CondaEnvError
 from .process import private_file
@@ -48,6 +49,7 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "the locked packages cannot be used together on this host: {text}",
         "Renew the lock on a host like this one.",
     ),
+    (("CudaMismatchError",), "{text}", WAY_OUT),
     (
         ("BaseProtectedError",),
         "the conda installation itself must keep what it has: {text}",
@@ -113,6 +115,7 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 )
 # Both solvers say that a package is not looked at because an earlier channel has the name; libmamba does not say by which option.
 _STRICT = re.compile(r"strict (?:channel|repo) priority")
+_OF_CUDA = " '__cuda' is what the NVIDIA driver of a host with a GPU offers; 'cuda' states what to choose for."
 _OF_STRICT = " Or set 'channel_priority: flexible', with which a later channel may have what the first one lacks."
 _KEEPING = "CannotKeepError"
 _LONGEST = 1500
@@ -224,6 +227,7 @@ def _request(workshop: Workshop, specification: Specification, prefix: str, inst
         "exclude_newer": conda.settings.exclude_newer,
         "policy": {},
         "offline": conda.offline,
+        "gpu": list(workshop.gpu),
         "prefix": prefix,
         "envs_dir": os.path.dirname(prefix),
         "pkgs_dirs": [conda.pkgs_dir if install else os.path.join(scratch, "pkgs")],
@@ -294,7 +298,7 @@ def explain(error: Mapping[str, t.Any], raw: str = "") -> CondaEnvError:
         )
     for names, cause, way_out in _EXPLANATIONS:
         if types.intersection(names):
-            hint = _OF_STRICT if _STRICT.search(text) else ""
+            hint = (_OF_STRICT if _STRICT.search(text) else "") + (_OF_CUDA if "__cuda" in text else "")
             return CondaEnvError(cause.format(text=short), way_out + hint, f"{error['text']}\n{raw}")
     if "No space left on device" in text:
         return CondaEnvError(f"no space left on the device: {short}", "Free some space and run again.", raw)

@@ -53,6 +53,7 @@ _OURS, _OTHERS = ("linux", "unix"), ("win", "osx")
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 _WINDOWS = re.compile(r"^(?:file:/*)?[A-Za-z]:[\\/]|^\\\\")
 _MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
+_CUDA = re.compile(r"[1-9]\d?\.\d{1,2}")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -66,9 +67,10 @@ CHANNEL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "allowlist_channels": {"type": "list", "elements": "str", "default": []},
     "denylist_channels": {"type": "list", "elements": "str", "default": []},
     "exclude_newer": {"type": "str", "default": ""},
+    "cuda": {"type": "str", "default": "auto"},
 }
-# What only forbids; it is part of a digest where it says something.
-_POLICY = ("allowlist_channels", "denylist_channels", "exclude_newer")
+# They are part of a digest where they say something.
+_SELDOM = ("allowlist_channels", "denylist_channels", "exclude_newer", "cuda")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Settings:
     allowlist_channels: tuple[str, ...] = ()
     denylist_channels: tuple[str, ...] = ()
     exclude_newer: str = ""
+    cuda: str = ""
+    """CUDA that packages are chosen for, `none`, or nothing for what the host has."""
 
     @classmethod
     def of(cls, arguments: Mapping[str, t.Any]) -> Settings:
@@ -94,7 +98,15 @@ class Settings:
             allowlist_channels=tuple(arguments["allowlist_channels"]),
             denylist_channels=tuple(arguments["denylist_channels"]),
             exclude_newer=arguments["exclude_newer"].strip(),
+            cuda=check_cuda(arguments["cuda"]),
         )
+
+
+def check_cuda(stated: str) -> str:
+    """What `Settings.cuda` is for an option. Raises CondaEnvError."""
+    if stated in ("auto", "none") or _CUDA.fullmatch(stated):
+        return "" if stated == "auto" else stated
+    raise CondaEnvError(f"cuda: found '{stated}'; expected 'auto', 'none' or a version of CUDA such as '12.8'", "Quote it.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +125,7 @@ class Specification:
         content = dataclasses.asdict(self)
         del content["notes"]
         content["conda"] = sorted(content["conda"])
-        chosen = {key: value for key, value in dataclasses.asdict(settings).items() if value or key not in _POLICY}
+        chosen = {key: value for key, value in dataclasses.asdict(settings).items() if value or key not in _SELDOM}
         payload = json.dumps([FORMAT, content, chosen], sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from .archive import UNPACK, UNPACK_MODULE, Archive, contents, lines, requiremen
 from .damage import first_look, noted
 from .errors import CondaEnvError
 from .frame import Frame
+from .gpus import fitting, needs_of_lines, needs_of_prefix
 from .prefix import check_imports, tidy_permissions
 from .present import Content
 from .records import conda_packages, pip_packages
@@ -38,11 +39,13 @@ class Unpacked:
 
     def foresee(self) -> Content:
         found = self.archive.lines
-        return Content(lines(self.archive.file, self.frame.workshop.scratch) if found is None else found)
+        content = lines(self.archive.file, self.frame.workshop.scratch) if found is None else found
+        return Content(content, fitting(needs_of_lines(content), self.frame.workshop.gpu))
 
     def fill(self, workshop: Workshop, prefix: str) -> Content:
         """Put the final path into the files, too, and prove that the environment works."""
         unpack(self.archive.file, prefix)
+        told = fitting(needs_of_prefix(prefix), workshop.gpu)
         run, inside, task = workshop.run, workshop.inside(prefix), self.frame.task
         program = os.path.join(prefix, UNPACK)
         if not os.path.isfile(program) or not os.path.isfile(os.path.join(prefix, "conda-meta", "history")):
@@ -65,4 +68,4 @@ class Unpacked:
         written = manifest.take(prefix, task.digest, conda_packages(prefix), requirements(pip_packages(prefix)))
         # What the final path was written into differs from its record for ever.
         manifest.write(noted(written, first_look(prefix)))
-        return Content(contents(prefix), [f"pip check: {line}" for line in warnings], {"packages": written.packages()})
+        return Content(contents(prefix), [*told, *(f"pip check: {line}" for line in warnings)], {"packages": written.packages()})

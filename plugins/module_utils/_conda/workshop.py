@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 
+from .._nvidia.cuda import NO_GPU, Offer
 from .errors import CondaEnvError
 from .prefix import activated
 from .process import Runner
@@ -57,12 +58,16 @@ class Installation:
 
 @dataclasses.dataclass(frozen=True)
 class Workshop:
-    """`environment` are variables of the programs that `run` starts, `scratch` is a private folder that goes afterwards."""
+    """`environment` are variables of the programs that `run` starts, `scratch` is a private folder that goes afterwards.
+
+    `gpu` is what the host offers to packages for a GPU.
+    """
 
     installation: Installation
     run: Runner
     environment: Mapping[str, str]
     scratch: str
+    gpu: Offer = NO_GPU
 
     def sweep(self) -> None:
         """Empty the scratch folder: what shall last must do without it."""

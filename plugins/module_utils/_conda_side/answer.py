@@ -7,7 +7,8 @@ The rooms of this folder run under a conda installation's own interpreter, as on
 
     PREFIX/bin/python -s conda_side.zip REQUEST.json RESULT.json
 
-They import nothing else of this collection, and conda only when they run. What they use of conda exists from 24.7 to 26.x:
+They import nothing else of this collection but pure rooms that the archive holds, too, and conda only when they run. What
+they use of conda exists from 24.7 to 26.x:
 `conda.api.Solver.solve_for_diff`, `PrefixSetup` and `UnlinkLinkTransaction` (as conda-build and others use them), and
 `reset_context(search_path)`, which names the only configuration file that is read. Results travel in a file: what conda
 prints is nobody's interface. Private to this collection.
@@ -25,6 +26,7 @@ import typing as t
 
 from .cache import archives, check_archives, check_sources, forget_extracted, missing, relabel
 from .configure import configure, respect_terms
+from .gpu import check_gpu
 from .hashes import hash_packages
 from .in_full import check_specs, in_full, records_restored, specs_restored
 from .installing import install, set_variables
@@ -72,6 +74,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         PrefixData(request["prefix"]).reload()  # which has the channels of its packages by their URLs
         specs, records = specs_restored(specs, asked, request), records_restored(records, asked["channels"])
     check_packages(records, policy)
+    notes += check_gpu(records, request["gpu"])
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)

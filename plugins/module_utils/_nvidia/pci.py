@@ -75,6 +75,8 @@ BLOCKS: tuple[tuple[int, int, str], ...] = (
     (0x3000, 0x30FF, "rubin"),
     (0x3180, 0x34FF, "blackwell"),
 )
+# Kernel drivers that lend a GPU to a guest: it is not this host's to drive.
+PASSED_THROUGH = ("vfio-pci", "nvgrace_gpu_vfio_pci", "pci-stub", "xen-pciback")
 STARTS = [first for first, _last, _name in BLOCKS]
 
 
@@ -112,3 +114,8 @@ def describe(devices: Iterable[Mapping[str, str]]) -> list[dict[str, t.Any]]:
             }
         )
     return gpus
+
+
+def own(gpus: Iterable[Mapping[str, t.Any]]) -> list[Mapping[str, t.Any]]:
+    """Those that are not lent to guests."""
+    return [gpu for gpu in gpus if gpu.get("kernel_driver") not in PASSED_THROUGH]

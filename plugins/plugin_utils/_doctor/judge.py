@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ...module_utils._conda.installer import too_old
+from ...module_utils._nvidia import cuda
 from ...module_utils._ssh import port as ssh_port
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -323,3 +324,14 @@ def gpu(info: Mapping[str, t.Any], roles: Collection[str], *, required: bool) ->
             "gpu", WARNING, f"{told}: {'; '.join(health['disagreements'])}", "one version", "reboot, or apply the role nvidia"
         )
     return Finding("gpu", OK, told)
+
+
+def environments(found: Iterable[tuple[str, Sequence[cuda.Need]]], offer: cuda.Offer) -> Iterator[Finding]:
+    """Environments that are for another CUDA than the driver offers which the host has, or will have."""
+    for name, needs in found:
+        verdict = cuda.judge(needs, offer)
+        expected = "a CUDA that driver and GPU know"
+        if verdict.problem:
+            yield Finding("gpu", ERROR, f"environment {name}: {verdict.problem}", expected, cuda.WAY_OUT)
+        for note in verdict.notes:
+            yield Finding("gpu", WARNING, f"environment {name}: {note}", expected, "look whether that is enough")

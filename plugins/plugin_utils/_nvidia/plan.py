@@ -9,15 +9,13 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
-from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN
+from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, own
 from ...module_utils._nvidia.state import branch
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
 # Tool -> command that rebuilds the initial RAM file systems of all kernels.
 INITRAMFS = {"update-initramfs": "update-initramfs -u -k all", "dracut": "dracut --regenerate-all --force"}
-# Kernel drivers that lend a GPU to a guest: it is not this host's to drive.
-PASSED_THROUGH = ("vfio-pci", "nvgrace_gpu_vfio_pci", "pci-stub", "xen-pciback")
 
 
 class Offer(t.NamedTuple):
@@ -154,7 +152,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     With C(problems), nothing may be changed; without C(apply) there is nothing to do. C(missing) are the packages to
     install, C(unavailable) those among them that apt's lists do not offer, C(held) the version to hold (empty: not known yet).
     """
-    gpus = [gpu for gpu in info["gpus"] if gpu["kernel_driver"] not in PASSED_THROUGH]
+    gpus = own(info["gpus"])
     result: dict[str, t.Any] = {"apply": False, "problems": [], "summary": ""}
     if not gpus:
         found = f"{len(info['gpus'])} NVIDIA GPU(s), all lent to guests" if info["gpus"] else "no NVIDIA GPU"
@@ -220,6 +218,19 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
             origins=info["apt_origins"],
         )
     return result
+
+
+def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str, version: str) -> str:
+    """Version or branch of the driver that a host with a GPU has after the role; empty if the newest of many, or none is known.
+
+    `system` is distribution and major version.
+    """
+    loaded = info["driver"]["loaded"]
+    installed = next(iter(info["driver"]["userland"]), loaded["version"] if loaded else "")
+    if version:
+        return installed if installed and matches(installed, version) else version
+    offer = OFFERS.get((source, *system))
+    return installed or (str(offer.branch) if offer and offer.branch else "")
 
 
 def upstream(version: str) -> str:

@@ -10,11 +10,24 @@ import typing as t
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...module_utils._conda.channels import platform_of
 from ...module_utils._conda.errors import CondaEnvError
-from ...module_utils._conda.specification import EMPTY_PIP, Settings, Specification, check_modules, check_name, parse
+from ...module_utils._conda.lock import pip_lines
+from ...module_utils._conda.lock_policy import unusable
+from ...module_utils._conda.specification import (
+    EMPTY_PIP,
+    Settings,
+    Specification,
+    check_cuda,
+    check_modules,
+    check_name,
+    parse,
+)
 from ...module_utils._jupyter.kernels import kernel_name
+from ...module_utils._nvidia.cuda import Need
+from ...module_utils._nvidia.cuda_needs import of_distributions, of_records, of_requirements, of_specs
 from .._conda.file import collect_pip_files, read_definition
-from .._conda.lock_file import lock_files
+from .._conda.lock_file import lock_files, read
 from .locks import architecture, check_lock, ignored
 from .miniconda import anaconda_channels
 
@@ -31,6 +44,10 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         for name, count in kernels.items()
         if count > 1
     ]
+    try:
+        check_cuda(str(variables.get("conda_envs_cuda", "auto")))
+    except CondaEnvError as error:
+        problems.append(f"conda_envs_{error.cause}; quote it")
     for item in environments:
         try:
             problems += _environment(item, variables)
@@ -83,6 +100,26 @@ def _specification(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) ->
         return None
     definition, files = collect_pip_files(t.cast("dict[str, t.Any]", definition), folder)
     return parse(definition, files, tuple(variables.get("conda_envs_channels", ())))
+
+
+def gpu_needs(variables: Mapping[str, t.Any]) -> list[tuple[str, list[Need]]]:
+    """Name of each environment, and for which CUDA it is, as far as its lock or its file tells."""
+    found = []
+    for item in variables.get("conda_envs_environments", []):
+        if item.get("state", "present") != "present" or item.get("archive") is not None:
+            continue
+        specification, lock = _specification(item, variables), None
+        if variables.get("conda_envs_lock_policy") != "ignore":
+            path = _lock_file(item, variables)
+            lock = read(path) if path is not None and path.is_file() else None
+        if lock and not unusable(specification, lock, _settings(variables), platform_of(architecture(variables))):
+            needs = of_records(map(vars, lock.conda)) + of_distributions((wheel.name, wheel.version) for wheel in lock.pip)
+        elif specification:
+            needs = of_specs(specification.conda) + of_requirements(line for _file, line in pip_lines(specification))
+        else:
+            needs = []
+        found.append((str(item["name"]), needs))
+    return found
 
 
 def warnings(variables: Mapping[str, t.Any]) -> list[str]:

@@ -43,6 +43,7 @@ LINES = 30
 # jupyter_client, kernelspec: letters, digits, '.', '-', '_'.
 NOT_IN_A_NAME = re.compile(r"[^a-z0-9._-]+")
 OURS = "lab-jupyter"
+GENERATIONS = "/.generations/"
 START = """\
 #!/bin/bash
 # Made by 'lab-jupyter kernels add'. Starts a kernel in an environment that is activated.
@@ -245,17 +246,15 @@ def kernels(home: Path, group: Path) -> None:
         for path in sorted((home / folder).glob("*/kernel.json")):
             spec = _spec(path)
             print(f"{path.parent.name:<24}{whose:<8}{spec.get('display_name', '?'):<28}{_prefix_of(spec)}")
+    current = {
+        os.path.realpath(_prefix_of(_spec(path))) for folder in KERNELS.values() for path in (home / folder).glob("*/kernel.json")
+    }
     for process in filter(lambda process: process.kernel, processes(group)):
-        prefix = process.environment.get("CONDA_PREFIX", "")
-        print(f"running  {process.kernel[:8]}  {prefix}{_outdated(process)}")
-
-
-def _outdated(process: Process) -> str:
-    """Whether a kernel runs in an earlier generation of its environment: the environment's name is a link that moves on."""
-    started, name = process.environment.get("CONDA_PREFIX", ""), process.environment.get("LAB_KERNEL_ENVIRONMENT", "")
-    if not name or not started or os.path.realpath(name) == os.path.realpath(started):
-        return ""
-    return "  (the environment has changed since; restart the kernel to have it)"
+        prefix = os.path.realpath(process.environment.get("CONDA_PREFIX", "?"))
+        # An environment's name is a link, which moves on when the environment changes.
+        older = GENERATIONS in prefix and prefix not in current
+        note = "  (the environment has changed since; restart the kernel to have it)" if older else ""
+        print(f"running  {process.kernel[:8]}  {prefix}{note}")
 
 
 def _spec(path: Path) -> dict[str, Any]:

@@ -62,6 +62,12 @@ CHANGES: dict[str, dict[str, dict[str, t.Any]]] = {
     "answers-deeply": {INFO: {"facts/urls": "deep"}},
     "answers-much": {INFO: {"facts/urls": {str(number): "x" for number in range(100_000)}}},
     "fails": {INFO: {"failed": True, "msg": EVIL * 10_000}},
+    "wants-new-cuda": {
+        GPU: {
+            "info/gpus": [{"architecture": "ampere"}],
+            "info/driver": {"loaded": {"version": "550.163.01", "flavour": "open"}, "userland": []},
+        }
+    },
     "has-an-odd-gpu": {GPU: {"info/gpus": {"0": EVIL}}},
 }
 
@@ -76,7 +82,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, t.Any]
         program.write_text(PYTHON.format(python=sys.executable, changes=json.dumps(changes)))
         program.chmod(0o755)
         hosts[name] = {"ansible_python_interpreter": str(program), "ansible_connection": "local"}
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    definition = {"channels": ["conda-forge"], "dependencies": ["python", "cuda-version=13"]}
+    environments = {"conda_envs_environments": [{"name": "nlp", "definition": definition}]}
+    groups = {"conda_envs": {"hosts": {"wants-new-cuda": environments}}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": groups}}))
     (folder / "play.yml").write_text(PLAYBOOK)
     done = subprocess.run(
         ["ansible-playbook", "-i", "hosts.yml", "play.yml", "--forks", "4"],
@@ -126,6 +135,10 @@ def test_every_host_has_its_verdict(run: tuple[str, dict[str, t.Any]]) -> None:
         ("answers-much", "facts.urls: found 100000 entries; expected at most 10000"),
         ("answers-deeply", "facts.urls: found a list; expected a mapping"),
         ("fails", r"doctor_info could not run: \x1b[2J\x1b[32m\u202eready"),
+        (
+            "wants-new-cuda",
+            "environment nlp: 'cuda-version=13' is for CUDA 13.0, which needs NVIDIA driver 580.65.06 or newer; found driver",
+        ),
         ("has-an-odd-gpu", "the answer of nvidia_info makes no sense: info.gpus: found a mapping; expected a list"),
     ],
 )

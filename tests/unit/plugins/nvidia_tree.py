@@ -17,7 +17,10 @@ EFI = "firmware/efi/efivars"
 SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
-def write(sysfs: Path, functions: Mapping[str, Sequence[str]], *, secure_boot: bool = False) -> None:
+def write(sysfs: Path, functions: Mapping[str, Sequence[str]], *, secure_boot: bool = False, loaded: str = "") -> None:
+    if loaded:
+        (sysfs / "module/nvidia").mkdir(parents=True, exist_ok=True)
+        (sysfs / "module/nvidia/version").write_text(f"{loaded}\n", encoding="ascii")
     if secure_boot:
         (sysfs / EFI).mkdir(parents=True, exist_ok=True)
         (sysfs / EFI / SECURE_BOOT).write_bytes(b"\x06\0\0\0\x01")
@@ -39,4 +42,5 @@ def write(sysfs: Path, functions: Mapping[str, Sequence[str]], *, secure_boot: b
 
 if __name__ == "__main__":
     for name, machine in json.loads(sys.argv[2])["machines"].items():
-        write(Path(sys.argv[1]) / name, machine["functions"], secure_boot=machine.get("secure_boot", False))
+        more = {key: value for key, value in machine.items() if key in ("secure_boot", "loaded")}
+        write(Path(sys.argv[1]) / name, machine["functions"], **more)

@@ -45,7 +45,7 @@ def test_the_bound_kernel_driver_is_told(tmp_path: Path) -> None:
 def test_an_empty_host_is_read_without_errors(tmp_path: Path) -> None:
     info = read(tmp_path, available=True)
     assert info["gpus"] == []
-    assert info["driver"] == {"loaded": None, "userland": [], "unpackaged": False}
+    assert info["driver"] == {"loaded": None, "userland": [], "unpackaged": False, "cuda": ""}
     assert info["secure_boot"] == {"state": "unsupported", "key": None, "key_enrolled": False}
     assert info["health"]["consistent"]
 

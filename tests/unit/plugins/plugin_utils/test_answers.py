@@ -45,7 +45,7 @@ HEALTHY: dict[str, t.Any] = {
 GPU: dict[str, t.Any] = {
     "info": {
         "gpus": [{"architecture": "hopper", "address": "0000:17:00.0"}],
-        "driver": {"loaded": {"version": "570.1", "flavour": "open"}},
+        "driver": {"loaded": {"version": "570.1", "flavour": "open"}, "userland": ["570.1"]},
         "health": {"consistent": False, "disagreements": ["x"]},
     }
 }

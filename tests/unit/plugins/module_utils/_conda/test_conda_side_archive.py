@@ -19,7 +19,11 @@ def test_all_rooms_are_in_it_and_stand_alone(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
     for room in ROOMS.glob("*.py"):
-        assert texts[f"conda_side/{room.name}"] == room.read_text()
-    for text in texts.values():
-        levels = [node.level for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
-        assert max(levels, default=0) <= 1
+        assert texts[f"rooms/_conda_side/{room.name}"] == room.read_text()
+    for path_inside, text in texts.items():
+        here = Path(path_inside).parent
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                folder = [here, here.parent][node.level - 1] / (node.module or "").replace(".", "/")
+                names = [str(folder / f"{alias.name}.py") for alias in node.names]
+                assert f"{folder}.py" in texts or all(name in texts for name in names), (path_inside, names)

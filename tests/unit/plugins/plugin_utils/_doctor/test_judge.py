@@ -7,6 +7,7 @@ import datetime
 import typing as t
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._nvidia import cuda
 from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor import judge as doctor
 from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor.judge import (
     ERROR,
@@ -215,3 +216,19 @@ def test_a_release_that_is_old_is_told_and_stops_nobody(installer: str, months: 
     findings = list(doctor.conda_age(installer, datetime.date(2026, 11, 26), months))
     assert [finding.found for finding in findings] == told
     assert severities(findings) == [WARNING] * len(told)
+
+
+def test_environments_that_the_driver_cannot_run_are_errors_and_what_may_be_slow_a_warning() -> None:
+    found = [
+        ("new", [cuda.Need((13, 0), "cuda-version")]),
+        ("minor", [cuda.Need((12, 8), "cuda-version")]),
+        ("fits", [cuda.Need((12, 4), "cuda-version")]),
+        ("plain", []),
+    ]
+    offer = cuda.Offer("550", cuda.offered("550"), ("ampere",))
+    told = list(doctor.environments(found, offer))
+    assert [(finding.topic, finding.severity, finding.found.split(":")[0]) for finding in told] == [
+        ("gpu", "error", "environment new"),
+        ("gpu", "warning", "environment minor"),
+    ]
+    assert not list(doctor.environments(found, cuda.NO_GPU))

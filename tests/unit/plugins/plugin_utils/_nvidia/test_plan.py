@@ -289,3 +289,25 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot required: module 535.1.1 is loaded, 550.1.1 is installed"
     )
     assert decided["reboot"]
+
+
+@pytest.mark.parametrize(
+    ("userland", "loaded", "system", "source", "version", "expected"),
+    [
+        ([], None, ("debian", "13"), "distribution", "", "550"),
+        ([], None, ("debian", "12"), "nvidia", "", ""),  # the newest, whatever that is
+        ([], None, ("debian", "12"), "nvidia", "580", "580"),
+        (["550.163.01"], None, ("debian", "13"), "distribution", "", "550.163.01"),
+        (["550.163.01"], "535.261.03", ("debian", "13"), "distribution", "", "550.163.01"),  # waits for a reboot
+        ([], "550.163.01", ("debian", "13"), "", "", "550.163.01"),
+        (["550.163.01"], "550.163.01", ("debian", "13"), "nvidia", "580.95.05", "580.95.05"),  # will be renewed
+        (["580.95.05"], "580.95.05", ("debian", "13"), "nvidia", "580", "580.95.05"),
+        ([], None, ("fedora", "43"), "distribution", "", ""),
+        ([], None, ("debian", "13"), "", "", ""),  # nobody installs one
+    ],
+)
+def test_the_driver_that_a_host_will_have(
+    userland: list[str], loaded: str | None, system: tuple[str, str], source: str, version: str, expected: str
+) -> None:
+    info = {"driver": {"userland": userland, "loaded": {"version": loaded} if loaded else None}}
+    assert nvidia_plan.driver_to_be(info, system, source, version) == expected

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.lock import digest_of
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Settings, parse
-from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.conda_envs import check, warnings
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.conda_envs import check, gpu_needs, warnings
 
 DEFINITION = {"channels": ["conda-forge"], "dependencies": ["a"]}
 
@@ -115,3 +115,34 @@ def test_what_wrong_indentation_leaves_of_a_pip_section_is_told(tmp_path: Path) 
     values["ansible_facts"] = {"architecture": "x86_64"}
     assert check(values) == []
     assert warnings(values) == ["conda environment 'nlp': 'pip:' is empty: what pip should install has to be indented below it"]
+
+
+@pytest.mark.parametrize(("value", "fits"), [("auto", True), ("none", True), ("12.8", True), ("12", False), ("newest", False)])
+def test_a_cuda_is_a_version(value: str, fits: bool) -> None:
+    problems = check({"conda_envs_cuda": value})
+    assert bool(problems) is not fits
+    assert fits or f"conda_envs_cuda: found '{value}'" in problems[0]
+
+
+@pytest.mark.parametrize("policy", ["prefer", "ignore"])
+def test_for_which_cuda_environments_are_is_known_before_they_are_built(tmp_path: Path, policy: str) -> None:
+    file = {"channels": ["conda-forge"], "dependencies": ["a", "cuda-version=12.6", {"pip": ["torch==2.6.0+cu126"]}]}
+    (tmp_path / "good.yml").write_text(json.dumps(file))
+    package = {"name": "cuda-version", "version": "13.0", "build": "0", "build_number": 0, "channel": "c", "sha256": "0" * 64}
+    wheel = {"name": "nvidia-cuda-runtime", "version": "13.0.48", "file": "f.whl", "hashes": [f"sha256:{'0' * 64}"]}
+    content = {
+        "format": 1,
+        "platform": "linux-64",
+        "conda_version": "24.7.1",
+        "specification": digest_of(parse(file), Settings()),
+        "channels": ["conda-forge"],
+        "specs": ["a"],
+        "conda": [{**package, "url": "https://a.example/c/noarch/cuda-version-13.0-0.conda"}],
+        "pip": [wheel],
+    }
+    (tmp_path / "good.linux-64.lock.json").write_text(json.dumps(content))
+    items = [SRC, {"name": "b", "archive": "b.tar.gz"}, {"name": "c", "state": "absent", "src": "good.yml"}]
+    values = {"conda_envs_environments": items, "conda_envs_dir": str(tmp_path), "conda_envs_lock_policy": policy}
+    found = gpu_needs({**values, "ansible_facts": {"architecture": "x86_64"}})
+    assert [name for name, _needs in found] == [SRC["name"]]
+    assert [need.cuda for need in found[0][1]] == ([(13, 0), (13, 0)] if policy == "prefer" else [(12, 6), (12, 6)])
