@@ -85,14 +85,16 @@ def test_what_the_driver_cannot_run_is_refused_before_anything_is_there(
     assert not conda.environment("too-new").exists() and not conda.generations("too-new")
 
 
-def test_people_keep_what_they_have_when_a_wheel_turns_out_to_be_too_new(conda: Conda) -> None:
+@pytest.fixture
+def frameworks(conda: Conda) -> list[str]:
+    """Options for pip that find `framework`, which needs wheels for CUDA 13 and does not say so itself."""
     wheel(conda.wheels, "nvidia_cuda_runtime", "13.0.48")
     wheel(conda.wheels, "framework", "1.0", requires="nvidia-cuda-runtime")
-    find = f"--find-links={conda.wheels}"
-    definition: dict[str, t.Any] = {
-        "channels": ["conda-forge"],
-        "dependencies": ["python", {"pip": ["--no-index", find, "tiny"]}],
-    }
+    return ["--no-index", f"--find-links={conda.wheels}"]
+
+
+def test_people_keep_what_they_have_when_a_wheel_turns_out_to_be_too_new(conda: Conda, frameworks: list[str]) -> None:
+    definition: dict[str, t.Any] = {"channels": ["conda-forge"], "dependencies": ["python", {"pip": [*frameworks, "tiny"]}]}
     first = conda.run(name="wheels", definition=definition, program=DEBIAN_13)
     assert first.get("changed"), first
     definition["dependencies"][1]["pip"].append("framework")
@@ -138,10 +140,24 @@ def test_one_lock_for_hosts_whose_drivers_differ(conda: Conda) -> None:
     assert "net needs __cuda" in refused["msg"] and "what the NVIDIA driver" in refused["msg"]
 
 
-def test_a_lock_that_no_host_of_the_fleet_could_follow_is_not_made(conda: Conda) -> None:
-    definition = {"channels": ["lab"], "dependencies": ["cuda-version>12.6"]}
+@pytest.mark.parametrize(
+    ("dependencies", "words"),
+    [
+        (["cuda-version>12.6"], "cuda-version is for CUDA 13.0, which needs NVIDIA driver 580.65.06 or newer; found CUDA 12.4"),
+        (["single", {"pip": ["torch==2.9.0+cu130"]}], "torch 2.9.0+cu130 is for CUDA 13.0"),
+        # Only pip knows, when it has chosen.
+        (["python", {"pip": ["framework"]}], "nvidia-cuda-runtime 13.0.48 is for CUDA 13.0"),
+    ],
+)
+def test_a_lock_that_no_host_of_the_fleet_could_follow_is_not_made(
+    conda: Conda, frameworks: list[str], dependencies: list[t.Any], words: str
+) -> None:
+    for item in dependencies:
+        if isinstance(item, dict):
+            item["pip"] += frameworks
+    definition = {"channels": ["conda-forge", "lab"], "dependencies": dependencies}
     failed = conda.run(module="conda_lock", definition=definition, **conda.arguments(cuda="12.4"))
-    assert "cuda-version is for CUDA 13.0" in failed["msg"] and "found CUDA 12.4" in failed["msg"]
+    assert words in failed["msg"], failed
 
 
 @pytest.mark.parametrize(
@@ -168,6 +184,7 @@ LOCK = [
 FUNCTION = {"0000:17:00.0": ["0x10de", "0x20b2", "0x030200", "nvidia"]}
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize(
     ("stated", "build"),
     [({}, "cuda126_0"), ({"conda_envs_cuda": "13.0"}, "cuda130_0"), ({"conda_envs_cuda": "none"}, "cpu_0")],
