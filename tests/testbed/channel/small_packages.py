@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small packages with the shapes that trouble conda clients, as data: several versions, conflicts, two channels."""
+"""Small packages with the shapes that trouble conda clients, as data: several versions, conflicts, two channels, a kernel."""
 
 from __future__ import annotations
 
