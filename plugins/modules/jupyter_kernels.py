@@ -20,9 +20,8 @@ author:
   - openlab.research_server maintainers (@openlab)
 attributes:
   check_mode:
-    description:
-      - Foresees from the plan of an environment whether there will be a Python kernel.
-      - Kernels of other languages are known only from what is there already.
+    description: Foresees from the plan of an environment whether there will be a Python kernel.
+    details: Kernels of other languages are known only from the environment that is there already.
     support: partial
   diff_mode:
     description: Shows the files of each kernel.

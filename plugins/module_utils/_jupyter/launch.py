@@ -35,7 +35,9 @@ class Notice:
     def __call__(self, *_information: object) -> None:
         text = moved(self.environment, sys.prefix)
         if text:
-            print(text, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{text}\n")
+            # Above what the cell prints.
+            sys.stderr.flush()
             self.events.unregister("pre_run_cell", self)
 
 
