@@ -118,13 +118,25 @@ def take_door() -> socket.socket:
     return door
 
 
+def group() -> str:
+    """The control group of this service (cgroups(7))."""
+    lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    return next((line[3:] for line in lines if line.startswith("0::")), "/")
+
+
+def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that this service, or the share of its owner, may take; 0 without a limit."""
+    folder = root / group().strip("/")
+    files = [above / "memory.max" for above in (folder, *folder.parents) if root in (above, *above.parents)]
+    limits = [file.read_text(encoding="ascii").strip() for file in files if file.is_file()]
+    return min((int(text) for text in limits if text.isdigit()), default=0)
+
+
 def alone() -> bool:
     """Whether nothing but the server itself runs in this service: no kernel, no terminal, no job that one of them left."""
-    lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    group = next((line[3:] for line in lines if line.startswith("0::")), "")
     for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
         try:
-            folders = [folder for folder, _folders, _files in os.walk(f"{root}{group}")]
+            folders = [folder for folder, _folders, _files in os.walk(f"{root}{group()}")]
             found = [pid for folder in folders for pid in Path(folder, "cgroup.procs").read_text(encoding="ascii").split()]
         except OSError:
             continue
@@ -188,6 +200,8 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
     token = keep_token(folder / "token")
     # As arguments within this process, because those win over the user's own files; the process list does not show them.
     own = [f"--IdentityProvider.token={token}"]
+    # For jupyter-resource-usage, if the lab has it.
+    own.append(f"--ResourceUseDisplay.mem_limit={memory_limit()}")
     if door.family == socket.AF_INET:
         own.append(f"--ServerApp.port={door.getsockname()[1]}")
     # Browsers stay logged in over a restart; the runtime directory goes with the service.
