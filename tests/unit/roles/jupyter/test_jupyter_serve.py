@@ -148,15 +148,12 @@ def test_a_visitor_of_a_unix_socket_is_noticed(program: types.ModuleType, tmp_pa
 def test_the_smallest_limit_above_it_counts(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "group", lambda: "/user.slice/user-1.slice/jupyter@a.service")
     assert program.memory_limit(tmp_path) == 0
-    for folder, text in (
-        ("", "10"),
-        ("user.slice", "max"),
-        ("user.slice/user-1.slice", "5000"),
-        ("user.slice/user-1.slice/jupyter@a.service", "9000"),
-    ):
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        (tmp_path / folder / "memory.max").write_text(f"{text}\n")
-    assert program.memory_limit(tmp_path / "user.slice") == 5000, "what is above the root is not asked"
+    folder = tmp_path
+    for part, text in (("user.slice", "max"), ("user-1.slice", "5000"), ("jupyter@a.service", "9000")):
+        folder /= part
+        folder.mkdir()
+        (folder / "memory.max").write_text(f"{text}\n")
+    assert program.memory_limit(tmp_path) == 5000
 
 
 def test_a_server_with_other_methods_is_refused(program: types.ModuleType, door: socket.socket) -> None:
