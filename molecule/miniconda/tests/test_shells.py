@@ -78,7 +78,7 @@ def ada(host, demo):
 @pytest.fixture(scope="module")
 def demo(host):
     """An environment of the lab, and in each home a program that tells where it runs."""
-    host.check_output(f"[ -d {PREFIX}/envs/demo ] || {PREFIX}/bin/conda create -y -q -n demo python")
+    host.check_output(f"[ -d {PREFIX}/envs/demo ] || CONDA_PKGS_DIRS=/root/pkgs {PREFIX}/bin/conda create -y -q -n demo python")
     for shell in PEOPLE:
         Person(host, shell).put("job.py", "import os, sys; print(sys.prefix, os.environ['CONDA_DEFAULT_ENV'])\n")
 
