@@ -234,7 +234,7 @@ def wrong(host: Host, name: str, server: Server, where: str) -> str:
         )
     if server.door.opens(where) and (server.runs or server.sleeps):
         return ""
-    if not server.door.opens(where) and not server.moves:
+    if not server.door.opens(where) and (server.door.active == "active" or not server.moves):
         return (
             f"found its door {server.door.describe()}; expected systemd to hold {where}; look at "
             f"'systemctl status {door(name)}', and for settings in {UNITS}/{door(name)}.d"

