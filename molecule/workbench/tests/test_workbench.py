@@ -51,12 +51,16 @@ class User:
     """Somebody's account, over SSH."""
 
     def __init__(self, host, name):
-        address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
-        self.login = Login(address, name, EPHEMERAL / "ssh" / "id_ed25519", EPHEMERAL / "ssh" / "known_hosts")
-        self.name = name
+        self.host, self.name = host, name
+
+    @property
+    def login(self):
+        # Read each time: a reboot may have given the server another address.
+        address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[self.host.backend.get_hostname()]
+        return Login(address, self.name, EPHEMERAL / "ssh" / "id_ed25519", EPHEMERAL / "ssh" / "known_hosts")
 
     def run(self, command):
-        return self.login.run(command, 120)
+        return self.login.run(command, 600)
 
     def check(self, command):
         done = self.run(command)

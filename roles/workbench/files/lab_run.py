@@ -161,10 +161,11 @@ def start(account: pwd.struct_passwd, job: Job, mail: str, command: Sequence[str
     job.write({"command": list(command), "directory": os.getcwd(), "mail": mail, "started": time.time()})
     # Or a Python that writes into a file would keep its output to itself for a long time.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    # Not Type=exec: of a job that ends at once systemd may say that it could not be started. The program is known to be there.
     done = subprocess.run(
         [
             *("systemd-run", "--user", "--quiet", "--collect", "--same-dir", f"--unit={job.unit}"),
-            *(f"--description=lab-run {job.name}", "--property=Type=exec", f"--property=StandardOutput=append:{job.log}"),
+            *(f"--description=lab-run {job.name}", f"--property=StandardOutput=append:{job.log}"),
             f"--property=ExecStopPost={Path(__file__).resolve()} ended {job.name}",
             *(f"--setenv={name}" for name in environment(os.environ)),
             "--",
