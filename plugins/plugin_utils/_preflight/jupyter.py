@@ -122,7 +122,8 @@ def _of_somebody(limits: object) -> list[str]:
     problems = []
     for limit, value in sorted(limits.items()):
         if limit == "gpus":
-            problems.append(_gpus(value))
+            sentence = _gpus(value)
+            problems.append(f"{limit}: {sentence}" if sentence else "")
         elif limit in OF_SOMEBODY:
             sentence = directives.problem(OF_SOMEBODY[limit], value)
             problems.append(f"{limit}: {sentence}" if sentence else "")
@@ -138,7 +139,7 @@ def _gpus(wanted: object) -> str:
     if words is not None and all(not isinstance(word, bool) and GPU.fullmatch(str(word)) for word in words):
         return ""
     return (
-        f"gpus: found {wanted!r}; expected a list of GPUs, by number (as in /dev/nvidia0) or UUID, or of UUIDs of MIG instances; "
+        f"found {wanted!r}; expected a list of GPUs, by number (as in /dev/nvidia0) or UUID, or of UUIDs of MIG instances; "
         "[all], or [] for none; 'nvidia-smi -L' shows the UUIDs"
     )
 

@@ -249,3 +249,8 @@ def test_a_server_cannot_say_who_other_servers_are(line: str) -> None:
 def test_a_host_key_is_written_as_it_was_understood() -> None:
     written = client.known_hosts([DOOR._replace(host_keys=[f"  {KEY}   ops@lab "])], 0.0)
     assert written == f"login.lab.example,login,[login.lab.example]:2222,[192.0.2.1]:2222 {KEY} ops@lab\n"
+
+
+def test_a_tunnel_leads_to_a_socket_where_jupyterlab_listens_there(tmp_path: Path) -> None:
+    text = client.ssh_config("ada", [GPU._replace(jump="", jupyter_sockets=True)], "x")
+    assert asked(text, "gpu-01-jupyter", tmp_path)["localforward"] == ["[127.0.0.1]:20398 /run/lab-jupyter/ada.sock"]

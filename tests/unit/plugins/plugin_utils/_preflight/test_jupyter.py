@@ -27,6 +27,12 @@ def test_what_a_lab_writes_is_accepted() -> None:
                 "jupyter_writable_paths": ["/home", "/srv/data"],
                 "jupyter_server_options": {"MappingKernelManager.cull_idle_timeout": 3600, "KernelManager.transport": "tcp"},
                 "jupyter_shared_ports": [6006, 65000],
+                "jupyter_group_limits": {"students": {"memory_max": "8G", "cpu_quota": "400%", "tasks_max": 500, "gpus": []}},
+                "jupyter_user_limits": {
+                    "alice": {"memory_high": "1G 512M", "gpus": [0, "GPU-00000001-0000-0000-0000-00000000000a"]}
+                },
+                "jupyter_gpus": ["all"],
+                "jupyter_stop_idle_after": 0,
                 "jupyter_language": "zh_CN",
                 "jupyter_extensions": ["jupyterlab-git", {"pip": ["some-extension==1.0"]}],
                 "jupyter_settings": {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}},
@@ -84,6 +90,28 @@ def test_each_mistake_is_one_sentence_with_advice(variables: dict[str, t.Any], f
     (problem,) = check(variables)
     assert problem.startswith(next(iter(variables)))
     assert found in problem and "expected" in problem and advice in problem
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"jupyter_user_limits": {"ada": {"memory_max": "64 GB"}}}, "jupyter_user_limits: ada: memory_max: found '64 GB'"),
+        ({"jupyter_group_limits": {"g": {"memroy_max": "1G"}}}, "jupyter_group_limits: g: found 'memroy_max'"),
+        ({"jupyter_group_limits": {"g": {"memroy_max": "1G"}}}, "did you mean 'memory_max'?"),
+        ({"jupyter_group_limits": {"g": {"x": 1}}}, "expected cpu_quota, memory_high, memory_max, tasks_max, gpus; remove it"),
+        ({"jupyter_user_limits": {"ada": "8G"}}, "jupyter_user_limits: ada: found '8G'; expected limits such as"),
+        ({"jupyter_user_limits": {"ada": {"gpus": "all"}}}, "jupyter_user_limits: ada: gpus: found 'all'; expected a list"),
+        ({"jupyter_gpus": ["nvidia0"]}, "jupyter_gpus: found ['nvidia0']; expected a list"),
+        ({"jupyter_gpus": [True]}, "expected a list of GPUs"),
+        ({"jupyter_memory_high": "lots"}, "jupyter_memory_high: found 'lots'"),
+        ({"jupyter_stop_idle_after": -1}, "jupyter_stop_idle_after: found -1; expected seconds, or 0 for never"),
+        ({"jupyter_unit_settings": {"Slice": "system.slice"}}, "jupyter_unit_settings: found 'Slice'"),
+        ({"jupyter_unit_settings": {"Restart": "always"}}, "jupyter_unit_settings: found 'Restart'"),
+    ],
+)
+def test_a_limit_that_would_be_none_is_refused(variables: dict[str, t.Any], says: str) -> None:
+    problems = check(variables)
+    assert len(problems) == 1 and says in problems[0]
 
 
 def test_users_with_the_same_port_get_a_proposal_that_is_accepted() -> None:
