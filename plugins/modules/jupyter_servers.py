@@ -155,7 +155,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 installed:
-  description: Whether nftables is there, if it is needed. Without it no server is started.
+  description:
+    - Whether nftables is there, if it is needed, and pam_systemd, which puts logins into the slices that have the limits. Without
+      them no server is started.
   returned: success
   type: bool
 started:
@@ -180,6 +182,7 @@ removed:
   elements: str
 """
 
+import glob
 import grp
 import os
 import pwd
@@ -199,6 +202,8 @@ from ..module_utils._jupyter.host import DOORS, UNITS, Host, Person, door, newes
 from ..module_utils._jupyter.limits import GPUS, resolve, slice_lines
 from ..module_utils._jupyter.servers import Plan, Server, describe, describe_wanted, make_plan, taken
 
+# pam_systemd(8), in the folders of PAM's modules.
+PAM_SYSTEMD = ("/usr/lib/*/security/pam_systemd.so", "/usr/lib/security/pam_systemd.so", "/usr/lib64/security/pam_systemd.so")
 # Of the limits, from the general to the specific.
 PARTS = ("general", "groups", "people")
 HEADER = "Managed by Ansible, role openlab.research_server.jupyter. The next run undoes what is changed here."
@@ -342,7 +347,7 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
     table = table_of(params, every, people)
     files = host.files({"ports": every, **{name: params[name] for name in ("listen", "conda_root")}}, people.values())
     loopback = Loopback(module, table, HEADER)
-    if loopback.missing:
+    if loopback.missing or not any(map(glob.glob, PAM_SYSTEMD)):
         result.update(changed=True, installed=False, diff=host.differences(files))
         return
     rules = loopback.compare()
