@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.kernels import files
+from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.kernels import python_kernel
 
 ROOT = Path(__file__).parents[3]
 SECRET = "sw0rdf1shSw0rdf1sh0123"
@@ -142,7 +142,7 @@ def test_a_real_module_shows_a_file_of_the_server_and_writes_what_it_should(tmp_
     kernel = tmp_path / "kernels" / "lab"
     kernel.mkdir(parents=True)
     item = {"name": "lab", "prefix": str(tmp_path / "env"), "display_name": None, "plan": {}}
-    ours = json.loads(files(str(kernel), item, str(tmp_path))["kernel.json"])
+    ours = json.loads(python_kernel(str(kernel), item, str(tmp_path), "")["kernel.json"])
     ours["env"] = {"JUPYTER_TOKEN": SECRET, "PS1": EVIL.replace("\udcff", "")}
     (kernel / "kernel.json").write_text(json.dumps(ours, ensure_ascii=False, indent=1).replace("\\u001b", "\x7f"))
     done = play(tmp_path, KERNELS, "--check", directory=str(kernel.parent))
