@@ -9,8 +9,8 @@ There is no AWX here: what it makes of a job is not tested.
 from __future__ import annotations
 
 import json
-import re
 import os
+import re
 import shutil
 import subprocess
 import threading
