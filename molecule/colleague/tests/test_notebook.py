@@ -24,15 +24,15 @@ WAIT = "for i in $(seq 100); do ss -Hltn sport = :%s | grep -q . && exit; sleep 
 
 @pytest.fixture
 def down(host, ada, bob):
-    """ada's JupyterLab does not run, for a test."""
-    host.check_output("systemctl stop jupyter@ada")
+    """ada's JupyterLab does not run, and systemd does not hold its place, for a test."""
+    host.check_output("systemctl stop jupyter@ada.socket jupyter@ada")
     yield
     bob.stop()
     start(host, ada)
 
 
 def start(host, person):
-    host.check_output(f"systemctl reset-failed; systemctl start jupyter@{person.name}")
+    host.check_output(f"systemctl reset-failed; systemctl start jupyter@{person.name}.socket jupyter@{person.name}")
 
 
 def own_addresses(host):
