@@ -429,14 +429,17 @@ class TestSandbox:
     @pytest.mark.one_release
     def test_a_home_elsewhere_is_no_way_out(self, host, apply_notebooks, carol):
         """The unit is told the home of the account, not a guess from its name."""
-        host.check_output("systemctl stop jupyter@carol; install -d /data && usermod --home /data/c --move-home carol")
+        # With all that she runs: a home that is in use does not move.
+        stop = f"systemctl stop user-{host.user('carol').uid}.slice"
+        host.check_output(f"{stop}; install -d /data && usermod --home /data/c --move-home carol")
         try:
             done = apply_notebooks(jupyter_writable_paths=["/home", "/data"])
             assert done.returncode == 0, done.stdout[-3000:]
+            start(host, carol)
             assert touch(carol, "/data/c/.ssh/authorized_keys2") == "EROFS"
             assert touch(carol, "/data/c/x") == "done"
         finally:
-            host.check_output("systemctl stop jupyter@carol; usermod --home /home/carol --move-home carol")
+            host.check_output(f"{stop}; usermod --home /home/carol --move-home carol")
             assert apply_notebooks().returncode == 0
 
     @pytest.mark.one_release
