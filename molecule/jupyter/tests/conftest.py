@@ -19,7 +19,7 @@ SSH = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
 @pytest.fixture(scope="module")
 def lab_of_alice(host):
     address = json.loads((SSH / "addresses.json").read_text())[host.backend.get_hostname()]
-    port = json.loads(host.file("/etc/lab-jupyter.json").content_string)["alice"]
+    port = json.loads(host.file("/etc/lab-jupyter.json").content_string)["ports"]["alice"]
     with tunnel(Login(address, "alice", SSH / "id_ed25519", SSH / "known_hosts"), port) as local:
         token = host.file("/var/lib/jupyter/alice/token").content_string.strip()
         jupyter = Jupyter(f"http://127.0.0.1:{local}", token)

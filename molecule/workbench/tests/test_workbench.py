@@ -105,7 +105,7 @@ def carol(host):
 @pytest.fixture(scope="module")
 def jupyterlab(host):
     """alice's, through her tunnel."""
-    port = int(json.loads(host.file("/etc/lab-jupyter.json").content_string)["alice"])
+    port = int(json.loads(host.file("/etc/lab-jupyter.json").content_string)["ports"]["alice"])
     with tunnel(User(host, "alice").login, port) as local:
         jupyter = Jupyter(f"http://127.0.0.1:{local}", host.file("/var/lib/jupyter/alice/token").content_string.strip())
         wait_until_answers(jupyter)
