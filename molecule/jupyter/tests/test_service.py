@@ -566,6 +566,7 @@ class TestRuns:
                 assert jupyter.execute("lab", "print(6 * 7)").strip() == "42"
             assert converge().ok
         finally:
+            host.run(f"systemctl stop user-$(id -u {name}).slice")
             host.check_output(f"userdel --remove {name}")
 
 

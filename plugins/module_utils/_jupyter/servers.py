@@ -194,7 +194,9 @@ def _judge(plan: Plan, server: Server, where: str, changed_at: float, restart: s
         if (why or not opens) and restart != "never":
             plan.restart.append(server.name)
     elif not server.runs:
-        if not server.moves and not (server.sleeps and opens):
+        # What ends again and again for want of its door, systemd alone does not repair.
+        in_vain = server.sub.startswith("auto-restart") and not opens
+        if (in_vain or not server.moves) and not (server.sleeps and opens):
             plan.start.append(server.name)
     elif server.exposed:
         plan.restart.append(server.name)

@@ -69,6 +69,11 @@ def test_a_server_as_wanted_is_left_alone(server: Server) -> None:
         (ASLEEP, {"door": dataclasses.replace(GOOD.door, told=(HERS, "0.0.0.0:5000"))}, Plan(start=["alice"], doors=["alice"])),
         (GOOD, {"door": dataclasses.replace(GOOD.door, enabled=False)}, Plan(enable=["alice"])),
         (GOOD, {"enabled": True}, Plan(disable=["alice"])),
+        (
+            GOOD,
+            {"active": "activating", "sub": "auto-restart", "pid": 0, "listeners": (), "door": door("0.0.0.0:31002")},
+            Plan(start=["alice"], doors=["alice"]),
+        ),
         (ASLEEP, {"load": "masked"}, Plan(unmask=["alice"], start=["alice"])),
         (
             ASLEEP,
