@@ -112,6 +112,7 @@ def chinese(converge, lab_of_alice, make_lock, choices):
 
 
 @pytest.mark.one_release
+@pytest.mark.thorough
 class TestChoices:
     def test_it_speaks_the_labs_language_and_shows_memory(self, chinese, browse, tmp_path):
         page = browse(chinese, tmp_path, "zh-CN.png")
