@@ -26,7 +26,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,7 +124,7 @@ def group_of(name: str, uid: int) -> Path:
     return next((root / folder for root in CGROUPS if (root / folder).is_dir()), CGROUPS[0] / folder)
 
 
-def processes(group: Path) -> Iterator[Process]:
+def processes(group: Path) -> list[Process]:
     """What runs in the service, the server first."""
     found = []
     for folder, _folders, _files in os.walk(group):
@@ -132,11 +132,11 @@ def processes(group: Path) -> Iterator[Process]:
             words = _text(PROC / pid / "cmdline").rstrip("\0").split("\0")
             pairs = (entry.partition("=") for entry in _text(PROC / pid / "environ").split("\0"))
             found.append(Process(int(pid), words, {key: value for key, equals, value in pairs if equals}))
-    return iter(sorted(found, key=lambda process: (not process.server, process.pid)))
+    return sorted(found, key=lambda process: (not process.server, process.pid))
 
 
 def status(name: str, told: Told, group: Path) -> None:
-    running = list(processes(group))
+    running = processes(group)
     if not running:
         print(f"asleep; the first connection to {told.far_end(name)} wakes it")
     else:
@@ -181,7 +181,7 @@ USES: list[tuple[str, str, str, Callable[[str], str]]] = [
 
 def stop(group: Path, force: bool) -> bool:
     """End the server, and what runs in it. Returns whether there was one."""
-    running = list(processes(group))
+    running = processes(group)
     server = next((process for process in running if process.server), None)
     if server is None:
         return False
