@@ -96,6 +96,7 @@ molecule: venv testbed  ## All scenarios, every test on both releases (hours)
 
 molecule-%: venv testbed  ## One scenario: make molecule-sshd
 	@$(ENV) molecule test --scenario-name $*
+molecule-vm: machines
 
 ## Benchmarks, each beside its peer
 
@@ -121,11 +122,12 @@ bench-audit: venv testbed  ## What the audit costs a host with 500,000 files, be
 testbed: venv  ## Docker Engine, host images, mirror, network
 	@$(ENV) python tests/testbed/testbed.py up
 
-.PHONY: engine images mirror
+.PHONY: engine images machines mirror
 engine: venv  ## Docker Engine runs
 images: venv  ## Images of bare Debian 12 and 13 servers
+machines: venv  ## Disks of bare Debian 12 and 13 for virtual machines
 mirror: venv  ## An installer with a real conda, and two channels
-engine images mirror:
+engine images machines mirror:
 	@$(ENV) python tests/testbed/testbed.py $@
 
 .PHONY: testbed-down

@@ -5,6 +5,7 @@
 """The test bed: Docker Engine, images of bare servers, a mirror with a real conda, and a network that joins them.
 
 engine: make sure that Docker Engine runs. images: build the images. mirror: build the mirror's content.
+machines: build what virtual machines are made of.
 up: all of it, with the network and the mirror's server running. down: remove containers and networks.
 Every command can be repeated; what is up to date is left alone.
 """
@@ -16,13 +17,14 @@ import sys
 from collections.abc import Callable
 
 from channel import mirror
-from hosts import engine, images, network
+from hosts import engine, images, machines, network
 from shell import TestbedError, fail, locked
 
 # Callers that use the network only, such as a demo without conda, need not wait for the mirror's content.
 COMMANDS: dict[str, tuple[Callable[[], None], ...]] = {
     "engine": (engine.ensure,),
     "images": (engine.ensure, images.ensure),
+    "machines": (engine.ensure, machines.ensure),
     "mirror": (mirror.ensure,),
     "network": (engine.ensure, network.ensure_network),
     "up": (engine.ensure, images.ensure, network.ensure_network, mirror.ensure, network.ensure_mirror),
