@@ -276,6 +276,8 @@ class Host(Runner):
         match = [f"_SYSTEMD_UNIT={unit(server.name)}"]
         if server.invocation and not server.restarts:
             match.append(f"_SYSTEMD_INVOCATION_ID={server.invocation}")
+        # On a busy host the journal is behind what was written.
+        self.attempt("journalctl", "--sync")
         return shown(self.attempt("journalctl", *match, "-n", str(JOURNAL_READ), "-o", "cat", "--no-pager")[1]) or "(nothing yet)"
 
     def holder(self, inode: str) -> tuple[str, str, int]:

@@ -150,15 +150,17 @@ def visited(door: socket.socket) -> bool:
     place = door.getsockname()
     for name in os.listdir("/proc/self/fd"):
         try:
-            other = socket.socket(fileno=os.dup(int(name)))
+            other = socket.socket(fileno=int(name))
+        except OSError:
+            continue  # no socket
+        try:
+            if other.fileno() != door.fileno() and other.getsockname() == place and other.getpeername() is not None:
+                return True
         except OSError:
             continue
-        with other:
-            try:
-                if other.fileno() != door.fileno() and other.getsockname() == place and other.getpeername() is not None:
-                    return True
-            except OSError:
-                continue
+        finally:
+            # It belongs to the server.
+            other.detach()
     return False
 
 

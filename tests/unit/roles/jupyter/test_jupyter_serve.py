@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import select
 import socket
 import stat
 import sys
@@ -143,6 +144,26 @@ def test_a_visitor_of_a_unix_socket_is_noticed(program: types.ModuleType, tmp_pa
         accepted, _address = door.accept()
         with accepted:
             assert program.visited(door)
+
+
+def test_looking_leaves_what_is_open_as_it_is(program: types.ModuleType, door: socket.socket, tmp_path: Path) -> None:
+    def opened() -> set[str]:
+        return {name for name in os.listdir("/proc/self/fd") if Path("/proc/self/fd", name).exists()}
+
+    with (tmp_path / "notebook").open("wb"), socket.create_connection(door.getsockname()) as visitor:
+        accepted, _address = door.accept()
+        with accepted:
+            accepted.setblocking(False)
+            before = opened()
+            for _look in range(3):
+                assert program.visited(door)
+            assert opened() == before and not accepted.getblocking()
+            visitor.sendall(b"still there")
+            assert select.select([accepted], [], [], 10)[0] and accepted.recv(20) == b"still there"
+        before = opened()
+        for _look in range(3):
+            assert not program.visited(door)
+        assert opened() == before
 
 
 def test_the_smallest_limit_above_it_counts(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
