@@ -45,7 +45,7 @@ options:
     type: bool
     default: false
   timeout:
-    description: Seconds to wait on each port.
+    description: Seconds to wait on each port. The roles pass C(ansible_timeout), where a slow host has it in the inventory.
     type: int
     default: 5
 attributes:

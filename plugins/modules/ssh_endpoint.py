@@ -29,7 +29,7 @@ options:
     elements: int
     required: true
   timeout:
-    description: Seconds to wait on each port.
+    description: Seconds to wait on each port. The roles pass C(ansible_timeout), where a slow host has it in the inventory.
     type: int
     default: 5
 attributes:

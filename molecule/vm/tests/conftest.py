@@ -96,7 +96,9 @@ def machine():
 def host():
     """The machine, from inside: as root, over SSH."""
     config = SSH / "config"
-    options = f"HostKeyAlias {address()}\nUserKnownHostsFile {SSH / 'known_hosts'}\nStrictHostKeyChecking yes\nIdentitiesOnly yes\n"
+    options = (
+        f"HostKeyAlias {address()}\nUserKnownHostsFile {SSH / 'known_hosts'}\nStrictHostKeyChecking yes\nIdentitiesOnly yes\n"
+    )
     config.write_text(f"Host *\n{options}ConnectTimeout 60\n")
     key = str(SSH / "id_ed25519")
     return testinfra.get_host(f"ssh://ops@{address()}:{PORT}", ssh_config=str(config), ssh_identity_file=key, sudo=True)

@@ -53,7 +53,7 @@ class TestLimits:
             wait_until_answers(alice, 600)
             wait_until_answers(bob, 600)
             killed = events(host, "alice", "memory.events", "oom_kill")
-            with pytest.raises(Exception):  # noqa: B017, PT011  what breaks when a kernel dies is the client's business
+            with pytest.raises(Exception):  # noqa: B017  what breaks when a kernel dies is the client's business
                 alice.execute("conda-lab", TAKE_MEMORY)
             assert events(host, "alice", "memory.events", "oom_kill") > killed
             assert events(host, "bob", "memory.events", "oom_kill") == 0
@@ -82,7 +82,7 @@ class TestLimits:
         assert share < 0.45, share
 
     def test_devices(self, host, machine):
-        """Without a driver the kernel knows no such device (ENXIO); of what the share lacks it does not even ask the driver (EPERM)."""
+        """Without a driver there is no such device (ENXIO); where the share lacks it, nobody even looks (EPERM)."""
         host.check_output("for n in 0 1; do mknod -m 666 /dev/nvidia$n c 195 $n; done")
         try:
             said = [machine.login("alice").run(f"cat /dev/nvidia{number}").stderr for number in (0, 1)]

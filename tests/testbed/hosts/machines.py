@@ -20,29 +20,31 @@ from . import images
 RECIPE = Path(__file__).resolve().parent / "machine"
 IMAGE = "research-server/machine:test"
 DISKS = CACHE / "machines"
+GUEST = "guest.Dockerfile"
 DISK_SIZE = "8G"
 
 
 def ensure() -> None:
     """Build the image of all machines, and the disk of each release, where missing or older than what goes into them."""
     images.ensure()
-    if _outdated(IMAGE, _digest("debian13")):
+    digest = _digest("debian13", "Dockerfile", "power")
+    if images.label(IMAGE, images.INPUTS_LABEL) != digest:
         with stage(f"building {IMAGE}"):
-            _build(IMAGE, "Dockerfile", "debian13")
+            _build(IMAGE, "Dockerfile", "debian13", digest)
     for release in images.RELEASES:
         _ensure_disk(release)
 
 
 def _ensure_disk(release: str) -> None:
     disk, made_of = DISKS / f"{release}.img", DISKS / f"{release}.inputs"
-    digest = _digest(release)
+    digest = _digest(release, GUEST)
     if disk.is_file() and made_of.is_file() and made_of.read_text() == digest:
         say(f"the disk of a {release} machine is up to date")
         return
     DISKS.mkdir(parents=True, exist_ok=True)
     guest = f"research-server/{release}-guest:test"
     with stage(f"building the disk of a {release} machine"), tempfile.TemporaryDirectory(prefix="work-", dir=DISKS) as folder:
-        _build(guest, "guest.Dockerfile", release)
+        _build(guest, GUEST, release, digest)
         container = docker("create", guest)
         try:
             run(["docker", "export", "--output", Path(folder, "tree.tar"), container], timeout=300)
@@ -64,20 +66,16 @@ mke2fs -q -t ext4 -L root -d /tree /work/disk.img
 """
 
 
-def _build(name: str, recipe: str, release: str) -> None:
-    labels = ("--label", images.OWNER_LABEL, "--label", f"{images.INPUTS_LABEL}={_digest(release)}")
+def _build(name: str, recipe: str, release: str, digest: str) -> None:
+    labels = ("--label", images.OWNER_LABEL, "--label", f"{images.INPUTS_LABEL}={digest}")
     of = ("--file", RECIPE / recipe, "--build-arg", f"BASE={images.image(release)}")
     environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
     run(["docker", "build", "--quiet", *of, *labels, "--tag", name, RECIPE], timeout=900, env=environment)
 
 
-def _outdated(name: str, digest: str) -> bool:
-    return images.label(name, images.INPUTS_LABEL) != digest
-
-
-def _digest(release: str) -> str:
-    """Of all that a machine of this release is made of."""
-    digest = hashlib.sha256(f"{images.label(images.image(release), images.INPUTS_LABEL)} {DISK_SIZE}{MAKE_DISK}".encode())
-    for path in sorted(RECIPE.iterdir()):
-        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+def _digest(release: str, *files: str) -> str:
+    """Of what it is made of: a release's server, and files of the recipe."""
+    made_of = hashlib.sha256(f"{images.label(images.image(release), images.INPUTS_LABEL)}{MAKE_DISK}".encode())
+    for file in files:
+        made_of.update((RECIPE / file).read_bytes())
+    return made_of.hexdigest()
