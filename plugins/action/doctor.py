@@ -68,6 +68,8 @@ class ActionModule(ActionBase):
         except Exception as error:  # whatever a host answers, it gets a verdict
             told = f"the examination ended unexpectedly ({type(error).__name__}: {one_line(error)})"
             findings.append(Finding("inside", ERROR, told, "answers that can be understood", "look who owns the machine"))
+        if not any(finding.topic == "inventory" for finding in findings):
+            findings += self._told_by_the_inventory(roles, variables)
         return {"changed": False, "verdict": doctor.worst(findings), "findings": [finding._asdict() for finding in findings]}
 
     def _role_variables(self, roles: list[str], variables: dict[str, t.Any]) -> RoleVariables:
@@ -224,6 +226,11 @@ class ActionModule(ActionBase):
             return [Finding("inventory", ERROR, problem) for problem in found.problems]
         told = [Finding("inventory", WARNING, warning) for warning in found.warnings]
         return [*told, Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]
+
+    def _told_by_the_inventory(self, roles: list[str], variables: dict[str, t.Any]) -> list[Finding]:
+        """What is wrong with it, whatever the host is."""
+        problems = check_roles(self._templar, roles, variables, {}).problems if roles else unreached(variables)
+        return [Finding("inventory", ERROR, problem) for problem in problems]
 
     def _module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], shape: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)

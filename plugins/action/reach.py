@@ -31,6 +31,7 @@ class ActionModule(ActionBase):
                 "ports": {"type": "list", "elements": "raw"},
                 "timeout": {"type": "int", "default": 5},
                 "roles": {"type": "list", "elements": "str"},
+                "locks": {"type": "bool", "default": True},
             }
         )
         roles = arguments["roles"]
@@ -43,7 +44,11 @@ class ActionModule(ActionBase):
         if learnt.get("failed"):
             return learnt
         facts = {**variables.get("ansible_facts", {}), **namespace_facts(learnt["ansible_facts"])["ansible_facts"]}
-        checked = preflight(self._templar, roles, {**variables, "ansible_facts": facts}, facts) if roles else {}
+        known = {**variables, "ansible_facts": facts}
+        checked = preflight(self._templar, roles, known, facts, locks=arguments["locks"]) if roles else {}
+        # Ansible prints all that comes with a failure.
+        if checked.get("failed"):
+            return {"changed": False, **checked}
         return {"changed": False, **found, "ansible_facts": learnt["ansible_facts"], **checked}
 
     def find(self, ports: list[t.Any] | None, timeout: int) -> dict[str, t.Any]:

@@ -52,6 +52,14 @@ def accounts(inside):
     return inside.check_output("sha256sum /etc/passwd /etc/shadow /etc/group /etc/ssh/sshd_config.d/* | cut -c-64")
 
 
+def test_a_placeholder_is_refused_before_anybody_is_met(play, pins):
+    placeholder = [{"name": "ops", "keys": ["ssh-ed25519 REPLACE-ME ops@controller"], "sudo_nopasswd": True}]
+    outcome = play(BOOTSTRAP, accounts_administrators=placeholder, bootstrap_accept_host_key=True)
+    assert "the placeholder 'REPLACE-ME'" in outcome.message
+    assert "shows the host key" not in outcome.text
+    assert pins() == []
+
+
 def test_an_unknown_key_is_shown_and_not_trusted_without_a_person(play, inside, pins):
     before = accounts(inside)
     outcome = play(BOOTSTRAP)
