@@ -46,7 +46,8 @@ class Commands:
     """What to type, for this inventory."""
 
     def __init__(self, inventories: Iterable[str]) -> None:
-        self._inventory = "".join(f" -i {shlex.quote(path)}" for path in inventories) or " -i INVENTORY"
+        # None: that of ansible.cfg, for these commands, too.
+        self._inventory = "".join(f" -i {shlex.quote(path)}" for path in inventories)
 
     def repair(self, host: str, findings: Iterable[Finding]) -> str:
         """Empty if no site repairs any of them. A lab's own site may have roles that this collection does not know."""
