@@ -24,6 +24,7 @@ from ..plugin_utils._doctor.judge import ERROR, OK, WARNING, Finding
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login import first_contact as contact
+from ..plugin_utils._login.client import has_become_password
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.meet import Target, find, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
@@ -34,7 +35,6 @@ from ..plugin_utils._preflight.roles import check_roles, unreached
 from ..plugin_utils._role_variables import ROLES, RoleVariables
 
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
-BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 
 
 class ActionModule(ActionBase):
@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
             if doctor.worst(findings) != ERROR:
                 self._examine(roles, port, findings, variables)
         except (AnsibleError, OSError, ValueError, RefusedError) as error:
-            findings.append(Finding("reachable" if not findings else "inside", ERROR, one_line(error)))
+            findings.append(doctor.ended(one_line(error), begun=bool(findings)))
         except Exception as error:  # whatever a host answers, it gets a verdict
             told = f"the examination ended unexpectedly ({type(error).__name__}: {one_line(error)})"
             findings.append(Finding("inside", ERROR, told, "answers that can be understood", "look who owns the machine"))
@@ -100,7 +100,7 @@ class ActionModule(ActionBase):
                     ERROR,
                     f"port {target.port}, unknown host key {offered}",
                     "a pinned host key",
-                    "run bootstrap.yml",
+                    "run the playbook openlab.research_server.bootstrap",
                 )
             )
             return target.port
@@ -113,10 +113,18 @@ class ActionModule(ActionBase):
             Target(option("host"), target.port, (*shlex.split(common_args), *options), self._timeout), user, None
         )
         login = contact.parse_login(done.stdout)
-        has_password = self._play_context.become_pass or any(variables.get(name) for name in BECOME_PASSWORDS)
+        has_password = has_become_password(self._play_context, variables)
         if login.uid < 0:
             problem = contact.login_problem(user, done.stdout, done.stderr, password=False)
-            findings.append(Finding("login", ERROR, problem, "a login with a key", "run bootstrap.yml, or see docs/recovery.md"))
+            findings.append(
+                Finding(
+                    "login",
+                    ERROR,
+                    problem,
+                    "a login with a key",
+                    "run the playbook openlab.research_server.bootstrap, or see docs/recovery.md",
+                )
+            )
         elif not (login.may_become_root or (login.sudo and has_password)):
             findings.append(Finding("login", ERROR, contact.sudo_problem(user, login), "an account that may become root", "-K"))
         else:

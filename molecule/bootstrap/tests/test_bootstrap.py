@@ -141,6 +141,16 @@ def test_after_the_site_has_closed_that_door_it_changes_nothing_either(play, ins
     assert outcome.ok and outcome.changed == 0, outcome.text
 
 
+def test_a_password_of_sudo_that_nobody_gave_is_asked_for_before_the_first_change(play, inside, keys):
+    asked = [{"name": "ops", "keys": [(keys / "id_ed25519.pub").read_text()], "password": f"$6$saltsalt${86 * 'a'}"}]
+    before = accounts(inside)
+    for playbook in (BOOTSTRAP, SITE):
+        outcome = play(playbook, accounts_administrators=asked)
+        assert "found ops, whose sudo asks for a password" in outcome.message
+        assert "Give it with -K" in outcome.message
+    assert accounts(inside) == before
+
+
 def test_a_changed_host_key_is_an_error_that_names_both(play, inside, known_hosts, pins, keys):
     kept = known_hosts.read_text()
     stranger = keys / "stranger.pub"

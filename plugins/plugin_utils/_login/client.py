@@ -31,3 +31,9 @@ def listing(host: str, given: list[str]) -> str:
     if done.returncode != 0:
         raise AnsibleConnectionFailure(f"the ssh client refuses its own options for {host}: {done.stderr.strip()}")
     return done.stdout
+
+
+def has_become_password(play_context: t.Any, variables: t.Mapping[str, t.Any]) -> bool:
+    """Whether Ansible has one to type: from -K, or from one of the names that its variable has had."""
+    names = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+    return bool(play_context.become_pass) or any(variables.get(name) for name in names)

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 
 from .._role_variables import ROLES, RoleVariables, read_yaml
 from . import together
@@ -54,19 +54,22 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
     options = specs.get("main", {}).get("options", {})
     told = RoleVariables(templar, [role], variables)
-    values, problems, unevaluated = {}, check_unknown(role, options, variables), []
+    values, problems, later = {}, check_unknown(role, options, variables), []
     for name in options:
         try:
             values[name] = told.value(name)
         except AnsibleError as error:
-            unevaluated.append(f"{name}: cannot be evaluated: {error}")
-    # Without facts any of these may be right.
-    problems += unevaluated if facts else []
+            # What is not there may be a fact.
+            if isinstance(error, AnsibleUndefinedVariable) and not facts:
+                later.append(name)
+            else:
+                problems.append(f"{name}: cannot be evaluated: {error}")
+    options = {name: option for name, option in options.items() if name in values}
     problems += check_nothing(options, values, read_yaml(ROLES / role / "defaults" / "main.yml"))
     values = {name: value for name, value in values.items() if value is not None}
     problems += check_values(role, options, values)
     # Cross-checks only make sense on values of the right types.
-    if problems or unevaluated:
+    if problems or later:
         return Checked(problems, [], [], {})
     # Which lock is a host's own depends on its architecture.
     if not (facts and locks):

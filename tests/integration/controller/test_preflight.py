@@ -135,6 +135,13 @@ def test_the_site_names_a_host_that_no_role_reaches_and_leaves_out_what_is_unman
     assert not any("printer" in task["hosts"] for play in report["plays"] for task in play["tasks"])
 
 
+SEALED = """
+accounts_administrators:
+  - name: ops
+    password: !vault |
+      $ANSIBLE_VAULT;1.1;AES256
+      3030
+"""
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 TYPO = "did you mean 'conda_envs_dir'?"
 
@@ -171,11 +178,17 @@ def test_of_a_host_that_nobody_has_met_is_told_what_does_not_depend_on_it(tmp_pa
         "good": {**good, "sshd_port": "{{ 2222 if ansible_facts['architecture'] == 'x86_64' else 2223 }}"},
         "placeholder": {**good, "accounts_administrators": placeholder},
         "typo": {**good, "sshd_port": "{{ ansible_facts['architecture'] }}", "sshd_prot": 1},
+        "sealed": {name: value for name, value in good.items() if name != "accounts_administrators"},
     }
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars" / "sealed.yml").write_text(SEALED)
     task = {"openlab.research_server.preflight": {"roles": ROLES, "unmet": True}}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
     found = told(tmp_path, "play.yml")["plays"][0]["tasks"][0]["hosts"]
     assert not found["good"].get("failed"), found["good"]["msg"]
     assert "the placeholder 'REPLACE-ME'" in found["placeholder"]["msg"]
+    # Nobody has given the vault's password: no fact will help.
+    assert "accounts_administrators: cannot be evaluated: " in found["sealed"]["msg"]
+    assert "missing required" not in found["sealed"]["msg"]
     assert "1 problem with typo" in found["typo"]["msg"] and "did you mean 'sshd_port'?" in found["typo"]["msg"]
