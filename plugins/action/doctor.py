@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime
-import shlex
 import time
 import typing as t
 
@@ -25,6 +24,7 @@ from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login import first_contact as contact
 from ..plugin_utils._login.client import has_become_password
+from ..plugin_utils._login.client import options as ssh_options
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.meet import Target, find, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
@@ -86,9 +86,7 @@ class ActionModule(ActionBase):
         """From outside: does an SSH server answer, is it the pinned one, does the administrator get in?"""
         option = self._connection.get_option
         wanted = [self._value("sshd_port", 2222), option("port") or 22, 22, *self._value("sshd_previous_ports", [])]
-        options = [*shlex.split(option("ssh_common_args") or ""), *shlex.split(option("ssh_extra_args") or "")]
-        if option("private_key_file"):
-            options += ["-i", str(option("private_key_file"))]
+        options = ssh_options(self._connection)
         client = read_client(option("host"), options)
         ports = candidates(port_numbers(wanted), client.port)
         pins, files = read_pins(client, ports)
@@ -110,7 +108,7 @@ class ActionModule(ActionBase):
         self._connection.set_option("ssh_common_args", common_args)
         user = option("remote_user") or ""
         done, _asked = try_login(
-            Target(option("host"), target.port, (*shlex.split(common_args), *options), self._timeout), user, None
+            Target(option("host"), target.port, tuple(ssh_options(self._connection)), self._timeout), user, None
         )
         login = contact.parse_login(done.stdout)
         has_password = has_become_password(self._play_context, variables)
