@@ -29,7 +29,9 @@ def test_the_first_contact_and_the_doctor_go_through_the_door(server, ansible, t
     rc, text = ansible("ansible-playbook", *limit, "playbooks/bootstrap.yml")
     assert rc == 0 and "already bootstrapped" in text and "changed=0" in text, text
     # This host is ready for it or not: it was logged in to.
-    _rc, text = ansible("ansible-playbook", *limit, "playbooks/doctor.yml", "-e", f"doctor_report={report}", "-e", "doctor_full=true")
+    _rc, text = ansible(
+        "ansible-playbook", *limit, "playbooks/doctor.yml", "-e", f"doctor_report={report}", "-e", "doctor_full=true"
+    )
     assert "ops, sudo is free" in text
 
 
