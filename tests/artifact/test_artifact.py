@@ -69,6 +69,14 @@ def test_a_new_lab_has_the_command_which_finds_the_collection_from_every_folder(
     assert (tmp_path / "drift.json").is_file()
 
 
+def test_a_new_lab_begins_without_a_warning_and_ends_with_every_step(installed, tmp_path):
+    options = ("-i", "localhost,", "-e", f"new_lab_directory={tmp_path / 'our-lab'}")
+    told = installed.run("ansible-playbook", "openlab.research_server.new_lab", *options, cwd=tmp_path)
+    assert "WARNING" not in told.stdout + told.stderr
+    steps = ["accounts.yml", "git init", "bootstrap", "doctor", "--check --diff", "client_config", "./research-server-drift"]
+    assert sorted(steps, key=told.stdout.rindex) == steps
+
+
 def test_a_lab_that_is_there_already_gets_the_command_and_nothing_else(installed, tmp_path):
     (tmp_path / "site.yml").write_text("mine\n", encoding="utf-8")
     playbook = "openlab.research_server.new_lab"

@@ -35,6 +35,13 @@ def test_the_first_contact_and_the_doctor_go_through_the_door(server, ansible, t
     assert "ops, sudo is free" in text
 
 
+def test_who_runs_client_config_is_told_where_it_wrote_and_for_whom(ansible):
+    rc, text = ansible("ansible-playbook", "playbooks/client_config.yml")
+    said = " ".join(text.split())
+    assert rc == 0, text
+    assert f"{FOLDER}/clients: a folder for each of ada, eve, grace" in said and "all as they were" in said
+
+
 def test_the_operators_own_key_is_not_revoked(server, again):
     before = files(server)
     rc, text = again(sshd_revoked_keys=[public("id_ed25519")])

@@ -65,7 +65,9 @@ def test_work_that_is_due_is_a_notice_unless_it_was_accepted() -> None:
         ({"topic": "keys"}, True, ""),  # nobody looked there
     ],
 )
-def test_a_waiver_counts_for_what_it_names_and_until_the_day_that_it_names(changes: dict[str, str], drift: bool, told: str) -> None:
+def test_a_waiver_counts_for_what_it_names_and_until_the_day_that_it_names(
+    changes: dict[str, str], drift: bool, told: str
+) -> None:
     found = verdict(WEB, waivers=[{**WAIVER, **changes}])
     assert bool(found.drift) == drift
     assert (told in "".join(found.notices)) and bool(found.notices) == bool(told)
