@@ -38,6 +38,13 @@ class Finding(t.NamedTuple):
     do: str = ""
 
 
+def ended(error: str, *, begun: bool) -> Finding:
+    """What ended an examination."""
+    if "sudo password" in error:
+        return Finding("login", ERROR, error, "the administrator's", "give it with -K (--ask-become-pass)")
+    return Finding("inside" if begun else "reachable", ERROR, error)
+
+
 class Space(t.NamedTuple):
     """Free space that a role needs below a path, in GiB: with less it stops, with less than the other it may soon."""
 

@@ -232,3 +232,9 @@ def test_environments_that_the_driver_cannot_run_are_errors_and_what_may_be_slow
         ("gpu", "warning", "environment minor"),
     ]
     assert not list(doctor.environments(found, cuda.NO_GPU))
+
+
+def test_a_wrong_password_of_sudo_is_a_login_that_fails_with_what_helps() -> None:
+    found = doctor.ended("Incorrect sudo password", begun=True)
+    assert (found.topic, found.severity) == ("login", ERROR) and "-K" in found.do
+    assert doctor.ended("x", begun=True).topic == "inside" and doctor.ended("x", begun=False).topic == "reachable"

@@ -364,12 +364,12 @@ def commands(hosts: dict[str, list[Result]], **arguments: t.Any) -> list[str]:
 
 
 def test_how_to_repair_is_a_command_for_this_host_and_inventory() -> None:
-    assert commands({"a": [edit()]}) == ["ansible-playbook site.yml -i INVENTORY -l a"]
+    assert commands({"a": [edit()]}) == ["ansible-playbook site.yml -l a"]
     assert commands({"a": [edit()]}, inventories=["lab", "my lab"]) == ["ansible-playbook site.yml -i lab -i 'my lab' -l a"]
     assert commands({"a b;c": [edit()]}, inventories=["lab"]) == ["ansible-playbook site.yml -i lab -l 'a b;c'"]
     # What nobody declared is not repaired by the site.
-    assert commands({"a": [found()]}) == ["research-server-drift accept -i INVENTORY -l a --topic listeners"]
-    assert commands({"a": [lost()]}) == ["research-server-drift -i INVENTORY -l a"]
+    assert commands({"a": [found()]}) == ["research-server-drift accept -l a --topic listeners"]
+    assert commands({"a": [lost()]}) == ["research-server-drift -l a"]
     assert commands({"a": [fine("x")]}) == []
 
 
