@@ -21,6 +21,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from . import byte_code
 from .manifest import MANIFEST_FILE, Manifest
 from .verify import Expected, Problem, expected_files, groups, hash_all
 
@@ -53,8 +54,10 @@ class Notes:
 def find(prefix: str, level: str, notes: Notes, day: int | None = None) -> tuple[Problem, ...]:
     """Every path that is not as installed, and was not so from the start. `day`: counted from any other."""
     today = int(time.time()) // 86400 if day is None else day
-    found = _Look(prefix, level, notes, today).problems(*expected_files(prefix))
-    return tuple(item for item in found if line(item) not in notes.known)
+    files, unusable = expected_files(prefix)
+    found = _Look(prefix, level, notes, today).problems(files, unusable)
+    hidden = byte_code.problems(prefix, {item.path for item in files}, notes.finished_ns)
+    return (*(item for item in found if line(item) not in notes.known), *sorted(hidden, key=lambda item: item.path))
 
 
 def of(written: Manifest, level: str) -> tuple[Problem, ...]:
@@ -157,6 +160,8 @@ class _Look:
             problem = "missing" if isinstance(error, (FileNotFoundError, NotADirectoryError)) else "unreadable"
             yield _problem(last, problem, _expected(last), "")
             return
+        if self.cannot_start(last.path, status):
+            yield _problem(last, "altered", "a program that can be started", f"mode {stat.S_IMODE(status.st_mode):04o}")
         if not any(item.kind in ("", _kind(status)) for item in group):
             yield _problem(last, "altered", _expected(last), _seen(self.prefix, last.path, status))
         elif stat.S_ISLNK(status.st_mode):
@@ -170,6 +175,12 @@ class _Look:
                 yield _problem(last, "altered", _expected(last), f"{status.st_size} bytes")
             else:
                 to_read.append((group, status.st_size))
+
+    def cannot_start(self, path: str, status: os.stat_result) -> bool:
+        """Whether somebody has taken the right to start a program away. No record tells of rights, but the first look does."""
+        if status.st_mode & stat.S_IXUSR or os.path.dirname(path) != "bin" or not stat.S_ISREG(status.st_mode):
+            return False
+        return path in self.known or status.st_ctime_ns > self.notes.finished_ns
 
     def to_be_read(self, group: Sequence[Expected], status: os.stat_result) -> bool:
         """Whether the content of a file that is there is to be compared, too."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 import typing as t
 from pathlib import Path
 
@@ -52,3 +53,40 @@ def test_a_jail_that_reads_fail2bans_own_log_passes_its_test(
     assert result["changed"]
     assert log.read_text() == (before or "")
     assert stat.S_IMODE(log.stat().st_mode) & 0o007 == 0 or before is not None
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """fail2ban's folder and that of its unit's drop-ins, as they were an hour ago."""
+    folder = tmp_path / "fail2ban"
+    dropin = tmp_path / "fail2ban.service.d" / "50-ours.conf"
+    for path in (folder / "jail.conf", folder / "filter.d" / "sshd.conf", dropin):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(fail2ban_jails.bans, "OWN_DROPIN", str(dropin))
+    for path in (folder, *folder.rglob("*"), dropin.parent, dropin):
+        os.utime(path, (time.time() - 3600,) * 2)
+    return folder
+
+
+def test_files_that_are_older_than_the_service_have_been_read(files: Path) -> None:
+    assert fail2ban_jails.unread(str(files), time.time() - 60) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["jail.conf", "filter.d/sshd.conf", "filter.d", "../fail2ban.service.d", "../fail2ban.service.d/50-ours.conf"]
+)
+def test_what_was_changed_since_the_start_has_not_been_read(files: Path, name: str) -> None:
+    """A folder is changed by a file that comes or goes."""
+    os.utime(files / name)
+    assert [Path(path).resolve() for path in fail2ban_jails.unread(str(files), time.time() - 60)] == [(files / name).resolve()]
+
+
+def test_since_when_it_runs_is_told_by_a_clock_that_nobody_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = Module(tmp_path)
+    begun = int((time.monotonic() - 100) * 1e6)
+    said = f"ActiveState=active\nUnitFileState=enabled\nStateChangeTimestampMonotonic={begun}\n"
+    monkeypatch.setattr(module, "run_command", lambda *_arguments, **_options: (0, said, ""))
+    state, since = fail2ban_jails.Host(t.cast("t.Any", module)).service()
+    assert state == fail2ban_jails.RUNNING
+    assert since == pytest.approx(time.time() - 100, abs=5)
