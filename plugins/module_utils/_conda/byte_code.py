@@ -18,10 +18,10 @@ import re
 import subprocess
 import tempfile
 import typing as t
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 
 from .process import clean_environment
-from .verify import Problem
+from .verify import Expected, Problem, hash_all
 
 CACHE = "__pycache__"
 # PEP 3147, PEP 488. Others, such as pytest, put files of their own beside these.
@@ -58,15 +58,21 @@ class Cached(t.NamedTuple):
     level: int
 
 
-def problems(prefix: str, recorded: Collection[str], since_ns: int) -> Iterator[Problem]:
-    """Of files that came or changed later and are in no record, which are compared as all others."""
+def is_cached(path: str) -> bool:
+    """Whether it is where Python keeps byte code (PEP 3147)."""
+    return os.path.basename(os.path.dirname(path)) == CACHE and path.endswith(".pyc")
+
+
+def problems(prefix: str, recorded: Iterable[Expected], since_ns: int) -> Iterator[Problem]:
+    """Of what came or changed later. A package's own byte code is fine as it was brought, too."""
+    brought = {item.path: item.digest for item in recorded if item.path.endswith(".pyc")}
     cached: list[Cached] = []
     for path in _later(prefix, since_ns):
-        if path in recorded:
-            continue
         folder, name = os.path.split(path)
-        if os.path.basename(folder) != CACHE:
-            yield Problem(path, "", "", "unknown", "no byte code without a source", "byte code without a source")
+        if not is_cached(path):
+            # In a record it is a file like others.
+            if path not in brought:
+                yield Problem(path, "", "", "unknown", "no byte code without a source", "byte code without a source")
             continue
         found = _CACHED.fullmatch(name)
         source = os.path.join(os.path.dirname(folder), f"{found['module']}.py") if found else ""
@@ -74,9 +80,12 @@ def problems(prefix: str, recorded: Collection[str], since_ns: int) -> Iterator[
         if found and os.path.isfile(os.path.join(prefix, source)):
             cached.append(Cached(path, source, int(found["level"] or 0)))
     if cached and os.lstat(prefix).st_uid == os.geteuid():
+        hashes, _size = hash_all(prefix, [(item.path, "sha256") for item in cached], flags=os.O_NOFOLLOW)
+        cached = [item for item in cached if hashes[item.path, "sha256"] != brought.get(item.path)]
         for item, differs in zip(cached, _asked(prefix, cached)):
             if differs:
-                yield Problem(item.path, "", "", "altered", f"the byte code of {os.path.basename(item.source)}", "another one")
+                source = os.path.basename(item.source)
+                yield Problem(item.path, "", "", "altered", f"byte code of {source}", f"other byte code than of {source}")
 
 
 def _later(prefix: str, since_ns: int) -> Iterator[str]:

@@ -56,7 +56,7 @@ def find(prefix: str, level: str, notes: Notes, day: int | None = None) -> tuple
     today = int(time.time()) // 86400 if day is None else day
     files, unusable = expected_files(prefix)
     found = _Look(prefix, level, notes, today).problems(files, unusable)
-    hidden = byte_code.problems(prefix, {item.path for item in files}, notes.finished_ns)
+    hidden = byte_code.problems(prefix, files, notes.finished_ns)
     return (*(item for item in found if line(item) not in notes.known), *sorted(hidden, key=lambda item: item.path))
 
 
@@ -87,7 +87,7 @@ def first_look(prefix: str, unrecorded: Iterable[str] = ()) -> Notes:
     made = tuple((path, seen) for path in sorted({*untold, *unrecorded}) if (seen := _content(prefix, path)))
     # The time of what was just written is not later than this.
     notes = Notes(time.time_ns(), (), made)
-    found = _Look(prefix, FULL, notes, 0).problems(files, unusable)
+    found = _Look(prefix, FULL, notes, 0, first=True).problems(files, unusable)
     return dataclasses.replace(notes, known=tuple(map(line, found)))
 
 
@@ -122,8 +122,8 @@ def _name(item: Problem) -> str:
 class _Look:
     """One look at a prefix."""
 
-    def __init__(self, prefix: str, level: str, notes: Notes, day: int) -> None:
-        self.prefix, self.level, self.notes, self.day = prefix, level, notes, day
+    def __init__(self, prefix: str, level: str, notes: Notes, day: int, *, first: bool = False) -> None:
+        self.prefix, self.level, self.notes, self.day, self.first = prefix, level, notes, day, first
         self.known = {text.partition(" (")[0] for text in notes.known}
 
     def problems(self, files: Sequence[Expected], unusable: Iterable[str]) -> tuple[Problem, ...]:
@@ -132,7 +132,8 @@ class _Look:
         links = {item.path for item in files if item.kind == "link"}
         folders = _Folders(self.prefix, self.unchanged(links))
         to_read: list[tuple[list[Expected], int]] = []
-        for group in groups(_completed(files, self.notes.made)):
+        # Byte code may be written again, and has a look of its own.
+        for group in groups(item for item in _completed(files, self.notes.made) if not byte_code.is_cached(item.path)):
             in_the_way = folders.in_the_way(group[-1].path)
             if in_the_way in links:
                 # It leads elsewhere, and is told by itself.
@@ -177,10 +178,13 @@ class _Look:
                 to_read.append((group, status.st_size))
 
     def cannot_start(self, path: str, status: os.stat_result) -> bool:
-        """Whether somebody has taken the right to start a program away. No record tells of rights, but the first look does."""
+        """Whether somebody has taken the right to start a program away. No record tells of rights, but the first look does.
+
+        A copy of a whole server has new times; and an earlier version of this module noted nothing.
+        """
         if status.st_mode & stat.S_IXUSR or os.path.dirname(path) != "bin" or not stat.S_ISREG(status.st_mode):
             return False
-        return path in self.known or status.st_ctime_ns > self.notes.finished_ns
+        return self.first or (bool(self.notes.made) and status.st_ctime_ns > self.notes.finished_ns)
 
     def to_be_read(self, group: Sequence[Expected], status: os.stat_result) -> bool:
         """Whether the content of a file that is there is to be compared, too."""

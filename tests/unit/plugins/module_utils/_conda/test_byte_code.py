@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import py_compile
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import byte_code
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import Expected
 
 SITE = "lib/python3/site-packages/mine"
 SOURCE = "answer = 42\n\n\ndef f(x: int) -> frozenset:\n    return {1, 2, x} and frozenset({3, 4})\n"
@@ -31,6 +33,7 @@ class Prefix:
         (path / "bin").mkdir()
         (path / "bin/python").symlink_to(sys.executable)
         self.since = 0
+        self.recorded: list[Expected] = []
 
     def compiled(self, text: str = SOURCE, mode: str = "TIMESTAMP", level: int = 0) -> Path:
         """Byte code of this text, that names the source as it is."""
@@ -47,10 +50,8 @@ class Prefix:
         return Path(cached)
 
     def found(self) -> list[str]:
-        recorded: set[str] = set()
-        return [
-            f"{os.path.basename(item.path)} {item.problem}" for item in byte_code.problems(str(self.path), recorded, self.since)
-        ]
+        found = byte_code.problems(str(self.path), self.recorded, self.since)
+        return [f"{os.path.basename(item.path)} {item.problem}" for item in found]
 
     def answer(self) -> str:
         """What Python runs."""
@@ -139,9 +140,21 @@ def test_somebody_elses_python_is_not_started(prefix: Prefix, monkeypatch: pytes
     assert prefix.found() == []
 
 
-def test_what_a_record_has_is_compared_with_it(prefix: Prefix) -> None:
-    path = os.path.relpath(prefix.compiled(EVIL), prefix.path)
-    assert list(byte_code.problems(str(prefix.path), {path}, 0)) == []
+def test_a_package_brings_byte_code_of_its_own_which_python_may_write_again(prefix: Prefix) -> None:
+    cached = prefix.compiled(EVIL)
+    path, digest = os.path.relpath(cached, prefix.path), hashlib.sha256(cached.read_bytes()).hexdigest()
+    prefix.recorded = [Expected(path, "mine", "conda", digest)]
+    assert prefix.found() == []
+    prefix.compiled()
+    assert prefix.found() == []
+    prefix.compiled(EVIL.replace("66", "67"))
+    assert prefix.found() == [f"{cached.name} altered"]
+
+
+def test_a_package_without_sources_is_compared_by_its_record(prefix: Prefix) -> None:
+    path = prefix.compiled().rename(prefix.source.with_suffix(".pyc"))
+    prefix.recorded = [Expected(os.path.relpath(path, prefix.path), "mine", "conda", "0" * 64)]
+    assert prefix.found() == []
 
 
 def test_a_python_that_does_not_get_to_the_end_leaves_nothing_unsaid(prefix: Prefix) -> None:
