@@ -87,7 +87,7 @@ def first_look(prefix: str, unrecorded: Iterable[str] = ()) -> Notes:
     made = tuple((path, seen) for path in sorted({*untold, *unrecorded}) if (seen := _content(prefix, path)))
     # The time of what was just written is not later than this.
     notes = Notes(time.time_ns(), (), made)
-    found = _Look(prefix, FULL, notes, 0, first=True).problems(files, unusable)
+    found = _Look(prefix, FULL, notes, 0).problems(files, unusable)
     return dataclasses.replace(notes, known=tuple(map(line, found)))
 
 
@@ -122,8 +122,8 @@ def _name(item: Problem) -> str:
 class _Look:
     """One look at a prefix."""
 
-    def __init__(self, prefix: str, level: str, notes: Notes, day: int, *, first: bool = False) -> None:
-        self.prefix, self.level, self.notes, self.day, self.first = prefix, level, notes, day, first
+    def __init__(self, prefix: str, level: str, notes: Notes, day: int) -> None:
+        self.prefix, self.level, self.notes, self.day = prefix, level, notes, day
         self.known = {text.partition(" (")[0] for text in notes.known}
 
     def problems(self, files: Sequence[Expected], unusable: Iterable[str]) -> tuple[Problem, ...]:
@@ -178,13 +178,12 @@ class _Look:
                 to_read.append((group, status.st_size))
 
     def cannot_start(self, path: str, status: os.stat_result) -> bool:
-        """Whether somebody has taken the right to start a program away. No record tells of rights, but the first look does.
-
-        A copy of a whole server has new times; and an earlier version of this module noted nothing.
-        """
-        if status.st_mode & stat.S_IXUSR or os.path.dirname(path) != "bin" or not stat.S_ISREG(status.st_mode):
+        """Whether a program is one that nobody may start. No record tells of rights; shell scripts are often there to be read."""
+        folder, name = os.path.split(path)
+        if status.st_mode & stat.S_IXUSR or folder != "bin" or not stat.S_ISREG(status.st_mode):
             return False
-        return self.first or (bool(self.notes.made) and status.st_ctime_ns > self.notes.finished_ns)
+        start = _start(os.path.join(self.prefix, path))
+        return start.startswith(b"\x7fELF") or (start.startswith(b"#!") and b"python" in start and "." not in name)
 
     def to_be_read(self, group: Sequence[Expected], status: os.stat_result) -> bool:
         """Whether the content of a file that is there is to be compared, too."""
@@ -240,6 +239,13 @@ def _links(prefix: str, group: Sequence[Expected]) -> Iterator[Problem]:
     found = _target(prefix, group[-1].path)
     if targets and found not in targets:
         yield _problem(group[-1], "altered", " or ".join(sorted(targets)), found)
+
+
+def _start(place: str) -> bytes:
+    """The first lines of a script: long paths stand in the second one."""
+    with contextlib.suppress(OSError), open(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(512)
+    return b""
 
 
 def _target(prefix: str, path: str) -> str:

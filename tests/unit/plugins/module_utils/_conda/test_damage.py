@@ -196,7 +196,7 @@ NIGHTLY: dict[str, tuple[Spoil, str]] = {
     "endless, of no known size": (lambda it: sparse(it, "bin/tool"), f"bin/tool (altered) {1 << 42} bytes"),
     "endless, of no size at all": (lambda it: sparse(it, "bin/entry"), f"bin/entry (altered) {1 << 42} bytes"),
     "a program that cannot be started": (
-        lambda it: later(it, "bin/entry", lambda path: path.chmod(0o644)),
+        lambda it: it.file("bin/entry").chmod(0o644),
         "bin/entry (altered) mode 0644",
     ),
     "byte code without a source": (
@@ -251,6 +251,20 @@ def test_today_is_a_day(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(time, "time", lambda day=day: (20_000 + day) * 86400 + 7200)
         seen += len(damage.find(str(prefix.path), "files", prefix.notes))
     assert seen == 1
+
+
+def test_a_script_that_is_there_to_be_read_need_not_start(prefix: Prefix) -> None:
+    prefix.put("bin/entry", b"#!/bin/sh\n. activate\n")
+    prefix.file("bin/entry").chmod(0o644)
+    assert not any("mode" in line for line in prefix.found())
+
+
+def test_a_program_that_could_not_be_started_from_the_start_is_no_damage(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    made.file("bin/entry").chmod(0o644)
+    made.notes = damage.first_look(str(made.path))
+    assert made.notes.known == ("bin/entry (altered) mode 0644",)
+    assert made.found() == []
 
 
 def test_what_differed_from_the_start_is_no_damage_until_it_differs_again(tmp_path: Path) -> None:
