@@ -18,7 +18,7 @@ import re
 import subprocess
 import tempfile
 import typing as t
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .process import clean_environment
 from .verify import Expected, Problem, hash_all
@@ -63,11 +63,16 @@ def is_cached(path: str) -> bool:
     return os.path.basename(os.path.dirname(path)) == CACHE and path.endswith(".pyc")
 
 
-def problems(prefix: str, recorded: Iterable[Expected], since_ns: int) -> Iterator[Problem]:
-    """Of what came or changed later. A package's own byte code is fine as it was brought, too."""
+def problems(
+    prefix: str, recorded: Iterable[Expected], since_ns: int, due: Callable[[str], bool] = lambda _path: True
+) -> Iterator[Problem]:
+    """Of what came or changed later. A package's own byte code is fine as it was brought, too.
+
+    In a copy of a whole server all has come later, but for what can be forged, when it was written; of that, what is due today.
+    """
     brought = {item.path: item.digest for item in recorded if item.path.endswith(".pyc")}
     cached: list[Cached] = []
-    for path in _later(prefix, since_ns):
+    for path in _later(prefix, since_ns, due):
         folder, name = os.path.split(path)
         if not is_cached(path):
             # In a record it is a file like others.
@@ -88,15 +93,17 @@ def problems(prefix: str, recorded: Iterable[Expected], since_ns: int) -> Iterat
                 yield Problem(item.path, "", "", "altered", f"byte code of {source}", f"other byte code than of {source}")
 
 
-def _later(prefix: str, since_ns: int) -> Iterator[str]:
+def _later(prefix: str, since_ns: int, due: Callable[[str], bool]) -> Iterator[str]:
     """By a time that nobody can set back (inode(7))."""
     for top, _folders, names in os.walk(os.path.join(prefix, "lib")):
         for name in names:
             if name.endswith(".pyc"):
                 place = os.path.join(top, name)
+                path = os.path.relpath(place, prefix)
                 with contextlib.suppress(OSError):
-                    if os.lstat(place).st_ctime_ns > since_ns:
-                        yield os.path.relpath(place, prefix)
+                    status = os.lstat(place)
+                    if status.st_mtime_ns > since_ns or (status.st_ctime_ns > since_ns and (due(path) or not is_cached(path))):
+                        yield path
 
 
 def _asked(prefix: str, cached: list[Cached]) -> list[bool]:

@@ -55,8 +55,9 @@ def find(prefix: str, level: str, notes: Notes, day: int | None = None) -> tuple
     """Every path that is not as installed, and was not so from the start. `day`: counted from any other."""
     today = int(time.time()) // 86400 if day is None else day
     files, unusable = expected_files(prefix)
-    found = _Look(prefix, level, notes, today).problems(files, unusable)
-    hidden = byte_code.problems(prefix, files, notes.finished_ns)
+    look = _Look(prefix, level, notes, today)
+    found = look.problems(files, unusable)
+    hidden = byte_code.problems(prefix, files, notes.finished_ns, look.due)
     return (*(item for item in found if line(item) not in notes.known), *sorted(hidden, key=lambda item: item.path))
 
 
@@ -189,12 +190,15 @@ class _Look:
         """Whether the content of a file that is there is to be compared, too."""
         path = group[-1].path
         return (
-            self.level == FULL
-            or path in self.known
+            path in self.known
             or status.st_mtime_ns > self.notes.finished_ns
             or not any(item.exact and item.size == status.st_size for item in group)
-            or zlib.crc32(os.fsencode(path)) % _NIGHTS == self.day % _NIGHTS
+            or self.due(path)
         )
+
+    def due(self, path: str) -> bool:
+        """Whether this file is read today in any case."""
+        return self.level == FULL or zlib.crc32(os.fsencode(path)) % _NIGHTS == self.day % _NIGHTS
 
     def read(self, to_read: list[tuple[list[Expected], int]]) -> Iterator[Problem]:
         """Files whose content differs. The largest first, so that no thread starts with a long one when the others are done."""

@@ -134,6 +134,16 @@ def test_without_a_source_it_is_run_and_told(prefix: Prefix) -> None:
     assert prefix.found() == ["module.pyc unknown"]
 
 
+def test_with_an_old_time_it_has_its_day(prefix: Prefix) -> None:
+    cached = prefix.compiled(EVIL)
+    prefix.since = cached.stat().st_mtime_ns - 10**9
+    os.utime(cached, (1, 1))
+    path = os.path.relpath(cached, prefix.path)
+    for today in (False, True):
+        found = byte_code.problems(str(prefix.path), [], prefix.since, {path: today}.__getitem__)
+        assert bool(list(found)) is today
+
+
 def test_somebody_elses_python_is_not_started(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix.compiled(EVIL)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
