@@ -118,6 +118,10 @@ UNPROVEN = (
     "not be banned. Expected a line '[{jail}] Ignore {address} by ...' in {log}. Look at 'fail2ban-client status {jail}', at the "
     "lines of sshd in 'journalctl -u ssh', which the filter has to understand, and at 'loglevel' (INFO) in fail2ban.conf"
 )
+NO_ROOM = (
+    "found no room for {log}; expected some, since fail2ban writes there whom it bans, and cannot be seen to work without it. "
+    "Look at 'df -h {log}', 'journalctl --disk-usage' and 'du -xh --max-depth=2 /var | sort -h | tail'"
+)
 RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
 # Of a start, and of a reload (org.freedesktop.systemd1(5)); in microseconds of the clock that nobody sets.
 CHANGED = "StateChangeTimestampMonotonic"
@@ -242,11 +246,21 @@ def prove(host: Host, log: str, session: Session | None) -> None:
     if address is None:
         where = ", ".join(f"{address} port {port}" for address, port in doors)
         raise RefusedError(f"found no SSH server that answers at {where or 'any address'}; expected one, to prove jail '{JAIL}'")
+    if not room_for(log):
+        raise RefusedError(NO_ROOM.format(log=log))
     deadline = time.monotonic() + PROOF_SECONDS
     while not bans.noticed(read_from(log, begin), JAIL, address):
         if time.monotonic() > deadline:
             raise RefusedError(UNPROVEN.format(jail=JAIL, address=address, seconds=PROOF_SECONDS, log=log))
         time.sleep(0.1)
+
+
+def room_for(path: str) -> bool:
+    """Whether one more line can be written there; not if the folder is missing, either."""
+    with contextlib.suppress(OSError):
+        room = os.statvfs(os.path.dirname(path))
+        return room.f_bfree > 0 or room.f_blocks == 0
+    return False
 
 
 def knock(address: str, port: int) -> bool:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import os
 import stat
 import time
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._host.refused import RefusedError
 from ansible_collections.openlab.research_server.plugins.modules import fail2ban_jails
 
 
@@ -53,6 +55,22 @@ def test_a_jail_that_reads_fail2bans_own_log_passes_its_test(
     assert result["changed"]
     assert log.read_text() == (before or "")
     assert stat.S_IMODE(log.stat().st_mode) & 0o007 == 0 or before is not None
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = str(tmp_path / "fail2ban.log")
+    host = t.cast("t.Any", types.SimpleNamespace(doors=lambda: [("127.0.0.1", 22)]))
+    monkeypatch.setattr(fail2ban_jails, "knock", lambda *_arguments: True)
+    monkeypatch.setattr(fail2ban_jails, "PROOF_SECONDS", 0.0)
+    with pytest.raises(RefusedError, match="did not notice"):
+        fail2ban_jails.prove(host, log, None)
+    full = types.SimpleNamespace(f_bfree=0, f_blocks=100)
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    with pytest.raises(RefusedError, match=r"^found no room for .*fail2ban\.log"):
+        fail2ban_jails.prove(host, log, None)
+    full.f_bfree = 1
+    with pytest.raises(RefusedError, match="did not notice"):
+        fail2ban_jails.prove(host, log, None)
 
 
 @pytest.fixture
