@@ -129,7 +129,7 @@ def test_each_says_what_it_is_and_what_has_drifted(host, pulling):
     finally:
         pulling[1][odd].check_output("chmod 0700 /home/alice")
     assert {name for name, said in told.items() if said["verdict"] == "drift"} == {odd}
-    assert all("/home/alice" in entry["diff"] and entry["new"] for entry in told[odd]["drift"])
+    assert [("-alice: home 0777" in entry["diff"], entry["new"]) for entry in told[odd]["drift"]] == [(True, True)]
     assert {said["verdict"] for said in night(host, pulling).values()} == {"clean"}
 
 
