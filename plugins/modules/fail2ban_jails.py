@@ -113,6 +113,8 @@ PROOF_SECONDS = 20.0
 # Files of others, and lines, that are looked at: each costs a start of fail2ban-client.
 SUSPECTS = 20
 SHOWN = 5
+# Of the log, to see whether its files have been read again.
+LOG_TAIL = 1 << 20
 UNPROVEN = (
     "jail '{jail}' did not notice a failed connection from {address} within {seconds:g} s, so strangers who try and fail would "
     "not be banned. Expected a line '[{jail}] Ignore {address} by ...' in {log}. Look at 'fail2ban-client status {jail}', at the "
@@ -222,8 +224,18 @@ def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
     return runs, says
 
 
-def unread(folder: str, since: float) -> list[str]:
-    """What has been changed in its folder, and in that of its unit's drop-ins, since fail2ban has read them."""
+def unread(folder: str, since: float, log: str) -> list[str]:
+    """What has been changed in its folder, and in that of its unit's drop-ins, since fail2ban has read them.
+
+    Of a reload by fail2ban-client only its log tells.
+    """
+    if not (found := changed_since(folder, since)):
+        return []
+    reloaded = bans.reloaded(read_from(log, max(0, os.path.getsize(log) - LOG_TAIL))) if os.path.exists(log) else 0.0
+    return changed_since(folder, reloaded) if reloaded > since else found
+
+
+def changed_since(folder: str, since: float) -> list[str]:
     found = []
     for top, _folders, files in itertools.chain(os.walk(folder), os.walk(os.path.dirname(bans.OWN_DROPIN))):
         for path in (top, *(os.path.join(top, name) for name in files if name.endswith((".conf", ".local")))):
@@ -308,7 +320,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     were = {name: read_file(name) for name in dropins}
     jails = [name for name in params["jails"] if name != "DEFAULT"]
     runs, says = live(host, jails) if state == RUNNING and not new_file else ([], [])
-    later = unread(FOLDER, since) if state == RUNNING else []
+    later = unread(FOLDER, since, params["log"]) if state == RUNNING else []
     new_dropins = [name for name, wanted in dropins.items() if wanted != were[name]]
     wrong = rights.faults({path: 0o644, **dict.fromkeys(dropins, 0o644)})
     if not module.check_mode:

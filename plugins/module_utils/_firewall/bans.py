@@ -9,6 +9,7 @@ import ast
 import contextlib
 import ipaddress
 import re
+import time
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -163,6 +164,13 @@ def seconds(text: str) -> int | None:
 def answers(text: str) -> list[str]:
     """What ``fail2ban-client -i`` printed, by question."""
     return [answer.strip() for answer in text.split(PROMPT)[1:]]
+
+
+def reloaded(log: str) -> float:
+    """When fail2ban has last read its files again, in seconds since 1970, by the text of its log; 0 if that does not say."""
+    found = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) .*: INFO\s+Reload finished\.$", log, re.MULTILINE)
+    # In local time, as the host's clock shows it.
+    return time.mktime(time.strptime(found[-1][0], "%Y-%m-%d %H:%M:%S")) + int(found[-1][1]) / 1000 if found else 0.0
 
 
 def noticed(log: str, jail: str, address: str) -> bool:

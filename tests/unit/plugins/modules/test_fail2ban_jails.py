@@ -88,7 +88,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_files_that_are_older_than_the_service_have_been_read(files: Path) -> None:
-    assert fail2ban_jails.unread(str(files), time.time() - 60) == []
+    assert fail2ban_jails.unread(str(files), time.time() - 60, "/nothing") == []
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,21 @@ def test_files_that_are_older_than_the_service_have_been_read(files: Path) -> No
 def test_what_was_changed_since_the_start_has_not_been_read(files: Path, name: str) -> None:
     """A folder is changed by a file that comes or goes."""
     os.utime(files / name)
-    assert [Path(path).resolve() for path in fail2ban_jails.unread(str(files), time.time() - 60)] == [(files / name).resolve()]
+    assert [Path(path).resolve() for path in fail2ban_jails.unread(str(files), time.time() - 60, "/nothing")] == [
+        (files / name).resolve()
+    ]
+
+
+def test_what_was_read_again_by_the_client_is_known_by_the_log(files: Path) -> None:
+    """As an administrator does who adds a jail of their own."""
+    log = files / "fail2ban.log"
+    line = "{},000 fail2ban.server         [7]: INFO    Reload finished.\n"
+    os.utime(files / "filter.d", (time.time() - 100,) * 2)
+    for ago, unread in ((200, [str(files / "filter.d")]), (50, [])):
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago))
+        log.write_text(f"x\n{line.format(moment)}2026 odd\n", encoding="utf-8")
+        os.utime(files, (time.time() - 3600,) * 2)
+        assert fail2ban_jails.unread(str(files), time.time() - 1000, str(log)) == unread
 
 
 def test_since_when_it_runs_is_told_by_a_clock_that_nobody_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
