@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import importlib
 import typing as t
+from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -19,6 +21,12 @@ from ..plugin_utils._login.reach import endpoint
 from ..plugin_utils._preflight.host import preflight, reached
 from ..plugin_utils._role_variables import RoleVariables
 
+# What the roles' templates use. Ansible looks for a filter in all of them, in the process of each host and task, and compiles
+# what has not been imported in the one that all those come from, as this plugin is.
+FILTERS = [
+    importlib.import_module(f"...filter.{path.stem}", __name__)
+    for path in sorted(Path(__file__).parent.with_name("filter").glob("*.py"))
+]
 # The few facts that the roles use.
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
 

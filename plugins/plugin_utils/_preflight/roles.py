@@ -16,7 +16,14 @@ from . import together
 from .check import check_nothing, check_unknown, check_values
 from .membership import lost
 
-CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
+PACKAGE = __name__.rpartition(".")[0]
+# Read here, once and for all hosts: Ansible's loader compiles a file each time, and asks each host in a process of its own.
+CHECKS = {
+    role: importlib.import_module(f"{PACKAGE}.{role}")
+    for role in sorted(path.name for path in ROLES.iterdir())
+    if importlib.util.find_spec(f"{PACKAGE}.{role}")
+}
+"""What a role checks beyond the types of its variables, for those that do."""
 
 
 class Checked(t.NamedTuple):
@@ -74,9 +81,9 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     # Which lock is a host's own depends on its architecture.
     if not (facts and locks):
         values.update({name: "ignore" for name in values if name == f"{role}_lock_policy"})
-    if importlib.util.find_spec(f"{CHECKS}.{role}") is None:
+    module = CHECKS.get(role)
+    if module is None:
         return Checked([], [], [], values)
-    module = importlib.import_module(f"{CHECKS}.{role}")
     all_values = {**values, "ansible_facts": facts, "inventory_names": names(variables)}
     problems = module.check(all_values)
     if problems:
