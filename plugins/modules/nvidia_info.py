@@ -91,6 +91,7 @@ info:
           description: Generation, such as V(pascal), V(ampere) or V(hopper); V(unknown) for an id that is not in the table.
           type: str
         kernel_driver: {description: Kernel driver that is bound to the GPU., type: str, sample: nvidia}
+        lost: {description: "Whether it has fallen off the bus, and answers nothing (Xid 79).", type: bool}
     driver:
       description: The driver.
       type: dict
@@ -110,9 +111,15 @@ info:
       contains:
         release: {description: Release., type: str, sample: 6.1.0-50-amd64}
         running: {description: Whether it is the running one., type: bool}
+        next: {description: "Whether it boots next: the newest in C(/boot) of the running one's kind.", type: bool}
         headers: {description: Whether its headers are installed., type: bool}
         module: {description: "Version of its installed NVIDIA module that DKMS built, or null.", type: str}
-        state: {description: "What DKMS did for it: V(installed), V(built) or null.", type: str}
+        state:
+          description: >-
+            What DKMS did for it: V(installed), V(built), V(failed) or null; V(other) where its NVIDIA module is there, and not
+            from DKMS.
+          type: str
+    dkms: {description: "What DKMS can build of the driver, as C(module/version).", type: list, elements: str}
     health:
       description: Whether the parts agree.
       type: dict
@@ -122,6 +129,7 @@ info:
         reboot_required: {description: Whether a reboot is needed to use the installed driver., type: bool}
         reboot_reasons: {description: Why., type: list, elements: str}
         loadable: {description: Whether the module can be loaded without a reboot., type: bool}
+        next_boot: {description: Why the driver will be missing after the next boot., type: list, elements: str}
     secure_boot:
       description: Secure Boot.
       type: dict
@@ -158,6 +166,7 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
+from ..module_utils._nvidia.kernels import read_dkms, read_kernels
 from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -186,33 +195,6 @@ def raw(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def read_kernels(root: Path, running: str) -> list[dict[str, t.Any]]:
-    """Kernels with a folder of modules, and what DKMS did for them.
-
-    DKMS keeps what it built in <module>/<version>/<kernel>/<machine>, and a link kernel-<kernel>-<machine> to what it installed.
-    """
-    tree = root / "var/lib/dkms"
-    built = {path.parent.parent.name for path in tree.glob("nvidia*/*/*/*/module")}
-    installed: dict[str, str] = {}
-    for link in sorted(tree.glob("nvidia*/kernel-*")):
-        if link.is_symlink():
-            version, kernel = Path(os.readlink(link)).parts[-3:-1]
-            installed[kernel] = version
-    kernels = []
-    for folder in sorted((root / "lib/modules").glob("*"), key=lambda path: nvidia_state.version_key(path.name)):
-        release = folder.name
-        kernels.append(
-            {
-                "release": release,
-                "running": release == running,
-                "headers": (folder / "build").is_dir() or (root / "usr/src" / f"linux-headers-{release}").is_dir(),
-                "module": installed.get(release),
-                "state": "installed" if release in installed else "built" if release in built else None,
-            }
-        )
-    return kernels
 
 
 def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
@@ -261,7 +243,7 @@ def is_outdated(root: Path) -> bool:
     return any(image.stat().st_mtime < settings.stat().st_mtime for image in images)
 
 
-def read_system(root: Path) -> dict[str, str]:
+def read_system(root: Path, procfs: Path) -> dict[str, t.Any]:
     release = text(root / "etc/os-release") or text(root / "usr/lib/os-release")
     fields = dict(re.findall(r"^([A-Z_]+)=[\"']?(.*?)[\"']?$", release, re.MULTILINE))
     uname = os.uname()
@@ -270,7 +252,7 @@ def read_system(root: Path) -> dict[str, str]:
         "version": fields.get("VERSION_ID", ""),
         "codename": fields.get("VERSION_CODENAME", ""),
         "machine": uname.machine,
-        "kernel": uname.release,
+        "kernel": text(procfs / "sys/kernel/osrelease").strip() or uname.release,
         "initramfs": next((name for name in INITRAMFS_TOOLS if (root / "usr/sbin" / name).exists()), ""),
         "initramfs_outdated": is_outdated(root),
     }
@@ -279,7 +261,7 @@ def read_system(root: Path) -> dict[str, str]:
 def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool) -> dict[str, t.Any]:
     """Everything that RETURN describes."""
     gpus = nvidia_pci.describe(read_pci(sysfs))
-    system = read_system(root)
+    system = read_system(root, procfs)
     kernels = read_kernels(root, system["kernel"])
     loaded = read_loaded(sysfs, procfs)
     userland = read_userland(root)
@@ -291,6 +273,7 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
         "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists(), "cuda": cuda},
         "nouveau": nouveau,
         "kernels": kernels,
+        "dkms": read_dkms(root),
         "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
         "secure_boot": read_secure_boot(root, sysfs),
         "packages": nvidia_state.installed_packages(text(root / dpkg.STATUS.lstrip("/"))),

@@ -97,8 +97,8 @@ def describe(devices: Iterable[Mapping[str, str]]) -> list[dict[str, t.Any]]:
     """Turn sysfs attributes of PCI functions into GPUs, in the order of their addresses.
 
     Each mapping has C(address), C(vendor), C(device), C(class), and where they exist C(driver) (name of the bound kernel
-    driver) and C(physfn) (address of the physical function, for a virtual function of an SR-IOV GPU). Virtual
-    functions are slices for guests, not GPUs of this host, and do not count.
+    driver), C(physfn) (address of the physical function, for a virtual function of an SR-IOV GPU) and C(lost) (it answers
+    nothing). Virtual functions are slices for guests, not GPUs of this host, and do not count.
     """
     gpus = []
     for attributes in sorted(devices, key=lambda item: item["address"]):
@@ -111,6 +111,7 @@ def describe(devices: Iterable[Mapping[str, str]]) -> list[dict[str, t.Any]]:
                 "device_id": f"{device:04x}",
                 "architecture": architecture(device),
                 "kernel_driver": attributes.get("driver") or None,
+                "lost": bool(attributes.get("lost")),
             }
         )
     return gpus

@@ -9,8 +9,8 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
-from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, own
-from ...module_utils._nvidia.state import branch
+from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
+from ...module_utils._nvidia.state import branch, lacks_module
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
@@ -58,6 +58,9 @@ def debian(number: int) -> Offer:
 UBUNTU = Offer(580, UBUNTU_COMPONENTS, UBUNTU_PACKAGES, (), UBUNTU_HEADERS, TOOLKIT)
 NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-toolkit")
 
+# Neither Debian nor NVIDIA has an older branch for these releases.
+OLDEST = 525
+
 # (source, distribution, major version) -> offer.
 OFFERS: dict[tuple[str, str, str], Offer] = {
     ("distribution", "debian", "12"): debian(535),
@@ -96,6 +99,31 @@ class Wishes(t.TypedDict):
     cuda_toolkit_package: str
 
 
+def named(gpu: Mapping[str, t.Any]) -> str:
+    return f"GPU {gpu['address']} (10de:{gpu['device_id']}, {gpu['architecture']})"
+
+
+def apart(gpus: Iterable[Mapping[str, t.Any]]) -> list[str]:
+    """Say that no driver at all serves these GPUs together."""
+    needs = {gpu["architecture"]: ARCHITECTURES[gpu["architecture"]] for gpu in gpus if gpu["architecture"] in ARCHITECTURES}
+    first = max((need.first_branch for need in needs.values()), default=0)
+    last = min((need.last_branch for need in needs.values() if need.last_branch is not None), default=first)
+    one_kind = all(need.open for need in needs.values()) or all(need.proprietary for need in needs.values())
+    if one_kind and first <= last:
+        return []
+    each = [f"{named(gpu)} needs {_needed(needs[gpu['architecture']])}" for gpu in gpus if gpu["architecture"] in needs]
+    return [
+        f"no driver serves all GPUs of this host together: {'; '.join(each)}; move GPUs of one kind to another host, or lend "
+        "them to a guest (vfio-pci)"
+    ]
+
+
+def _needed(need: Architecture) -> str:
+    kind = "either kind of" if need.open and need.proprietary else "open" if need.open else "proprietary"
+    until = f" to {need.last_branch}" if need.last_branch else " or newer"
+    return f"{kind} kernel modules of branch {need.first_branch}{until}"
+
+
 def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | None) -> list[str]:
     """Say which GPUs the open or proprietary modules of a branch cannot drive."""
     problems = []
@@ -103,7 +131,7 @@ def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | N
         needs = ARCHITECTURES.get(gpu["architecture"])
         if needs is None:
             continue
-        what = f"GPU {gpu['address']} (10de:{gpu['device_id']}, {gpu['architecture']})"
+        what = named(gpu)
         if not (needs.open if flavour == "open" else needs.proprietary):
             other = "proprietary" if flavour == "open" else "open"
             problems.append(f"{what} is not driven by the {flavour} kernel modules; set nvidia_module_flavour: {other}")
@@ -113,10 +141,10 @@ def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | N
                 f"take a newer driver: nvidia_source: nvidia, or another nvidia_version"
             )
         if wanted is not None and needs.last_branch is not None and wanted > needs.last_branch:
-            problems.append(
-                f"{what} is driven by branch {needs.last_branch} at most, found {wanted}; "
-                f"set nvidia_version to a version of a branch up to {needs.last_branch}"
-            )
+            way_out = f"set nvidia_version to a version of a branch up to {needs.last_branch}"
+            if needs.last_branch < OLDEST:
+                way_out = "no source of drivers has one that old; take the GPU out, or the host out of the group nvidia"
+            problems.append(f"{what} is driven by branch {needs.last_branch} at most, found {wanted}; {way_out}")
     return problems
 
 
@@ -137,7 +165,8 @@ def choose_branch(gpus: Sequence[Mapping[str, t.Any]], offer: Offer, version: st
     if offer.branch is not None:
         return offer.branch
     last = [ARCHITECTURES[gpu["architecture"]].last_branch for gpu in gpus if gpu["architecture"] in ARCHITECTURES]
-    return min((number for number in last if number is not None), default=None)
+    oldest = min((number for number in last if number is not None), default=None)
+    return oldest and max(oldest, OLDEST)
 
 
 def matches(found: str, version: str) -> bool:
@@ -189,7 +218,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     held = candidates[0] if driver[0] in old and candidates else installed.get(driver[0], "")
     result.update(
         apply=True,
-        problems=[*conflicts(gpus, flavour, wanted), *obstacles(gpus, info, wishes)],
+        problems=[*(apart(gpus) or conflicts(gpus, flavour, wanted)), *obstacles(gpus, info, wishes)],
         summary=summarise(gpus, info, flavour),
         flavour=flavour,
         branch=wanted,
@@ -208,6 +237,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         reboot=info["health"]["reboot_required"],
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
         rebuild=info["system"]["initramfs_outdated"],
+        build=to_build(info),
     )
     if offer.components:
         result["sources"] = extend(
@@ -243,12 +273,35 @@ def wanted_headers(info: Mapping[str, t.Any], offer: Offer, wish: str) -> list[s
     meta = offer.headers[info["system"]["machine"]]
     there = any(kernel["running"] and kernel["headers"] for kernel in info["kernels"])
     own = [] if there else [f"linux-headers-{info['system']['kernel']}"]
-    return {"running": [*own, meta], "distribution": [meta], "none": []}[wish]
+    # The package that follows the newest kernel brings these; where it is there, and they are not, somebody has removed them.
+    following = [
+        f"linux-headers-{kernel['release']}"
+        for kernel in info["kernels"]
+        if kernel["next"]
+        and not kernel["running"]
+        and not kernel["headers"]
+        and lacks_module(kernel)
+        and meta in info["packages"]
+    ]
+    return {"running": [*own, *following, meta], "distribution": [*following, meta], "none": []}[wish]
+
+
+def to_build(info: Mapping[str, t.Any]) -> list[list[str]]:
+    """What DKMS has to build, and for which kernel: for the one that boots next, where it has no module."""
+    lacking = [kernel["release"] for kernel in info["kernels"] if kernel["next"] and kernel["headers"] and lacks_module(kernel)]
+    versions = info["driver"]["userland"]
+    return [[module, kernel] for kernel in lacking for module in info["dkms"] if module.rpartition("/")[2] in versions]
 
 
 def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wishes: Wishes) -> list[str]:
     """What would make the installation fail or do harm, whatever the packages are."""
     problems = [
+        f"{named(gpu)} has fallen off the bus: it answers nothing; the kernel's log says more "
+        "(journalctl -k -g 'Xid|fallen off'); look at its power, its cooling and its slot, and power the machine off and on"
+        for gpu in gpus
+        if gpu["lost"]
+    ]
+    problems += [
         f"GPU {gpu['address']} (10de:{gpu['device_id']}) is of a generation that this collection does not know; look up what "
         "it needs in NVIDIA's Driver Installation Guide, and set nvidia_module_flavour and nvidia_version"
         for gpu in gpus
@@ -283,7 +336,7 @@ def summarise(gpus: Sequence[Mapping[str, t.Any]], info: Mapping[str, t.Any], fl
         text += f"driver {', '.join(driver['userland'])} is installed, not loaded"
     else:
         text += f"no driver is installed; the {flavour} kernel modules fit"
-    notes = [*health["disagreements"]]
+    notes = [*health["disagreements"], *health["next_boot"]]
     if health["reboot_required"]:
         notes.append(f"reboot required: {', '.join(health['reboot_reasons'])}")
     return "; ".join([text, *notes])

@@ -30,9 +30,14 @@ def gpus(*devices: str, driver: str | None = None) -> list[dict[str, t.Any]]:
             "device_id": device,
             "architecture": architecture(int(device, 16)),
             "kernel_driver": driver,
+            "lost": False,
         }
         for number, device in enumerate(devices, 1)
     ]
+
+
+def kernel(release: str, **changes: t.Any) -> dict[str, t.Any]:
+    return {"release": release, "running": False, "next": False, "headers": False, "module": None, "state": None} | changes
 
 
 def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any]:
@@ -40,13 +45,15 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
         "gpus": gpus(*devices),
         "driver": {"loaded": None, "userland": [], "unpackaged": False},
         "nouveau": False,
-        "kernels": [{"release": "6.1.0-50-amd64", "running": True, "headers": False, "module": None, "state": None}],
+        "kernels": [kernel("6.1.0-50-amd64", running=True)],
+        "dkms": [],
         "health": {
             "consistent": True,
             "disagreements": [],
             "reboot_required": False,
             "reboot_reasons": [],
             "loadable": False,
+            "next_boot": [],
         },
         "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
         "packages": {},
@@ -116,7 +123,7 @@ def test_a_gpu_that_is_lent_to_a_guest_is_not_ours_to_drive() -> None:
         (["2901"], "13", "nvidia", "open"),
         (["2901"], "12", "distribution", "needs driver branch 570 or newer, found 535"),
         (["2901"], "13", "distribution", "needs driver branch 570 or newer, found 550"),
-        (["1db4", "2901"], "13", "nvidia", "set nvidia_module_flavour: open"),
+        (["1db4", "2901"], "13", "nvidia", "no driver serves all GPUs of this host together"),
         (["1023"], "12", "distribution", "is driven by branch 470 at most, found 535"),
         (["7abc"], "12", "distribution", "generation that this collection does not know"),
     ],
@@ -157,7 +164,8 @@ def test_old_gpus_get_the_last_branch_that_drives_them_from_nvidia() -> None:
     assert decided["missing"][-2:] == ["nvidia-kernel-dkms=580*", "nvidia-driver-cuda=580*"]
     assert decided["held"] == "580.95.05"
     assert plan(host("20b2", debian="13"), source="nvidia")["missing"][-1] == "nvidia-driver-cuda"
-    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == 470
+    # Nobody offers what the K40 needs: it is refused, whatever the other is given.
+    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == nvidia_plan.OLDEST
 
 
 def test_a_fresh_host_gets_driver_headers_and_components() -> None:
@@ -183,7 +191,7 @@ def test_what_apt_offers_is_held_before_it_is_installed() -> None:
 
 def test_a_converged_host_keeps_its_version_whatever_is_offered() -> None:
     packages = {name: versions[0] for name, versions in LIST_12.items()}
-    kernels = [{"release": "6.1.0-50-amd64", "running": True, "headers": True, "module": "535.261.03", "state": "installed"}]
+    kernels = [kernel("6.1.0-50-amd64", running=True, next=True, headers=True, module="535.261.03", state="installed")]
     newer = {name: ["535.274.02-1", *versions] for name, versions in LIST_12.items()}
     decided = plan(host("20b2", packages=packages, kernels=kernels, available=newer))
     assert (decided["missing"], decided["held"]) == ([], "535.261.03")
@@ -207,9 +215,30 @@ def test_a_wished_version_replaces_all_parts_of_the_driver() -> None:
     ],
 )
 def test_headers(wish: str, there: bool, expected: list[str]) -> None:
-    kernels = [{"release": "6.1.0-50-amd64", "running": True, "headers": there, "module": None, "state": None}]
+    kernels = [kernel("6.1.0-50-amd64", running=True, headers=there)]
     decided = plan(host("20b2", kernels=kernels), kernel_headers=wish)
     assert [name for name in decided["missing"] if name.startswith("linux-headers")] == expected
+
+
+@pytest.mark.parametrize("wish", ["running", "distribution", "none"])
+def test_headers_of_the_next_kernel_that_somebody_removed_are_installed_again(wish: str) -> None:
+    kernels = [kernel("6.1.0-50-amd64", running=True, headers=True), kernel("6.1.0-51-amd64", next=True)]
+    wanted = ["linux-headers-6.1.0-51-amd64"] if wish != "none" else []
+    info = host("20b2", kernels=kernels, packages={"linux-headers-amd64": "6.1.176-1"})
+    assert [name for name in plan(info, kernel_headers=wish)["missing"] if name.startswith("linux-headers")] == wanted
+    # On a fresh host the package that follows the newest kernel brings them.
+    assert "linux-headers-6.1.0-51-amd64" not in plan(host("20b2", kernels=kernels), kernel_headers=wish)["missing"]
+
+
+@pytest.mark.parametrize(
+    ("state", "built"), [(None, True), ("failed", True), ("built", True), ("other", False), ("installed", False)]
+)
+def test_the_module_of_the_installed_version_is_built_for_the_kernel_that_boots_next(state: str | None, built: bool) -> None:
+    following = kernel("6.1.0-51-amd64", next=True, headers=True, state=state, module="535.1.1" if state == "installed" else None)
+    driver = {"loaded": None, "userland": ["535.1.1"], "unpackaged": False}
+    dkms = ["nvidia-current/470.1.1", "nvidia-current/535.1.1"]
+    decided = plan(host("20b2", kernels=[kernel("6.1.0-50-amd64", running=True), following], driver=driver, dkms=dkms))
+    assert decided["build"] == ([["nvidia-current/535.1.1", "6.1.0-51-amd64"]] if built else [])
 
 
 def test_the_toolkit_comes_only_when_asked_for() -> None:
@@ -281,11 +310,13 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot_required": True,
         "reboot_reasons": ["module 535.1.1 is loaded, 550.1.1 is installed"],
         "loadable": False,
+        "next_boot": ["kernel b boots next, without the driver"],
     }
     driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"], "unpackaged": False}
     decided = plan(host("20b2", health=health, driver=driver))
     assert decided["summary"] == (
         "1 NVIDIA GPU(s), ampere: driver 535.1.1 (open) is loaded; the loaded module is 535.1.1, the libraries are 550.1.1; "
+        "kernel b boots next, without the driver; "
         "reboot required: module 535.1.1 is loaded, 550.1.1 is installed"
     )
     assert decided["reboot"]
