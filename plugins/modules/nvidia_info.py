@@ -31,6 +31,11 @@ options:
       - Lists that apt keeps compressed are not read.
     type: bool
     default: false
+  processes:
+    description: Also tell which processes use the GPUs. Off by default, as it looks at the open files of all processes.
+    type: bool
+    default: false
+    version_added: 0.2.0
   ignore_sources:
     description: Files of apt sources that are left out of RV(info.apt_sources), such as the one that the caller writes.
     type: list
@@ -126,6 +131,10 @@ info:
       contains:
         consistent: {description: Whether module and libraries have one version., type: bool}
         disagreements: {description: What does not agree., type: list, elements: str}
+        on_disk:
+          description: What does not agree of the installed parts, whatever is loaded.
+          type: list
+          elements: str
         reboot_required: {description: Whether a reboot is needed to use the installed driver., type: bool}
         reboot_reasons: {description: Why., type: list, elements: str}
         loadable: {description: Whether the module can be loaded without a reboot., type: bool}
@@ -143,6 +152,13 @@ info:
       type: dict
     apt_sources: {description: "Enabled apt sources, with the file that names them.", type: list, elements: dict}
     apt_origins: {description: Origin of each index in apt's lists., type: dict}
+    processes:
+      description: "Processes that have a GPU open, each with C(pid), C(user) and C(program); the persistence daemon is none."
+      type: list
+      elements: dict
+    own_files:
+      description: What the files of the role P(openlab.research_server.nvidia#role) for apt hold, by path.
+      type: dict
     former_files:
       description: Files of the role P(openlab.research_server.nvidia#role) that still have the names of its first versions.
       type: list
@@ -168,6 +184,7 @@ from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
 from ..module_utils._nvidia.kernels import read_dkms, read_kernels
 from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
+from ..module_utils._nvidia.users import read_users
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -179,6 +196,7 @@ CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
 # What the role writes for the kernel to read early, and the files that have to hold it.
 EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
+OWN_FILES = ("etc/apt/preferences.d/research-server-nvidia", "etc/apt/sources.list.d/research-server-nvidia.sources")
 FORMER_FILES = (
     "etc/apt/keyrings/openlab-nvidia.*",
     "etc/apt/preferences.d/openlab-nvidia",
@@ -258,7 +276,9 @@ def read_system(root: Path, procfs: Path) -> dict[str, t.Any]:
     }
 
 
-def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool) -> dict[str, t.Any]:
+def read(
+    root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool, processes: bool = False
+) -> dict[str, t.Any]:
     """Everything that RETURN describes."""
     gpus = nvidia_pci.describe(read_pci(sysfs))
     system = read_system(root, procfs)
@@ -280,6 +300,8 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
         "available": nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
         "apt_sources": read_sources(root, ignored),
         "apt_origins": read_origins(lists),
+        "processes": read_users(procfs) if processes else [],
+        "own_files": {f"/{name}": text(root / name) for name in OWN_FILES if (root / name).is_file()},
         "former_files": sorted(f"/{path.relative_to(root)}" for pattern in FORMER_FILES for path in root.glob(pattern)),
         "system": system,
     }
@@ -296,6 +318,7 @@ def run(module: Module) -> dict[str, t.Any]:
         Path("/proc"),
         ignored=params["ignore_sources"],
         available=params["available"],
+        processes=params["processes"],
     )
     return {"changed": False, "info": info}
 
@@ -307,6 +330,7 @@ def main() -> None:
             "root": {"type": "path", "default": "/"},
             "sysfs_root": {"type": "path", "default": "/sys"},
             "available": {"type": "bool", "default": False},
+            "processes": {"type": "bool", "default": False},
             "ignore_sources": {"type": "list", "elements": "path", "default": []},
             "wishes": {"type": "dict"},
         },

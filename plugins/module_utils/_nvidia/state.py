@@ -89,7 +89,8 @@ def assess(
     running = next((kernel for kernel in kernels if kernel["running"]), None)
     built = [kernel for kernel in kernels if kernel["module"]]
     ready = running["module"] if running else None
-    disagreements, reboot = [], []
+    disagreements: list[str] = []
+    in_use, reboot = [], []
     if len(userland) > 1:
         disagreements.append(f"libraries of several versions are installed: {', '.join(userland)}")
     for kernel in built:
@@ -98,7 +99,7 @@ def assess(
                 f"the module for kernel {kernel['release']} is {kernel['module']}, the libraries are {', '.join(userland)}"
             )
     if loaded and userland and loaded["version"] not in userland:
-        disagreements.append(f"the loaded module is {loaded['version']}, the libraries are {', '.join(userland)}")
+        in_use.append(f"the loaded module is {loaded['version']}, the libraries are {', '.join(userland)}")
     if loaded and ready and loaded["version"] != ready:
         reboot.append(f"module {loaded['version']} is loaded, {ready} is installed")
     if userland and not loaded:
@@ -112,8 +113,10 @@ def assess(
     if userland and not built and not any(kernel["state"] == "other" for kernel in kernels):
         disagreements.append("libraries are installed, but no module is built for any kernel")
     return {
-        "consistent": not disagreements,
-        "disagreements": disagreements,
+        "consistent": not disagreements + in_use,
+        "disagreements": disagreements + in_use,
+        # Without what the next boot puts right.
+        "on_disk": disagreements,
         "reboot_required": bool(reboot),
         "reboot_reasons": reboot,
         # The module can be loaded without a reboot: it is there, and nothing else holds the GPU.

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
 from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
 from ...module_utils._nvidia.state import branch, lacks_module
+from ...module_utils._text.escapes import listing
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
@@ -61,6 +63,12 @@ NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-to
 # Neither Debian nor NVIDIA has an older branch for these releases.
 OLDEST = 525
 
+# Parts of a driver among installed packages; what else NVIDIA's repositories have goes its own way.
+DRIVER = re.compile(
+    r"nvidia-(?!cuda-|container|docker)|libnvidia-(?!container)|libcuda1$|libcudadebugger1$|libnvcuvid1$|libnvoptix1$|firmware-nvidia-"
+    r"|xserver-xorg-video-nvidia"
+)
+
 # (source, distribution, major version) -> offer.
 OFFERS: dict[tuple[str, str, str], Offer] = {
     ("distribution", "debian", "12"): debian(535),
@@ -97,6 +105,7 @@ class Wishes(t.TypedDict):
     kernel_headers: str
     cuda_toolkit: bool
     cuda_toolkit_package: str
+    upgrade_in_use: bool
 
 
 def named(gpu: Mapping[str, t.Any]) -> str:
@@ -212,10 +221,19 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
 
     installed, available = info["packages"], info["available"]
+    current = next((installed[name] for names in offer.packages.values() for name in names if name in installed), "")
     old = [name for name in driver if name not in installed or not matches(installed[name], version)]
     absent = [name for name in others if name not in installed]
     candidates = [found for found in available.get(driver[0], []) if matches(found, version)]
     held = candidates[0] if driver[0] in old and candidates else installed.get(driver[0], "")
+    unavailable = [
+        *(name for name in absent if name not in available),
+        *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
+    ]
+    upgrade = bool(old and current)
+    deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
+    if deferred:
+        held, old = current, []
     result.update(
         apply=True,
         problems=[*(apart(gpus) or conflicts(gpus, flavour, wanted)), *obstacles(gpus, info, wishes)],
@@ -223,14 +241,11 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         flavour=flavour,
         branch=wanted,
         missing=[*absent, *(f"{name}={version}*" if version else name for name in old)],
-        unavailable=[
-            *(name for name in absent if name not in available),
-            *(
-                f"{name} {version}".strip()
-                for name in old
-                if not any(matches(found, version) for found in available.get(name, []))
-            ),
-        ],
+        unavailable=unavailable,
+        upgrade=upgrade,
+        current=upstream(current),
+        way_back=way_back(installed, old) if upgrade else [],
+        deferred=in_use(info["processes"], version, upstream(current)) if deferred else "",
         held=upstream(held) if driver[0] not in old or candidates else "",
         sources=[],
         load=info["health"]["loadable"],
@@ -238,7 +253,10 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
         rebuild=info["system"]["initramfs_outdated"],
         build=to_build(info),
+        notices=[*info["health"]["disagreements"], *info["health"]["next_boot"]],
     )
+    if deferred:
+        result["notices"].append(result["deferred"])
     if offer.components:
         result["sources"] = extend(
             info["apt_sources"],
@@ -266,6 +284,21 @@ def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str
 def upstream(version: str) -> str:
     """C(535.261.03) of C(1:535.261.03-1)."""
     return version.split(":", 1)[-1].split("-", 1)[0]
+
+
+def way_back(installed: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
+    """What apt-get has to install, and to remove, for the driver that is there now."""
+    parts = {name: found for name, found in installed.items() if DRIVER.match(name)}
+    return [f"{name}={found}" for name, found in parts.items()] + [f"{name}-" for name in wanted if name not in parts]
+
+
+def in_use(processes: Sequence[Mapping[str, t.Any]], version: str, current: str) -> str:
+    """Why a driver is not replaced."""
+    users = [f"{process['program']} of {process['user']} ({process['pid']})" for process in processes]
+    return (
+        f"driver {version or 'of another kind'} is put off, and {current} stays: the GPUs are used by {listing(users, 10)}; run "
+        "again when they have ended, or set nvidia_upgrade_in_use: true, and whatever starts afterwards fails until the next boot"
+    )
 
 
 def wanted_headers(info: Mapping[str, t.Any], offer: Offer, wish: str) -> list[str]:

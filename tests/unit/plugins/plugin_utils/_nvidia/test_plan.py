@@ -57,6 +57,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
         },
         "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
         "packages": {},
+        "processes": [],
         "available": {},
         "apt_sources": ENABLED,
         "apt_origins": {},
@@ -83,6 +84,7 @@ def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
         "kernel_headers": "running",
         "cuda_toolkit": False,
         "cuda_toolkit_package": "",
+        "upgrade_in_use": False,
     }
     decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, usual | wishes))
     return decided
@@ -203,6 +205,50 @@ def test_a_wished_version_replaces_all_parts_of_the_driver() -> None:
     decided = plan(host("20b2", packages=packages, available=available), version="535.274.02")
     assert decided["missing"] == [f"{name}=535.274.02*" for name in nvidia_plan.DEBIAN_PACKAGES["proprietary"]]
     assert (decided["unavailable"], decided["held"]) == ([], "535.274.02")
+
+
+BEFORE = {
+    "nvidia-kernel-dkms": "535.261.03-1",
+    "libcuda1": "535.261.03-1",
+    "nvidia-persistenced": "535.171.04-1",
+    "libnvidia-ml1": "535.261.03-1",
+    "nvidia-cuda-toolkit": "11.8-1",
+    "nvidia-container-toolkit": "1.17-1",
+    "linux-headers-amd64": "6.1.176-1",
+}
+
+
+def test_the_way_back_names_every_part_of_the_driver_and_what_was_not_there() -> None:
+    decided = plan(host("20b2", packages=BEFORE), version="580", source="nvidia")
+    assert (decided["upgrade"], decided["current"]) == (True, "535.261.03")
+    assert decided["way_back"] == [
+        "nvidia-kernel-dkms=535.261.03-1",
+        "libcuda1=535.261.03-1",
+        "nvidia-persistenced=535.171.04-1",
+        "libnvidia-ml1=535.261.03-1",
+        "nvidia-kernel-open-dkms-",
+        "nvidia-driver-cuda-",
+    ]
+    first = plan(host("20b2"), version="580", source="nvidia")
+    assert (first["upgrade"], first["way_back"]) == (False, [])
+
+
+def test_a_driver_is_not_replaced_under_processes_that_use_it() -> None:
+    processes = [{"pid": 7, "user": "alice", "program": "python"}]
+    offered = {"nvidia-kernel-open-dkms": ["580.95.05-1"], "nvidia-driver-cuda": ["580.95.05-1"]}
+    there = [kernel("6.1.0-50-amd64", running=True, headers=True)]
+    info = host("20b2", packages=BEFORE, processes=processes, available=offered, kernels=there)
+    decided = plan(info, version="580", source="nvidia")
+    assert (decided["missing"], decided["held"]) == ([], "535.261.03")
+    assert "python of alice (7)" in decided["deferred"]
+    assert decided["notices"] == [decided["deferred"]]
+    # That it cannot be had is told all the same.
+    assert plan({**info, "available": {}}, version="580", source="nvidia")["unavailable"]
+    forced = plan(info, version="580", source="nvidia", upgrade_in_use=True)
+    assert (forced["deferred"], forced["held"]) == ("", "580.95.05")
+    assert forced["missing"] == ["nvidia-kernel-open-dkms=580*", "nvidia-driver-cuda=580*"]
+    # Where nothing is replaced nobody is in the way.
+    assert plan(host("20b2", processes=processes))["missing"]
 
 
 @pytest.mark.parametrize(
