@@ -40,7 +40,7 @@ def fill(tree: Path, name: str, version: str) -> None:
     if name == "nvidia-persistenced":
         put(tree / "usr/lib/systemd/system/nvidia-persistenced.service", UNIT)
     if name == "nvidia-driver-cuda":
-        put(tree / f"usr/lib/x86_64-linux-gnu/libcuda.so.{version.split('-')[0]}")
+        put(tree / f"usr/lib/x86_64-linux-gnu/libcuda.so.{version.split('-', maxsplit=1)[0]}")
     if name == "nvidia-kernel-dkms":
         built = BUILDS_ANOTHER.get(version, version).split("-")[0]
         put(tree / f"var/lib/dkms/nvidia/{built}/{KERNEL}/x86_64/module/nvidia.ko")

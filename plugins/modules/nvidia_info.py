@@ -157,8 +157,12 @@ info:
       type: list
       elements: dict
     own_files:
-      description: What the files of the role P(openlab.research_server.nvidia#role) for apt hold, by path.
+      description: What the files of the role P(openlab.research_server.nvidia#role) for apt and systemd hold, by path.
       type: dict
+    former_keys:
+      description: Keyrings of apt with NVIDIA's former key 7fa2af80, each with C(path) and C(alone) (it holds no other key).
+      type: list
+      elements: dict
     former_files:
       description: Files of the role P(openlab.research_server.nvidia#role) that still have the names of its first versions.
       type: list
@@ -182,6 +186,7 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
+from ..module_utils._nvidia.former_keys import read_former_keys
 from ..module_utils._nvidia.kernels import read_dkms, read_kernels
 from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
 from ..module_utils._nvidia.users import read_users
@@ -196,7 +201,11 @@ CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
 # What the role writes for the kernel to read early, and the files that have to hold it.
 EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
-OWN_FILES = ("etc/apt/preferences.d/research-server-nvidia", "etc/apt/sources.list.d/research-server-nvidia.sources")
+OWN_FILES = (
+    "etc/apt/preferences.d/research-server-nvidia",
+    "etc/apt/sources.list.d/research-server-nvidia.sources",
+    "etc/systemd/system/research-server-nvidia-settings.service",
+)
 FORMER_FILES = (
     "etc/apt/keyrings/openlab-nvidia.*",
     "etc/apt/preferences.d/openlab-nvidia",
@@ -302,6 +311,7 @@ def read(
         "apt_origins": read_origins(lists),
         "processes": read_users(procfs) if processes else [],
         "own_files": {f"/{name}": text(root / name) for name in OWN_FILES if (root / name).is_file()},
+        "former_keys": read_former_keys(root),
         "former_files": sorted(f"/{path.relative_to(root)}" for pattern in FORMER_FILES for path in root.glob(pattern)),
         "system": system,
     }

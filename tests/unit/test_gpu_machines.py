@@ -28,6 +28,7 @@ WISHES: nvidia_plan.Wishes = {
     "cuda_toolkit": False,
     "cuda_toolkit_package": "",
     "upgrade_in_use": False,
+    "clean_legacy": False,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+pytestmark = pytest.mark.one_release
 Converge = Callable[..., Any]
 
 FIRST, OLDER = "580.95.05-1", "580.76.05-1"
@@ -21,8 +22,9 @@ HOLD = "/etc/apt/preferences.d/research-server-nvidia"
 def _as_it_was(host: Host, converge: Converge) -> Iterator[None]:
     yield
     host.run("systemctl stop stand-in-computes; rm -f /dev/nvidia0")
-    assert converge(nvidia_version=FIRST).ok
-    assert driver(host) == {FIRST}
+    if driver(host) != {FIRST}:
+        assert converge(nvidia_version=FIRST).ok
+        assert driver(host) == {FIRST}
 
 
 def driver(host: Host) -> set[str]:
@@ -57,10 +59,9 @@ def test_who_computes_is_named_and_not_disturbed(host: Host, converge: Converge)
         "--property=StandardInput=file:/dev/nvidia0 sleep infinity"
     )
     hold = host.file(HOLD).content_string
-    for arguments in (("--check",), ()):
-        done = converge(*arguments, nvidia_version="580.76.05")
-        assert (done.ok, done.changed) == (True, 0), done.text
-        assert "driver 580.76.05 is put off, and 580.95.05 stays: the GPUs are used by sleep of nobody (" in done.text
+    done = converge(nvidia_version="580.76.05")
+    assert (done.ok, done.changed) == (True, 0), done.text
+    assert "driver 580.76.05 is put off, and 580.95.05 stays: the GPUs are used by sleep of nobody (" in done.text
     assert (driver(host), host.file(HOLD).content_string) == ({FIRST}, hold)
     assert converge(nvidia_version="580.76.05", nvidia_upgrade_in_use=True).ok
     assert driver(host) == {OLDER}
@@ -90,4 +91,3 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
     assert host.check_output("ls /usr/lib/x86_64-linux-gnu/libcuda.so.*").split() == [
         "/usr/lib/x86_64-linux-gnu/libcuda.so.580.95.05"
     ]
-    assert converge().changed == 0

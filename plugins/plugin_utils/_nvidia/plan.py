@@ -13,6 +13,7 @@ from ...module_utils._nvidia.apt_sources import extend
 from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
 from ...module_utils._nvidia.state import branch, lacks_module
 from ...module_utils._text.escapes import listing
+from .legacy import leftovers
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
@@ -106,6 +107,7 @@ class Wishes(t.TypedDict):
     cuda_toolkit: bool
     cuda_toolkit_package: str
     upgrade_in_use: bool
+    clean_legacy: bool
 
 
 def named(gpu: Mapping[str, t.Any]) -> str:
@@ -230,6 +232,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         *(name for name in absent if name not in available),
         *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
     ]
+    left = list(leftovers(info, wishes["repository_url"]))
     upgrade = bool(old and current)
     deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
     if deferred:
@@ -253,7 +256,13 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
         rebuild=info["system"]["initramfs_outdated"],
         build=to_build(info),
-        notices=[*info["health"]["disagreements"], *info["health"]["next_boot"]],
+        clean=[file.path for file in left if file.removable] if wishes["clean_legacy"] else [],
+        uninstall=info["driver"]["unpackaged"] and wishes["clean_legacy"],
+        notices=[
+            *info["health"]["disagreements"],
+            *info["health"]["next_boot"],
+            *(file.told for file in left if not (file.removable and wishes["clean_legacy"])),
+        ],
     )
     if deferred:
         result["notices"].append(result["deferred"])
@@ -342,14 +351,17 @@ def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wi
     ]
     if wishes["source"] == "nvidia":
         url = wishes["repository_url"].rstrip("/")
+        stays = {file.path for file in leftovers(info, url) if not (file.removable and wishes["clean_legacy"])}
         problems += [
-            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file"
+            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file, or set "
+            "nvidia_clean_legacy: true"
             for source in info["apt_sources"]
-            if url in [uri.rstrip("/") for uri in source["uris"]]
+            if url in [uri.rstrip("/") for uri in source["uris"]] and source["file"] in stays
         ]
-    if info["driver"]["unpackaged"]:
+    if info["driver"]["unpackaged"] and not wishes["clean_legacy"]:
         problems.append(
-            "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host"
+            "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host, "
+            "or set nvidia_clean_legacy: true"
         )
     # A module that is loaded has proven that its signature is accepted.
     refused = info["secure_boot"]["state"] == "enabled" and not info["secure_boot"]["key_enrolled"]

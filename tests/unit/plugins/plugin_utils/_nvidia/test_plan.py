@@ -58,6 +58,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
         "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
         "packages": {},
         "processes": [],
+        "former_keys": [],
         "available": {},
         "apt_sources": ENABLED,
         "apt_origins": {},
@@ -85,6 +86,7 @@ def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
         "cuda_toolkit": False,
         "cuda_toolkit_package": "",
         "upgrade_in_use": False,
+        "clean_legacy": False,
     }
     decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, usual | wishes))
     return decided
@@ -317,6 +319,9 @@ def test_secure_boot_does_not_stop_a_host_whose_driver_is_loaded() -> None:
 def test_a_driver_of_nvidias_own_installer_is_not_overwritten() -> None:
     driver = {"loaded": None, "userland": ["535.1.1"], "unpackaged": True}
     assert "nvidia-uninstall" in plan(host("20b2", driver=driver))["problems"][0]
+    cleaned = plan(host("20b2", driver=driver), clean_legacy=True)
+    assert (cleaned["problems"], cleaned["uninstall"]) == ([], True)
+    assert not plan(host("20b2"), clean_legacy=True)["uninstall"]
 
 
 def test_secure_boot_does_not_matter_without_a_gpu() -> None:
@@ -331,6 +336,11 @@ def test_a_second_file_for_nvidias_repository_is_a_problem() -> None:
     assert len(problems) == 1
     assert "/etc/apt/sources.list.d/cuda.list" in problems[0]
     assert plan(host("20b2", apt_sources=[old]), source="distribution")["problems"] == []
+    cleaned = plan(host("20b2", apt_sources=[old]), source="nvidia", clean_legacy=True)
+    assert (cleaned["problems"], cleaned["clean"], cleaned["notices"]) == ([], ["/etc/apt/sources.list.d/cuda.list"], [])
+    other = {**old, "uris": ["https://other.example"]}
+    mixed = plan(host("20b2", apt_sources=[old, other]), source="nvidia", clean_legacy=True)
+    assert (len(mixed["problems"]), mixed["clean"]) == (1, [])
 
 
 def test_a_platform_without_packages_is_a_problem() -> None:
