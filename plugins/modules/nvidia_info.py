@@ -108,6 +108,7 @@ info:
           description: The highest CUDA that the installed driver offers, as far as known. Empty without a driver or a GPU.
           type: str
           sample: "12.4"
+    nvswitches: {description: PCI addresses of NVSwitches., type: list, elements: str}
     nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
     kernels:
       description: Kernels that have a folder in C(/lib/modules).
@@ -289,7 +290,8 @@ def read(
     root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool, processes: bool = False
 ) -> dict[str, t.Any]:
     """Everything that RETURN describes."""
-    gpus = nvidia_pci.describe(read_pci(sysfs))
+    functions = list(read_pci(sysfs))
+    gpus = nvidia_pci.describe(functions)
     system = read_system(root, procfs)
     kernels = read_kernels(root, system["kernel"])
     loaded = read_loaded(sysfs, procfs)
@@ -300,6 +302,7 @@ def read(
     return {
         "gpus": gpus,
         "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists(), "cuda": cuda},
+        "nvswitches": [function["address"] for function in functions if nvidia_pci.is_switch(function)],
         "nouveau": nouveau,
         "kernels": kernels,
         "dkms": read_dkms(root),

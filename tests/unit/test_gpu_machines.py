@@ -68,6 +68,7 @@ def test_what_is_decided_fits(case: Case) -> None:
     }
     assert set(case.expected.get("missing", [])) <= set(case.planned.get("missing", []))
     assert case.planned.get("build", []) == case.expected.get("build", [])
+    assert told([notice for notice in case.planned.get("notices", []) if "fabric" in notice], case.expected.get("notices", []))
     assert case.planned.get("reboot", False) is case.expected.get("reboot", False)
 
 

@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping
 VENDOR = 0x10DE
 DISPLAY_CLASS = 0x03  # VGA, XGA, 3D and other display controllers; audio is 0x04, NVSwitch 0x0680
 
+BRIDGE_CLASS = 0x0680
+FIRST_SWITCH = 0x1AC0  # V100's; bridges of NVIDIA's chipsets for mainboards have lower ids
+
 UNKNOWN = "unknown"
 
 
@@ -91,6 +94,11 @@ def architecture(device: int) -> str:
 def is_gpu(attributes: Mapping[str, str]) -> bool:
     """Tell a GPU from other NVIDIA functions and from other vendors' display controllers, by sysfs attributes."""
     return int(attributes["vendor"], 16) == VENDOR and int(attributes["class"], 16) >> 16 == DISPLAY_CLASS
+
+
+def is_switch(attributes: Mapping[str, str]) -> bool:
+    """Tell an NVSwitch, which joins GPUs on a board of its own, from bridges of NVIDIA's former chipsets."""
+    return int(attributes["class"], 16) >> 8 == BRIDGE_CLASS and int(attributes["device"], 16) >= FIRST_SWITCH
 
 
 def describe(devices: Iterable[Mapping[str, str]]) -> list[dict[str, t.Any]]:

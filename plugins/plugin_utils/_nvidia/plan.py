@@ -64,6 +64,7 @@ NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-to
 # Neither Debian nor NVIDIA has an older branch for these releases.
 OLDEST = 525
 
+FABRIC_MANAGER = re.compile(r"nvidia-fabricmanager(?:-\d+)?")
 # Parts of a driver among installed packages; what else NVIDIA's repositories have goes its own way.
 DRIVER = re.compile(
     r"nvidia-(?!cuda-|container|docker)|libnvidia-(?!container)|libcuda1$|libcudadebugger1$|libnvcuvid1$|libnvoptix1$|firmware-nvidia-"
@@ -233,7 +234,8 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
     ]
     left = list(leftovers(info, wishes["repository_url"]))
-    upgrade = bool(old and current)
+    # A part that is merely missing is added under whoever computes.
+    upgrade = bool(current) and (driver[0] in old or any(name in installed for name in old))
     deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
     if deferred:
         held, old = current, []
@@ -261,6 +263,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         notices=[
             *info["health"]["disagreements"],
             *info["health"]["next_boot"],
+            *fabric(info, upstream(held)),
             *(file.told for file in left if not (file.removable and wishes["clean_legacy"])),
         ],
     )
@@ -299,6 +302,19 @@ def way_back(installed: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
     """What apt-get has to install, and to remove, for the driver that is there now."""
     parts = {name: found for name, found in installed.items() if DRIVER.match(name)}
     return [f"{name}={found}" for name, found in parts.items()] + [f"{name}-" for name in wanted if name not in parts]
+
+
+def fabric(info: Mapping[str, t.Any], driver: str) -> list[str]:
+    """What the GPUs behind NVSwitches lack, once there is a driver (NVIDIA, "Fabric Manager User Guide")."""
+    manager = {name: upstream(found) for name, found in info["packages"].items() if FABRIC_MANAGER.fullmatch(name)}
+    if not (info["nvswitches"] and info["driver"]["userland"]) or driver in manager.values():
+        return []
+    found = ", ".join(f"{name} {version}" for name, version in manager.items()) or "none"
+    return [
+        f"{len(info['nvswitches'])} NVSwitch(es) need nvidia-fabricmanager of precisely the driver's version"
+        f"{f', {driver}' if driver else ''}; found {found}. Without it no program starts on the GPUs (CUDA error 802): install "
+        "it from NVIDIA's repository, and enable nvidia-fabricmanager.service"
+    ]
 
 
 def in_use(processes: Sequence[Mapping[str, t.Any]], version: str, current: str) -> str:

@@ -59,6 +59,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
         "packages": {},
         "processes": [],
         "former_keys": [],
+        "nvswitches": [],
         "available": {},
         "apt_sources": ENABLED,
         "apt_origins": {},
@@ -251,6 +252,28 @@ def test_a_driver_is_not_replaced_under_processes_that_use_it() -> None:
     assert forced["missing"] == ["nvidia-kernel-open-dkms=580*", "nvidia-driver-cuda=580*"]
     # Where nothing is replaced nobody is in the way.
     assert plan(host("20b2", processes=processes))["missing"]
+    part = plan(host("20b2", packages=BEFORE, processes=processes))
+    assert (part["upgrade"], part["deferred"]) == (False, "")
+    assert "nvidia-smi" in part["missing"] and "libcuda1" not in part["missing"]
+
+
+@pytest.mark.parametrize(
+    ("manager", "told"),
+    [
+        ({}, "found none"),
+        ({"nvidia-fabricmanager-535": "535.261.03-1"}, None),
+        ({"nvidia-fabricmanager": "535.183.06-1"}, "found nvidia-fabricmanager 535.183.06"),
+        ({"nvidia-fabricmanager-dev": "535.261.03-1"}, "found none"),
+    ],
+)
+def test_nvswitches_need_a_fabric_manager_of_the_drivers_version(manager: dict[str, str], told: str | None) -> None:
+    packages = {name: versions[0] for name, versions in LIST_12.items()} | manager
+    driver = {"loaded": None, "userland": ["535.261.03"], "unpackaged": False}
+    notices = plan(host("20b2", packages=packages, driver=driver, nvswitches=["0000:c4:00.0"]))["notices"]
+    assert (
+        (notices == []) if told is None else (len(notices) == 1 and told in notices[0] and "version, 535.261.03;" in notices[0])
+    )
+    assert plan(host("20b2", packages=packages, driver=driver))["notices"] == []
 
 
 @pytest.mark.parametrize(
