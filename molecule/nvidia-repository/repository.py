@@ -25,7 +25,13 @@ DOES_NOT_BUILD = "580.82.07-1"
 BUILDS_ANOTHER = {"580.82.09-1": "580.76.05-1"}
 KERNEL = "6.1.0-1-stand-in"
 DRIVER = ("nvidia-kernel-dkms", "nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced")
-PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + [("sudo", "99:1")]
+OTHERS = [
+    ("cuda-toolkit-12-8", "12.8.1-1"),
+    ("cuda-toolkit-12-9", "12.9.1-1"),
+    ("cuda-toolkit-13-0", "13.0.2-1"),
+    ("sudo", "99:1"),
+]
+PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + OTHERS
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 

@@ -56,6 +56,11 @@ options:
     description: Package of the toolkit; empty for the usual one of the source.
     type: str
     required: true
+  cuda_toolkits:
+    description: Versions of the toolkit to have side by side, of NVIDIA's repository.
+    type: list
+    elements: str
+    required: true
   clean_legacy:
     description: Whether what NVIDIA's former instructions have left is removed.
     type: bool

@@ -27,6 +27,7 @@ WISHES: nvidia_plan.Wishes = {
     "kernel_headers": "running",
     "cuda_toolkit": False,
     "cuda_toolkit_package": "",
+    "cuda_toolkits": [],
     "upgrade_in_use": False,
     "clean_legacy": False,
 }

@@ -107,6 +107,7 @@ class Wishes(t.TypedDict):
     kernel_headers: str
     cuda_toolkit: bool
     cuda_toolkit_package: str
+    cuda_toolkits: list[str]
     upgrade_in_use: bool
     clean_legacy: bool
 
@@ -222,6 +223,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     others = [*wanted_headers(info, offer, wishes["kernel_headers"]), *offer.companions]
     if wishes["cuda_toolkit"]:
         others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
+    others += [f"cuda-toolkit-{version.replace('.', '-')}" for version in wishes["cuda_toolkits"]]
 
     installed, available = info["packages"], info["available"]
     current = next((installed[name] for names in offer.packages.values() for name in names if name in installed), "")

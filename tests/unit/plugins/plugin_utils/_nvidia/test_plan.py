@@ -86,6 +86,7 @@ def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
         "kernel_headers": "running",
         "cuda_toolkit": False,
         "cuda_toolkit_package": "",
+        "cuda_toolkits": [],
         "upgrade_in_use": False,
         "clean_legacy": False,
     }
@@ -318,6 +319,8 @@ def test_the_toolkit_comes_only_when_asked_for() -> None:
     assert "cuda-toolkit" in plan(host("20b2"), cuda_toolkit=True, source="nvidia")["missing"]
     wished = plan(host("20b2"), cuda_toolkit=True, source="nvidia", cuda_toolkit_package="cuda-toolkit-12-8")
     assert "cuda-toolkit-12-8" in wished["missing"]
+    several = plan(host("20b2"), cuda_toolkits=["12.8", "13.0"], source="nvidia")["missing"]
+    assert [name for name in several if "toolkit" in name] == ["cuda-toolkit-12-8", "cuda-toolkit-13-0"]
 
 
 @pytest.mark.parametrize(
