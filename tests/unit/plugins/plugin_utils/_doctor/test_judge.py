@@ -172,11 +172,11 @@ def test_ports(names: list[str], port: str, severity: str) -> None:
         ([], {"nvidia"}, True, ERROR),
         ([], {"nvidia"}, False, OK),
         ([], {"sshd"}, True, OK),
-        ([{"architecture": "ampere"}], {"nvidia"}, True, OK),
+        ([{"architecture": "ampere", "lost": False}], {"nvidia"}, True, OK),
     ],
 )
-def test_gpu(gpus: list[dict[str, str]], roles: set[str], required: bool, severity: str) -> None:
-    info = {"gpus": gpus, "driver": {"loaded": None}, "health": {"consistent": True, "disagreements": []}}
+def test_gpu(gpus: list[dict[str, t.Any]], roles: set[str], required: bool, severity: str) -> None:
+    info = {"gpus": gpus, "driver": {"loaded": None}, "health": {"disagreements": [], "next_boot": []}}
     assert doctor.gpu(info, roles, required=required).severity == severity
 
 
