@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from hosts import machines
 from people.ssh_tunnel import Login
 from waiting import wait_until
 
@@ -87,13 +88,22 @@ def docker(*arguments):
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=120).stdout.strip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def machine():
-    return Machine()
+    """Switched on once, before the first test."""
+    addresses, known_hosts = SSH / "addresses.json", SSH / "known_hosts"
+    before = address()
+    now = machines.become(MACHINE)
+    addresses.write_text(json.dumps({**json.loads(addresses.read_text()), MACHINE: now}))
+    line = next(line for line in known_hosts.read_text().splitlines() if line.startswith(f"{before} "))
+    known_hosts.write_text(f"{known_hosts.read_text()}{line.replace(before, now, 1)}\n")
+    switched_on = Machine()
+    switched_on.wait(0)
+    return switched_on
 
 
 @pytest.fixture(scope="session")
-def host():
+def host(machine):
     """The machine, from inside: as root, over SSH."""
     config = SSH / "config"
     options = (

@@ -33,6 +33,11 @@ def listening(host):
     return {int(line.split()[3].rpartition(":")[2]) for line in host.check_output("ss -Hltn").splitlines()}
 
 
+def test_the_site_finds_nothing_to_do_on_the_machine(site):
+    done = site()
+    assert done.returncode == 0 and "changed=0 " in done.stdout, done.stdout[-3000:]
+
+
 class TestReboot:
     def test_everything_comes_back_and_nothing_else_is_open_on_the_way(self, host, machine, knocking):
         host.check_output("printf %%s %s > /etc/systemd/system/early.service", EARLY)

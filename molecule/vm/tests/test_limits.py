@@ -54,10 +54,10 @@ class TestLimits:
             wait_until_answers(bob, 600)
             killed = events(host, "alice", "memory.events", "oom_kill")
             with pytest.raises(Exception):  # noqa: B017  what breaks when a kernel dies is the client's business
-                alice.execute("conda-lab", TAKE_MEMORY)
+                alice.execute("lab", TAKE_MEMORY)
             assert events(host, "alice", "memory.events", "oom_kill") > killed
             assert events(host, "bob", "memory.events", "oom_kill") == 0
-            assert bob.execute("conda-lab", "print(6 * 7)").strip() == "42"
+            assert bob.execute("lab", "print(6 * 7)").strip() == "42"
 
     def test_nor_by_ssh(self, host, machine):
         killed = events(host, "alice", "memory.events", "oom_kill")
