@@ -91,6 +91,8 @@ def docker(*arguments):
 @pytest.fixture(scope="session", autouse=True)
 def machine():
     """Switched on once, before the first test."""
+    if machines.is_on(MACHINE):
+        return Machine()
     addresses, known_hosts = SSH / "addresses.json", SSH / "known_hosts"
     before = address()
     now = machines.become(MACHINE)
@@ -119,7 +121,7 @@ def ansible():
     """Run ansible or one of its siblings against the machine."""
 
     def run(program, *words, **variables):
-        command = [program, "-i", os.environ["MOLECULE_INVENTORY_FILE"], "-e", json.dumps(variables), *words]
+        command = [program, "-i", str(SSH.parent / "inventory"), "-e", json.dumps(variables), *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
 
     return run

@@ -12,7 +12,7 @@ import pytest
 PEOPLE = ("alice", "bob")
 UNITS = ("ssh", "fail2ban", "research-server-firewall", "research-server-loopback")
 SSHD = "/etc/ssh/sshd_config.d/00-research-server.conf"
-TABLE = "nft list table inet research_server_firewall"
+TABLE = "nft list table inet research_server"
 # A server that a person, or another program, has left listening on all addresses; it starts as early as anything can.
 EARLY = """
 [Unit]

@@ -52,6 +52,11 @@ def _ensure_one(name: str, release: str, recipe: str, *more: str) -> None:
         run(["docker", "build", "--quiet", *of, *labels, "--tag", name, RECIPE], timeout=900, env=environment)
 
 
+def is_on(container: str) -> bool:
+    """Whether the server has become a machine."""
+    return docker("inspect", "--format", "{{.Config.Image}}", container).strip() == IMAGE
+
+
 def become(container: str) -> str:
     """Shut the server down and switch the machine on that has its name and disk. Returns its address."""
     docker("stop", "--time", "60", container, timeout=90)
