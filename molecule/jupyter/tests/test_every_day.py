@@ -28,7 +28,8 @@ LOOKS = 150
 @pytest.fixture
 def restored(host, converge):
     yield
-    assert converge().ok
+    back = converge()
+    assert back.ok, back.message
 
 
 def login_of(host, user):
@@ -101,6 +102,8 @@ class TestSleep:
         assert "Address already in use" in host.run(f'su bob -c "python3 -c \\"{thief}\\""').stderr
         assert not connects(host, "bob", PORTS["alice"]) and not awake(host, "alice"), "nor wake it"
         assert connects(host, "alice", PORTS["alice"])
+        # Or she who connected would still wait at the door when the next test begins.
+        wait_until(lambda: awake(host, "alice"), LOOKS)
 
     def test_who_has_failed_is_told_and_started_again(self, host, converge):
         host.check_output("systemctl stop jupyter@alice; systemctl start jupyter@bob; systemctl kill -s SIGSTOP jupyter@bob")
@@ -215,7 +218,8 @@ class TestLimits:
 
 @pytest.mark.one_release
 def test_it_may_listen_on_a_socket_that_only_its_owner_can_open(host, converge, restored):
-    assert converge(jupyter_listen="socket", jupyter_restart="always").ok
+    moved = converge(jupyter_listen="socket", jupyter_restart="always")
+    assert moved.ok, moved.message
     assert not host.socket(f"tcp://127.0.0.1:{PORTS['alice']}").is_listening
     path = "/run/lab-jupyter/alice.sock"
     assert (host.file(path).user, host.file(path).mode) == ("alice", 0o600)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens on which TCP port of this host. Private to this collection."""
+"""Who listens on which TCP port, or UNIX socket, of this host. Private to this collection."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from typing import NamedTuple
 from . import processes
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+UNIX_TABLE = "/proc/net/unix"
 ADDRESSES6 = "/proc/net/if_inet6"
 LOOPBACK6 = f"{1:032x} "
 LISTEN = "0A"  # TCP_LISTEN in include/net/tcp_states.h
+ACCEPTS = 1 << 16  # __SO_ACCEPTCON in include/linux/net.h
 # Who has millions of files open, or thousands of processes, is not looked through to the end.
 LINKS = 20_000
 SECONDS = 5.0
@@ -70,6 +72,18 @@ def read(ports: Collection[int] | None = None) -> list[Listener]:
         with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as stream:
             texts.append(stream.read())
     return [found for found in parse(texts) if ports is None or found.port in ports]
+
+
+def parse_unix(table: str) -> dict[int, str]:
+    """Inode of each UNIX socket that listens -> its path, in the text of /proc/net/unix. A path may be another's by now."""
+    rows = (line.split(maxsplit=7) for line in table.splitlines()[1:])
+    return {int(row[6]): row[7] for row in rows if len(row) == 8 and int(row[3], 16) & ACCEPTS}
+
+
+def read_unix() -> dict[int, str]:
+    """The same of this host."""
+    with open(UNIX_TABLE, encoding="utf-8", errors="surrogateescape") as stream:
+        return parse_unix(stream.read())
 
 
 def has_ipv6() -> bool:

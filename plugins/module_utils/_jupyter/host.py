@@ -33,7 +33,6 @@ from .servers import (
     name_of,
     parse_groups,
     parse_show,
-    place_of,
     shown,
     unit_lines,
 )
@@ -116,7 +115,7 @@ class Host(Runner):
         wanted = both(sorted({*names, *enabled, *doors}))
         blocks = parse_show(self.systemctl("show", f"--property={PROPERTIES}", "--", *wanted, unit("*"), door("*")))
         self.sockets = {str(found.inode): found for found in listening.read()}
-        held = set(self._sockets_of(INIT))
+        held = self._held()
         found_doors = {
             name: self._door(block, name in doors, held) for block in blocks if (name := name_of(block["Id"], "socket"))
         }
@@ -156,18 +155,25 @@ class Host(Runner):
             servers[name] = Server(name, leftovers=True)
         return servers
 
+    def _held(self) -> set[str]:
+        """The places where systemd itself listens. Neither what its files say, nor a socket's file, proves that it does."""
+        listens = listening.read_unix()
+        with contextlib.suppress(OSError):
+            paths = {listens[inode] for inode in listening.inodes(INIT) if inode in listens}
+            return paths | {socket.place for socket in self._sockets_of(INIT)}
+        return set()
+
     @staticmethod
-    def _door(block: t.Mapping[str, str], enabled: bool, held: t.Collection[Listener]) -> Door:
-        """A socket unit. What its files say is not yet what systemd listens on."""
+    def _door(block: t.Mapping[str, str], enabled: bool, held: t.Collection[str]) -> Door:
+        """A socket unit."""
         told = tuple(line.rpartition(" (")[0] for line in block.get("Listen", "").splitlines())
-        places = {(socket.address, socket.port) for socket in held}
         return Door(
             load=block["LoadState"],
             active=block["ActiveState"],
             enabled=enabled,
             reload=block["NeedDaemonReload"] == "yes",
             told=told,
-            held=tuple(where for where in told if (place_of(where) in places if place_of(where) else os.path.exists(where))),
+            held=tuple(where for where in told if where in held),
         )
 
     def settle(self, names: t.Collection[str], seconds: float) -> dict[str, Server]:

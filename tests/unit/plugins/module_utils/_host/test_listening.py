@@ -33,6 +33,21 @@ def test_only_who_listens_counts() -> None:
     ]
 
 
+def test_a_socket_file_that_nobody_listens_on_does_not_count(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("a door", "connected", "left")]
+    with contextlib.ExitStack() as stack:
+        door, other, left = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _path in paths)
+        for one, path in zip((door, other, left), paths, strict=True):
+            one.bind(path)
+        door.listen()
+        left.listen()
+        left.close()
+        inode = os.fstat(door.fileno()).st_ino
+        found = listening.read_unix()
+        assert found[inode] == paths[0] and not set(paths[1:]) & set(found.values())
+        assert inode in listening.inodes(os.getpid())
+
+
 @pytest.mark.parametrize(
     ("table", "found"),
     [
