@@ -5,10 +5,10 @@
 
     python bench/fleet.py [--hosts 10 30] [--keep]
 
-One bare test server gets all eight roles, becomes an image, and is started as many times as the fleet has hosts. On each fleet
-site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find anything.
-CPU is the controller's: of ansible-playbook and all that it starts, the kept connections of ssh included. What the hosts
-themselves do shares the machine's cores, so seconds of the clock say little here.
+One bare test server gets all roles of a server, becomes an image, and is started as many times as the fleet has hosts. On each
+fleet site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find
+anything. CPU is the controller's: of ansible-playbook and all that it starts, the kept connections of ssh included. What the
+hosts themselves do shares the machine's cores, so seconds of the clock say little here.
 
 Ends with one line of figures, of the worse of site.yml and drift.yml: tasks of a host; CPU seconds of one host more, from the
 smallest to the largest fleet; that relative to the peer's; CPU per host of the largest fleet relative to the smallest's.
@@ -40,7 +40,7 @@ from shell import docker, run  # noqa: E402
 WORK = ROOT / ".cache" / "bench" / "fleet"
 MOULD = "fleet-mould"
 IMAGE = "research-server/fleet:bench"
-ROLES = ("accounts", "firewall", "sshd", "fail2ban", "nvidia", "miniconda", "conda_envs", "jupyter", "audit")
+ROLES = ("accounts", "firewall", "sshd", "fail2ban", "nvidia", "miniconda", "conda_envs", "jupyter", "workbench", "audit")
 PORT = 2222
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 READY_SECONDS = 180

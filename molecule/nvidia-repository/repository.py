@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a signed repository with the shape of NVIDIA's: flat, its label and package names, two branches of an empty driver.
+"""Make a signed repository with the shape of NVIDIA's: flat, its label and package names, branches of an empty driver.
 
-It also offers what it has no business to offer, a newer sudo. Runs on a Debian host with gnupg: ``repository.py FOLDER``.
+The driver is a stand-in: a library without content, and what DKMS leaves behind when it has built a module for a kernel that is
+not there either. Of two versions the module cannot be built, in the two ways that this shows. It also offers what it has no
+business to offer, a newer sudo. Runs on a Debian host with gnupg: ``repository.py FOLDER``.
 """
 
 from __future__ import annotations
@@ -16,10 +18,44 @@ import tempfile
 from email.utils import formatdate
 from pathlib import Path
 
-VERSIONS = ("580.95.05-1", "590.44.01-1")
+VERSIONS = ("580.76.05-1", "580.82.07-1", "580.82.09-1", "580.95.05-1", "590.44.01-1")
+# As Debian's packages do when DKMS fails: the package stays unconfigured.
+DOES_NOT_BUILD = "580.82.07-1"
+# As DKMS may do: the package is installed, and the module that is there is another one.
+BUILDS_ANOTHER = {"580.82.09-1": "580.76.05-1"}
+KERNEL = "6.1.0-1-stand-in"
 DRIVER = ("nvidia-kernel-dkms", "nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced")
-PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + [("sudo", "99:1")]
+OTHERS = [
+    ("cuda-toolkit-12-8", "12.8.1-1"),
+    ("cuda-toolkit-12-9", "12.9.1-1"),
+    ("cuda-toolkit-13-0", "13.0.2-1"),
+    ("sudo", "99:1"),
+]
+PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + OTHERS
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def put(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def fill(tree: Path, name: str, version: str) -> None:
+    """What a package brings."""
+    if name == "nvidia-persistenced":
+        put(tree / "usr/lib/systemd/system/nvidia-persistenced.service", UNIT)
+    if name == "nvidia-driver-cuda":
+        put(tree / f"usr/lib/x86_64-linux-gnu/libcuda.so.{version.split('-', maxsplit=1)[0]}")
+    if name == "nvidia-kernel-dkms":
+        built = BUILDS_ANOTHER.get(version, version).split("-")[0]
+        put(tree / f"var/lib/dkms/nvidia/{built}/{KERNEL}/x86_64/module/nvidia.ko")
+        (tree / f"var/lib/dkms/nvidia/kernel-{KERNEL}-x86_64").symlink_to(f"{built}/{KERNEL}/x86_64")
+        put(tree / f"usr/lib/modules/{KERNEL}/modules.dep")
+        if version == DOES_NOT_BUILD:
+            put(tree / "DEBIAN/postinst", "#!/bin/sh\necho 'Error! Bad return status for module build' >&2\nexit 10\n").chmod(
+                0o755
+            )
 
 
 def build(folder: Path, name: str, version: str) -> str:
@@ -27,15 +63,11 @@ def build(folder: Path, name: str, version: str) -> str:
     with tempfile.TemporaryDirectory() as work:
         tree = Path(work)
         tree.chmod(0o755)
-        (tree / "DEBIAN").mkdir()
         control = (
             f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@localhost>\nDescription: stand-in\n"
         )
-        (tree / "DEBIAN/control").write_text(control)
-        if name == "nvidia-persistenced":
-            unit = tree / "usr/lib/systemd/system/nvidia-persistenced.service"
-            unit.parent.mkdir(parents=True)
-            unit.write_text(UNIT)
+        put(tree / "DEBIAN/control", control)
+        fill(tree, name, version)
         archive = folder / f"{name}_{version.replace(':', '%3a')}_all.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "-b", work, str(archive)], check=True, stdout=subprocess.DEVNULL)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()

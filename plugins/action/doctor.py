@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime
-import shlex
 import time
 import typing as t
 
@@ -24,6 +23,8 @@ from ..plugin_utils._doctor.judge import ERROR, OK, WARNING, Finding
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login import first_contact as contact
+from ..plugin_utils._login.client import has_become_password
+from ..plugin_utils._login.client import options as ssh_options
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.meet import Target, find, read_pins, try_login
 from ..plugin_utils._login.reach import read_client
@@ -34,7 +35,6 @@ from ..plugin_utils._preflight.roles import check_roles, unreached
 from ..plugin_utils._role_variables import ROLES, RoleVariables
 
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
-BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 
 
 class ActionModule(ActionBase):
@@ -64,10 +64,12 @@ class ActionModule(ActionBase):
             if doctor.worst(findings) != ERROR:
                 self._examine(roles, port, findings, variables)
         except (AnsibleError, OSError, ValueError, RefusedError) as error:
-            findings.append(Finding("reachable" if not findings else "inside", ERROR, one_line(error)))
+            findings.append(doctor.ended(one_line(error), begun=bool(findings)))
         except Exception as error:  # whatever a host answers, it gets a verdict
             told = f"the examination ended unexpectedly ({type(error).__name__}: {one_line(error)})"
             findings.append(Finding("inside", ERROR, told, "answers that can be understood", "look who owns the machine"))
+        if not any(finding.topic == "inventory" for finding in findings):
+            findings += self._told_by_the_inventory(roles, variables)
         return {"changed": False, "verdict": doctor.worst(findings), "findings": [finding._asdict() for finding in findings]}
 
     def _role_variables(self, roles: list[str], variables: dict[str, t.Any]) -> RoleVariables:
@@ -84,9 +86,7 @@ class ActionModule(ActionBase):
         """From outside: does an SSH server answer, is it the pinned one, does the administrator get in?"""
         option = self._connection.get_option
         wanted = [self._value("sshd_port", 2222), option("port") or 22, 22, *self._value("sshd_previous_ports", [])]
-        options = [*shlex.split(option("ssh_common_args") or ""), *shlex.split(option("ssh_extra_args") or "")]
-        if option("private_key_file"):
-            options += ["-i", str(option("private_key_file"))]
+        options = ssh_options(self._connection)
         client = read_client(option("host"), options)
         ports = candidates(port_numbers(wanted), client.port)
         pins, files = read_pins(client, ports)
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
                     ERROR,
                     f"port {target.port}, unknown host key {offered}",
                     "a pinned host key",
-                    "run bootstrap.yml",
+                    "run the playbook openlab.research_server.bootstrap",
                 )
             )
             return target.port
@@ -108,13 +108,21 @@ class ActionModule(ActionBase):
         self._connection.set_option("ssh_common_args", common_args)
         user = option("remote_user") or ""
         done, _asked = try_login(
-            Target(option("host"), target.port, (*shlex.split(common_args), *options), self._timeout), user, None
+            Target(option("host"), target.port, tuple(ssh_options(self._connection)), self._timeout), user, None
         )
         login = contact.parse_login(done.stdout)
-        has_password = self._play_context.become_pass or any(variables.get(name) for name in BECOME_PASSWORDS)
+        has_password = has_become_password(self._play_context, variables)
         if login.uid < 0:
             problem = contact.login_problem(user, done.stdout, done.stderr, password=False)
-            findings.append(Finding("login", ERROR, problem, "a login with a key", "run bootstrap.yml, or see docs/recovery.md"))
+            findings.append(
+                Finding(
+                    "login",
+                    ERROR,
+                    problem,
+                    "a login with a key",
+                    "run the playbook openlab.research_server.bootstrap, or see docs/recovery.md",
+                )
+            )
         elif not (login.may_become_root or (login.sudo and has_password)):
             findings.append(Finding("login", ERROR, contact.sudo_problem(user, login), "an account that may become root", "-K"))
         else:
@@ -224,6 +232,11 @@ class ActionModule(ActionBase):
             return [Finding("inventory", ERROR, problem) for problem in found.problems]
         told = [Finding("inventory", WARNING, warning) for warning in found.warnings]
         return [*told, Finding("inventory", OK, f"the variables of {len(roles)} roles fit")]
+
+    def _told_by_the_inventory(self, roles: list[str], variables: dict[str, t.Any]) -> list[Finding]:
+        """What is wrong with it, whatever the host is."""
+        problems = check_roles(self._templar, roles, variables, {}).problems if roles else unreached(variables)
+        return [Finding("inventory", ERROR, problem) for problem in problems]
 
     def _module(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], shape: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = self._execute_module(module_name=name, module_args=arguments, task_vars=variables)

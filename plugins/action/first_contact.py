@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import typing as t
 from collections.abc import Mapping
@@ -19,6 +18,8 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._text.shown import shown_line
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._login import first_contact as contact
+from ..plugin_utils._login.client import has_become_password
+from ..plugin_utils._login.client import options as ssh_options
 from ..plugin_utils._login.endpoint import candidates, port_numbers, with_alias
 from ..plugin_utils._login.first_contact import HostKey
 from ..plugin_utils._login.meet import Target, ask_for_key, find, pin, read_pins, try_login
@@ -45,24 +46,21 @@ class ActionModule(ActionBase):
         )
         if self._connection.transport != "ssh":
             raise AnsibleActionFail(f"found the connection '{self._connection.transport}'; expected ssh")
-        names = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
-        become_password = self._play_context.become_pass or next(filter(None, map((task_vars or {}).get, names)), None)
+        has_password = has_become_password(self._play_context, task_vars or {})
         try:
             name = str((task_vars or {}).get("inventory_hostname", ""))
-            return self._meet(name, arguments, has_become_password=bool(become_password))
+            return self._meet(name, arguments, has_become_password=has_password)
         except (RefusedError, ValueError) as error:
-            raise AnsibleActionFail(f"{error}. Nothing has been changed on the host.") from None
+            raise AnsibleActionFail(f"{error}. This task has changed nothing on the host.") from None
 
     def _meet(self, name: str, arguments: Mapping[str, t.Any], *, has_become_password: bool) -> dict[str, t.Any]:
         option = self._connection.get_option
         administrator = option("remote_user") or ""
-        contact.check_administrator(
-            administrator, [item["name"] for item in arguments["administrators"] if item.get("state") != "absent"]
-        )
+        present = [item for item in arguments["administrators"] if item.get("state") != "absent"]
+        contact.check_administrator(administrator, [item["name"] for item in present])
+        contact.check_sudo_password(administrator, present, has_password=has_become_password)
         host, common_args = option("host"), option("ssh_common_args") or ""
-        options = [*shlex.split(common_args), *shlex.split(option("ssh_extra_args") or "")]
-        if option("private_key_file"):
-            options += ["-i", str(option("private_key_file"))]
+        options = ssh_options(self._connection)
         client = read_client(host, options)
         ports = candidates(port_numbers(arguments["ports"]), client.port)
         pins, files = read_pins(client, ports)
@@ -85,7 +83,7 @@ class ActionModule(ActionBase):
             return {**result, "msg": f"would pin the host key {offered} in {files[0]}; who gets in is seen once it is pinned"}
         if not known:
             pin(Path(files[0]), contact.known_hosts_line(client.alias, offered))
-        target = replace(target, options=(*shlex.split(result["common_args"]), *options))
+        target = replace(target, options=tuple(ssh_options(self._connection, result["common_args"])))
         return {**result, **self._way_in(target, administrator, arguments["user"], has_become_password)}
 
     def _agree(self, name: str, offered: HostKey, *, accepted: bool) -> None:

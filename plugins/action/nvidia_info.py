@@ -27,6 +27,7 @@ class ActionModule(ActionBase):
             planned = plan(result["info"], wishes)
             result["msg"] = "\n".join(planned["problems"]) or planned["summary"]
             result["failed"] = bool(planned["problems"])
+            result["notices"] = planned.get("notices", [])
             # Without -v nobody would read it.
             result["_ansible_verbose_always"] = True
         return result

@@ -10,7 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._guarded import guarded
-from ..plugin_utils._preflight.host import preflight
+from ..plugin_utils._preflight.host import preflight, unmet
 
 
 class ActionModule(ActionBase):
@@ -23,8 +23,13 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         super().run(tmp, variables)
         _result, arguments = self.validate_argument_spec(
-            argument_spec={"roles": {"type": "list", "elements": "str", "required": True}}
+            argument_spec={
+                "roles": {"type": "list", "elements": "str", "required": True},
+                "unmet": {"type": "bool", "default": False},
+            }
         )
+        if arguments["unmet"]:
+            return {"changed": False, **unmet(self._templar, arguments["roles"], variables)}
         # Gathered facts are plain data; facts that a test or an inventory gives may be a template.
         facts = self._templar.template(variables.get("ansible_facts", {}))
         return {"changed": False, **preflight(self._templar, arguments["roles"], variables, facts)}

@@ -5,15 +5,28 @@
 
 from __future__ import annotations
 
+import importlib
 import typing as t
+from pathlib import Path
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.vars.clean import namespace_facts
 
+from ..module_utils._host.refused import RefusedError
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._login.client import has_become_password
+from ..plugin_utils._login.first_contact import check_sudo_password
 from ..plugin_utils._login.reach import endpoint
 from ..plugin_utils._preflight.host import preflight, reached
+from ..plugin_utils._role_variables import RoleVariables
 
+# What the roles' templates use. Ansible looks for a filter in all of them, in the process of each host and task, and compiles
+# what has not been imported in the one that all those come from, as this plugin is.
+FILTERS = [
+    importlib.import_module(f"...filter.{path.stem}", __name__)
+    for path in sorted(Path(__file__).parent.with_name("filter").glob("*.py"))
+]
 # The few facts that the roles use.
 FACTS = ["!all", "!min", "distribution", "env", "pkg_mgr", "platform", "python", "service_mgr"]
 
@@ -31,6 +44,7 @@ class ActionModule(ActionBase):
                 "ports": {"type": "list", "elements": "raw"},
                 "timeout": {"type": "int", "default": 5},
                 "roles": {"type": "list", "elements": "str"},
+                "locks": {"type": "bool", "default": True},
             }
         )
         roles = arguments["roles"]
@@ -43,8 +57,23 @@ class ActionModule(ActionBase):
         if learnt.get("failed"):
             return learnt
         facts = {**variables.get("ansible_facts", {}), **namespace_facts(learnt["ansible_facts"])["ansible_facts"]}
-        checked = preflight(self._templar, roles, {**variables, "ansible_facts": facts}, facts) if roles else {}
+        known = {**variables, "ansible_facts": facts}
+        checked = preflight(self._templar, roles, known, facts, locks=arguments["locks"]) if roles else {}
+        # Ansible prints all that comes with a failure.
+        if checked.get("failed"):
+            return {"changed": False, **checked}
+        if roles and "accounts" in roles and self._connection.transport == "ssh":
+            self.check_sudo_password(known)
         return {"changed": False, **found, "ansible_facts": learnt["ansible_facts"], **checked}
+
+    def check_sudo_password(self, variables: dict[str, t.Any]) -> None:
+        """Every role wants root."""
+        administrators = RoleVariables(self._templar, ["accounts"], variables).value("accounts_administrators", [])
+        password = has_become_password(self._play_context, variables)
+        try:
+            check_sudo_password(self._connection.get_option("remote_user") or "", administrators, has_password=password)
+        except RefusedError as error:
+            raise AnsibleActionFail(f"{error}. Nothing has been changed on the host.") from None
 
     def find(self, ports: list[t.Any] | None, timeout: int) -> dict[str, t.Any]:
         """The port on which the host answers. This task goes on over it; Ansible lets no task tell the next ones."""

@@ -270,8 +270,10 @@ def there_is(action: str, fields: t.Mapping[str, t.Any], data: t.Mapping[str, t.
     if action == f"{COLLECTION}nvidia_info" and isinstance(data.get("info"), dict):
         return {"gpus": [f"{gpu['architecture']} {gpu['device_id']} at {gpu['address']}" for gpu in data["info"]["gpus"]]}
     if action == f"{COLLECTION}conda_env":
-        several = arguments.get("environments") or [arguments]
-        return {"environments": [text_of(one["name"]) for one in several if one.get("state", "present") == "present"]}
+        # None at all is as good as some.
+        several = [arguments] if arguments.get("environments") is None else arguments["environments"]
+        present = [one for one in several if one.get("state", "present") == "present"]
+        return {"environments": [text_of(one.get("name") or one["prefix"]) for one in present]}
     if action == f"{COLLECTION}accounts":
         people = [*(arguments.get("administrators") or []), *(arguments.get("researchers") or [])]
         return {"people": sorted(text_of(one["name"]) for one in people if one.get("state", "present") == "present")}

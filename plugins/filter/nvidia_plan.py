@@ -56,6 +56,19 @@ options:
     description: Package of the toolkit; empty for the usual one of the source.
     type: str
     required: true
+  cuda_toolkits:
+    description: Versions of the toolkit to have side by side, of NVIDIA's repository.
+    type: list
+    elements: str
+    required: true
+  clean_legacy:
+    description: Whether what NVIDIA's former instructions have left is removed.
+    type: bool
+    required: true
+  upgrade_in_use:
+    description: Whether a driver is replaced while processes use the GPUs.
+    type: bool
+    required: true
 """
 
 EXAMPLES = r"""
@@ -70,7 +83,11 @@ _value:
     C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(flavour), C(branch), C(missing)
     (packages to install), C(unavailable) (those that apt does not offer), C(held) (version to hold), C(sources) (deb822
     stanzas to add), C(load) and C(reboot) (what the installed driver waits for) and C(initramfs) (command that rebuilds
-    the initial RAM file systems) and C(rebuild) (whether one is out of date).
+    the initial RAM file systems), C(rebuild) (whether one is out of date) C(build) (what DKMS has to build, and for which
+    kernel, so that the next boot has the driver), C(upgrade) (whether a driver is there that has to be replaced), C(current)
+    (its version), C(way_back) (arguments of C(apt-get install) that bring it back), C(deferred) (why it is not replaced now),
+    C(clean) (files to remove), C(uninstall) (whether NVIDIA's own uninstaller has to run) and C(notices) (what people
+    should know).
   type: dict
 """
 

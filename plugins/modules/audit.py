@@ -81,7 +81,7 @@ options:
         type: str
         required: true
       expires:
-        description: The last day on which it counts, C(YYYY-MM-DD), by the clock of the host.
+        description: The first day on which it does not count any more, C(YYYY-MM-DD), by the clock of the host.
         type: str
         required: true
   administrators:

@@ -82,6 +82,8 @@ proven:
   type: bool
 """
 
+import contextlib
+import itertools
 import os
 import shlex
 import shutil
@@ -111,12 +113,20 @@ PROOF_SECONDS = 20.0
 # Files of others, and lines, that are looked at: each costs a start of fail2ban-client.
 SUSPECTS = 20
 SHOWN = 5
+# Of the log, to see whether its files have been read again.
+LOG_TAIL = 1 << 20
 UNPROVEN = (
     "jail '{jail}' did not notice a failed connection from {address} within {seconds:g} s, so strangers who try and fail would "
     "not be banned. Expected a line '[{jail}] Ignore {address} by ...' in {log}. Look at 'fail2ban-client status {jail}', at the "
     "lines of sshd in 'journalctl -u ssh', which the filter has to understand, and at 'loglevel' (INFO) in fail2ban.conf"
 )
+NO_ROOM = (
+    "found no room for {log}; expected some, since fail2ban writes there whom it bans, and cannot be seen to work without it. "
+    "Look at 'df -h {log}', 'journalctl --disk-usage' and 'du -xh --max-depth=2 /var | sort -h | tail'"
+)
 RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
+# Of a start, and of a reload (org.freedesktop.systemd1(5)); in microseconds of the clock that nobody sets.
+CHANGED = "StateChangeTimestampMonotonic"
 
 
 class Host(Runner):
@@ -128,9 +138,12 @@ class Host(Runner):
             return bans.missing(packages, status)
         return [name for name in packages if self.attempt("rpm", "--query", "--quiet", name)[0] != 0]
 
-    def service(self) -> dict[str, str]:
-        shown = self.run("systemctl", "show", f"--property={','.join(RUNNING)}", SERVICE)
-        return dict(line.split("=", 1) for line in shown.splitlines())
+    def service(self) -> tuple[dict[str, str], float]:
+        """Its state, and since when it is in it: then it has read its files."""
+        shown = self.run("systemctl", "show", f"--property={','.join([*RUNNING, CHANGED])}", SERVICE)
+        state = dict(line.split("=", 1) for line in shown.splitlines())
+        elapsed = time.monotonic() - int(state.pop(CHANGED, 0)) / 1e6
+        return state, time.time() - elapsed
 
     def doors(self) -> list[tuple[str, int]]:
         sshd = self.module.get_bin_path("sshd", True, ["/usr/sbin", "/usr/local/sbin"])
@@ -196,17 +209,40 @@ def _without(host: Host, folder: str, names: t.Collection[str], jails: t.Collect
 
 def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
     """What the running server does otherwise than its files say, and what they say: somebody has told it with fail2ban-client."""
-    asked = bans.numbers(host.run("fail2ban-client", "-d"), jails)
+    dump = host.run("fail2ban-client", "-d")
+    asked = bans.numbers(dump, jails) + bans.spared(dump, jails)
     questions = "".join(f"get {jail} {key}\n" for jail, key, _value in asked)
     # All in one: each start of the client takes longer than the answers. At the end of the questions it complains.
     _rc, out, _err = host.attempt("fail2ban-client", "-i", data=questions)
     answers = bans.answers(out)[: len(asked)]
     runs, says = [], []
-    for (jail, key, value), said in zip(asked, answers):
+    for (jail, key, value), answer in zip(asked, answers):
+        said = bans.answered(key, answer)
         if said != value:
             runs.append(f"{jail}: {key} {said}")
             says.append(f"{jail}: {key} {value}")
     return runs, says
+
+
+def unread(folder: str, since: float, log: str) -> list[str]:
+    """What has been changed in its folder, and in that of its unit's drop-ins, since fail2ban has read them.
+
+    Of a reload by fail2ban-client only its log tells.
+    """
+    if not (found := changed_since(folder, since)):
+        return []
+    reloaded = bans.reloaded(read_from(log, max(0, os.path.getsize(log) - LOG_TAIL))) if os.path.exists(log) else 0.0
+    return changed_since(folder, reloaded) if reloaded > since else found
+
+
+def changed_since(folder: str, since: float) -> list[str]:
+    found = []
+    for top, _folders, files in itertools.chain(os.walk(folder), os.walk(os.path.dirname(bans.OWN_DROPIN))):
+        for path in (top, *(os.path.join(top, name) for name in files if name.endswith((".conf", ".local")))):
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_mtime > since:
+                    found.append(path)
+    return sorted(found)
 
 
 def prove(host: Host, log: str, session: Session | None) -> None:
@@ -222,11 +258,21 @@ def prove(host: Host, log: str, session: Session | None) -> None:
     if address is None:
         where = ", ".join(f"{address} port {port}" for address, port in doors)
         raise RefusedError(f"found no SSH server that answers at {where or 'any address'}; expected one, to prove jail '{JAIL}'")
+    if not room_for(log):
+        raise RefusedError(NO_ROOM.format(log=log))
     deadline = time.monotonic() + PROOF_SECONDS
     while not bans.noticed(read_from(log, begin), JAIL, address):
         if time.monotonic() > deadline:
             raise RefusedError(UNPROVEN.format(jail=JAIL, address=address, seconds=PROOF_SECONDS, log=log))
         time.sleep(0.1)
+
+
+def room_for(path: str) -> bool:
+    """Whether one more line can be written there; not if the folder is missing, either."""
+    with contextlib.suppress(OSError):
+        room = os.statvfs(os.path.dirname(path))
+        return room.f_bfree > 0 or room.f_blocks == 0
+    return False
 
 
 def knock(address: str, port: int) -> bool:
@@ -265,7 +311,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     path = params["path"]
     text, before = bans.render(HEADER, params["jails"], ignored), read_file(path)
     # Before the installation there is no service to ask.
-    state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
+    state, since = ({"ActiveState": "inactive", "UnitFileState": "disabled"}, 0.0) if missing else host.service()
     new_file, new_state = text != before, state != RUNNING
     dropins = {
         bans.NFTABLES_DROPIN: bans.NFTABLES_TEXT.format(header=HEADER),
@@ -274,6 +320,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     were = {name: read_file(name) for name in dropins}
     jails = [name for name in params["jails"] if name != "DEFAULT"]
     runs, says = live(host, jails) if state == RUNNING and not new_file else ([], [])
+    later = unread(FOLDER, since, params["log"]) if state == RUNNING else []
     new_dropins = [name for name, wanted in dropins.items() if wanted != were[name]]
     wrong = rights.faults({path: 0o644, **dict.fromkeys(dropins, 0o644)})
     if not module.check_mode:
@@ -290,7 +337,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             host.run("systemctl", "unmask", "--runtime", SERVICE)
         if new_state:
             host.run("systemctl", "enable", SERVICE)
-        if new_file or new_state or runs:
+        if new_file or new_state or runs or later or bans.OWN_DROPIN in new_dropins:
             # Bans survive: fail2ban keeps them in its database.
             host.run("systemctl", "restart", SERVICE)
     # In check mode our own file may still be another one.
@@ -299,12 +346,13 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if proving:
         prove(host, params["log"], session)
     result = {
-        "changed": new_file or new_state or bool(new_dropins or wrong or runs),
+        "changed": new_file or new_state or bool(new_dropins or wrong or runs or later),
         "missing": missing,
         "proven": proving,
         "diff": differences({path: (before, text), **{name: (were[name], dropins[name]) for name in dropins}}, state)
         + rights.differences(wrong)
         + ([difference("what fail2ban does", text_of(runs), text_of(says))] if runs else [])
+        + [difference(path, "changed since fail2ban has read it\n", "read by the fail2ban that runs\n") for path in later]
         + ([difference("what fail2ban reads", text_of(others.found), text_of(others.expected))] if others.files else []),
     }
     if others.files:

@@ -31,6 +31,11 @@ options:
       - Lists that apt keeps compressed are not read.
     type: bool
     default: false
+  processes:
+    description: Also tell which processes use the GPUs. Off by default, as it looks at the open files of all processes.
+    type: bool
+    default: false
+    version_added: 0.2.0
   ignore_sources:
     description: Files of apt sources that are left out of RV(info.apt_sources), such as the one that the caller writes.
     type: list
@@ -91,6 +96,7 @@ info:
           description: Generation, such as V(pascal), V(ampere) or V(hopper); V(unknown) for an id that is not in the table.
           type: str
         kernel_driver: {description: Kernel driver that is bound to the GPU., type: str, sample: nvidia}
+        lost: {description: "Whether it has fallen off the bus, and answers nothing (Xid 79).", type: bool}
     driver:
       description: The driver.
       type: dict
@@ -102,6 +108,7 @@ info:
           description: The highest CUDA that the installed driver offers, as far as known. Empty without a driver or a GPU.
           type: str
           sample: "12.4"
+    nvswitches: {description: PCI addresses of NVSwitches., type: list, elements: str}
     nouveau: {description: Whether the kernel module nouveau is loaded., type: bool}
     kernels:
       description: Kernels that have a folder in C(/lib/modules).
@@ -110,18 +117,29 @@ info:
       contains:
         release: {description: Release., type: str, sample: 6.1.0-50-amd64}
         running: {description: Whether it is the running one., type: bool}
+        next: {description: "Whether it boots next: the newest in C(/boot) of the running one's kind.", type: bool}
         headers: {description: Whether its headers are installed., type: bool}
         module: {description: "Version of its installed NVIDIA module that DKMS built, or null.", type: str}
-        state: {description: "What DKMS did for it: V(installed), V(built) or null.", type: str}
+        state:
+          description: >-
+            What DKMS did for it: V(installed), V(built), V(failed) or null; V(other) where its NVIDIA module is there, and not
+            from DKMS.
+          type: str
+    dkms: {description: "What DKMS can build of the driver, as C(module/version).", type: list, elements: str}
     health:
       description: Whether the parts agree.
       type: dict
       contains:
         consistent: {description: Whether module and libraries have one version., type: bool}
         disagreements: {description: What does not agree., type: list, elements: str}
+        on_disk:
+          description: What does not agree of the installed parts, whatever is loaded.
+          type: list
+          elements: str
         reboot_required: {description: Whether a reboot is needed to use the installed driver., type: bool}
         reboot_reasons: {description: Why., type: list, elements: str}
         loadable: {description: Whether the module can be loaded without a reboot., type: bool}
+        next_boot: {description: Why the driver will be missing after the next boot., type: list, elements: str}
     secure_boot:
       description: Secure Boot.
       type: dict
@@ -135,6 +153,17 @@ info:
       type: dict
     apt_sources: {description: "Enabled apt sources, with the file that names them.", type: list, elements: dict}
     apt_origins: {description: Origin of each index in apt's lists., type: dict}
+    processes:
+      description: "Processes that have a GPU open, each with C(pid), C(user) and C(program); the persistence daemon is none."
+      type: list
+      elements: dict
+    own_files:
+      description: What the files of the role P(openlab.research_server.nvidia#role) for apt and systemd hold, by path.
+      type: dict
+    former_keys:
+      description: Keyrings of apt with NVIDIA's former key 7fa2af80, each with C(path) and C(alone) (it holds no other key).
+      type: list
+      elements: dict
     former_files:
       description: Files of the role P(openlab.research_server.nvidia#role) that still have the names of its first versions.
       type: list
@@ -158,7 +187,10 @@ from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
+from ..module_utils._nvidia.former_keys import read_former_keys
+from ..module_utils._nvidia.kernels import read_dkms, read_kernels
 from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
+from ..module_utils._nvidia.users import read_users
 
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
@@ -170,6 +202,11 @@ CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
 # What the role writes for the kernel to read early, and the files that have to hold it.
 EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
+OWN_FILES = (
+    "etc/apt/preferences.d/research-server-nvidia",
+    "etc/apt/sources.list.d/research-server-nvidia.sources",
+    "etc/systemd/system/research-server-nvidia-settings.service",
+)
 FORMER_FILES = (
     "etc/apt/keyrings/openlab-nvidia.*",
     "etc/apt/preferences.d/openlab-nvidia",
@@ -186,33 +223,6 @@ def raw(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def read_kernels(root: Path, running: str) -> list[dict[str, t.Any]]:
-    """Kernels with a folder of modules, and what DKMS did for them.
-
-    DKMS keeps what it built in <module>/<version>/<kernel>/<machine>, and a link kernel-<kernel>-<machine> to what it installed.
-    """
-    tree = root / "var/lib/dkms"
-    built = {path.parent.parent.name for path in tree.glob("nvidia*/*/*/*/module")}
-    installed: dict[str, str] = {}
-    for link in sorted(tree.glob("nvidia*/kernel-*")):
-        if link.is_symlink():
-            version, kernel = Path(os.readlink(link)).parts[-3:-1]
-            installed[kernel] = version
-    kernels = []
-    for folder in sorted((root / "lib/modules").glob("*"), key=lambda path: nvidia_state.version_key(path.name)):
-        release = folder.name
-        kernels.append(
-            {
-                "release": release,
-                "running": release == running,
-                "headers": (folder / "build").is_dir() or (root / "usr/src" / f"linux-headers-{release}").is_dir(),
-                "module": installed.get(release),
-                "state": "installed" if release in installed else "built" if release in built else None,
-            }
-        )
-    return kernels
 
 
 def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
@@ -261,7 +271,7 @@ def is_outdated(root: Path) -> bool:
     return any(image.stat().st_mtime < settings.stat().st_mtime for image in images)
 
 
-def read_system(root: Path) -> dict[str, str]:
+def read_system(root: Path, procfs: Path) -> dict[str, t.Any]:
     release = text(root / "etc/os-release") or text(root / "usr/lib/os-release")
     fields = dict(re.findall(r"^([A-Z_]+)=[\"']?(.*?)[\"']?$", release, re.MULTILINE))
     uname = os.uname()
@@ -270,16 +280,19 @@ def read_system(root: Path) -> dict[str, str]:
         "version": fields.get("VERSION_ID", ""),
         "codename": fields.get("VERSION_CODENAME", ""),
         "machine": uname.machine,
-        "kernel": uname.release,
+        "kernel": text(procfs / "sys/kernel/osrelease").strip() or uname.release,
         "initramfs": next((name for name in INITRAMFS_TOOLS if (root / "usr/sbin" / name).exists()), ""),
         "initramfs_outdated": is_outdated(root),
     }
 
 
-def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool) -> dict[str, t.Any]:
+def read(
+    root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool, processes: bool = False
+) -> dict[str, t.Any]:
     """Everything that RETURN describes."""
-    gpus = nvidia_pci.describe(read_pci(sysfs))
-    system = read_system(root)
+    functions = list(read_pci(sysfs))
+    gpus = nvidia_pci.describe(functions)
+    system = read_system(root, procfs)
     kernels = read_kernels(root, system["kernel"])
     loaded = read_loaded(sysfs, procfs)
     userland = read_userland(root)
@@ -289,14 +302,19 @@ def read(root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available
     return {
         "gpus": gpus,
         "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists(), "cuda": cuda},
+        "nvswitches": [function["address"] for function in functions if nvidia_pci.is_switch(function)],
         "nouveau": nouveau,
         "kernels": kernels,
+        "dkms": read_dkms(root),
         "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
         "secure_boot": read_secure_boot(root, sysfs),
         "packages": nvidia_state.installed_packages(text(root / dpkg.STATUS.lstrip("/"))),
         "available": nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
         "apt_sources": read_sources(root, ignored),
         "apt_origins": read_origins(lists),
+        "processes": read_users(procfs) if processes else [],
+        "own_files": {f"/{name}": text(root / name) for name in OWN_FILES if (root / name).is_file()},
+        "former_keys": read_former_keys(root),
         "former_files": sorted(f"/{path.relative_to(root)}" for pattern in FORMER_FILES for path in root.glob(pattern)),
         "system": system,
     }
@@ -313,6 +331,7 @@ def run(module: Module) -> dict[str, t.Any]:
         Path("/proc"),
         ignored=params["ignore_sources"],
         available=params["available"],
+        processes=params["processes"],
     )
     return {"changed": False, "info": info}
 
@@ -324,6 +343,7 @@ def main() -> None:
             "root": {"type": "path", "default": "/"},
             "sysfs_root": {"type": "path", "default": "/sys"},
             "available": {"type": "bool", "default": False},
+            "processes": {"type": "bool", "default": False},
             "ignore_sources": {"type": "list", "elements": "path", "default": []},
             "wishes": {"type": "dict"},
         },

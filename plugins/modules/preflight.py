@@ -24,6 +24,12 @@ options:
     type: list
     elements: str
     required: true
+  unmet:
+    description:
+      - Whether nothing is known of the host yet. What depends on its facts, and the platform, are not looked at then.
+    type: bool
+    default: false
+    version_added: 0.2.0
 attributes:
   check_mode:
     description: Runs the same in check mode.
@@ -35,7 +41,7 @@ attributes:
     description: Runs on the controller.
     support: full
 notes:
-  - Needs the facts C(distribution), C(distribution_major_version), C(architecture) and C(service_mgr).
+  - Needs the facts C(distribution), C(distribution_major_version), C(architecture) and C(service_mgr), except with O(unmet).
 """
 
 EXAMPLES = r"""
@@ -45,12 +51,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-problems:
-  description: One sentence for each problem, with what was found, what was expected and what to do.
-  returned: failure
-  type: list
-  elements: str
-  sample: ["sshd_prot: unknown variable of role 'sshd'; did you mean 'sshd_port'?"]
 notes:
   description: What people may want to know about values that are right, such as what keeps sshd's port for root.
   returned: success

@@ -33,6 +33,10 @@ options:
       - Without this option no variable is checked.
     type: list
     elements: str
+  locks:
+    description: Whether the locks of these roles are to be there and to fit, where the roles' variables ask for it.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Runs the same in check mode.
@@ -77,11 +81,6 @@ common_args:
   returned: when RV(found) is true
   type: str
   sample: "-o HostKeyAlias=gpu-01.lab.example"
-problems:
-  description: One sentence for each problem, with what was found, what was expected and what to do.
-  returned: when a variable is wrong, or the platform
-  type: list
-  elements: str
 notes:
   description: What people may want to know about values that are right.
   returned: when O(roles) names any

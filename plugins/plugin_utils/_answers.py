@@ -26,9 +26,9 @@ _DISK = {"device": int, "free": int, "size": int, "inodes": (int, None), "read_o
 SETUP: t.Any = {"ansible_facts": {ANY: object}}
 NVIDIA_INFO: t.Any = {
     "info": {
-        "gpus": [{"architecture": str}],
+        "gpus": [{"address": str, "architecture": str, "lost": bool}],
         "driver": {"loaded": ({"version": str}, None), "userland": [str]},
-        "health": {"consistent": bool, "disagreements": [str]},
+        "health": {"disagreements": [str], "next_boot": [str]},
     }
 }
 

@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 try:
     from ansible.template import trust_as_template
@@ -40,7 +40,8 @@ class RoleVariables:
 
 
 def read_yaml(path: Path) -> dict[str, t.Any]:
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    """By the reader of libyaml where there is one: it takes a tenth of the time, and each host has its turn."""
+    return (yaml_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 def trusted(value: t.Any) -> t.Any:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tarfile
 from pathlib import Path
@@ -67,6 +68,21 @@ def test_a_new_lab_has_the_command_which_finds_the_collection_from_every_folder(
     with pytest.raises(AssertionError, match=r"failed +here +1 problem(?s:.*)found the host in no group"):
         installed.run(new_lab / "research-server-drift", "--report", tmp_path / "drift.json", cwd=tmp_path)
     assert (tmp_path / "drift.json").is_file()
+    # What it tells people to type is what they have typed.
+    report = json.loads((tmp_path / "drift.json").read_text(encoding="utf-8"))
+    finding = {"role": "audit", "task": "keys", "items": ["x"], "diff": "-x\n", "hidden": False, "file": None, "line": None}
+    report["hosts"]["here"].update(verdict="drift", errors=[], drift=[finding])
+    (tmp_path / "drift.json").write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(AssertionError, match=f"if it is right: {new_lab}/research-server-drift accept -l here --topic keys"):
+        installed.run(new_lab / "research-server-drift", "repair", "--report", tmp_path / "drift.json", cwd=tmp_path)
+
+
+def test_a_new_lab_begins_without_a_warning_and_ends_with_every_step(installed, tmp_path):
+    options = ("-i", "localhost,", "-e", f"new_lab_directory={tmp_path / 'our-lab'}")
+    told = installed.run("ansible-playbook", "openlab.research_server.new_lab", *options, cwd=tmp_path)
+    assert "WARNING" not in told.stdout + told.stderr
+    steps = ["accounts.yml", "git init", "bootstrap", "doctor", "--check --diff", "client_config", "./research-server-drift"]
+    assert sorted(steps, key=told.stdout.rindex) == steps
 
 
 def test_a_lab_that_is_there_already_gets_the_command_and_nothing_else(installed, tmp_path):

@@ -24,6 +24,25 @@ def files(server):
     return server.check_output("find /etc/ssh/sshd_config.d /etc/ssh/research-server -type f -exec sha256sum {} + | sort")
 
 
+def test_the_first_contact_and_the_doctor_go_through_the_door(server, ansible, tmp_path):
+    limit, report = ("-l", server.backend.get_hostname()), tmp_path / "doctor.json"
+    rc, text = ansible("ansible-playbook", *limit, "playbooks/bootstrap.yml")
+    assert rc == 0 and "already bootstrapped" in text and "changed=0" in text, text
+    # This host is ready for it or not: it was logged in to.
+    _rc, text = ansible(
+        "ansible-playbook", *limit, "playbooks/doctor.yml", "-e", f"doctor_report={report}", "-e", "doctor_full=true"
+    )
+    assert "ops, sudo is free" in text
+
+
+def test_who_runs_client_config_is_told_where_it_wrote_and_for_whom(ansible):
+    rc, text = ansible("ansible-playbook", "playbooks/client_config.yml")
+    said = " ".join(text.split())
+    assert rc == 0, text
+    people = ", ".join(sorted(path.name for path in (FOLDER / "clients").iterdir()))
+    assert f"{FOLDER}/clients: a folder for each of {people}; all as they were." in said, text
+
+
 def test_the_operators_own_key_is_not_revoked(server, again):
     before = files(server)
     rc, text = again(sshd_revoked_keys=[public("id_ed25519")])

@@ -52,6 +52,14 @@ def accounts(inside):
     return inside.check_output("sha256sum /etc/passwd /etc/shadow /etc/group /etc/ssh/sshd_config.d/* | cut -c-64")
 
 
+def test_a_placeholder_is_refused_before_anybody_is_met(play, pins):
+    placeholder = [{"name": "ops", "keys": ["ssh-ed25519 REPLACE-ME ops@controller"], "sudo_nopasswd": True}]
+    outcome = play(BOOTSTRAP, accounts_administrators=placeholder, bootstrap_accept_host_key=True)
+    assert "the placeholder 'REPLACE-ME'" in outcome.message
+    assert "shows the host key" not in outcome.text
+    assert pins() == []
+
+
 def test_an_unknown_key_is_shown_and_not_trusted_without_a_person(play, inside, pins):
     before = accounts(inside)
     outcome = play(BOOTSTRAP)
@@ -131,6 +139,16 @@ def test_after_the_site_has_closed_that_door_it_changes_nothing_either(play, ins
     assert "0.0.0.0:22 " not in inside.check_output("ss -tln")
     outcome = play(BOOTSTRAP)
     assert outcome.ok and outcome.changed == 0, outcome.text
+
+
+def test_a_password_of_sudo_that_nobody_gave_is_asked_for_before_the_first_change(play, inside, keys):
+    asked = [{"name": "ops", "keys": [(keys / "id_ed25519.pub").read_text()], "password": f"$6$saltsalt${86 * 'a'}"}]
+    before = accounts(inside)
+    for playbook in (BOOTSTRAP, SITE):
+        outcome = play(playbook, accounts_administrators=asked)
+        assert "found ops, whose sudo asks for a password" in outcome.message
+        assert "Give it with -K" in outcome.message
+    assert accounts(inside) == before
 
 
 def test_a_changed_host_key_is_an_error_that_names_both(play, inside, known_hosts, pins, keys):

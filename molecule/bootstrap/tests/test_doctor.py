@@ -77,6 +77,7 @@ def test_a_host_that_is_gone_is_in_the_table_and_the_others_are_examined(examine
     outcome, examined, report = examine("--limit", f"gone,{host.backend.get_hostname()}")
     assert examined["verdict"] == "ready"
     assert report["hosts"]["gone"]["verdict"] == "blocked"
+    assert [finding["topic"] for finding in report["hosts"]["gone"]["findings"]] == ["reachable"]
     assert report["blocked"] == ["gone"] and not report["ready"]
     assert outcome.ok and outcome.exit_code != 0
 

@@ -170,7 +170,9 @@ def deaf(host):
 def test_a_file_of_somebody_else_that_changes_the_jails_is_named_with_the_way_out(host, converge, name, text, says):
     path = f"/etc/fail2ban/{name}"
     # A jail of somebody's own is theirs, and says nothing about ours.
-    host.check_output("printf '[web]\nenabled = false\nmaxretry = 2\n' > /etc/fail2ban/jail.d/web.local")
+    host.check_output(
+        "printf '[web]\nenabled = false\nmaxretry = 2\n' > /etc/fail2ban/jail.d/web.local && fail2ban-client reload"
+    )
     assert converge().changed == 0
     host.check_output("printf %%s %s > %s", text, path)
     for arguments in (["--check"], []):

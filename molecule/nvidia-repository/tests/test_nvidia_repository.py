@@ -22,6 +22,11 @@ def test_the_open_modules_that_cannot_drive_it_are_not(host: Host) -> None:
     assert not host.package("nvidia-kernel-open-dkms").is_installed
 
 
+def test_the_toolkits_that_were_asked_for_stand_side_by_side(host: Host) -> None:
+    installed = {version: host.package(f"cuda-toolkit-{version}").is_installed for version in ("12-8", "12-9", "13-0")}
+    assert installed == {"12-8": True, "12-9": False, "13-0": True}
+
+
 def test_an_upgrade_moves_neither_the_driver_nor_anything_that_the_repository_has_no_business_with(host: Host) -> None:
     assert "99:1" in host.check_output("apt-cache madison sudo")
     planned = host.check_output("apt-get --simulate dist-upgrade")

@@ -102,7 +102,7 @@ def test_check_mode_on_a_fresh_host_tells_what_would_be_done(host: Host, name: s
     ("machine", "problem"),
     [
         ("b200", "needs driver branch 570 or newer"),
-        ("v100-b200", "not driven by the proprietary kernel modules"),
+        ("v100-b200", "no driver serves all GPUs of this host together"),
     ],
 )
 def test_a_gpu_that_the_driver_cannot_drive_stops_the_role_before_any_change(

@@ -12,10 +12,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
-from .._host import dpkg, mounts
+from .._host import dpkg, kernels, mounts
+from .._nvidia import pci, reading
 from .._nvidia import state as nvidia_state
+from .._nvidia.kernels import read_kernels
 from .._text.escapes import in_one_line, listing
 from .declared import Declared
 from .finding import Finding
@@ -50,6 +53,7 @@ def find(host: Host, _declared: Declared) -> Iterator[Finding]:
         yield from _reboot(host)
         yield from _kernel(host)
         yield from _lists(host)
+        yield from _gpus(host)
     yield from _driver(host)
 
 
@@ -212,28 +216,33 @@ def _reboot(host: Host) -> Iterator[Finding]:
 
 def _kernel(host: Host) -> Iterator[Finding]:
     running = (host.text("/proc/sys/kernel/osrelease") or "").strip()
-    kernels = [name[len("vmlinuz-") :] for name in host.names("/boot") if name.startswith("vmlinuz-")]
-    # Of the same kind, such as `cloud-amd64`: others lie there for another purpose.
-    alike = [kernel for kernel in kernels if _flavour(kernel) == _flavour(running)]
-    newest = max(alike, key=nvidia_state.version_key, default="")
-    if running in kernels and nvidia_state.version_key(newest) > nvidia_state.version_key(running):
+    installed = [name[len("vmlinuz-") :] for name in host.names("/boot") if name.startswith("vmlinuz-")]
+    newest = kernels.boots_next(installed, running)
+    if running in installed and kernels.order(newest) > kernels.order(running):
         found = f"{running} runs, {newest} is installed"
         yield _due("kernel", found, "the newest that is installed", "reboot, when nobody computes")
 
 
-def _flavour(release: str) -> str:
-    return re.sub(r"^[0-9][0-9.]*(?:-rc\d+)?(?:-\d+)?[+~.a-z0-9]*?(?=-[a-z]|$)", "", release)
+def _gpus(host: Host) -> Iterator[Finding]:
+    root, sysfs = Path(host.path("/")), Path(host.path("/sys"))
+    gpus = pci.own(pci.describe(reading.read_pci(sysfs)))
+    for gpu in gpus:
+        if gpu["lost"]:
+            way_out = "journalctl -k -g 'Xid|fallen off'; look at power, cooling and slot; power the machine off and on"
+            yield Finding(TOPIC, in_one_line(f"GPU {gpu['address']}"), "has fallen off the bus", "to answer", way_out, "warning")
+    if gpus:
+        running = (host.text("/proc/sys/kernel/osrelease") or "").strip()
+        health = nvidia_state.assess(
+            loaded=None, userland=reading.read_userland(root), kernels=read_kernels(root, running), nouveau=False
+        )
+        for found in health["next_boot"]:
+            way_out = "apply the role nvidia before the machine boots"
+            yield _due("NVIDIA driver after the next boot", found, "a module for that kernel", way_out)
 
 
 def _driver(host: Host) -> Iterator[Finding]:
-    read: Callable[[str], str] = lambda path: host.text(path) or ""  # noqa: E731
-    loaded = nvidia_state.loaded_driver(read("/proc/driver/nvidia/version"), read("/sys/module/nvidia/version"))
-    folders = ["/usr/lib64", *(f"/usr/lib/{name}{end}" for name in host.names("/usr/lib") for end in ("", "/nvidia/current"))]
-    libraries = set()
-    for name in (name for folder in folders for name in host.names(folder)) if loaded else ():
-        match = re.match(r"lib(?:cuda|nvidia-ml)\.so\.", name) and nvidia_state.VERSION.search(name)
-        if match:
-            libraries.add(match[1])
+    loaded = reading.read_loaded(Path(host.path("/sys")), Path(host.path("/proc")))
+    libraries = reading.read_userland(Path(host.path("/"))) if loaded else []
     if loaded and libraries and loaded["version"] not in libraries:
-        found = f"module {loaded['version']} is loaded, libraries of {', '.join(sorted(libraries))} are installed"
+        found = f"module {loaded['version']} is loaded, libraries of {', '.join(libraries)} are installed"
         yield _due("NVIDIA driver", found, "one version", "reboot, when nobody computes")

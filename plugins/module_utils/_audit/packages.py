@@ -194,11 +194,31 @@ def find(host: Host, _declared: Declared, day: int | None = None) -> Iterator[Fi
     for path in known.local:
         expected, way_out = "a diversion of a package, or none", f"dpkg-divert --local --rename --remove {path}"
         yield Finding(TOPIC, in_one_line(path), "diverted by hand (dpkg-divert --local)", expected, in_one_line(way_out))
+    yield from _put_in_place(host, known)
     yield from _in_front(host, known)
     # The priority of a thread ends with it (setpriority(2), "C library/kernel differences"); that of reading follows from it
     # (ioprio_set(2)).
     with concurrent.futures.ThreadPoolExecutor(1, initializer=lambda: os.setpriority(os.PRIO_PROCESS, 0, 19)) as pool:
         yield from pool.submit(lambda: list(_compared(host, known, time.localtime().tm_wday if day is None else day))).result()
+
+
+def _put_in_place(host: Host, known: Record) -> Iterator[Finding]:
+    """What stands where a diversion has taken a package's file away, and has not come with the package that the diversion is of.
+
+    Anybody can divert in the name of any package (dpkg-divert(1), --package).
+    """
+    lists = [name for name in host.names(INFO) if name.endswith(".list")]
+    for path, (_target, by) in sorted(known.diverted.items()):
+        if by == ":" or host.status(path) is None or link_target(host, path).startswith("/etc/alternatives/"):
+            continue
+        own = [name for name in lists if name[: -len(".list")].partition(":")[0] == by]
+        texts = (host.text(f"{INFO}/{name}", RECORD_LIMIT) or "" for name in own)
+        if path not in {merged(line) for text in texts for line in text.splitlines()}:
+            whose = by if own else f"{by}, which is not installed"
+            found = f"stands in the place of a diverted file, and is no file of package {whose}"
+            way_out = f"rm {path} && dpkg-divert --package {by} --rename --remove {path}"
+            expected = "what the package brought"
+            yield Finding(TOPIC, in_one_line(path), in_one_line(found), expected, in_one_line(way_out), "error")
 
 
 def _in_front(host: Host, known: Record) -> Iterator[Finding]:

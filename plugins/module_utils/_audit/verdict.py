@@ -26,7 +26,7 @@ class Waiver:
     owner: str
     reason: str
     expires: datetime.date
-    """The last day on which it counts."""
+    """The first day on which it does not count any more, as with keys and accounts."""
 
     @classmethod
     def of(cls, item: Mapping[str, t.Any]) -> Waiver:
@@ -71,7 +71,7 @@ def judge(
             continue
         if finding.severity == "notice":
             notices.append(f"{finding.topic}: {finding.name}: {finding.found}; {finding.way_out}")
-        elif waiver and waiver.expires >= today:
+        elif waiver and waiver.expires > today:
             notices.append(f"{finding.topic}: {finding.name} is waived until {waiver.expires} ({waiver.owner}: {waiver.reason})")
         elif waiver:
             over = f"{finding.found}; its waiver ({waiver.owner}: {waiver.reason}) has expired on {waiver.expires}"

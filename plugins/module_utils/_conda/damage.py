@@ -21,6 +21,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from . import byte_code
 from .manifest import MANIFEST_FILE, Manifest
 from .verify import Expected, Problem, expected_files, groups, hash_all
 
@@ -53,8 +54,11 @@ class Notes:
 def find(prefix: str, level: str, notes: Notes, day: int | None = None) -> tuple[Problem, ...]:
     """Every path that is not as installed, and was not so from the start. `day`: counted from any other."""
     today = int(time.time()) // 86400 if day is None else day
-    found = _Look(prefix, level, notes, today).problems(*expected_files(prefix))
-    return tuple(item for item in found if line(item) not in notes.known)
+    files, unusable = expected_files(prefix)
+    look = _Look(prefix, level, notes, today)
+    found = look.problems(files, unusable)
+    hidden = byte_code.problems(prefix, files, notes.finished_ns, look.due)
+    return (*(item for item in found if line(item) not in notes.known), *sorted(hidden, key=lambda item: item.path))
 
 
 def of(written: Manifest, level: str) -> tuple[Problem, ...]:
@@ -129,7 +133,8 @@ class _Look:
         links = {item.path for item in files if item.kind == "link"}
         folders = _Folders(self.prefix, self.unchanged(links))
         to_read: list[tuple[list[Expected], int]] = []
-        for group in groups(_completed(files, self.notes.made)):
+        # Byte code may be written again, and has a look of its own.
+        for group in groups(item for item in _completed(files, self.notes.made) if not byte_code.is_cached(item.path)):
             in_the_way = folders.in_the_way(group[-1].path)
             if in_the_way in links:
                 # It leads elsewhere, and is told by itself.
@@ -157,6 +162,8 @@ class _Look:
             problem = "missing" if isinstance(error, (FileNotFoundError, NotADirectoryError)) else "unreadable"
             yield _problem(last, problem, _expected(last), "")
             return
+        if self.cannot_start(last.path, status):
+            yield _problem(last, "altered", "a program that can be started", f"mode {stat.S_IMODE(status.st_mode):04o}")
         if not any(item.kind in ("", _kind(status)) for item in group):
             yield _problem(last, "altered", _expected(last), _seen(self.prefix, last.path, status))
         elif stat.S_ISLNK(status.st_mode):
@@ -171,16 +178,27 @@ class _Look:
             else:
                 to_read.append((group, status.st_size))
 
+    def cannot_start(self, path: str, status: os.stat_result) -> bool:
+        """Whether a program is one that nobody may start. No record tells of rights; shell scripts are often there to be read."""
+        folder, name = os.path.split(path)
+        if status.st_mode & stat.S_IXUSR or folder != "bin" or not stat.S_ISREG(status.st_mode):
+            return False
+        start = _start(os.path.join(self.prefix, path))
+        return start.startswith(b"\x7fELF") or (start.startswith(b"#!") and b"python" in start and "." not in name)
+
     def to_be_read(self, group: Sequence[Expected], status: os.stat_result) -> bool:
         """Whether the content of a file that is there is to be compared, too."""
         path = group[-1].path
         return (
-            self.level == FULL
-            or path in self.known
+            path in self.known
             or status.st_mtime_ns > self.notes.finished_ns
             or not any(item.exact and item.size == status.st_size for item in group)
-            or zlib.crc32(os.fsencode(path)) % _NIGHTS == self.day % _NIGHTS
+            or self.due(path)
         )
+
+    def due(self, path: str) -> bool:
+        """Whether this file is read today in any case."""
+        return self.level == FULL or zlib.crc32(os.fsencode(path)) % _NIGHTS == self.day % _NIGHTS
 
     def read(self, to_read: list[tuple[list[Expected], int]]) -> Iterator[Problem]:
         """Files whose content differs. The largest first, so that no thread starts with a long one when the others are done."""
@@ -225,6 +243,13 @@ def _links(prefix: str, group: Sequence[Expected]) -> Iterator[Problem]:
     found = _target(prefix, group[-1].path)
     if targets and found not in targets:
         yield _problem(group[-1], "altered", " or ".join(sorted(targets)), found)
+
+
+def _start(place: str) -> bytes:
+    """The first lines of a script: long paths stand in the second one."""
+    with contextlib.suppress(OSError), open(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(512)
+    return b""
 
 
 def _target(prefix: str, path: str) -> str:

@@ -9,6 +9,7 @@ import ast
 import contextlib
 import ipaddress
 import re
+import time
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -114,6 +115,33 @@ def numbers(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
     return found
 
 
+def spared(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
+    """The same of those whom a jail never bans."""
+    names = set(jails)
+    return [
+        (str(words[1]), "ignoreip", _networks(map(str, words[3:])))
+        for words in _spoken(dump)
+        if len(words) > 2 and words[0] == "set" and words[1] in names and words[2] == "addignoreip"
+    ]
+
+
+def answered(key: str, text: str) -> str:
+    """An answer of the running server, as numbers() and spared() write what it should be."""
+    # A heading, and a tree of one per line.
+    return _networks(re.findall(r"^[|`]- (\S+)$", text, re.MULTILINE)) if key == "ignoreip" else text
+
+
+def _networks(texts: Iterable[str]) -> str:
+    """Networks in a fixed order; names of hosts as they are."""
+    return " ".join(sorted({_network(text) for text in texts}))
+
+
+def _network(text: str) -> str:
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_network(text, strict=False))
+    return text
+
+
 def _spoken(dump: str) -> Iterator[list[t.Any]]:
     """The commands in the output of ``fail2ban-client -d``, a list in each line; it says other things, too."""
     for line in dump.splitlines():
@@ -136,6 +164,13 @@ def seconds(text: str) -> int | None:
 def answers(text: str) -> list[str]:
     """What ``fail2ban-client -i`` printed, by question."""
     return [answer.strip() for answer in text.split(PROMPT)[1:]]
+
+
+def reloaded(log: str) -> float:
+    """When fail2ban has last read its files again, in seconds since 1970, by the text of its log; 0 if that does not say."""
+    found = re.findall(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) .*: INFO\s+Reload finished\.$", log, re.MULTILINE)
+    # In local time, as the host's clock shows it.
+    return time.mktime(time.strptime(found[-1][0], "%Y-%m-%d %H:%M:%S")) + int(found[-1][1]) / 1000 if found else 0.0
 
 
 def noticed(log: str, jail: str, address: str) -> bool:

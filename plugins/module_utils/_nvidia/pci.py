@@ -17,6 +17,9 @@ from collections.abc import Iterable, Mapping
 VENDOR = 0x10DE
 DISPLAY_CLASS = 0x03  # VGA, XGA, 3D and other display controllers; audio is 0x04, NVSwitch 0x0680
 
+BRIDGE_CLASS = 0x0680
+FIRST_SWITCH = 0x1AC0  # V100's; bridges of NVIDIA's chipsets for mainboards have lower ids
+
 UNKNOWN = "unknown"
 
 
@@ -93,12 +96,17 @@ def is_gpu(attributes: Mapping[str, str]) -> bool:
     return int(attributes["vendor"], 16) == VENDOR and int(attributes["class"], 16) >> 16 == DISPLAY_CLASS
 
 
+def is_switch(attributes: Mapping[str, str]) -> bool:
+    """Tell an NVSwitch, which joins GPUs on a board of its own, from bridges of NVIDIA's former chipsets."""
+    return int(attributes["class"], 16) >> 8 == BRIDGE_CLASS and int(attributes["device"], 16) >= FIRST_SWITCH
+
+
 def describe(devices: Iterable[Mapping[str, str]]) -> list[dict[str, t.Any]]:
     """Turn sysfs attributes of PCI functions into GPUs, in the order of their addresses.
 
     Each mapping has C(address), C(vendor), C(device), C(class), and where they exist C(driver) (name of the bound kernel
-    driver) and C(physfn) (address of the physical function, for a virtual function of an SR-IOV GPU). Virtual
-    functions are slices for guests, not GPUs of this host, and do not count.
+    driver), C(physfn) (address of the physical function, for a virtual function of an SR-IOV GPU) and C(lost) (it answers
+    nothing). Virtual functions are slices for guests, not GPUs of this host, and do not count.
     """
     gpus = []
     for attributes in sorted(devices, key=lambda item: item["address"]):
@@ -111,6 +119,7 @@ def describe(devices: Iterable[Mapping[str, str]]) -> list[dict[str, t.Any]]:
                 "device_id": f"{device:04x}",
                 "architecture": architecture(device),
                 "kernel_driver": attributes.get("driver") or None,
+                "lost": bool(attributes.get("lost")),
             }
         )
     return gpus

@@ -47,7 +47,20 @@ def read_pci(sysfs: Path) -> Iterator[dict[str, str]]:
         attributes = {"address": device.name, "vendor": vendor}
         attributes.update({name: text(device / name).strip() for name in ("device", "class")})
         attributes.update({name: (device / name).resolve().name for name in ("driver", "physfn") if (device / name).exists()})
+        if is_lost(device):
+            attributes["lost"] = "yes"
         yield attributes
+
+
+def is_lost(device: Path) -> bool:
+    """Whether a function answers nothing: then each byte reads as ones (`lspci` shows `rev ff`). One that sleeps is not woken."""
+    if text(device / "power_state").strip() == "D3cold":
+        return False
+    try:
+        with (device / "config").open("rb") as stream:
+            return stream.read(4) == b"\xff\xff\xff\xff"
+    except OSError:
+        return False
 
 
 def read_loaded(sysfs: Path, procfs: Path) -> dict[str, str] | None:

@@ -83,12 +83,14 @@ def assess(
 ) -> dict[str, t.Any]:
     """Say whether the parts of an installed driver agree, and whether a reboot is what is missing.
 
-    C(kernels) are the installed kernels with C(release), C(running), C(module) (version of the NVIDIA module, or None).
+    C(kernels) are the installed kernels with C(release), C(running), C(next) (whether it boots next), C(headers), C(module)
+    (version of the NVIDIA module, or None), and C(state), as RETURN of nvidia_info describes it.
     """
     running = next((kernel for kernel in kernels if kernel["running"]), None)
     built = [kernel for kernel in kernels if kernel["module"]]
     ready = running["module"] if running else None
-    disagreements, reboot = [], []
+    disagreements: list[str] = []
+    in_use, reboot = [], []
     if len(userland) > 1:
         disagreements.append(f"libraries of several versions are installed: {', '.join(userland)}")
     for kernel in built:
@@ -97,7 +99,7 @@ def assess(
                 f"the module for kernel {kernel['release']} is {kernel['module']}, the libraries are {', '.join(userland)}"
             )
     if loaded and userland and loaded["version"] not in userland:
-        disagreements.append(f"the loaded module is {loaded['version']}, the libraries are {', '.join(userland)}")
+        in_use.append(f"the loaded module is {loaded['version']}, the libraries are {', '.join(userland)}")
     if loaded and ready and loaded["version"] != ready:
         reboot.append(f"module {loaded['version']} is loaded, {ready} is installed")
     if userland and not loaded:
@@ -108,14 +110,33 @@ def assess(
                 f"the module is built for kernel {built[-1]['release']}, "
                 f"the running kernel is {running['release'] if running else 'another one'}"
             )
-    missing = bool(userland) and not built
-    if missing:
+    if userland and not built and not any(kernel["state"] == "other" for kernel in kernels):
         disagreements.append("libraries are installed, but no module is built for any kernel")
     return {
-        "consistent": not disagreements,
-        "disagreements": disagreements,
+        "consistent": not disagreements + in_use,
+        "disagreements": disagreements + in_use,
+        # Without what the next boot puts right.
+        "on_disk": disagreements,
         "reboot_required": bool(reboot),
         "reboot_reasons": reboot,
         # The module can be loaded without a reboot: it is there, and nothing else holds the GPU.
         "loadable": bool(ready) and not loaded and not nouveau,
+        "next_boot": [without_driver(kernel) for kernel in kernels if userland and kernel["next"] and lacks_module(kernel)],
     }
+
+
+def lacks_module(kernel: Mapping[str, t.Any]) -> bool:
+    return not kernel["module"] and kernel["state"] != "other"
+
+
+def without_driver(kernel: Mapping[str, t.Any]) -> str:
+    """Why a kernel that boots next has no module."""
+    if not kernel["headers"]:
+        why = "its headers are not installed, so DKMS cannot build the module"
+    elif kernel["state"] == "failed":
+        why = "DKMS could not build the module, see /var/lib/dkms/nvidia*/*/build/make.log"
+    elif kernel["state"] == "built":
+        why = "DKMS has built the module and not installed it"
+    else:
+        why = "DKMS has not built the module for it"
+    return f"kernel {kernel['release']} boots next, without the driver: {why}"

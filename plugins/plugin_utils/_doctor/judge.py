@@ -38,6 +38,13 @@ class Finding(t.NamedTuple):
     do: str = ""
 
 
+def ended(error: str, *, begun: bool) -> Finding:
+    """What ended an examination."""
+    if "sudo password" in error:
+        return Finding("login", ERROR, error, "the administrator's", "give it with -K (--ask-become-pass)")
+    return Finding("inside" if begun else "reachable", ERROR, error)
+
+
 class Space(t.NamedTuple):
     """Free space that a role needs below a path, in GiB: with less it stops, with less than the other it may soon."""
 
@@ -318,11 +325,11 @@ def gpu(info: Mapping[str, t.Any], roles: Collection[str], *, required: bool) ->
     kinds = sorted({card["architecture"] for card in cards})
     loaded = (info["driver"]["loaded"] or {}).get("version")
     told = f"{len(cards)} NVIDIA ({', '.join(kinds)}), {'driver ' + loaded if loaded else 'no driver loaded'}"
-    health = info["health"]
-    if not health["consistent"]:
-        return Finding(
-            "gpu", WARNING, f"{told}: {'; '.join(health['disagreements'])}", "one version", "reboot, or apply the role nvidia"
-        )
+    lost = [f"GPU {card['address']} has fallen off the bus" for card in cards if card["lost"]]
+    wrong = [*lost, *info["health"]["disagreements"], *info["health"]["next_boot"]]
+    if wrong:
+        expected = "GPUs that answer, one version, and a module for the kernel that boots next"
+        return Finding("gpu", WARNING, f"{told}: {'; '.join(wrong)}", expected, "reboot, or apply the role nvidia")
     return Finding("gpu", OK, told)
 
 

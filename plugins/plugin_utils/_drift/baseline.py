@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import os
 import re
 import sys
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from . import report_file
+from . import hosts, programs, report_file
 from .parser import Parser
 
 ROLE = "audit"
@@ -75,7 +76,7 @@ def write(host: str, entries: Iterable[Entry]) -> str:
 
 def parser(report: Path) -> Parser:
     made = Parser(prog="research-server-drift accept", description=DESCRIPTION, allow_abbrev=False)
-    made.add_argument("-i", "--inventory", type=Path, required=True, metavar="PATH", help="the inventory of the drift run")
+    made.add_argument("-i", "--inventory", action="append", metavar="PATH", help="inventory; default: that of ansible.cfg")
     made.add_argument("-l", "--limit", default="*", metavar="PATTERN", help="accept what was found on these hosts only")
     made.add_argument("--topic", action="append", default=[], metavar="TOPIC", help="accept this topic only; can be repeated")
     made.add_argument(
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str], report: Path) -> int:
     options = parser(report).parse_args(arguments)
     try:
         accept(options)
-    except (OSError, ValueError, report_file.ReportError) as error:
+    except (OSError, ValueError, hosts.HostsError, programs.ProgramError, report_file.ReportError) as error:
         print(f"research-server-drift accept: {error}", file=sys.stderr)
         return 1
     return 0
@@ -104,18 +105,28 @@ def accept(options: argparse.Namespace) -> None:
         raise report_file.not_understood(options.report, error) from error
 
 
+def _beside(inventories: Sequence[str], host: str) -> Path:
+    """The folder of the first inventory that has the host: the `inventory_dir` of the role audit."""
+    several = len(inventories) > 1
+    owner = next((path for path in inventories if not several or host in hosts.listed([path], None, ())), "")
+    if not os.path.exists(owner):
+        found = f"no {owner}" if owner else f"none of {', '.join(inventories)} with the host '{host}'"
+        raise ValueError(f"inventory: found {found}; expected that of the drift run; name it with -i PATH, or in ansible.cfg")
+    return Path(owner) if os.path.isdir(owner) else Path(owner).parent
+
+
 def _accept(report: Mapping[str, t.Any], options: argparse.Namespace) -> None:
-    folder = (options.inventory if options.inventory.is_dir() else options.inventory.parent) / "audit"
-    hosts = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in options.limit.split(","))]
-    if not hosts:
+    inventories = options.inventory or hosts.configured()
+    names = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in options.limit.split(","))]
+    if not names:
         raise ValueError(f"the report has no host '{options.limit}'; it has {', '.join(report['hosts']) or 'none'}")
     found = {entry.topic for host in report["hosts"] for entry in findings(report, host)}
     if unknown := set(options.topic) - found:
         raise ValueError(f"the report has no finding of the topic '{min(unknown)}'; it has {', '.join(sorted(found)) or 'none'}")
-    for host in hosts:
+    for host in names:
         if "/" in host:
             raise ValueError(f"found the host '{host}'; expected a name that a file can have")
-        path = folder / f"{host}.yml"
+        path = _beside(inventories, host) / "audit" / f"{host}.yml"
         new = findings(report, host, options.topic)
         try:
             before = read(path.read_text(encoding="utf-8")) if path.exists() else []
@@ -124,7 +135,7 @@ def _accept(report: Mapping[str, t.Any], options: argparse.Namespace) -> None:
         known = {(entry.topic, entry.name) for entry in before}
         added = [entry for entry in new if (entry.topic, entry.name) not in known]
         if added:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(write(host, [*before, *added]), encoding="utf-8")
         print(f"{host}: {len(added)} accepted" + (f", in {path}" if added else ""))
         verdict = report["hosts"][host]["verdict"]

@@ -9,6 +9,7 @@ To `--limit`, `!web` or `~.*` is a pattern, `@list` a file, and a group's name a
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,18 @@ def listed(inventories: Iterable[str], limit: str | None, extra: Sequence[str]) 
         raise HostsError("the inventory's hosts could not be listed; see the message of ansible above")
     # The first line counts them.
     return {line.strip() for line in done.stdout.splitlines() if line.startswith("    ")}
+
+
+def configured() -> list[str]:
+    """The inventories that ansible.cfg or the environment names. Raises HostsError."""
+    command = [programs.find("ansible-config"), "dump", "--format=json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    try:
+        settings = {entry.get("name"): entry for entry in json.loads(done.stdout)}
+        found: list[str] = settings["DEFAULT_HOST_LIST"]["value"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostsError("found no answer of ansible-config; see its message above, or name the inventory with -i") from error
+    return found
 
 
 def limit_to(names: Iterable[str]) -> str:

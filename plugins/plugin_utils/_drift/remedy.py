@@ -43,10 +43,15 @@ def needs_full(findings: Iterable[Finding]) -> bool:
 
 
 class Commands:
-    """What to type, for this inventory."""
+    """What to type, for this inventory.
 
-    def __init__(self, inventories: Iterable[str]) -> None:
-        self._inventory = "".join(f" -i {shlex.quote(path)}" for path in inventories) or " -i INVENTORY"
+    :param drift: how this command is called where it is typed.
+    """
+
+    def __init__(self, inventories: Iterable[str], drift: str = "research-server-drift") -> None:
+        # None: that of ansible.cfg, for these commands, too.
+        self._inventory = "".join(f" -i {shlex.quote(path)}" for path in inventories)
+        self._drift = shlex.quote(drift)
 
     def repair(self, host: str, findings: Iterable[Finding]) -> str:
         """Empty if no site repairs any of them. A lab's own site may have roles that this collection does not know."""
@@ -55,7 +60,7 @@ class Commands:
         return f"ansible-playbook site.yml{self._inventory} -l {shlex.quote(host)}{full}" if ours else ""
 
     def accept(self, host: str, topic: str) -> str:
-        return f"research-server-drift accept{self._inventory} -l {shlex.quote(host)} --topic {shlex.quote(topic)}"
+        return f"{self._drift} accept{self._inventory} -l {shlex.quote(host)} --topic {shlex.quote(topic)}"
 
     def again(self, host: str) -> str:
-        return f"research-server-drift{self._inventory} -l {shlex.quote(host)}"
+        return f"{self._drift}{self._inventory} -l {shlex.quote(host)}"

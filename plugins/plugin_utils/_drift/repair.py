@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import shlex
 import signal
 import subprocess
@@ -33,6 +34,8 @@ EPILOG = """\
 exit codes: those of research-server-drift, for the hosts that were compared again; with nothing to repair, those of the report.
 1 also stands for: not asked for, or interrupted."""
 FAILED = 3
+# How a lab's own command was called, which finds this one.
+CALLED = "RESEARCH_SERVER_DRIFT_CALLED"
 # They would leave out what was shown, or what is compared.
 _PARTS = ("--tags", "--skip-tags", "--start-at-task")
 # `first` is done while no other run can write the report.
@@ -92,7 +95,8 @@ def repair(options: argparse.Namespace, again: argparse.Namespace, extra: Sequen
     report = report_file.read(options.report)
     try:
         plan = Plan(report, _chosen(report, options, extra), options.role)
-        shown = list(plan.lines(datetime.datetime.now(datetime.timezone.utc), remedy.Commands(options.inventory)))
+        commands_to_type = remedy.Commands(options.inventory, os.environ.get(CALLED, "") or "research-server-drift")
+        shown = list(plan.lines(datetime.datetime.now(datetime.timezone.utc), commands_to_type))
         runs = [(run, hosts.limit_to(run.hosts)) for run in plan.runs()]
     except report_file.ODD as error:
         raise report_file.not_understood(options.report, error) from error

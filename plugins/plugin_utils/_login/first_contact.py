@@ -9,8 +9,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._host.refused import RefusedError
 
@@ -48,7 +48,7 @@ command -v sudo >/dev/null && { sudo -n true 2>/dev/null && echo sudo=free || ec
 :"""
 
 
-class HostKey(NamedTuple):
+class HostKey(t.NamedTuple):
     """A host's public key."""
 
     type: str
@@ -64,7 +64,7 @@ class HostKey(NamedTuple):
         return f"{self.fingerprint} ({self.type})"
 
 
-class Pins(NamedTuple):
+class Pins(t.NamedTuple):
     """What known_hosts says about one name."""
 
     keys: tuple[HostKey, ...]
@@ -72,7 +72,7 @@ class Pins(NamedTuple):
     """Whether an authority vouches for the host; then ssh itself looks at its certificate."""
 
 
-class Login(NamedTuple):
+class Login(t.NamedTuple):
     """What one login told."""
 
     uid: int
@@ -164,6 +164,17 @@ def check_administrator(name: str, administrators: Sequence[str]) -> None:
             "in as this account, and root will not be let in",
             "Correct ansible_user or accounts_administrators in the inventory; the account for the first contact is "
             "'bootstrap_user'",
+        )
+
+
+def check_sudo_password(name: str, administrators: Iterable[Mapping[str, t.Any]], *, has_password: bool) -> None:
+    """Refuse before anything is touched what would end at the first task that needs root."""
+    mine = [item for item in administrators if item.get("name") == name]
+    if mine and not has_password and not any(item.get("sudo_nopasswd") for item in mine):
+        raise RefusedError(
+            f"ansible_user: found {name}, whose sudo asks for a password (no 'sudo_nopasswd' in accounts_administrators), and no "
+            "password; expected it",
+            "Give it with -K (--ask-become-pass), or as 'ansible_become_password' from a vault",
         )
 
 

@@ -18,6 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ...module_utils._host.refused import RefusedError
 from . import first_contact as contact
+from .client import reason
 from .endpoint import Client, aliases, no_answer
 from .first_contact import HostKey, Pins
 from .reach import first_answer
@@ -97,8 +98,7 @@ def ask_for_key(target: Target, algorithms: str) -> HostKey | None:
         return keys[0]
     if "no matching host key" in done.stderr:
         return None
-    lines = done.stderr.strip().splitlines()
-    raise OSError(lines[-1] if lines else f"ssh ended with {done.returncode}")
+    raise OSError(reason(done))
 
 
 def try_login(target: Target, user: str, password: str | None) -> tuple[subprocess.CompletedProcess[str], bool]:

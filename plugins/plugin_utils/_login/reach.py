@@ -155,5 +155,4 @@ def log_in(host: str, port: int, arguments: list[str], alias: str, timeout: int)
     except subprocess.TimeoutExpired:
         raise OSError(f"no login within {4 * timeout} s") from None
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise OSError(lines[-1] if lines else f"ssh ended with {done.returncode}")
+        raise OSError(login_client.reason(done))

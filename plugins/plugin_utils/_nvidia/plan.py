@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
-from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, own
-from ...module_utils._nvidia.state import branch
+from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
+from ...module_utils._nvidia.state import branch, lacks_module
+from ...module_utils._text.escapes import listing
+from .legacy import leftovers
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
@@ -58,6 +61,16 @@ def debian(number: int) -> Offer:
 UBUNTU = Offer(580, UBUNTU_COMPONENTS, UBUNTU_PACKAGES, (), UBUNTU_HEADERS, TOOLKIT)
 NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-toolkit")
 
+# Neither Debian nor NVIDIA has an older branch for these releases.
+OLDEST = 525
+
+FABRIC_MANAGER = re.compile(r"nvidia-fabricmanager(?:-\d+)?")
+# Parts of a driver among installed packages; what else NVIDIA's repositories have goes its own way.
+DRIVER = re.compile(
+    r"nvidia-(?!cuda-|container|docker)|libnvidia-(?!container)|libcuda1$|libcudadebugger1$|libnvcuvid1$|libnvoptix1$|firmware-nvidia-"
+    r"|xserver-xorg-video-nvidia"
+)
+
 # (source, distribution, major version) -> offer.
 OFFERS: dict[tuple[str, str, str], Offer] = {
     ("distribution", "debian", "12"): debian(535),
@@ -94,6 +107,34 @@ class Wishes(t.TypedDict):
     kernel_headers: str
     cuda_toolkit: bool
     cuda_toolkit_package: str
+    cuda_toolkits: list[str]
+    upgrade_in_use: bool
+    clean_legacy: bool
+
+
+def named(gpu: Mapping[str, t.Any]) -> str:
+    return f"GPU {gpu['address']} (10de:{gpu['device_id']}, {gpu['architecture']})"
+
+
+def apart(gpus: Iterable[Mapping[str, t.Any]]) -> list[str]:
+    """Say that no driver at all serves these GPUs together."""
+    needs = {gpu["architecture"]: ARCHITECTURES[gpu["architecture"]] for gpu in gpus if gpu["architecture"] in ARCHITECTURES}
+    first = max((need.first_branch for need in needs.values()), default=0)
+    last = min((need.last_branch for need in needs.values() if need.last_branch is not None), default=first)
+    one_kind = all(need.open for need in needs.values()) or all(need.proprietary for need in needs.values())
+    if one_kind and first <= last:
+        return []
+    each = [f"{named(gpu)} needs {_needed(needs[gpu['architecture']])}" for gpu in gpus if gpu["architecture"] in needs]
+    return [
+        f"no driver serves all GPUs of this host together: {'; '.join(each)}; move GPUs of one kind to another host, or lend "
+        "them to a guest (vfio-pci)"
+    ]
+
+
+def _needed(need: Architecture) -> str:
+    kind = "either kind of" if need.open and need.proprietary else "open" if need.open else "proprietary"
+    until = f" to {need.last_branch}" if need.last_branch else " or newer"
+    return f"{kind} kernel modules of branch {need.first_branch}{until}"
 
 
 def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | None) -> list[str]:
@@ -103,7 +144,7 @@ def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | N
         needs = ARCHITECTURES.get(gpu["architecture"])
         if needs is None:
             continue
-        what = f"GPU {gpu['address']} (10de:{gpu['device_id']}, {gpu['architecture']})"
+        what = named(gpu)
         if not (needs.open if flavour == "open" else needs.proprietary):
             other = "proprietary" if flavour == "open" else "open"
             problems.append(f"{what} is not driven by the {flavour} kernel modules; set nvidia_module_flavour: {other}")
@@ -113,10 +154,10 @@ def conflicts(gpus: Iterable[Mapping[str, t.Any]], flavour: str, wanted: int | N
                 f"take a newer driver: nvidia_source: nvidia, or another nvidia_version"
             )
         if wanted is not None and needs.last_branch is not None and wanted > needs.last_branch:
-            problems.append(
-                f"{what} is driven by branch {needs.last_branch} at most, found {wanted}; "
-                f"set nvidia_version to a version of a branch up to {needs.last_branch}"
-            )
+            way_out = f"set nvidia_version to a version of a branch up to {needs.last_branch}"
+            if needs.last_branch < OLDEST:
+                way_out = "no source of drivers has one that old; take the GPU out, or the host out of the group nvidia"
+            problems.append(f"{what} is driven by branch {needs.last_branch} at most, found {wanted}; {way_out}")
     return problems
 
 
@@ -137,7 +178,8 @@ def choose_branch(gpus: Sequence[Mapping[str, t.Any]], offer: Offer, version: st
     if offer.branch is not None:
         return offer.branch
     last = [ARCHITECTURES[gpu["architecture"]].last_branch for gpu in gpus if gpu["architecture"] in ARCHITECTURES]
-    return min((number for number in last if number is not None), default=None)
+    oldest = min((number for number in last if number is not None), default=None)
+    return oldest and max(oldest, OLDEST)
 
 
 def matches(found: str, version: str) -> bool:
@@ -181,34 +223,54 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     others = [*wanted_headers(info, offer, wishes["kernel_headers"]), *offer.companions]
     if wishes["cuda_toolkit"]:
         others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
+    others += [f"cuda-toolkit-{version.replace('.', '-')}" for version in wishes["cuda_toolkits"]]
 
     installed, available = info["packages"], info["available"]
+    current = next((installed[name] for names in offer.packages.values() for name in names if name in installed), "")
     old = [name for name in driver if name not in installed or not matches(installed[name], version)]
     absent = [name for name in others if name not in installed]
     candidates = [found for found in available.get(driver[0], []) if matches(found, version)]
     held = candidates[0] if driver[0] in old and candidates else installed.get(driver[0], "")
+    unavailable = [
+        *(name for name in absent if name not in available),
+        *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
+    ]
+    left = list(leftovers(info, wishes["repository_url"]))
+    # A part that is merely missing is added under whoever computes.
+    upgrade = bool(current) and (driver[0] in old or any(name in installed for name in old))
+    deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
+    if deferred:
+        held, old = current, []
     result.update(
         apply=True,
-        problems=[*conflicts(gpus, flavour, wanted), *obstacles(gpus, info, wishes)],
+        problems=[*(apart(gpus) or conflicts(gpus, flavour, wanted)), *obstacles(gpus, info, wishes)],
         summary=summarise(gpus, info, flavour),
         flavour=flavour,
         branch=wanted,
         missing=[*absent, *(f"{name}={version}*" if version else name for name in old)],
-        unavailable=[
-            *(name for name in absent if name not in available),
-            *(
-                f"{name} {version}".strip()
-                for name in old
-                if not any(matches(found, version) for found in available.get(name, []))
-            ),
-        ],
+        unavailable=unavailable,
+        upgrade=upgrade,
+        current=upstream(current),
+        way_back=way_back(installed, old) if upgrade else [],
+        deferred=in_use(info["processes"], version, upstream(current)) if deferred else "",
         held=upstream(held) if driver[0] not in old or candidates else "",
         sources=[],
         load=info["health"]["loadable"],
         reboot=info["health"]["reboot_required"],
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
         rebuild=info["system"]["initramfs_outdated"],
+        build=to_build(info),
+        clean=[file.path for file in left if file.removable] if wishes["clean_legacy"] else [],
+        uninstall=info["driver"]["unpackaged"] and wishes["clean_legacy"],
+        notices=[
+            *info["health"]["disagreements"],
+            *info["health"]["next_boot"],
+            *fabric(info, upstream(held)),
+            *(file.told for file in left if not (file.removable and wishes["clean_legacy"])),
+        ],
     )
+    if deferred:
+        result["notices"].append(result["deferred"])
     if offer.components:
         result["sources"] = extend(
             info["apt_sources"],
@@ -238,17 +300,68 @@ def upstream(version: str) -> str:
     return version.split(":", 1)[-1].split("-", 1)[0]
 
 
+def way_back(installed: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
+    """What apt-get has to install, and to remove, for the driver that is there now."""
+    parts = {name: found for name, found in installed.items() if DRIVER.match(name)}
+    return [f"{name}={found}" for name, found in parts.items()] + [f"{name}-" for name in wanted if name not in parts]
+
+
+def fabric(info: Mapping[str, t.Any], driver: str) -> list[str]:
+    """What the GPUs behind NVSwitches lack, once there is a driver (NVIDIA, "Fabric Manager User Guide")."""
+    manager = {name: upstream(found) for name, found in info["packages"].items() if FABRIC_MANAGER.fullmatch(name)}
+    if not (info["nvswitches"] and info["driver"]["userland"]) or driver in manager.values():
+        return []
+    found = ", ".join(f"{name} {version}" for name, version in manager.items()) or "none"
+    return [
+        f"{len(info['nvswitches'])} NVSwitch(es) need nvidia-fabricmanager of precisely the driver's version"
+        f"{f', {driver}' if driver else ''}; found {found}. Without it no program starts on the GPUs (CUDA error 802): install "
+        "it from NVIDIA's repository, and enable nvidia-fabricmanager.service"
+    ]
+
+
+def in_use(processes: Sequence[Mapping[str, t.Any]], version: str, current: str) -> str:
+    """Why a driver is not replaced."""
+    users = [f"{process['program']} of {process['user']} ({process['pid']})" for process in processes]
+    return (
+        f"driver {version or 'of another kind'} is put off, and {current} stays: the GPUs are used by {listing(users, 10)}; run "
+        "again when they have ended, or set nvidia_upgrade_in_use: true, and whatever starts afterwards fails until the next boot"
+    )
+
+
 def wanted_headers(info: Mapping[str, t.Any], offer: Offer, wish: str) -> list[str]:
     """Header packages: of the running kernel where its headers are not there already, and the one for future kernels."""
     meta = offer.headers[info["system"]["machine"]]
     there = any(kernel["running"] and kernel["headers"] for kernel in info["kernels"])
     own = [] if there else [f"linux-headers-{info['system']['kernel']}"]
-    return {"running": [*own, meta], "distribution": [meta], "none": []}[wish]
+    # The package that follows the newest kernel brings these; where it is there, and they are not, somebody has removed them.
+    following = [
+        f"linux-headers-{kernel['release']}"
+        for kernel in info["kernels"]
+        if kernel["next"]
+        and not kernel["running"]
+        and not kernel["headers"]
+        and lacks_module(kernel)
+        and meta in info["packages"]
+    ]
+    return {"running": [*own, *following, meta], "distribution": [*following, meta], "none": []}[wish]
+
+
+def to_build(info: Mapping[str, t.Any]) -> list[list[str]]:
+    """What DKMS has to build, and for which kernel: for the one that boots next, where it has no module."""
+    lacking = [kernel["release"] for kernel in info["kernels"] if kernel["next"] and kernel["headers"] and lacks_module(kernel)]
+    versions = info["driver"]["userland"]
+    return [[module, kernel] for kernel in lacking for module in info["dkms"] if module.rpartition("/")[2] in versions]
 
 
 def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wishes: Wishes) -> list[str]:
     """What would make the installation fail or do harm, whatever the packages are."""
     problems = [
+        f"{named(gpu)} has fallen off the bus: it answers nothing; the kernel's log says more "
+        "(journalctl -k -g 'Xid|fallen off'); look at its power, its cooling and its slot, and power the machine off and on"
+        for gpu in gpus
+        if gpu["lost"]
+    ]
+    problems += [
         f"GPU {gpu['address']} (10de:{gpu['device_id']}) is of a generation that this collection does not know; look up what "
         "it needs in NVIDIA's Driver Installation Guide, and set nvidia_module_flavour and nvidia_version"
         for gpu in gpus
@@ -256,14 +369,17 @@ def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wi
     ]
     if wishes["source"] == "nvidia":
         url = wishes["repository_url"].rstrip("/")
+        stays = {file.path for file in leftovers(info, url) if not (file.removable and wishes["clean_legacy"])}
         problems += [
-            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file"
+            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file, or set "
+            "nvidia_clean_legacy: true"
             for source in info["apt_sources"]
-            if url in [uri.rstrip("/") for uri in source["uris"]]
+            if url in [uri.rstrip("/") for uri in source["uris"]] and source["file"] in stays
         ]
-    if info["driver"]["unpackaged"]:
+    if info["driver"]["unpackaged"] and not wishes["clean_legacy"]:
         problems.append(
-            "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host"
+            "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host, "
+            "or set nvidia_clean_legacy: true"
         )
     # A module that is loaded has proven that its signature is accepted.
     refused = info["secure_boot"]["state"] == "enabled" and not info["secure_boot"]["key_enrolled"]
@@ -283,7 +399,7 @@ def summarise(gpus: Sequence[Mapping[str, t.Any]], info: Mapping[str, t.Any], fl
         text += f"driver {', '.join(driver['userland'])} is installed, not loaded"
     else:
         text += f"no driver is installed; the {flavour} kernel modules fit"
-    notes = [*health["disagreements"]]
+    notes = [*health["disagreements"], *health["next_boot"]]
     if health["reboot_required"]:
         notes.append(f"reboot required: {', '.join(health['reboot_reasons'])}")
     return "; ".join([text, *notes])

@@ -15,6 +15,8 @@ CONDA = re.compile(r"(?:py\d+_)?(\d+)\.(\d+)\.")
 # The first conda with `exclude_newer`; an older one ignores the key.
 EXCLUDES_NEWER = (26, 9)
 URL = re.compile(r"(https?://[^\s/]+|file:///)\S*")
+# It stands in scripts of shells, in units and in the first lines of programs.
+PREFIX = re.compile(r"(/[\w.+-]+)+/?")
 # Covered by Anaconda's terms of service, whatever the mirror.
 ANACONDA = re.compile(
     r"defaults|anaconda|main|r|msys2|(pkgs/|https?://repo\.anaconda\.com/|https?://conda\.anaconda\.org/(anaconda|main|r)\b).*"
@@ -85,6 +87,9 @@ def _installer(variables: Mapping[str, t.Any]) -> list[str]:
 
 def _place(variables: Mapping[str, t.Any]) -> list[str]:
     prefix = str(variables.get("miniconda_prefix", ""))
-    if prefix and (not prefix.startswith("/") or " " in prefix or prefix.rstrip("/").count("/") < 1 or prefix.rstrip("/") == ""):
-        return [f"miniconda_prefix: found '{prefix}'; expected an absolute path without spaces, for example /opt/miniconda3"]
+    if prefix and not PREFIX.fullmatch(prefix):
+        return [
+            f"miniconda_prefix: found {prefix!r}; expected an absolute path of letters, digits, '.', '_', '+' and '-', "
+            "for example /opt/miniconda3; choose another folder"
+        ]
     return []

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 URL = re.compile(r"(https?|file)://\S+")
+TOOLKIT = re.compile(r"\d{1,2}\.\d")
 VERSION = re.compile(r"\d{3}(\.\d+){0,2}(-\S+)?")
 
 
@@ -22,6 +23,17 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         problems.append(
             f"nvidia_version: found '{version}'; expected a branch ('580'), a driver version ('580.95.05') "
             "or a package version ('580.95.05-1')"
+        )
+    toolkits = [str(toolkit) for toolkit in variables.get("nvidia_cuda_toolkits") or []]
+    problems += [
+        f"nvidia_cuda_toolkits: found '{toolkit}'; expected a version of CUDA such as '12.8', in quotes"
+        for toolkit in toolkits
+        if not TOOLKIT.fullmatch(toolkit)
+    ]
+    if toolkits and variables.get("nvidia_source") != "nvidia":
+        problems.append(
+            f"nvidia_cuda_toolkits: found nvidia_source: {variables.get('nvidia_source')}; expected nvidia_source: nvidia, as "
+            "only that has several; or set nvidia_cuda_toolkit"
         )
     if variables.get("nvidia_source") == "nvidia":
         for name in ("nvidia_repository_url", "nvidia_repository_key_url"):

@@ -9,14 +9,21 @@ import importlib
 import importlib.util
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 
 from .._role_variables import ROLES, RoleVariables, read_yaml
 from . import together
 from .check import check_nothing, check_unknown, check_values
 from .membership import lost
 
-CHECKS = "ansible_collections.openlab.research_server.plugins.plugin_utils._preflight"
+PACKAGE = __name__.rpartition(".")[0]
+# Read here, once and for all hosts: Ansible's loader compiles a file each time, and asks each host in a process of its own.
+CHECKS = {
+    role: importlib.import_module(f"{PACKAGE}.{role}")
+    for role in sorted(path.name for path in ROLES.iterdir())
+    if importlib.util.find_spec(f"{PACKAGE}.{role}")
+}
+"""What a role checks beyond the types of its variables, for those that do."""
 
 
 class Checked(t.NamedTuple):
@@ -31,9 +38,15 @@ class Checked(t.NamedTuple):
     """Empty if there are problems."""
 
 
-def check_roles(templar: t.Any, roles: t.Iterable[str], variables: dict[str, t.Any], facts: dict[str, t.Any]) -> Checked:
-    """All that is wrong with the variables of some roles, each by itself and together."""
-    found = {role: check_role(templar, role, variables, facts) for role in roles}
+def check_roles(
+    templar: t.Any, roles: t.Iterable[str], variables: dict[str, t.Any], facts: dict[str, t.Any], *, locks: bool = True
+) -> Checked:
+    """All that is wrong with the variables of some roles, each by itself and together.
+
+    :param facts: empty while nothing is known of the host; what depends on it is not looked at then.
+    :param locks: whether locks are to be there and to fit, where the roles' variables ask for it.
+    """
+    found = {role: check_role(templar, role, variables, facts, locks=locks) for role in roles}
     values = {role: checked.values for role, checked in found.items()}
     return Checked(
         problems=[problem for checked in found.values() for problem in checked.problems] + together.check(values),
@@ -43,26 +56,34 @@ def check_roles(templar: t.Any, roles: t.Iterable[str], variables: dict[str, t.A
     )
 
 
-def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any]) -> Checked:
+def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: dict[str, t.Any], *, locks: bool = True) -> Checked:
     """What is wrong with a role's variables, and what people may want to know about them."""
     specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
     options = specs.get("main", {}).get("options", {})
     told = RoleVariables(templar, [role], variables)
-    values, problems = {}, check_unknown(role, options, variables)
+    values, problems, later = {}, check_unknown(role, options, variables), []
     for name in options:
         try:
             values[name] = told.value(name)
         except AnsibleError as error:
-            problems.append(f"{name}: cannot be evaluated: {error}")
+            # What is not there may be a fact.
+            if isinstance(error, AnsibleUndefinedVariable) and not facts:
+                later.append(name)
+            else:
+                problems.append(f"{name}: cannot be evaluated: {error}")
+    options = {name: option for name, option in options.items() if name in values}
     problems += check_nothing(options, values, read_yaml(ROLES / role / "defaults" / "main.yml"))
     values = {name: value for name, value in values.items() if value is not None}
     problems += check_values(role, options, values)
     # Cross-checks only make sense on values of the right types.
-    if problems:
+    if problems or later:
         return Checked(problems, [], [], {})
-    if importlib.util.find_spec(f"{CHECKS}.{role}") is None:
+    # Which lock is a host's own depends on its architecture.
+    if not (facts and locks):
+        values.update({name: "ignore" for name in values if name == f"{role}_lock_policy"})
+    module = CHECKS.get(role)
+    if module is None:
         return Checked([], [], [], values)
-    module = importlib.import_module(f"{CHECKS}.{role}")
     all_values = {**values, "ansible_facts": facts, "inventory_names": names(variables)}
     problems = module.check(all_values)
     if problems:

@@ -356,3 +356,28 @@ def test_the_playbook_asks_all_hosts_that_the_site_is_for() -> None:
     # Those too that no role reaches: the site's first play says so, but of what is in the group `unmanaged`.
     assert drift[0]["hosts"] == "all"
     assert site[0]["hosts"].startswith("{{ ['all'] + (groups['unmanaged']")
+
+
+def test_what_is_accepted_is_kept_beside_the_inventory_that_was_compared(lab: Lab) -> None:
+    finding = {"role": "audit", "task": "listeners", "items": ["tcp 0.0.0.0:80"]}
+    hosts = {name: {"verdict": "drift", "drift": [finding]} for name in ("gpu-01", "gpu-02")}
+    lab.report_file.write_text(json.dumps({"schema": 1, "hosts": hosts}))
+    accept = (lab.command, "accept", "--report", lab.report_file)
+    # That of ansible.cfg, as for every other run.
+    done = lab.start(*accept, "--limit", "gpu-01")
+    assert done.returncode == 0, done.stderr
+    assert "tcp 0.0.0.0:80" in (lab.folder / "audit" / "gpu-01.yml").read_text()
+    # Of several the one that has the host.
+    (lab.folder / "other").mkdir()
+    (lab.folder / "other" / "hosts").write_text("gpu-02\n")
+    both = ("--inventory", "lab.yml", "--inventory", "other")
+    done = lab.start(*accept, *both)
+    assert done.returncode == 0, done.stderr
+    assert (lab.folder / "other" / "audit" / "gpu-02.yml").exists()
+    assert sorted(path.name for path in (lab.folder / "audit").iterdir()) == ["gpu-01.yml"]
+    (lab.folder / "other" / "hosts").write_text("gpu-03\n")
+    done = lab.start(*accept, *both)
+    assert done.returncode == 1
+    assert "inventory: found none of lab.yml, other with the host 'gpu-02'; expected that of the drift run" in done.stderr
+    done = lab.start(*accept, "-i", "nowhere")
+    assert (done.returncode, "inventory: found no nowhere; expected" in done.stderr) == (1, True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -54,6 +55,24 @@ BAD = {
 }
 
 
+def play(folder, playbook, *arguments, **environment):
+    """What a run in this folder prints, whose inventory is hosts.yml."""
+    return subprocess.run(
+        ["ansible-playbook", "-i", "hosts.yml", *arguments, playbook],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+
+def told(folder, playbook, *arguments):
+    """The same, as data."""
+    output = play(folder, playbook, *arguments, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json", ANSIBLE_FORKS="2")
+    return json.loads(output[output.index("{") :])
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("preflight")
@@ -73,14 +92,7 @@ def results(tmp_path_factory):
         "tasks": [{"openlab.research_server.preflight": {"roles": ROLES}}],
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(folder / "play.yml")],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORKS": "2"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"][0]["hosts"]
+    return told(folder, "play.yml")["plays"][0]["tasks"][0]["hosts"]
 
 
 def test_a_complete_inventory_passes(results):
@@ -113,19 +125,70 @@ def test_the_site_names_a_host_that_no_role_reaches_and_leaves_out_what_is_unman
         }
     }
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "openlab.research_server.site"],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    report = json.loads(done.stdout[done.stdout.index("{") :])
-    told = [task["hosts"] for play in report["plays"] for task in play["tasks"] if "gate" in task["hosts"]]
-    assert "did you mean 'bastion'?" in told[-1]["gate"]["msg"]
+    report = told(tmp_path, "openlab.research_server.site")
+    gate = [task["hosts"]["gate"] for play in report["plays"] for task in play["tasks"] if "gate" in task["hosts"]]
+    assert "did you mean 'bastion'?" in gate[-1]["msg"]
     assert report["stats"]["gate"]["failures"] == 1
     # Never a part of it: its first play would not have looked at that host.
     torn = [task["hosts"]["torn"] for play in report["plays"] for task in play["tasks"] if "torn" in task["hosts"]]
     assert "in the group 'unmanaged' and in sshd; expected it in one or the other" in torn[-1]["msg"] and len(torn) == 1
     assert not any("printer" in task["hosts"] for play in report["plays"] for task in play["tasks"])
+
+
+SEALED = """
+accounts_administrators:
+  - name: ops
+    password: !vault |
+      $ANSIBLE_VAULT;1.1;AES256
+      3030
+"""
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+TYPO = "did you mean 'conda_envs_dir'?"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """This machine as a host on which nothing is done: one of its variables is wrong. JupyterLab has no lock."""
+    variables = {**LOCAL, "conda_envs_dri": "x", "jupyter_lock": "/nowhere/jupyter.lock.json"}
+    inventory = {"conda_envs": {"hosts": {"server": variables}}, "jupyter": {"hosts": {"server": None}}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    return tmp_path
+
+
+def test_a_refused_value_is_told_and_nothing_beside_it(lab):
+    output = play(lab, "openlab.research_server.site", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml")
+    # ansible-core 2.19 prints a message twice by itself: as an error, and with the result.
+    told_by_ansible = 2 if "[ERROR]" in output else 1
+    assert output.count(TYPO) == told_by_ansible
+    assert "ansible_distribution" not in output
+
+
+def test_a_lock_can_be_made_although_it_is_required(lab):
+    require = ("-e", "jupyter_lock_policy=require")
+    refused = play(lab, "openlab.research_server.site", *require)
+    assert "there is no lock /nowhere/jupyter.lock.json" in refused
+    output = play(lab, "openlab.research_server.lock", *require)
+    assert TYPO in output and "there is no lock" not in output
+
+
+def test_of_a_host_that_nobody_has_met_is_told_what_does_not_depend_on_it(tmp_path):
+    placeholder = [{"name": "ops", "keys": ["ssh-ed25519 REPLACE-ME ops@controller"]}]
+    good = {name: value for name, value in GOOD.items() if name != "facts"}
+    hosts = {
+        "good": {**good, "sshd_port": "{{ 2222 if ansible_facts['architecture'] == 'x86_64' else 2223 }}"},
+        "placeholder": {**good, "accounts_administrators": placeholder},
+        "typo": {**good, "sshd_port": "{{ ansible_facts['architecture'] }}", "sshd_prot": 1},
+        "sealed": {name: value for name, value in good.items() if name != "accounts_administrators"},
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars" / "sealed.yml").write_text(SEALED)
+    task = {"openlab.research_server.preflight": {"roles": ROLES, "unmet": True}}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    found = told(tmp_path, "play.yml")["plays"][0]["tasks"][0]["hosts"]
+    assert not found["good"].get("failed"), found["good"]["msg"]
+    assert "the placeholder 'REPLACE-ME'" in found["placeholder"]["msg"]
+    # Nobody has given the vault's password: no fact will help.
+    assert "accounts_administrators: cannot be evaluated: " in found["sealed"]["msg"]
+    assert "missing required" not in found["sealed"]["msg"]
+    assert "1 problem with typo" in found["typo"]["msg"] and "did you mean 'sshd_port'?" in found["typo"]["msg"]

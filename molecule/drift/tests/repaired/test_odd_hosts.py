@@ -12,7 +12,7 @@ import pytest
 
 PYTHON = "$(readlink -f /usr/bin/python3)"
 # `head` ends with an error once it is full: that is what is wanted.
-FULL = "mount -t tmpfs -o size=4k full {0} && head -c 4096 /dev/zero > {0}/full || true"
+FULL = "mkdir -p {0} && mount -t tmpfs -o size=4k full {0} && head -c 4096 /dev/zero > {0}/full || true"
 
 
 class Case(t.NamedTuple):
@@ -46,6 +46,22 @@ CASES = {
         0,
         "clean",
         "",
+    ),
+    # As a root file system would be; services go on with a copy of what they had.
+    "there is no room at all": Case(
+        "; ".join(
+            [
+                "mkdir -p /run/odd && mount -t tmpfs -o size=1g odd /run/odd",
+                "cp -a /var/. /run/odd && mount --move /run/odd /var",
+                "systemctl restart systemd-journald fail2ban",
+                *(FULL.format(path) for path in ("/tmp", "/root/.ansible", "/home/ops/.ansible")),
+                "head -c 1100M /dev/zero > /var/full || true",
+            ]
+        ),
+        "umount /tmp /root/.ansible /home/ops/.ansible; umount -l /var; systemctl restart systemd-journald fail2ban",
+        3,
+        "failed",
+        "found no room for /var/log/fail2ban.log",
     ),
     "conda is closed": Case("chmod 000 /opt/miniconda3", "chmod 755 /opt/miniconda3", 2, "drift", "/opt/miniconda3"),
     "a JupyterLab crashes again and again": Case(

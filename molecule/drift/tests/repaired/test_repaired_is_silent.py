@@ -42,6 +42,19 @@ def test_a_fault_that_comes_later_is_new_for_one_night(drift: t.Any, servers: di
     assert "[since " in runs[1].output
 
 
+def test_a_fail2ban_that_runs_otherwise_than_its_files_say(drift: t.Any, servers: dict[str, t.Any]) -> None:
+    """Somebody has told it, or has changed a file that it has not read since."""
+    told, other = servers
+    servers[told].check_output("fail2ban-client set sshd addignoreip 203.0.113.9; touch /etc/fail2ban/filter.d/sshd.conf")
+    run = drift()
+    servers[told].check_output("systemctl reload fail2ban")
+    assert run.verdicts == {told: "drift", other: "clean"}, run.output
+    (found,) = run.report["hosts"][told]["drift"]
+    assert found["role"] == "fail2ban"
+    assert "203.0.113.9" in found["diff"]
+    assert "/etc/fail2ban/filter.d/sshd.conf (is)\n" in found["diff"] and "-changed since fail2ban has read it" in found["diff"]
+
+
 # What the site leaves to people: by role, and what is told.
 FOR_PEOPLE = {
     "accounts": ("sed -i 's#:/home/bob:#:/srv/bob:#' /etc/passwd", "usermod -d /home/bob bob"),
@@ -62,7 +75,7 @@ def test_a_role_that_fails_hides_no_other_and_nothing_of_its_own(drift: t.Any, s
     run = drift()
     servers[broken].check_output(
         "rm /etc/ssh/sshd_config.d/zz.conf /etc/fail2ban/jail.d/zz.local; sed -i 's#:/srv/bob:#:/home/bob:#' /etc/passwd;"
-        "systemctl reload ssh; chmod 0700 %s; chmod 0644 %s",
+        "systemctl reload ssh fail2ban; chmod 0700 %s; chmod 0644 %s",
         *MORE.values(),
     )
     assert run.exit_code == 3, run.output

@@ -252,6 +252,8 @@ def test_what_keeps_tasks_from_being_asked(arguments: dict[str, t.Any], told: st
             {"people": ["ada", "ops"]},
         ),
         ("firewall", {"allow": []}, {}, {}),
+        ("conda_env", {"environments": []}, {}, {"environments": []}),
+        ("conda_env", {"environments": [{"prefix": "/srv/env"}]}, {}, {"environments": ["/srv/env"]}),
     ],
 )
 def test_the_report_says_what_there_is(

@@ -70,7 +70,7 @@ def test_a_driver_for_the_running_kernel_can_be_loaded(tmp_path: Path) -> None:
     info = read(tmp_path)
     assert info["driver"]["userland"] == ["535.261.03"]
     assert info["kernels"] == [
-        {"release": RUNNING, "running": True, "headers": True, "module": "535.261.03", "state": "installed"}
+        {"release": RUNNING, "running": True, "next": False, "headers": True, "module": "535.261.03", "state": "installed"}
     ]
     assert info["packages"] == {"libcuda1": "535.261.03-1"}
     assert info["health"]["loadable"]
@@ -95,6 +95,13 @@ def test_a_module_that_was_built_but_not_installed_does_not_count(tmp_path: Path
     info = read(tmp_path)
     assert (info["kernels"][0]["state"], info["kernels"][0]["module"]) == ("built", None)
     assert not info["health"]["consistent"]
+
+
+def test_a_module_that_dkms_did_not_build_counts_as_one(tmp_path: Path) -> None:
+    debian(tmp_path, RUNNING)
+    put(tmp_path / "lib/modules/6.8.0-90-generic/kernel/nvidia-535srv/nvidia.ko.zst", "")
+    put(tmp_path / "lib/modules/6.8.0-91-generic/kernel/drivers/video/nvidia/nvidiafb.ko.zst", "")
+    assert [kernel["state"] for kernel in read(tmp_path)["kernels"] if kernel["release"] != RUNNING] == ["other", None]
 
 
 def test_the_loaded_module_is_compared_with_the_installed_one(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ HEALTHY: dict[str, t.Any] = {
 }
 GPU: dict[str, t.Any] = {
     "info": {
-        "gpus": [{"architecture": "hopper", "address": "0000:17:00.0"}],
+        "gpus": [{"architecture": "hopper", "address": "0000:17:00.0", "lost": False}],
         "driver": {"loaded": {"version": "570.1", "flavour": "open"}, "userland": ["570.1"]},
-        "health": {"consistent": False, "disagreements": ["x"]},
+        "health": {"disagreements": ["x"], "next_boot": ["y"]},
     }
 }
 SECRET = "s3cretS3cret0123456789"

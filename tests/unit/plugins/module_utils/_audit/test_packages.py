@@ -177,7 +177,7 @@ def test_many_files_of_a_package_are_told_as_one(root: Path) -> None:
 
 def test_diversions(root: Path) -> None:
     put(root, "usr/bin/hello.real", "hello")
-    put(root, "usr/bin/hello", "wrapper")
+    install(root, "wrapper", {"usr/bin/hello": "wrapper"})
     put(root, "var/lib/dpkg/diversions", "/usr/bin/hello\n/usr/bin/hello.real\nwrapper\n")
     day = (DAY - 1) % 7
     assert found(root, day) == []
@@ -196,6 +196,29 @@ def test_a_diversion_by_hand(root: Path) -> None:
     put(root, "var/lib/dpkg/diversions", "/usr/bin/sudo\n/usr/bin/sudo.distrib\n:\n")
     finding = one(root)
     assert (finding.name, finding.way_out) == ("/usr/bin/sudo", "dpkg-divert --local --rename --remove /usr/bin/sudo")
+
+
+@pytest.mark.parametrize(("by", "says"), [("hello", "no file of package hello"), ("evil", "evil, which is not installed")])
+def test_a_diversion_in_the_name_of_a_package_that_did_not_bring_what_is_there(root: Path, by: str, says: str) -> None:
+    (root / "usr/bin/sudo").rename(root / "usr/bin/sudo.real")
+    put(root, "usr/bin/sudo", "evil")
+    put(root, "var/lib/dpkg/diversions", f"/usr/bin/sudo\n/usr/bin/sudo.real\n{by}\n")
+    finding = one(root)
+    assert (finding.name, finding.severity) == ("/usr/bin/sudo", "error")
+    assert says in finding.found
+    assert finding.way_out == f"rm /usr/bin/sudo && dpkg-divert --package {by} --rename --remove /usr/bin/sudo"
+
+
+def test_diversions_of_packages_as_debian_has_them(root: Path) -> None:
+    """For files of folders that have two names, for files that are not there, and for links of update-alternatives(1)."""
+    (root / "usr/lib/sudo/gl.so").symlink_to("/etc/alternatives/gl.so")
+    rows = (
+        "/lib/sudo/sudoers.so\n/lib/sudo/sudoers.so.usr-is-merged\nsudo\n",
+        "/lib32\n/.lib32.usr-is-merged\nbase-files\n",
+        "/usr/lib/sudo/gl.so\n/usr/lib/sudo/gl.so.mesa\nhello\n",
+    )
+    put(root, "var/lib/dpkg/diversions", "".join(rows))
+    assert found(root) == []
 
 
 def test_a_program_in_front_of_that_of_a_package(root: Path) -> None:

@@ -20,7 +20,7 @@ WAIVER = {
     "name": "tcp * of root",
     "owner": "ada",
     "reason": "until the course ends",
-    "expires": "2026-11-26",
+    "expires": "2026-11-27",
 }
 TOPICS = ("accounts", "health", "listeners")
 PROFILE = Finding("start-up files", "/etc/profile", "others than root can change it", "root's alone", "chmod", "error")
@@ -58,14 +58,16 @@ def test_work_that_is_due_is_a_notice_unless_it_was_accepted() -> None:
 @pytest.mark.parametrize(
     ("changes", "drift", "told"),
     [
-        ({}, False, "is waived until 2026-11-26 (ada: until the course ends)"),
-        ({"expires": "2026-11-25"}, True, ""),
+        ({}, False, "is waived until 2026-11-27 (ada: until the course ends)"),
+        ({"expires": "2026-11-26"}, True, ""),
         ({"topic": "accounts"}, True, "the waiver 'tcp * of root' of ada matches nothing"),
         ({"name": "udp *"}, True, "the waiver 'udp *' of ada matches nothing"),
         ({"topic": "keys"}, True, ""),  # nobody looked there
     ],
 )
-def test_a_waiver_counts_for_what_it_names_and_until_its_last_day(changes: dict[str, str], drift: bool, told: str) -> None:
+def test_a_waiver_counts_for_what_it_names_and_until_the_day_that_it_names(
+    changes: dict[str, str], drift: bool, told: str
+) -> None:
     found = verdict(WEB, waivers=[{**WAIVER, **changes}])
     assert bool(found.drift) == drift
     assert (told in "".join(found.notices)) and bool(found.notices) == bool(told)

@@ -23,6 +23,7 @@ def put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     os.utime(path, (LONG_AGO, LONG_AGO))
+    path.chmod(0o755 if path.parent.name == "bin" else 0o644)
 
 
 def add(prefix: Path, name: str, version: str = "1", content: str = "") -> None:

@@ -91,6 +91,7 @@ def make(path: Path) -> Prefix:
 def put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+    path.chmod(0o755 if path.parent.name == "bin" else 0o644)
     os.utime(path, (LONG_AGO, LONG_AGO))
 
 
@@ -147,6 +148,13 @@ def sparse(prefix: Prefix, path: str) -> None:
     os.truncate(prefix.file(path), 1 << 42)
 
 
+def later(prefix: Prefix, path: str, do: t.Callable[[Path], object]) -> None:
+    """The kernel's clock for files ticks some hundred times a second."""
+    do(prefix.file(path))
+    while prefix.file(path).stat().st_ctime_ns <= prefix.notes.finished_ns:
+        do(prefix.file(path))
+
+
 def altered(path: str, data: bytes) -> str:
     return f"{path} (altered) sha256:{sha256(data)}"
 
@@ -187,6 +195,14 @@ NIGHTLY: dict[str, tuple[Spoil, str]] = {
     "endless": (lambda it: sparse(it, "lib/libblas.so.3"), f"lib/libblas.so.3 (altered) {1 << 42} bytes"),
     "endless, of no known size": (lambda it: sparse(it, "bin/tool"), f"bin/tool (altered) {1 << 42} bytes"),
     "endless, of no size at all": (lambda it: sparse(it, "bin/entry"), f"bin/entry (altered) {1 << 42} bytes"),
+    "a program that cannot be started": (
+        lambda it: it.file("bin/entry").chmod(0o644),
+        "bin/entry (altered) mode 0644",
+    ),
+    "byte code without a source": (
+        lambda it: later(it, f"{SITE}/numpy/evil.pyc", lambda path: put(path, b"x")),
+        f"{SITE}/numpy/evil.pyc (unknown) byte code without a source",
+    ),
     "an unusable record": (
         lambda it: it.file("conda-meta/numpy-1-0.json").write_bytes(b"{"),
         "conda-meta/numpy-1-0.json: no record of a package (unusable record)",
@@ -235,6 +251,20 @@ def test_today_is_a_day(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(time, "time", lambda day=day: (20_000 + day) * 86400 + 7200)
         seen += len(damage.find(str(prefix.path), "files", prefix.notes))
     assert seen == 1
+
+
+def test_a_script_that_is_there_to_be_read_need_not_start(prefix: Prefix) -> None:
+    prefix.put("bin/entry", b"#!/bin/sh\n. activate\n")
+    prefix.file("bin/entry").chmod(0o644)
+    assert not any("mode" in line for line in prefix.found())
+
+
+def test_a_program_that_could_not_be_started_from_the_start_is_no_damage(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    made.file("bin/entry").chmod(0o644)
+    made.notes = damage.first_look(str(made.path))
+    assert made.notes.known == ("bin/entry (altered) mode 0644",)
+    assert made.found() == []
 
 
 def test_what_differed_from_the_start_is_no_damage_until_it_differs_again(tmp_path: Path) -> None:

@@ -148,3 +148,14 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
     """As fail2ban 1.0.2 prints them; the second jail is not there."""
     text = "Fail2Ban v1.0.2 reads log file\n\nfail2ban> 5\nfail2ban> Sorry but the jail 'x' does not exist\nfail2ban> 600\nfail2ban> "
     assert bans.answers(text)[:3] == ["5", "Sorry but the jail 'x' does not exist", "600"]
+
+
+def test_who_is_spared_is_compared_as_networks() -> None:
+    dump = f"{DUMP}['set', 'sshd', 'addignoreip', '127.0.0.1/8', '::1', 'door.lab.example']\n['set', 'x', 'addignoreip', '::1']\n"
+    answer = "These IP addresses/networks are ignored:\n|- 127.0.0.0/8\n|- door.lab.example\n`- ::1"
+    ((jail, key, value),) = bans.spared(dump, ["sshd"])
+    assert (jail, key) == ("sshd", "ignoreip")
+    assert bans.answered("ignoreip", answer) == value
+    assert "203.0.113.9/32" in bans.answered("ignoreip", answer.replace("`-", "|- 203.0.113.9\n`-"))
+    assert bans.answered("ignoreip", "No IP address/network is ignored") == ""
+    assert bans.answered("maxretry", "5") == "5"

@@ -108,8 +108,8 @@ def test_a_key_is_enrolled_when_a_list_holds_the_certificate() -> None:
     assert not state.key_enrolled(b"", [b"anything"])
 
 
-def kernel(release: str, *, running: bool = False, module: str | None = None) -> dict[str, t.Any]:
-    return {"release": release, "running": running, "module": module}
+def kernel(release: str, *, running: bool = False, module: str | None = None, **more: t.Any) -> dict[str, t.Any]:
+    return {"release": release, "running": running, "module": module, "next": False, "headers": True, "state": None, **more}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,11 @@ def kernel(release: str, *, running: bool = False, module: str | None = None) ->
             id="libraries without any module",
         ),
         pytest.param(
+            {"userland": ["550.1.1"], "kernels": [kernel("a", running=True, next=True, state="other")]},
+            {},
+            id="a module from elsewhere",
+        ),
+        pytest.param(
             {"userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="535.1.1")]},
             {"consistent": False, "loadable": True},
             id="module older than the libraries",
@@ -167,5 +172,26 @@ def test_assess(given: dict[str, t.Any], expected: dict[str, t.Any]) -> None:
     found = state.assess(**{"loaded": None, "userland": [], "kernels": [], "nouveau": False, **given})
     verdict = {"consistent": True, "reboot_required": False, "loadable": False, **expected}
     assert {name: found[name] for name in verdict} == verdict
+    assert found["next_boot"] == []
     assert bool(found["disagreements"]) is not found["consistent"]
     assert bool(found["reboot_reasons"]) is found["reboot_required"]
+
+
+@pytest.mark.parametrize(
+    ("following", "told"),
+    [
+        ({"module": "550.1.1", "state": "installed"}, None),
+        ({"state": "other"}, None),
+        ({}, "DKMS has not built the module for it"),
+        ({"state": "built"}, "not installed it"),
+        ({"state": "failed"}, "could not build the module"),
+        ({"state": "failed", "headers": False}, "headers are not installed"),
+    ],
+)
+def test_the_kernel_that_boots_next_needs_a_module(following: dict[str, t.Any], told: str | None) -> None:
+    kernels = [kernel("a", running=True, module="550.1.1"), kernel("b", next=True, **following)]
+    found = state.assess(loaded={"version": "550.1.1"}, userland=["550.1.1"], kernels=kernels, nouveau=False)["next_boot"]
+    assert (
+        (found == []) if told is None else (len(found) == 1 and told in found[0] and found[0].startswith("kernel b boots next"))
+    )
+    assert state.assess(loaded=None, userland=[], kernels=kernels, nouveau=False)["next_boot"] == []

@@ -172,11 +172,11 @@ def test_ports(names: list[str], port: str, severity: str) -> None:
         ([], {"nvidia"}, True, ERROR),
         ([], {"nvidia"}, False, OK),
         ([], {"sshd"}, True, OK),
-        ([{"architecture": "ampere"}], {"nvidia"}, True, OK),
+        ([{"architecture": "ampere", "lost": False}], {"nvidia"}, True, OK),
     ],
 )
-def test_gpu(gpus: list[dict[str, str]], roles: set[str], required: bool, severity: str) -> None:
-    info = {"gpus": gpus, "driver": {"loaded": None}, "health": {"consistent": True, "disagreements": []}}
+def test_gpu(gpus: list[dict[str, t.Any]], roles: set[str], required: bool, severity: str) -> None:
+    info = {"gpus": gpus, "driver": {"loaded": None}, "health": {"disagreements": [], "next_boot": []}}
     assert doctor.gpu(info, roles, required=required).severity == severity
 
 
@@ -232,3 +232,9 @@ def test_environments_that_the_driver_cannot_run_are_errors_and_what_may_be_slow
         ("gpu", "warning", "environment minor"),
     ]
     assert not list(doctor.environments(found, cuda.NO_GPU))
+
+
+def test_a_wrong_password_of_sudo_is_a_login_that_fails_with_what_helps() -> None:
+    found = doctor.ended("Incorrect sudo password", begun=True)
+    assert (found.topic, found.severity) == ("login", ERROR) and "-K" in found.do
+    assert doctor.ended("x", begun=True).topic == "inside" and doctor.ended("x", begun=False).topic == "reachable"

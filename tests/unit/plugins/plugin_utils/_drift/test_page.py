@@ -364,12 +364,12 @@ def commands(hosts: dict[str, list[Result]], **arguments: t.Any) -> list[str]:
 
 
 def test_how_to_repair_is_a_command_for_this_host_and_inventory() -> None:
-    assert commands({"a": [edit()]}) == ["ansible-playbook site.yml -i INVENTORY -l a"]
+    assert commands({"a": [edit()]}) == ["ansible-playbook site.yml -l a"]
     assert commands({"a": [edit()]}, inventories=["lab", "my lab"]) == ["ansible-playbook site.yml -i lab -i 'my lab' -l a"]
     assert commands({"a b;c": [edit()]}, inventories=["lab"]) == ["ansible-playbook site.yml -i lab -l 'a b;c'"]
     # What nobody declared is not repaired by the site.
-    assert commands({"a": [found()]}) == ["research-server-drift accept -i INVENTORY -l a --topic listeners"]
-    assert commands({"a": [lost()]}) == ["research-server-drift -i INVENTORY -l a"]
+    assert commands({"a": [found()]}) == ["research-server-drift accept -l a --topic listeners"]
+    assert commands({"a": [lost()]}) == ["research-server-drift -l a"]
     assert commands({"a": [fine("x")]}) == []
 
 
@@ -417,7 +417,7 @@ def test_the_last_nights_stand_beside_each_host() -> None:
 def test_what_expires_is_told_once_for_all_hosts() -> None:
     key = "account 'ada': a key expires on 2026-11-25"
     read = shown({"gpu-01": [fine(key, "something else")], "gpu-02": [edit(), fine(key)]})
-    assert "in 5 days" in read.told("span") and "gpu-02, gpu-01" in read.told("small")
+    assert "in 5 days" in read.told("span") and "gpu-02, gpu-01" in " ".join(read.text.split())
     assert f"- `{key}` (`gpu-02, gpu-01`)" in render.markdown(view({"gpu-01": [fine(key)], "gpu-02": [edit(), fine(key)]}), "en")
     assert "Expires soon" not in shown({"a": [fine("something else")]}).text
 

@@ -33,11 +33,16 @@ def test_each_role_of_the_site_is_repaired_by_its_own_tag() -> None:
     assert [tag(found(role)) for role in (*ROLES, None)] == [*ROLES, ALWAYS]
 
 
+def test_a_command_is_what_people_have_to_type_here() -> None:
+    assert Commands([]).accept("a", "set uid") == "research-server-drift accept -l a --topic 'set uid'"
+    assert Commands(["my lab"], "./our drift").again("a") == "'./our drift' -i 'my lab' -l a"
+
+
 @pytest.mark.parametrize("role", ["audit", "all", "never", "tagged", "sshd,all", "their.collection.sshd"])
 def test_what_no_play_of_the_site_owns_is_no_tag(role: str) -> None:
     assert tag(found(role)) == ""
     # The lab's own site.yml may have a play for it, unless nobody declared it.
-    assert Commands([]).repair("a", [found(role)]) == ("" if role == "audit" else "ansible-playbook site.yml -i INVENTORY -l a")
+    assert Commands([]).repair("a", [found(role)]) == ("" if role == "audit" else "ansible-playbook site.yml -l a")
 
 
 def test_files_are_read_again_where_the_modules_ask_for_it() -> None:

@@ -103,6 +103,16 @@ def test_ansible_has_to_log_in_as_an_administrator(name: str, says: str) -> None
         contact.check_administrator(name, ["ops"])
 
 
+def test_an_administrator_whose_sudo_asks_needs_a_password_to_type() -> None:
+    asks, free = {"name": "ops", "password": "$y$"}, {"name": "ops", "sudo_nopasswd": True}
+    with pytest.raises(RefusedError, match=r"found ops, whose sudo asks for a password .* Give it with -K"):
+        contact.check_sudo_password("ops", [asks], has_password=False)
+    contact.check_sudo_password("ops", [asks], has_password=True)
+    contact.check_sudo_password("ops", [free], has_password=False)
+    # Of whom the inventory says nothing, nobody knows.
+    contact.check_sudo_password("root", [asks], has_password=False)
+
+
 @pytest.mark.parametrize(
     ("output", "expected"),
     [

@@ -30,9 +30,14 @@ def gpus(*devices: str, driver: str | None = None) -> list[dict[str, t.Any]]:
             "device_id": device,
             "architecture": architecture(int(device, 16)),
             "kernel_driver": driver,
+            "lost": False,
         }
         for number, device in enumerate(devices, 1)
     ]
+
+
+def kernel(release: str, **changes: t.Any) -> dict[str, t.Any]:
+    return {"release": release, "running": False, "next": False, "headers": False, "module": None, "state": None} | changes
 
 
 def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any]:
@@ -40,16 +45,21 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
         "gpus": gpus(*devices),
         "driver": {"loaded": None, "userland": [], "unpackaged": False},
         "nouveau": False,
-        "kernels": [{"release": "6.1.0-50-amd64", "running": True, "headers": False, "module": None, "state": None}],
+        "kernels": [kernel("6.1.0-50-amd64", running=True)],
+        "dkms": [],
         "health": {
             "consistent": True,
             "disagreements": [],
             "reboot_required": False,
             "reboot_reasons": [],
             "loadable": False,
+            "next_boot": [],
         },
         "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
         "packages": {},
+        "processes": [],
+        "former_keys": [],
+        "nvswitches": [],
         "available": {},
         "apt_sources": ENABLED,
         "apt_origins": {},
@@ -76,6 +86,9 @@ def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
         "kernel_headers": "running",
         "cuda_toolkit": False,
         "cuda_toolkit_package": "",
+        "cuda_toolkits": [],
+        "upgrade_in_use": False,
+        "clean_legacy": False,
     }
     decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, usual | wishes))
     return decided
@@ -116,7 +129,7 @@ def test_a_gpu_that_is_lent_to_a_guest_is_not_ours_to_drive() -> None:
         (["2901"], "13", "nvidia", "open"),
         (["2901"], "12", "distribution", "needs driver branch 570 or newer, found 535"),
         (["2901"], "13", "distribution", "needs driver branch 570 or newer, found 550"),
-        (["1db4", "2901"], "13", "nvidia", "set nvidia_module_flavour: open"),
+        (["1db4", "2901"], "13", "nvidia", "no driver serves all GPUs of this host together"),
         (["1023"], "12", "distribution", "is driven by branch 470 at most, found 535"),
         (["7abc"], "12", "distribution", "generation that this collection does not know"),
     ],
@@ -157,7 +170,8 @@ def test_old_gpus_get_the_last_branch_that_drives_them_from_nvidia() -> None:
     assert decided["missing"][-2:] == ["nvidia-kernel-dkms=580*", "nvidia-driver-cuda=580*"]
     assert decided["held"] == "580.95.05"
     assert plan(host("20b2", debian="13"), source="nvidia")["missing"][-1] == "nvidia-driver-cuda"
-    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == 470
+    # Nobody offers what the K40 needs: it is refused, whatever the other is given.
+    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == nvidia_plan.OLDEST
 
 
 def test_a_fresh_host_gets_driver_headers_and_components() -> None:
@@ -183,7 +197,7 @@ def test_what_apt_offers_is_held_before_it_is_installed() -> None:
 
 def test_a_converged_host_keeps_its_version_whatever_is_offered() -> None:
     packages = {name: versions[0] for name, versions in LIST_12.items()}
-    kernels = [{"release": "6.1.0-50-amd64", "running": True, "headers": True, "module": "535.261.03", "state": "installed"}]
+    kernels = [kernel("6.1.0-50-amd64", running=True, next=True, headers=True, module="535.261.03", state="installed")]
     newer = {name: ["535.274.02-1", *versions] for name, versions in LIST_12.items()}
     decided = plan(host("20b2", packages=packages, kernels=kernels, available=newer))
     assert (decided["missing"], decided["held"]) == ([], "535.261.03")
@@ -197,6 +211,72 @@ def test_a_wished_version_replaces_all_parts_of_the_driver() -> None:
     assert (decided["unavailable"], decided["held"]) == ([], "535.274.02")
 
 
+BEFORE = {
+    "nvidia-kernel-dkms": "535.261.03-1",
+    "libcuda1": "535.261.03-1",
+    "nvidia-persistenced": "535.171.04-1",
+    "libnvidia-ml1": "535.261.03-1",
+    "nvidia-cuda-toolkit": "11.8-1",
+    "nvidia-container-toolkit": "1.17-1",
+    "linux-headers-amd64": "6.1.176-1",
+}
+
+
+def test_the_way_back_names_every_part_of_the_driver_and_what_was_not_there() -> None:
+    decided = plan(host("20b2", packages=BEFORE), version="580", source="nvidia")
+    assert (decided["upgrade"], decided["current"]) == (True, "535.261.03")
+    assert decided["way_back"] == [
+        "nvidia-kernel-dkms=535.261.03-1",
+        "libcuda1=535.261.03-1",
+        "nvidia-persistenced=535.171.04-1",
+        "libnvidia-ml1=535.261.03-1",
+        "nvidia-kernel-open-dkms-",
+        "nvidia-driver-cuda-",
+    ]
+    first = plan(host("20b2"), version="580", source="nvidia")
+    assert (first["upgrade"], first["way_back"]) == (False, [])
+
+
+def test_a_driver_is_not_replaced_under_processes_that_use_it() -> None:
+    processes = [{"pid": 7, "user": "alice", "program": "python"}]
+    offered = {"nvidia-kernel-open-dkms": ["580.95.05-1"], "nvidia-driver-cuda": ["580.95.05-1"]}
+    there = [kernel("6.1.0-50-amd64", running=True, headers=True)]
+    info = host("20b2", packages=BEFORE, processes=processes, available=offered, kernels=there)
+    decided = plan(info, version="580", source="nvidia")
+    assert (decided["missing"], decided["held"]) == ([], "535.261.03")
+    assert "python of alice (7)" in decided["deferred"]
+    assert decided["notices"] == [decided["deferred"]]
+    # That it cannot be had is told all the same.
+    assert plan({**info, "available": {}}, version="580", source="nvidia")["unavailable"]
+    forced = plan(info, version="580", source="nvidia", upgrade_in_use=True)
+    assert (forced["deferred"], forced["held"]) == ("", "580.95.05")
+    assert forced["missing"] == ["nvidia-kernel-open-dkms=580*", "nvidia-driver-cuda=580*"]
+    # Where nothing is replaced nobody is in the way.
+    assert plan(host("20b2", processes=processes))["missing"]
+    part = plan(host("20b2", packages=BEFORE, processes=processes))
+    assert (part["upgrade"], part["deferred"]) == (False, "")
+    assert "nvidia-smi" in part["missing"] and "libcuda1" not in part["missing"]
+
+
+@pytest.mark.parametrize(
+    ("manager", "told"),
+    [
+        ({}, "found none"),
+        ({"nvidia-fabricmanager-535": "535.261.03-1"}, None),
+        ({"nvidia-fabricmanager": "535.183.06-1"}, "found nvidia-fabricmanager 535.183.06"),
+        ({"nvidia-fabricmanager-dev": "535.261.03-1"}, "found none"),
+    ],
+)
+def test_nvswitches_need_a_fabric_manager_of_the_drivers_version(manager: dict[str, str], told: str | None) -> None:
+    packages = {name: versions[0] for name, versions in LIST_12.items()} | manager
+    driver = {"loaded": None, "userland": ["535.261.03"], "unpackaged": False}
+    notices = plan(host("20b2", packages=packages, driver=driver, nvswitches=["0000:c4:00.0"]))["notices"]
+    assert (
+        (notices == []) if told is None else (len(notices) == 1 and told in notices[0] and "version, 535.261.03;" in notices[0])
+    )
+    assert plan(host("20b2", packages=packages, driver=driver))["notices"] == []
+
+
 @pytest.mark.parametrize(
     ("wish", "there", "expected"),
     [
@@ -207,9 +287,30 @@ def test_a_wished_version_replaces_all_parts_of_the_driver() -> None:
     ],
 )
 def test_headers(wish: str, there: bool, expected: list[str]) -> None:
-    kernels = [{"release": "6.1.0-50-amd64", "running": True, "headers": there, "module": None, "state": None}]
+    kernels = [kernel("6.1.0-50-amd64", running=True, headers=there)]
     decided = plan(host("20b2", kernels=kernels), kernel_headers=wish)
     assert [name for name in decided["missing"] if name.startswith("linux-headers")] == expected
+
+
+@pytest.mark.parametrize("wish", ["running", "distribution", "none"])
+def test_headers_of_the_next_kernel_that_somebody_removed_are_installed_again(wish: str) -> None:
+    kernels = [kernel("6.1.0-50-amd64", running=True, headers=True), kernel("6.1.0-51-amd64", next=True)]
+    wanted = ["linux-headers-6.1.0-51-amd64"] if wish != "none" else []
+    info = host("20b2", kernels=kernels, packages={"linux-headers-amd64": "6.1.176-1"})
+    assert [name for name in plan(info, kernel_headers=wish)["missing"] if name.startswith("linux-headers")] == wanted
+    # On a fresh host the package that follows the newest kernel brings them.
+    assert "linux-headers-6.1.0-51-amd64" not in plan(host("20b2", kernels=kernels), kernel_headers=wish)["missing"]
+
+
+@pytest.mark.parametrize(
+    ("state", "built"), [(None, True), ("failed", True), ("built", True), ("other", False), ("installed", False)]
+)
+def test_the_module_of_the_installed_version_is_built_for_the_kernel_that_boots_next(state: str | None, built: bool) -> None:
+    following = kernel("6.1.0-51-amd64", next=True, headers=True, state=state, module="535.1.1" if state == "installed" else None)
+    driver = {"loaded": None, "userland": ["535.1.1"], "unpackaged": False}
+    dkms = ["nvidia-current/470.1.1", "nvidia-current/535.1.1"]
+    decided = plan(host("20b2", kernels=[kernel("6.1.0-50-amd64", running=True), following], driver=driver, dkms=dkms))
+    assert decided["build"] == ([["nvidia-current/535.1.1", "6.1.0-51-amd64"]] if built else [])
 
 
 def test_the_toolkit_comes_only_when_asked_for() -> None:
@@ -218,6 +319,8 @@ def test_the_toolkit_comes_only_when_asked_for() -> None:
     assert "cuda-toolkit" in plan(host("20b2"), cuda_toolkit=True, source="nvidia")["missing"]
     wished = plan(host("20b2"), cuda_toolkit=True, source="nvidia", cuda_toolkit_package="cuda-toolkit-12-8")
     assert "cuda-toolkit-12-8" in wished["missing"]
+    several = plan(host("20b2"), cuda_toolkits=["12.8", "13.0"], source="nvidia")["missing"]
+    assert [name for name in several if "toolkit" in name] == ["cuda-toolkit-12-8", "cuda-toolkit-13-0"]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +345,9 @@ def test_secure_boot_does_not_stop_a_host_whose_driver_is_loaded() -> None:
 def test_a_driver_of_nvidias_own_installer_is_not_overwritten() -> None:
     driver = {"loaded": None, "userland": ["535.1.1"], "unpackaged": True}
     assert "nvidia-uninstall" in plan(host("20b2", driver=driver))["problems"][0]
+    cleaned = plan(host("20b2", driver=driver), clean_legacy=True)
+    assert (cleaned["problems"], cleaned["uninstall"]) == ([], True)
+    assert not plan(host("20b2"), clean_legacy=True)["uninstall"]
 
 
 def test_secure_boot_does_not_matter_without_a_gpu() -> None:
@@ -256,6 +362,11 @@ def test_a_second_file_for_nvidias_repository_is_a_problem() -> None:
     assert len(problems) == 1
     assert "/etc/apt/sources.list.d/cuda.list" in problems[0]
     assert plan(host("20b2", apt_sources=[old]), source="distribution")["problems"] == []
+    cleaned = plan(host("20b2", apt_sources=[old]), source="nvidia", clean_legacy=True)
+    assert (cleaned["problems"], cleaned["clean"], cleaned["notices"]) == ([], ["/etc/apt/sources.list.d/cuda.list"], [])
+    other = {**old, "uris": ["https://other.example"]}
+    mixed = plan(host("20b2", apt_sources=[old, other]), source="nvidia", clean_legacy=True)
+    assert (len(mixed["problems"]), mixed["clean"]) == (1, [])
 
 
 def test_a_platform_without_packages_is_a_problem() -> None:
@@ -281,11 +392,13 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot_required": True,
         "reboot_reasons": ["module 535.1.1 is loaded, 550.1.1 is installed"],
         "loadable": False,
+        "next_boot": ["kernel b boots next, without the driver"],
     }
     driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"], "unpackaged": False}
     decided = plan(host("20b2", health=health, driver=driver))
     assert decided["summary"] == (
         "1 NVIDIA GPU(s), ampere: driver 535.1.1 (open) is loaded; the loaded module is 535.1.1, the libraries are 550.1.1; "
+        "kernel b boots next, without the driver; "
         "reboot required: module 535.1.1 is loaded, 550.1.1 is installed"
     )
     assert decided["reboot"]

@@ -43,7 +43,7 @@ def test_good_variables() -> None:
         ({"miniconda_version": "a/../b"}, "miniconda_version"),
         ({"miniconda_prefix": "opt/x"}, "absolute"),
         ({"miniconda_prefix": "/"}, "absolute"),
-        ({"miniconda_prefix": "/opt/mini conda"}, "spaces"),
+        *(({"miniconda_prefix": f"/opt/mini{odd}conda"}, "letters, digits") for odd in " \t\n;&|$`'\"\\<>()*?[]{}~!#:%=,@"),
         ({"miniconda_base_url": "repo.example/miniconda"}, "URL"),
         ({"miniconda_channel_alias": "ftp://x"}, "URL"),
         ({"miniconda_channels": []}, "at least one"),

@@ -30,6 +30,9 @@ NVIDIA = {
         (NVIDIA | {"nvidia_repository_key_checksum": "0a" * 32}, ["nvidia_repository_key_checksum"]),
         (NVIDIA | {"nvidia_repository_url": "nvidia.example"}, ["nvidia_repository_url"]),
         (NVIDIA | {"nvidia_source": "distribution", "nvidia_repository_key_checksum": ""}, []),
+        (NVIDIA | {"nvidia_cuda_toolkits": ["12.8", "13.0"]}, []),
+        (NVIDIA | {"nvidia_cuda_toolkits": ["12.8", "latest", "12"]}, ["nvidia_cuda_toolkits", "nvidia_cuda_toolkits"]),
+        ({"nvidia_source": "distribution", "nvidia_cuda_toolkits": ["12.8"]}, ["nvidia_cuda_toolkits"]),
     ],
 )
 def test_check(variables: dict[str, t.Any], named: list[str]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import socket
+import ssl
+import subprocess
 import threading
 
 import pytest
@@ -72,6 +75,45 @@ def test_a_receiver_that_is_not_there_or_does_not_answer_is_waited_for():
         assert "s3cret" not in str(caught.value)
     with pytest.raises(UnavailableError, match="Connection refused"):
         webhook.send(TOLD, address, seconds=0.2)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """An authority of the lab's own, and a certificate of it for `localhost` alone."""
+    folder = tmp_path_factory.mktemp("certificates")
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    authority = [*new, "-subj", "/CN=Our lab", "-keyout", folder / "ca.key", "-out", folder / "ca.pem"]
+    server = [*new, "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-subj", "/CN=hook", "-keyout", folder / "server.key"]
+    server += ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE", "-out", folder / "server.pem"]
+    for command in (authority, server):
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return folder
+
+
+@pytest.fixture
+def over_tls(receiver, certificates):
+    """The same receiver behind TLS: a function that makes its address by the name of the host."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    return lambda host: webhook.Webhook(f"https://{host}:{receiver.server_port}/services/s3cret", {})
+
+
+def test_a_receiver_with_a_certificate_of_the_labs_own_authority(receiver, over_tls, certificates, monkeypatch):
+    """As `drift_environment: {SSL_CERT_FILE: ...}` does, or the machine's own store of certificates."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
+    webhook.send(TOLD, over_tls("localhost"))
+    assert json.loads(receiver.got[0][2]) == TOLD
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("localhost", False), ("127.0.0.1", True)], ids=["unknown", "of another name"])
+def test_a_bad_certificate_gets_nothing_and_is_told(receiver, over_tls, certificates, monkeypatch, host, trusted):
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
+    with pytest.raises(UnavailableError, match=f"^{re.escape(host)}: .*certificate verify failed") as caught:
+        webhook.send(TOLD, over_tls(host))
+    assert receiver.got == []
+    assert "s3cret" not in str(caught.value)
 
 
 def test_what_speaks_no_http_is_waited_for():

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who uses the GPUs: processes that have their devices open. Needs root for those of others. Private to this collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import typing as t
+from pathlib import Path
+
+DEVICE = re.compile(r"/dev/nvidia(?:\d+|-uvm)(?: \(deleted\))?")
+# It keeps the GPUs initialised and computes nothing.
+IDLE = ("nvidia-persiste",)
+
+
+def read_users(procfs: Path) -> list[dict[str, t.Any]]:
+    """Processes by number, with the name of their user and of their program (as long as the kernel keeps it)."""
+    found = []
+    for folder in sorted(procfs.glob("[0-9]*"), key=lambda path: int(path.name)):
+        with contextlib.suppress(OSError):  # it has ended
+            if any(DEVICE.fullmatch(_target(entry.path)) for entry in os.scandir(folder / "fd")):
+                program = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                if program not in IDLE:
+                    found.append({"pid": int(folder.name), "user": _name(folder.stat().st_uid), "program": program})
+    return found
+
+
+def _target(link: str) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(link)
+    return ""
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
