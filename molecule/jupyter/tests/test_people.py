@@ -49,11 +49,14 @@ class Person:
         self.browser = stack.enter_context(browser(profile, PATIENCE))
 
     def open(self, place):
-        self.browser.open(f"{self.jupyter.url}/lab{place}?token={self.jupyter.token}")
+        self.browser.open(f"{self.jupyter.url}/lab{place}?reset&token={self.jupyter.token}")
 
     def put(self, path, content):
         headers = {"Authorization": f"token {self.jupyter.token}"}
         requests.put(f"{self.jupyter.url}/api/contents/{path}", json=content, headers=headers, timeout=60).raise_for_status()
+
+    def saved(self, path):
+        return json.dumps(self.jupyter.get(f"/api/contents/{path}")["content"])
 
     def picture(self, of):
         self.browser.picture(PICTURES / f"{of}-{self.name}.png")
@@ -82,11 +85,14 @@ def test_a_cell_with_numpy_and_a_plot(two):
     for person in two:
         person.browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]")
         person.browser.click(".jp-CodeCell .cm-content")
+        person.browser.see(".jp-Notebook.jp-mod-editMode")
         person.browser.press_enter(SHIFT)
     for person in two:
         person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
         wait_until(lambda at=person: at.browser.value("document.querySelector('.jp-RenderedSVG') !== null"), PATIENCE)
         person.picture("notebook")
+        person.browser.click('[data-command="docmanager:save"]')
+        wait_until(lambda at=person: f"ran as {at.name}" in at.saved("waves.ipynb"), PATIENCE)
 
 
 def test_a_terminal(host, two):
@@ -114,6 +120,7 @@ def test_a_large_upload(host, two, tmp_path):
             digest.update(block)
             file.write(block)
     alice.open("/workspaces/upload")
+    alice.browser.see(".jp-LauncherCard")
     alice.browser.choose_file('[title^="Upload Files"]', large)
     alice.browser.see(".jp-Dialog", "200 MB")
     alice.browser.click(".jp-Dialog .jp-mod-accept")

@@ -31,17 +31,25 @@ class Browser:
         self.channel, self.timeout, self._number = channel, timeout, 0
         self._events: list[Answer] = []
         self.do("Page.enable")
+        self.do("Emulation.setFocusEmulationEnabled", enabled=True)
         self.do("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
 
     def do(self, method: str, **parameters: t.Any) -> Answer:
-        self._number += 1
-        self.channel.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        number = self._send(method, **parameters)
         while True:
             answer: Answer = json.loads(self.channel.recv())
-            if answer.get("id") == self._number:
+            if answer.get("id") == number:
                 assert "error" not in answer, (method, answer["error"])
                 return t.cast(Answer, answer["result"])
+            if answer.get("method") == "Page.javascriptDialogOpening":
+                # "Leave this page?" Yes.
+                self._send("Page.handleJavaScriptDialog", accept=True)
             self._events.append(answer)
+
+    def _send(self, method: str, **parameters: t.Any) -> int:
+        self._number += 1
+        self.channel.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        return self._number
 
     def open(self, address: str) -> None:
         self.do("Page.navigate", url=address)
@@ -54,15 +62,19 @@ class Browser:
 
     def see(self, selector: str, words: str = "") -> None:
         """Wait until something is shown, with these words."""
-        found = f"[...document.querySelectorAll({json.dumps(selector)})].some(e => e.innerText.includes({json.dumps(words)}))"
-        wait_until(lambda: self.value(found), self.timeout)
+        elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        found = f"{elements}.some(e => (e.innerText ?? '').includes({json.dumps(words)}))"
+        try:
+            wait_until(lambda: self.value(found), self.timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{selector} {words!r} {error}; the page shows: {self.text('body')[:2000]}") from error
 
     def click(self, selector: str) -> None:
         self.see(selector)
         box = f"(b => [b.x + b.width / 2, b.y + b.height / 2])(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
         x, y = self.value(box)
         for kind in ("mousePressed", "mouseReleased"):
-            self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def write(self, text: str) -> None:
         self.do("Input.insertText", text=text)
@@ -83,7 +95,7 @@ class Browser:
 
         def look() -> bool:
             self.value("1")
-            found.extend(event["params"] for event in self._events if event["method"] == method)
+            found.extend(event["params"] for event in self._events if event.get("method") == method)
             return bool(found)
 
         wait_until(look, self.timeout)
