@@ -46,7 +46,11 @@ def test_each_gpu_is_set_once(settings: Settings) -> None:
 
 
 def test_what_is_not_wished_for_is_left_alone(settings: Settings) -> None:
-    assert settings() == {**settings(ecc=True), "diff": {"before": "", "after": ""}, "invocation": settings()["invocation"]}
+    nothing, as_it_is = settings(), settings(ecc=True)
+    # What was asked for; which versions of Ansible tell it differs.
+    for result in (nothing, as_it_is):
+        result.pop("invocation", None)
+    assert nothing == {**as_it_is, "diff": {"before": "", "after": ""}}
 
 
 def test_ecc_waits_for_the_next_boot(settings: Settings) -> None:
