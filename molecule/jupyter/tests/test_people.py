@@ -20,7 +20,7 @@ from people.ssh_tunnel import Login, tunnel
 from shell import TestbedError
 from waiting import wait_until
 
-pytestmark = pytest.mark.one_release
+pytestmark = [pytest.mark.one_release, pytest.mark.thorough]
 SSH = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
 PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
 PEOPLE = ("alice", "bob")
@@ -84,8 +84,7 @@ def test_a_cell_with_numpy_and_a_plot(two):
         person.open("/tree/waves.ipynb")
     for person in two:
         person.browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-        person.browser.click(".jp-CodeCell .cm-content")
-        person.browser.see(".jp-Notebook.jp-mod-editMode")
+        person.browser.click_until(".jp-CodeCell .cm-content", ".jp-Notebook.jp-mod-editMode")
         person.browser.press_enter(SHIFT)
     for person in two:
         person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
@@ -127,7 +126,7 @@ def test_a_large_upload(host, two, tmp_path):
     wait_until(lambda: host.file("/home/alice/large.bin").exists, PATIENCE)
     assert bob.jupyter.execute("lab", "print(6 * 7)").strip() == "42", "nobody waits for her"
     wait_until(lambda: host.file("/home/alice/large.bin").size == large.stat().st_size, 3 * PATIENCE)
-    wait_until(lambda: host.file("/home/alice/large.bin").sha256 == digest.hexdigest(), PATIENCE)
+    wait_until(lambda: host.file("/home/alice/large.bin").sha256sum == digest.hexdigest(), PATIENCE)
     alice.picture("upload")
     host.check_output("rm /home/alice/large.bin")
 

@@ -76,6 +76,18 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
+    def click_until(self, selector: str, shown: str) -> None:
+        """What is clicked on may move, or not listen yet, while a page comes up."""
+
+        def clicked() -> bool:
+            if not self.value(f"document.querySelector({json.dumps(shown)}) !== null"):
+                self.click(selector)
+                time.sleep(1)
+                return False
+            return True
+
+        wait_until(clicked, self.timeout)
+
     def write(self, text: str) -> None:
         self.do("Input.insertText", text=text)
 
