@@ -16,12 +16,12 @@ import requests
 from debian_packages import need
 from people.browser import SHIFT, browser
 from people.jupyter_api import Jupyter, wait_until_answers
-from people.ssh_tunnel import Login, tunnel
+from people.researcher import login_of, port_of, token_of
+from people.ssh_tunnel import tunnel
 from shell import TestbedError
 from waiting import wait_until
 
 pytestmark = [pytest.mark.one_release, pytest.mark.thorough]
-SSH = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
 PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
 PEOPLE = ("alice", "bob")
 PATIENCE = 180
@@ -40,11 +40,8 @@ class Person:
 
     def __init__(self, stack, host, name, profile):
         self.name = name
-        address = json.loads((SSH / "addresses.json").read_text())[host.backend.get_hostname()]
-        port = json.loads(host.file("/etc/lab-jupyter.json").content_string)["ports"][name]
-        local = stack.enter_context(tunnel(Login(address, name, SSH / "id_ed25519", SSH / "known_hosts"), port))
-        token = host.file(f"/var/lib/jupyter/{name}/token").content_string.strip()
-        self.jupyter = Jupyter(f"http://127.0.0.1:{local}", token)
+        local = stack.enter_context(tunnel(login_of(host, name), port_of(host, name)))
+        self.jupyter = Jupyter(f"http://127.0.0.1:{local}", token_of(host, name))
         wait_until_answers(self.jupyter)
         self.browser = stack.enter_context(browser(profile, PATIENCE))
 
