@@ -112,6 +112,10 @@ bench-hardening: venv testbed  ## ssh-audit, Lynis, and the time of a second run
 bench-fleet: venv testbed  ## What a host more costs the controller, beside 46 tasks that do nothing: fleets of 10 and 30 hosts
 	@$(ENV) python bench/fleet.py
 
+.PHONY: bench-jupyter
+bench-jupyter: venv testbed  ## Memory of 30 people's JupyterLabs, asleep and awake, beside as many started by hand; seconds to wake
+	@$(ENV) python bench/jupyter.py
+
 .PHONY: bench-audit
 bench-audit: venv testbed  ## What the audit costs a host with 500,000 files, beside find
 	@$(ENV) python bench/audit.py

@@ -162,6 +162,8 @@ class Host(Runner):
 
     def replace(self, path: str, text: str, before: str | None) -> None:
         """Write the file; take it back if fail2ban does not understand it."""
+        there = [name for name in (path, os.path.dirname(path)) if os.path.exists(name)]
+        times = {name: os.stat(name) for name in there}
         self.write(path, text)
         try:
             self.run("fail2ban-client", "--test")
@@ -170,6 +172,9 @@ class Host(Runner):
                 os.unlink(path)
             else:
                 self.write(path, before)
+            # What is as it was has not changed since fail2ban read it.
+            for name, status in times.items():
+                os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns))
             raise RefusedError(f"fail2ban refuses {path}; what was there before has been restored: {error}") from error
 
 

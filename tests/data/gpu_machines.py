@@ -25,6 +25,21 @@ KINDS = {"open": "Open Kernel Module for x86_64", "proprietary": "x86_64 Kernel 
 
 Machine = dict[str, t.Any]
 
+# What the role's variables ask for where nobody has set them.
+USUAL_WISHES: dict[str, t.Any] = {
+    "required": False,
+    "source": "distribution",
+    "module_flavour": "auto",
+    "version": "",
+    "repository_url": "https://nvidia.example/debian12/x86_64",
+    "kernel_headers": "running",
+    "cuda_toolkit": False,
+    "cuda_toolkit_package": "",
+    "cuda_toolkits": [],
+    "upgrade_in_use": False,
+    "clean_legacy": False,
+}
+
 
 def machines() -> dict[str, Machine]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}

@@ -15,22 +15,9 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit.hos
 from ansible_collections.openlab.research_server.plugins.modules import nvidia_info
 from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor import judge
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
-from ansible_collections.openlab.research_server.tests.data.gpu_machines import Machine, machines, write
+from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES, Machine, machines, write
 
 MACHINES = machines()
-WISHES: nvidia_plan.Wishes = {
-    "required": False,
-    "source": "distribution",
-    "module_flavour": "auto",
-    "version": "",
-    "repository_url": "https://nvidia.example/",
-    "kernel_headers": "running",
-    "cuda_toolkit": False,
-    "cuda_toolkit_package": "",
-    "cuda_toolkits": [],
-    "upgrade_in_use": False,
-    "clean_legacy": False,
-}
 
 
 class Case(t.NamedTuple):
@@ -45,7 +32,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     machine: Machine = MACHINES[request.param]
     write(machine, tmp_path)
     info = nvidia_info.read(tmp_path, tmp_path / "sys", tmp_path / "proc", ignored=[], available=False)
-    wishes = t.cast(nvidia_plan.Wishes, WISHES | machine.get("wishes", {}))
+    wishes = t.cast(nvidia_plan.Wishes, USUAL_WISHES | machine.get("wishes", {}))
     return Case(tmp_path, info, nvidia_plan.plan(info, wishes), machine["expected"])
 
 

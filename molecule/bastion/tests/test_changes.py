@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def test_the_first_contact_and_the_doctor_go_through_the_door(server, ansible, t
 
 def test_who_runs_client_config_is_told_where_it_wrote_and_for_whom(ansible):
     rc, text = ansible("ansible-playbook", "playbooks/client_config.yml")
-    said = " ".join(text.split())
+    # Each line has a colour of its own.
+    said = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
     assert rc == 0, text
     people = ", ".join(sorted(path.name for path in (FOLDER / "clients").iterdir()))
     assert f"{FOLDER}/clients: a folder for each of {people}; all as they were." in said, text

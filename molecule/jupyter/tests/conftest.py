@@ -5,23 +5,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-
 import pytest
 from people.jupyter_api import Jupyter, wait_until_answers
-from people.ssh_tunnel import Login, tunnel
-
-SSH = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
+from people.researcher import login_of, port_of, token_of
+from people.ssh_tunnel import tunnel
 
 
 @pytest.fixture(scope="module")
 def lab_of_alice(host):
-    address = json.loads((SSH / "addresses.json").read_text())[host.backend.get_hostname()]
-    port = json.loads(host.file("/etc/lab-jupyter.json").content_string)["ports"]["alice"]
-    with tunnel(Login(address, "alice", SSH / "id_ed25519", SSH / "known_hosts"), port) as local:
-        token = host.file("/var/lib/jupyter/alice/token").content_string.strip()
-        jupyter = Jupyter(f"http://127.0.0.1:{local}", token)
+    with tunnel(login_of(host, "alice"), port_of(host, "alice")) as local:
+        jupyter = Jupyter(f"http://127.0.0.1:{local}", token_of(host, "alice"))
         wait_until_answers(jupyter)
         yield jupyter

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 import requests
 from people.jupyter_api import Jupyter, wait_until_answers
-from people.ssh_tunnel import Login, tunnel
+from people.researcher import login_of, main_pid, token_of
+from people.ssh_tunnel import tunnel
 from waiting import wait_until
 
-EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 # By the filter jupyter_port.
 PORTS = {"alice": 20207, "bob": 28650}
 USERS = tuple(PORTS)
@@ -30,19 +28,6 @@ def restored(host, converge):
     yield
     back = converge()
     assert back.ok, back.message
-
-
-def login_of(host, user):
-    address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
-    return Login(address, user, EPHEMERAL / "ssh" / "id_ed25519", EPHEMERAL / "ssh" / "known_hosts")
-
-
-def token_of(host, user):
-    return host.file(f"/var/lib/jupyter/{user}/token").content_string.strip()
-
-
-def main_pid(host, user):
-    return host.check_output(f"systemctl show -p MainPID --value jupyter@{user}")
 
 
 def open_door(host, user):

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 import requests
@@ -19,26 +17,13 @@ import websocket
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import FIXED_OPTIONS, check
 from debian_packages import need
 from people.jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
-from people.ssh_tunnel import Login, tunnel
+from people.researcher import login_of, main_pid, token_of
+from people.ssh_tunnel import tunnel
 from shell import TestbedError
 
-EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 USERS = ("alice", "bob")
 # By the filter jupyter_port; people write these into their tunnel commands.
 PORTS = {"alice": 20207, "bob": 28650}
-
-
-def login_of(host, user):
-    address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
-    return Login(address, user, EPHEMERAL / "ssh" / "id_ed25519", EPHEMERAL / "ssh" / "known_hosts")
-
-
-def token_of(host, user):
-    return host.file(f"/var/lib/jupyter/{user}/token").content_string.strip()
-
-
-def main_pid(host, user):
-    return host.check_output(f"systemctl show -p MainPID --value jupyter@{user}")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +99,9 @@ class TestToken:
             assert host.run(f"cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -F -f {token}").rc == 1
             assert host.run(f"journalctl --no-pager | grep -F -f {token}").rc == 1
             own = f"/run/jupyter/{user}"
-            assert (host.file(own).user, host.file(own).mode) == (user, 0o700), "where Jupyter keeps it for its owner's programs"
+            # The sticky bit, Jupyter sets with its first kernel there (XDG Base Directory Specification, cleaning up).
+            mode = host.file(own).mode & 0o777
+            assert (host.file(own).user, mode) == (user, 0o700), "where Jupyter keeps it for its owner's programs"
             readable = f"grep -rlF -f {token} /etc /usr/local /tmp /run /var/log /var/tmp --exclude-dir={user}"
             assert host.run(readable).stdout == ""
             assert host.run(f"find /home -perm /077 -type f -exec grep -lF -f {token} {{}} +").stdout == ""

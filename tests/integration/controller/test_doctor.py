@@ -64,7 +64,7 @@ CHANGES: dict[str, dict[str, dict[str, t.Any]]] = {
     "fails": {INFO: {"failed": True, "msg": EVIL * 10_000}},
     "wants-new-cuda": {
         GPU: {
-            "info/gpus": [{"architecture": "ampere"}],
+            "info/gpus": [{"address": "0000:3b:00.0", "architecture": "ampere", "lost": False}],
             "info/driver": {"loaded": {"version": "550.163.01", "flavour": "open"}, "userland": []},
         }
     },

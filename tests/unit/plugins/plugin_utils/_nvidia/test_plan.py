@@ -8,6 +8,7 @@ import typing as t
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._nvidia.pci import architecture
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
+from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES
 
 ENABLED = [
     {
@@ -77,20 +78,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
 
 
 def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
-    usual: dict[str, t.Any] = {
-        "required": False,
-        "source": "distribution",
-        "module_flavour": "auto",
-        "version": "",
-        "repository_url": "https://nvidia.example/debian12/x86_64",
-        "kernel_headers": "running",
-        "cuda_toolkit": False,
-        "cuda_toolkit_package": "",
-        "cuda_toolkits": [],
-        "upgrade_in_use": False,
-        "clean_legacy": False,
-    }
-    decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, usual | wishes))
+    decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, USUAL_WISHES | wishes))
     return decided
 
 

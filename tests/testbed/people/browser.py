@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A person at a browser: headless Chromium, steered by the Chrome DevTools Protocol. It sees what people see, and clicks and types."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import time
+import typing as t
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+import websocket
+from waiting import wait_until
+
+Answer = dict[str, t.Any]
+WIDTH, HEIGHT = 1400, 900
+SHIFT = 8  # Input.dispatchKeyEvent, modifiers
+ENTER = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+
+
+class Browser:
+    """One window. Each wait ends after `timeout` seconds."""
+
+    def __init__(self, channel: websocket.WebSocket, timeout: float) -> None:
+        self.channel, self.timeout, self._number = channel, timeout, 0
+        self._events: list[Answer] = []
+        self.do("Page.enable")
+        self.do("Emulation.setFocusEmulationEnabled", enabled=True)
+        self.do("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
+
+    def do(self, method: str, **parameters: t.Any) -> Answer:
+        number = self._send(method, **parameters)
+        while True:
+            answer: Answer = json.loads(self.channel.recv())
+            if answer.get("id") == number:
+                assert "error" not in answer, (method, answer["error"])
+                return t.cast(Answer, answer["result"])
+            if answer.get("method") == "Page.javascriptDialogOpening":
+                # "Leave this page?" Yes.
+                self._send("Page.handleJavaScriptDialog", accept=True)
+            self._events.append(answer)
+
+    def _send(self, method: str, **parameters: t.Any) -> int:
+        self._number += 1
+        self.channel.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        return self._number
+
+    def open(self, address: str) -> None:
+        self.do("Page.navigate", url=address)
+
+    def value(self, expression: str) -> t.Any:
+        return self.do("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def text(self, selector: str) -> str:
+        return str(self.value(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => e.innerText).join('\\n')"))
+
+    def see(self, selector: str, words: str = "") -> None:
+        """Wait until something is shown, with these words."""
+        elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        found = f"{elements}.some(e => (e.innerText ?? '').includes({json.dumps(words)}))"
+        try:
+            wait_until(lambda: self.value(found), self.timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{selector} {words!r} {error}; the page shows: {self.text('body')[:2000]}") from error
+
+    def click(self, selector: str) -> None:
+        self.see(selector)
+        box = f"(b => [b.x + b.width / 2, b.y + b.height / 2])(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        x, y = self.value(box)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def click_until(self, selector: str, shown: str) -> None:
+        """What is clicked on may move, or not listen yet, while a page comes up."""
+
+        def clicked() -> bool:
+            if not self.value(f"document.querySelector({json.dumps(shown)}) !== null"):
+                self.click(selector)
+                time.sleep(1)
+                return False
+            return True
+
+        wait_until(clicked, self.timeout)
+
+    def write(self, text: str) -> None:
+        self.do("Input.insertText", text=text)
+
+    def press_enter(self, modifiers: int = 0) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.do("Input.dispatchKeyEvent", type=kind, modifiers=modifiers, **ENTER)
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        """Click on what asks for a file, and choose one."""
+        self.do("Page.setInterceptFileChooserDialog", enabled=True)
+        self.click(selector)
+        event = self._event("Page.fileChooserOpened")
+        self.do("DOM.setFileInputFiles", files=[str(path)], backendNodeId=event["backendNodeId"])
+
+    def _event(self, method: str) -> Answer:
+        found: list[Answer] = []
+
+        def look() -> bool:
+            self.value("1")
+            found.extend(event["params"] for event in self._events if event.get("method") == method)
+            return bool(found)
+
+        wait_until(look, self.timeout)
+        self._events.clear()
+        return found[-1]
+
+    def picture(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(self.do("Page.captureScreenshot")["data"]))
+
+
+@contextmanager
+def browser(profile: Path, timeout: float = 60.0) -> Iterator[Browser]:
+    """Start a browser that knows nothing yet; `profile` is a folder of its own."""
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--remote-allow-origins=*"]
+    command = ["chromium", *options, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            written = profile / "DevToolsActivePort"
+            wait_until(written.is_file, timeout)
+            time.sleep(0.2)
+            port = written.read_text(encoding="ascii").split()[0]
+            with requests.Session() as session:
+                session.trust_env = False
+                pages = session.get(f"http://127.0.0.1:{port}/json", timeout=timeout).json()
+            address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
+            channel = websocket.create_connection(address, timeout=timeout, http_no_proxy=["*"])
+            try:
+                yield Browser(channel, timeout)
+            finally:
+                channel.close()
+        finally:
+            process.terminate()
