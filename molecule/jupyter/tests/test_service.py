@@ -506,7 +506,8 @@ class TestRuns:
             assert not failed.ok and f"bob: found its door 127.0.0.1:{PORTS['bob']}, 0.0.0.0:31002" in failed.message
         finally:
             host.check_output(f"rm {path}/x.conf && systemctl daemon-reload")
-        assert converge().ok and not host.socket("tcp://0.0.0.0:31002").is_listening
+        undone = converge()
+        assert undone.ok and not host.socket("tcp://0.0.0.0:31002").is_listening, undone.text
 
     def test_users_without_an_account_are_named_and_the_others_served(self, host, converge):
         host.check_output(close("bob"))
