@@ -569,7 +569,7 @@ def connects(host, user, port):
 def serve(unit, port):
     """A program of bob's that listens everywhere."""
     run = f"systemd-run -q --unit={unit} --collect -p User=bob python3 -m http.server {port}"
-    return f"{run}; for i in $(seq 100); do ss -Hltn sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1"
+    return f"{run}; for i in $(seq 600); do ss -Hltn sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1"
 
 
 @pytest.fixture
