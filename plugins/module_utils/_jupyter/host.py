@@ -181,9 +181,15 @@ class Host(Runner):
     def settle(self, names: t.Collection[str], seconds: float) -> dict[str, Server]:
         """What is there once nobody's server is still starting, or time is up for all of them together."""
         begin = time.monotonic()
+        restarts: dict[str, int] = {}
         while True:
             seen, waited = self.see(names), time.monotonic() - begin
-            coming = any(server.coming(time.time(), seconds, waited) for name, server in seen.items() if name in names)
+            restarts = {name: server.restarts for name, server in seen.items()} | restarts
+            coming = any(
+                server.coming(time.time(), seconds, waited, tried=server.restarts > restarts[name])
+                for name, server in seen.items()
+                if name in names
+            )
             if not coming or waited > seconds:
                 return seen
             time.sleep(POLL_SECONDS)
