@@ -16,7 +16,14 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [*_ports(values), *_lingering(values)]
+    return [*_ports(values), *_proxy(values), *_lingering(values)]
+
+
+def _proxy(values: Values) -> list[str]:
+    port, sshd = values.get("proxy", {}).get("proxy_port"), values.get("sshd", {})
+    if port is None or int(port) not in map(int, [*sshd.get("sshd_previous_ports", []), sshd.get("sshd_port", 0)]):
+        return []
+    return [f"proxy_port: found {port}, which is a port of sshd; expected another; change one of them"]
 
 
 def _lingering(values: Values) -> list[str]:

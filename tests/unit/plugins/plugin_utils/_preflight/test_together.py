@@ -34,3 +34,11 @@ def test_nobody_has_lingering_by_one_role_and_not_by_another() -> None:
     people = [{"name": "ada"}, {"name": "bob", "linger": False}, {"name": "eve", "linger": True}]
     found = check({"accounts": {"accounts_researchers": people}, "workbench": {"workbench_linger": ["ada", "bob", "eve"]}})
     assert len(found) == 1 and found[0].startswith("workbench_linger: found 'bob'")
+
+
+def test_browsers_and_ssh_have_ports_of_their_own() -> None:
+    sshd = {"sshd_port": 443, "sshd_previous_ports": [8443]}
+    for port, says in ((443, 1), (8443, 1), (444, 0)):
+        found = check({"sshd": sshd, "proxy": {"proxy_port": port}})
+        assert len(found) == says and all(f"proxy_port: found {port}" in line for line in found)
+    assert check({"proxy": {"proxy_port": 443}}) == []
