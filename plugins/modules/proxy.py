@@ -250,6 +250,11 @@ class Host(Runner):
             time.sleep(0.1)
 
     def replace_jail(self, files: Mapping[str, File]) -> None:
+        if not self.module.get_bin_path("fail2ban-client", False):
+            raise RefusedError(
+                "the sites are served; found no fail2ban to watch their logins; expected it, as the host is in the group "
+                "fail2ban. Apply that role first (--tags fail2ban,proxy)"
+            )
         with or_as_before(files):
             self.run("fail2ban-client", "--test")
         self.run("fail2ban-client", "reload")

@@ -331,6 +331,14 @@ def test_who_tries_a_login_form_again_and_again_has_to_wait(client):
     assert get(client, "/open/").status == 200
 
 
+@pytest.mark.one_release
+def test_who_asks_too_often_where_a_password_is_asked_for_has_to_wait(client):
+    """Each try costs the server the work of a hash."""
+    options = f"--silent --insecure --output /dev/null --write-out '%{{http_code}} ' --resolve {NAME}:443:{client.server}"
+    said = client.machine.run(f"curl {options} --interface {client.address} 'https://{NAME}/wiki/?[1-1000]'").stdout.split()
+    assert said[:50] == ["401"] * 50 and "429" in said
+
+
 # fail2ban
 
 

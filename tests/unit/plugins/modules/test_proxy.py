@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import hashlib
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._host.refused import RefusedError
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy import nginx
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy.files import File
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import Site
@@ -71,11 +73,22 @@ def test_the_packages_page_is_the_packages_while_nobody_has_changed_it(tmp_path:
     assert proxy.packaged_page() == "", "nobody has switched it on"
     link.symlink_to(site)
     assert proxy.packaged_page() == str(link)
+    link.unlink()
+    link.symlink_to(tmp_path / "another")
+    assert proxy.packaged_page() == "", "it switches something else on"
+    link.unlink()
+    link.symlink_to(site)
     site.write_text("ours")
     assert proxy.packaged_page() == ""
     link.unlink()
     link.write_text("welcome")
     assert proxy.packaged_page() == ""
+
+
+def test_a_jail_without_fail2ban_is_told() -> None:
+    module = t.cast("t.Any", types.SimpleNamespace(get_bin_path=lambda *_arguments: None))
+    with pytest.raises(RefusedError, match="found no fail2ban"):
+        proxy.Host(module).replace_jail(proxy.jail(PARAMS))
 
 
 def test_without_fail2ban_there_is_no_jail() -> None:
