@@ -17,7 +17,7 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [*_ports(values), *_lingering(values), *_places(values)]
+    return [*_ports(values), *_proxy(values), *_lingering(values), *_places(values)]
 
 
 def _places(values: Values) -> list[str]:
@@ -27,6 +27,13 @@ def _places(values: Values) -> list[str]:
     own = {"conda_envs": "conda_envs_conda_root", "jupyter": "jupyter_conda_prefix"}
     found = {str(values[role][name]): name for role, name in own.items() if name in values.get(role, {})}
     return [problem for path, name in found.items() for problem in place(name, path)]
+
+
+def _proxy(values: Values) -> list[str]:
+    port, sshd = values.get("proxy", {}).get("proxy_port"), values.get("sshd", {})
+    if port is None or int(port) not in map(int, [*sshd.get("sshd_previous_ports", []), sshd.get("sshd_port", 0)]):
+        return []
+    return [f"proxy_port: found {port}, which is a port of sshd; expected another; change one of them"]
 
 
 def _lingering(values: Values) -> list[str]:

@@ -55,3 +55,11 @@ def test_where_conda_is_can_stand_in_a_script(values: dict[str, t.Any], named: l
     found = check(values)
     assert len(found) == len(named), found
     assert all(word in line and "expected an absolute path" in line for word, line in zip(named, found, strict=True))
+
+
+def test_browsers_and_ssh_have_ports_of_their_own() -> None:
+    sshd = {"sshd_port": 443, "sshd_previous_ports": [8443]}
+    for port, says in ((443, 1), (8443, 1), (444, 0)):
+        found = check({"sshd": sshd, "proxy": {"proxy_port": port}})
+        assert len(found) == says and all(f"proxy_port: found {port}" in line for line in found)
+    assert check({"proxy": {"proxy_port": 443}}) == []
