@@ -115,6 +115,20 @@ def test_adding_a_server_is_adding_one_line(new_lab, installed):
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "tags"), [("our-lab", ()), ("our-lab", ("--tags", "drift")), ("~/full", ()), ("{tmp}/file", ())]
+)
+def test_a_place_that_will_not_do_is_refused(installed, tmp_path, monkeypatch, place, tags):
+    (tmp_path / "full/lab").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = ("-i", "localhost,", *tags, "-e", f"new_lab_directory={place.format(tmp=tmp_path)}")
+    with pytest.raises(AssertionError, match="expected the absolute path of a folder that is empty"):
+        installed.run("ansible-playbook", "openlab.research_server.new_lab", *options, cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == ["file", "full"]
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["lab"]
+
+
 def test_a_folder_that_holds_something_is_left_alone(new_lab, installed):
     before = (new_lab / "site.yml").stat().st_mtime_ns
     with pytest.raises(AssertionError, match="choose another one"):
