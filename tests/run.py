@@ -26,7 +26,7 @@ LOGS = ROOT / ".cache" / "logs"
 # Scenarios spend a part of their time waiting for hosts: three at once keep two cores busy.
 WORKERS = int(os.environ.get("TEST_WORKERS", "3"))
 # What takes longest, in that order: begun first, none of it runs alone at the end.
-LONGEST = ("colleague", "jupyter", "drift", "drift-controller", "sshd", "firewall", "fail2ban")
+LONGEST = ("colleague", "jupyter", "drift", "drift-controller", "sshd", "firewall", "fail2ban", "proxy")
 # Scenarios that are played with another ansible-core than all others: the oldest and the newest that the collection promises.
 CORES = {"bastion": "oldest", "conda_envs": "newest"}
 # A hanging stage must end as a failure, with its log, before CI's own limit.
@@ -40,6 +40,10 @@ WITH_ANSIBLE = (
 )
 # How ansible, molecule and pytest begin a line that says what failed.
 CAUSE = re.compile(r"\[ERROR\]|CRITICAL|fatal: |\bmsg: |^[│\s]*(?:E  |FAILED |ERROR )")
+# Of those, the ones with which pytest names a test, and says why.
+FAILED_TEST = re.compile(r"^[│\s]*(?:FAILED|ERROR) \S+::")
+ASSERTED = re.compile(r"^[│\s]*E  ")
+RECALL_LINES, RECALL_COLUMNS = 12, 300
 # pytest's last line, also inside the frame that molecule draws around it.
 PYTEST_SUMMARY = re.compile(r"^[=│\s]*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 
@@ -175,6 +179,17 @@ def show(outcome: Outcome) -> None:
         )
 
 
+def recall(outcomes: Iterable[Outcome]) -> None:
+    """What failed, once more and in short: the last lines are what people see first of a long output."""
+    for outcome in outcomes:
+        if outcome.failed:
+            lines = COLOUR.sub("", outcome.log.read_text(encoding="utf-8", errors="replace")).splitlines()
+            tests = [line.strip("│ ") for line in lines if FAILED_TEST.search(line)]
+            asserted = [line.strip("│ ") for line in lines if ASSERTED.search(line)]
+            told = [line[:RECALL_COLUMNS] for line in (*tests, *asserted)[:RECALL_LINES]]
+            print(f"\nFAILED {outcome.stage.name}", *told, sep="\n  ", flush=True)
+
+
 def run_all(jobs: Iterable[Stage], workers: int) -> list[Outcome]:
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(run, jobs))
@@ -224,6 +239,7 @@ def main(wanted: list[str]) -> int:
     seconds, cpu_seconds = time.monotonic() - started, busy_seconds() - busy
     print(f"\n{len(outcomes)} stages in {seconds:.0f} s, {cpu_seconds:.0f} CPU s of {os.cpu_count()} CPUs", end="")
     print(f"; logs in {LOGS.relative_to(ROOT)}/")
+    recall(outcomes)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

@@ -202,7 +202,7 @@ class ActionModule(ActionBase):
             roles=frozenset(roles),
             sshd_port=int(self._value("sshd_port", 2222)),
             current_port=port,
-            jupyter_ports=frozenset(port_of(user, explicit) for user in users),
+            jupyter_ports={port_of(user, explicit): user for user in users},
             prefix=str(self._value("miniconda_prefix", "/opt/miniconda3")),
             installer=installer,
             installer_url=f"{base}/{installer}" if installer and "miniconda" in roles else "",

@@ -56,9 +56,9 @@ class ActionModule(ActionBase):
     def _meet(self, name: str, arguments: Mapping[str, t.Any], *, has_become_password: bool) -> dict[str, t.Any]:
         option = self._connection.get_option
         administrator = option("remote_user") or ""
-        present = [item for item in arguments["administrators"] if item.get("state") != "absent"]
-        contact.check_administrator(administrator, [item["name"] for item in present])
-        contact.check_sudo_password(administrator, present, has_password=has_become_password)
+        declared = arguments["administrators"]
+        contact.check_administrator(administrator, [item["name"] for item in declared if item.get("state") != "absent"])
+        contact.check_sudo_password(administrator, declared, has_password=has_become_password)
         host, common_args = option("host"), option("ssh_common_args") or ""
         options = ssh_options(self._connection)
         client = read_client(host, options)

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._text.escapes import in_one_line
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._nvidia.plan import plan
 
@@ -28,6 +29,7 @@ class ActionModule(ActionBase):
             result["msg"] = "\n".join(planned["problems"]) or planned["summary"]
             result["failed"] = bool(planned["problems"])
             result["notices"] = planned.get("notices", [])
-            # Without -v nobody would read it.
-            result["_ansible_verbose_always"] = True
+            # In a line: the result is some sixty of them, of which people read one.
+            if not result["failed"]:
+                self._display.display(f"[{(task_vars or {}).get('inventory_hostname', '')}] {in_one_line(result['msg'])}")
         return result

@@ -80,7 +80,11 @@ facts:
     disks:
       description: "By path: C(path) that was looked at, C(device), C(free) and C(size) in bytes, C(inodes) (free), C(read_only)."
       type: dict
-    ports: {description: "By port, as text: names of the programs that listen.", type: dict}
+    ports:
+      description:
+        - "By port, as text: who listens. A program, as C(python3 of ada), or the unit for which systemd does, as
+          C(jupyter@ada.socket)."
+      type: dict
     urls: {description: "By URL: what went wrong, empty if nothing did.", type: dict}
     sources: {description: "By host of apt's sources: what went wrong, empty if nothing did.", type: dict}
     packages: {description: "By package: V(installed), V(cached) or V(missing).", type: dict}
@@ -101,6 +105,7 @@ facts:
 import fcntl
 import glob
 import os
+import pwd
 import struct
 import sys
 import time
@@ -118,6 +123,7 @@ from ..module_utils._host import dpkg, health, listening
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.mounts import mount_points, table
+from ..module_utils._host.runner import Runner
 from ..module_utils._nvidia import apt_sources
 from ..module_utils._ssh import port as ssh_port
 from ..module_utils._ssh import server as ssh_server
@@ -125,6 +131,7 @@ from ..module_utils._ssh import server_config
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 OURS = "/etc/ssh/sshd_config.d/00-research-server.conf"
+INIT = 1
 
 
 def text(path: str) -> str:
@@ -151,14 +158,30 @@ def read_disk(path: str) -> dict[str, t.Any]:
     }
 
 
-def read_ports(ports: list[int]) -> dict[str, list[str]]:
+def read_ports(ports: list[int], runner: Runner) -> dict[str, list[str]]:
     names: dict[str, set[str]] = {}
     found = listening.read(ports)
     holders = listening.holders(found)
+    held = any(holder.pid == INIT for listener in found for holder in holders[listener.inode])
+    units = socket_units(runner.attempt("systemctl", "list-sockets", "--no-legend", "--plain", "--no-pager")[1]) if held else {}
     for listener in found:
         told = names.setdefault(str(listener.port), set())
-        told |= {text(f"/proc/{holder.pid}/comm").strip() or "?" for holder in holders[listener.inode]}
+        for holder in holders[listener.inode]:
+            unit = units.get(listener.place) if holder.pid == INIT else None
+            told.add(unit or f"{text(f'/proc/{holder.pid}/comm').strip() or '?'} of {account(holder.uid)}")
     return {port: sorted(told) or ["?"] for port, told in names.items()}
+
+
+def socket_units(listing: str) -> dict[str, str]:
+    """Address with port -> unit, of C(systemctl list-sockets)."""
+    return {line.split()[0]: line.split()[1] for line in listing.splitlines() if len(line.split()) > 1}
+
+
+def account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"account {uid}"
 
 
 def lock_holder(path: str) -> str:
@@ -236,7 +259,8 @@ def read_obstacle(prefix: str, found: installer.Installed) -> str:
     return ""
 
 
-def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def read(module: Module) -> dict[str, t.Any]:
+    params = module.params
     urls, sources = read_network(params["urls"], read_source_hosts() if params["sources"] else [], params["timeout"])
     prefix = os.path.realpath(params["prefix"])
     conda = installer.read(prefix)
@@ -247,7 +271,7 @@ def read(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "processors": os.cpu_count() or 1,
         "memory": health.memory(text("/proc/meminfo")),
         "disks": {path: read_disk(path) for path in params["paths"]},
-        "ports": read_ports(params["ports"]),
+        "ports": read_ports(params["ports"], Runner(module)),
         "urls": urls,
         "sources": sources,
         "packages": read_packages(params["packages"]),
@@ -285,7 +309,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_module(module, lambda module: {"changed": False, "facts": read(module.params)})
+    run_module(module, lambda module: {"changed": False, "facts": read(module)})
 
 
 if __name__ == "__main__":

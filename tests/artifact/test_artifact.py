@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tarfile
 from pathlib import Path
@@ -106,10 +107,26 @@ def test_adding_a_server_is_adding_one_line(new_lab, installed):
     known = "    gpu-02.lab.example:\n"
     hosts.write_text(hosts.read_text(encoding="utf-8").replace(known, f"{known}    gpu-03.lab.example:\n"), encoding="utf-8")
     listed = installed.run("ansible-playbook", "site.yml", "-i", "lab", "--list-hosts", cwd=new_lab)
-    plays = [play for play in listed.stdout.split("play #")[1:] if "(drift):" not in play]
+    plays = [play for play in listed.stdout.split("play #")[1:] if not re.search(r"\((drift|proxy)\):", play)]
     # The last one is for hosts of which something was put aside.
     assert "hosts (0)" in plays.pop()
-    assert len(plays) >= 10 and all("gpu-03.lab.example" in play for play in plays), "all but that of the controller"
+    assert len(plays) >= 10 and all("gpu-03.lab.example" in play for play in plays), (
+        "all but that of the controller, and of the web door, for which nobody is named"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "tags"), [("our-lab", ()), ("our-lab", ("--tags", "drift")), ("~/full", ()), ("{tmp}/file", ())]
+)
+def test_a_place_that_will_not_do_is_refused(installed, tmp_path, monkeypatch, place, tags):
+    (tmp_path / "full/lab").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = ("-i", "localhost,", *tags, "-e", f"new_lab_directory={place.format(tmp=tmp_path)}")
+    with pytest.raises(AssertionError, match="expected the absolute path of a folder that is empty"):
+        installed.run("ansible-playbook", "openlab.research_server.new_lab", *options, cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == ["file", "full"]
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["lab"]
 
 
 def test_a_folder_that_holds_something_is_left_alone(new_lab, installed):

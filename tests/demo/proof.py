@@ -94,7 +94,7 @@ def what_nobody_let_in_is_not_on_the_network(host: Host) -> str:
     # Its number is written down: who looks at the demo next should not find it.
     serve = f"(timeout {SECONDS} python3 -m http.server {port} >/dev/null 2>&1 & echo $! > served)"
     ask = f"import socket; socket.create_connection(('{host.address}', {port}), 5)"
-    told(host, f'{serve}; for _ in $(seq 50); do python3 -c "{ask}" 2>/dev/null && exit; sleep 0.1; done; exit 1')
+    told(host, f'{serve}; for _ in $(seq 600); do python3 -c "{ask}" 2>/dev/null && exit; sleep 0.1; done; exit 1')
     assert not connects(host.address, port)
     told(host, "kill $(cat served); rm served")
     return f"a web server that a researcher starts on port {port} answers on the server itself, not from the network"

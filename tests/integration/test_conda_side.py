@@ -127,3 +127,45 @@ def test_records_of_a_solver_that_saw_other_names(inside: t.Callable[..., t.Any]
     bare = [url.replace("u:p@", "").replace("t/to-ken/", "") for url in expected]
     assert dict(inside(RECORDS_RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *bare)) == expected
     assert dict(inside(RECORDS_RESTORED, tmp_path / "condarc.yml", json.dumps(channels), *expected)) == expected
+
+
+# What conda has announced to go is gone, and whatever it warns its callers of is an error where a room of ours is the caller.
+ANNOUNCED = """
+import json, sys, warnings
+from conda.base.context import Context
+if hasattr(Context, "report_errors"):
+    del Context.report_errors
+    Context.parameter_names = tuple(name for name in Context.parameter_names if name != "report_errors")
+for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+    warnings.filterwarnings("error", category=category, module=r"rooms\\.")
+from rooms._conda_side import answer, hashes
+if len(sys.argv) > 2:
+    warnings.warn_explicit("a stand-in", DeprecationWarning, hashes.__file__, 1, module=hashes.__name__)
+found = answer.run(json.loads(sys.argv[1]))
+print(json.dumps([f"{item['name']} {item['version']}" for item in found["packages"]]))
+"""
+
+
+def test_nothing_depends_on_what_conda_has_announced_to_go(
+    inside: t.Callable[..., t.Any], conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    empty = ("allowlist_channels", "denylist_channels", "default_channels", "records", "keep", "gpu", "pip")
+    request = {
+        **{name: [] for name in empty},
+        **{"policy": {}, "variables": {}, "custom_channels": {}, "exclude_newer": ""},
+        **{"install": True, "offline": False, "extract_again": False, "shards": True, "base": False},
+        "channels": ["lab", "other"],
+        "channel_alias": f"file://{conda.channels}",
+        "channel_priority": "strict",
+        "specs": ["app", "lib>=1,<2", "lab::single=1.0", "old[version='>=1']"],
+        "scratch": str(tmp_path),
+        "prefix": str(tmp_path / "envs" / "new"),
+        "envs_dir": str(tmp_path / "envs"),
+        "pkgs_dirs": [str(tmp_path / "pkgs")],
+    }
+    (tmp_path / "envs").mkdir()
+    assert sorted(inside(ANNOUNCED, json.dumps(request))) == ["app 1.0", "lib 1.1", "old 1.0", "single 1.0"]
+    assert (tmp_path / "envs" / "new" / "share" / "app").is_file()
+    with pytest.raises(subprocess.CalledProcessError):
+        inside(ANNOUNCED, json.dumps(request), "warn")

@@ -56,6 +56,21 @@ def test_a_stage_that_fails_is_a_failure_whatever_it_counted(monkeypatch, tmp_pa
     assert (outcome.passed, outcome.failed) == (passed, failed)
 
 
+def test_what_failed_is_told_once_more_at_the_end(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    said = (
+        "│ E   assert 1 == 2\n│ FAILED tests/test_a.py::test_b[x] - assert\nERROR    Verifier tests failed\n│ 1 failed in 1.0s\n"
+    )
+    outcomes = [run.run(job("true")), run.run(job(f"printf '{said}{'│ E  more' * 100}'; exit 1"))]
+    capsys.readouterr()
+    run.recall(outcomes)
+    name, *told = capsys.readouterr().out.strip().splitlines()
+    assert name == "FAILED a stage"
+    assert told[:2] == ["  FAILED tests/test_a.py::test_b[x] - assert", "  E   assert 1 == 2"]
+    assert all(len(line) <= run.RECALL_COLUMNS + 2 for line in told)
+
+
 @pytest.mark.parametrize(
     ("command", "counted", "word"),
     [

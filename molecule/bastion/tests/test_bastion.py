@@ -52,7 +52,7 @@ def page_at(server, port):
         f"systemd-run -q --unit=page-{port} --collect python3 -m http.server {port} --bind 127.0.0.1 --directory /srv/page"
     )
     try:
-        server.check_output(f"for i in $(seq 100); do ss -Hltn 'sport = :{port}' | grep -q . && exit 0; sleep 0.1; done; exit 1")
+        server.check_output(f"for i in $(seq 600); do ss -Hltn 'sport = :{port}' | grep -q . && exit 0; sleep 0.1; done; exit 1")
         yield
     finally:
         server.run(f"systemctl stop page-{port}")
@@ -143,7 +143,7 @@ class TestJump:
         with page_at(server, port):
             done = grace.run(
                 f"ssh {alias} </dev/null >out 2>&1 &"
-                f" for i in $(seq 100); do ss -Hltn 'sport = :{port}' | grep -q . && break; sleep 0.1; done"
+                f" for i in $(seq 600); do ss -Hltn 'sport = :{port}' | grep -q . && break; sleep 0.1; done"
                 f"; python3 -c '{FETCH}' http://127.0.0.1:{port}/"
                 f"; ssh {alias}; echo second: $?; kill %1 && echo first: still there; cat out",
                 seconds=90,

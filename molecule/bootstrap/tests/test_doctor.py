@@ -86,7 +86,7 @@ def test_whatever_is_in_the_way_is_named(examine, inside):
     for command in [*FAULTS.values(), *WARNINGS.values()]:
         inside.run_expect([0], "sh -ec %s", command)
     try:
-        inside.run_expect([0], "for i in $(seq 50); do ss -tln | grep -q :2200 && exit 0; sleep 0.1; done; exit 1")
+        inside.run_expect([0], "for i in $(seq 600); do ss -tln | grep -q :2200 && exit 0; sleep 0.1; done; exit 1")
         before = state(inside)
         outcome, examined, _report = examine(
             sshd_port=2200, sshd_previous_ports=[2222], miniconda_version="py312_0.0.0-0", sshd_prot=1

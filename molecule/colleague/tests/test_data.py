@@ -108,8 +108,17 @@ def test_a_drift_run_ends_and_reports_it(host, operate, tmp_path):
     assert any(PAINTED.decode() in (finding["diff"] or "") for finding in told["drift"])
 
 
-def test_the_doctor_names_a_program_and_does_nothing(bob, operate, tmp_path):
+def test_the_doctor_names_a_program_and_does_nothing(host, bob, operate, tmp_path):
     report = tmp_path / "doctor.json"
+
+    def ports():
+        told = json.loads(report.read_text())["hosts"][host.backend.get_hostname()]
+        return [(finding["severity"], finding["found"]) for finding in told["findings"] if finding["topic"] == "ports"]
+
+    host.check_output("systemctl stop jupyter@bob.socket jupyter@bob; systemctl start jupyter@bob.socket jupyter@ada")
+    operate("ansible-playbook", ROOT / "playbooks" / "doctor.yml", "-e", f"doctor_report={report}", "-e", "doctor_full=true")
+    assert ports() == [("ok", "no other program listens on the ports of sshd and JupyterLab")], "one is asleep, one awake"
+    host.check_output("systemctl stop jupyter@bob.socket jupyter@bob")
     bob.start(LISTEN.format(name=PROGRAM, port=bob.port))
     exit_code, output = operate("ansible-playbook", ROOT / "playbooks" / "doctor.yml", "-e", f"doctor_report={report}")
     assert exit_code == 2, output[-2000:]

@@ -48,9 +48,10 @@ def notebooks(apply_notebooks):
 
 @pytest.fixture(autouse=True)
 def repaired(host, bob):
-    """Nobody's JupyterLab is broken after a test."""
+    """Nobody's JupyterLab is broken after a test, and the journal takes bob's words again (journald.conf(5), RateLimitBurst=)."""
     yield
     bob.stop()
+    host.check_output("systemctl restart systemd-journald")
     host.run("rm -rf /home/bob/.jupyter; systemctl stop jupyter@bob.socket jupyter@bob; systemctl reset-failed")
     host.check_output("systemctl start jupyter@ada jupyter@bob jupyter@carol")
 

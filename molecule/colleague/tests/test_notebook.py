@@ -19,7 +19,7 @@ from waiting import wait_until
 
 EVERYWHERE = ("127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::")
 WEB_PORT = 34567
-WAIT = "for i in $(seq 100); do ss -Hltn sport = :%s | grep -q . && exit; sleep 0.1; done; exit 1"
+WAIT = "for i in $(seq 600); do ss -Hltn sport = :%s | grep -q . && exit; sleep 0.1; done; exit 1"
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Controller:
         busy = f"systemctl list-units --no-legend --state=activating '{UNIT}*.service' | grep -q ."
         jobs = f"systemctl list-jobs --no-legend '{UNIT}*' | grep -q ."
         self.host.check_output(
-            f"for i in $(seq 300); do {{ {busy} || {jobs} || pgrep -x dma >/dev/null; }} || exit 0; sleep 0.2; done; exit 1"
+            f"for i in $(seq 900); do {{ {busy} || {jobs} || pgrep -x dma >/dev/null; }} || exit 0; sleep 0.2; done; exit 1"
         )
 
     def _mails(self):

@@ -91,7 +91,7 @@ def test_a_receiver_that_is_down_delays_nothing_and_loses_nothing(controller, se
     said = controller.host.check_output(f"journalctl --no-pager -u {UNIT}-webhook")
     assert "1 waiting" in said and "hook-of-ours" not in said and TOKEN not in said
     controller.receiver.check_output("systemd-run --quiet --unit=receiver python3 /srv/receiver.py")
-    controller.receiver.check_output("for i in $(seq 50); do ss -ltn | grep -q :8088 && exit; sleep 0.1; done; exit 1")
+    controller.receiver.check_output("for i in $(seq 600); do ss -ltn | grep -q :8088 && exit; sleep 0.1; done; exit 1")
     assert controller.start(f"{UNIT}-webhook") == 0
     assert [post["body"]["subject"] for post in controller.posts()] == ["Our lab: drift, 1 new, 1 host with another verdict"]
     assert controller.metrics()["notifications_pending", "webhook"] == 0

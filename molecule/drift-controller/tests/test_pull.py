@@ -95,7 +95,7 @@ def repository(folder: Path, name: str, told: dict) -> None:
     (folder / "lab/hosts.yml").write_text(json.dumps(groups), encoding="utf-8")
     (folder / "lab/group_vars/all/lab.yml").write_text(json.dumps(told), encoding="utf-8")
     vault = folder / "lab/group_vars/all/vault.yml"
-    vault.write_text(f"lab_secret: {secret_of(name)}\naudit_seconds: 60\n", encoding="utf-8")
+    vault.write_text(f"lab_secret: {secret_of(name)}\naudit_seconds: 300\n", encoding="utf-8")
     password = folder.parent / "password"
     password.write_text(secret_of(name), encoding="utf-8")
     local(["ansible-vault", "encrypt", "--vault-password-file", str(password), str(vault)])

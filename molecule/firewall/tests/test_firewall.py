@@ -210,8 +210,11 @@ class TestChanges:
     def test_what_somebody_changed_by_hand_is_found_and_repaired(self, host, converge, change):
         before = host.check_output(TABLE)
         host.check_output(change)
-        assert converge("--check").changed == 1
-        assert converge().ok
+        for arguments in (["--check", "--diff"], ["--diff"]):
+            told = converge(*arguments)
+            assert told.ok and told.changed == (1 if "--check" in arguments else told.changed)
+            # Once per host, however many steps the rules take.
+            assert told.text.count("+++ after") == 1, told.text
         assert host.check_output(TABLE) == before
         assert host.file(RULES).contains("policy drop")
         assert host.service("research-server-firewall").is_enabled

@@ -506,7 +506,8 @@ class TestRuns:
             assert not failed.ok and f"bob: found its door 127.0.0.1:{PORTS['bob']}, 0.0.0.0:31002" in failed.message
         finally:
             host.check_output(f"rm {path}/x.conf && systemctl daemon-reload")
-        assert converge().ok and not host.socket("tcp://0.0.0.0:31002").is_listening
+        undone = converge()
+        assert undone.ok and not host.socket("tcp://0.0.0.0:31002").is_listening, undone.text
 
     def test_users_without_an_account_are_named_and_the_others_served(self, host, converge):
         host.check_output(close("bob"))
@@ -568,7 +569,7 @@ def connects(host, user, port):
 def serve(unit, port):
     """A program of bob's that listens everywhere."""
     run = f"systemd-run -q --unit={unit} --collect -p User=bob python3 -m http.server {port}"
-    return f"{run}; for i in $(seq 100); do ss -Hltn sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1"
+    return f"{run}; for i in $(seq 600); do ss -Hltn sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1"
 
 
 @pytest.fixture

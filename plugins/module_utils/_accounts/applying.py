@@ -187,6 +187,18 @@ class Applier(Runner):
             for process in running:
                 processes.kill(process)
             time.sleep(0.05)
+        self._forget_manager(f"user@{uid}.service", deadline)
+
+    def _forget_manager(self, unit: str, deadline: float) -> None:
+        """What was killed is no failure of the host's; systemd finds out a moment later that it has ended."""
+        while self.attempt("systemctl", "show", "--property=ActiveState", "--value", unit)[1].strip() not in (
+            "inactive",
+            "failed",
+        ):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+        self.attempt("systemctl", "reset-failed", unit)
 
     def with_place(self, change: Change) -> Change:
         """The same change, told with the place of the archive where there is a new one."""

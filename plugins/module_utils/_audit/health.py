@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import stat
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from .._host import dpkg, kernels, mounts
 from .._nvidia import pci, reading
 from .._nvidia import state as nvidia_state
 from .._nvidia.kernels import read_kernels
+from .._proxy.nginx import CERTIFICATE
 from .._text.escapes import in_one_line, listing
 from .declared import Declared
 from .finding import Finding
@@ -36,6 +38,7 @@ SETTLING = 900.0
 # journald.conf(5), SystemMaxUse: its own limit; above it somebody else has raised it, or it does not keep to it.
 JOURNAL = 8 << 30
 LISTS_DAYS = 15
+CERTIFICATE_DAYS = 21
 # In containers these belong to the machine, and fail where they may not set it.
 MACHINES = re.compile(
     r".+\.(?:mount|swap|automount)|systemd-.+|modprobe@.+|kmod.*|proc-.+|sys-.+|dev-.+|getty@.+|e2scrub.+|fstrim.+"
@@ -47,6 +50,7 @@ def find(host: Host, _declared: Declared) -> Iterator[Finding]:
     yield from _failed_units(host, container)
     yield from _updates(host)
     yield from _journal(host)
+    yield from _certificate(host)
     if not container:
         yield from _space(host)
         yield from _clock(host)
@@ -149,6 +153,23 @@ def _journal(host: Host) -> Iterator[Finding]:
     )
     if size > JOURNAL:
         yield _due("size of the journal", f"{size >> 20} MiB", f"{JOURNAL >> 20} MiB at most", "journalctl --vacuum-size=4G")
+
+
+def _certificate(host: Host) -> Iterator[Finding]:
+    """Of the web door, whoever has made it: that of the lab's own authority would be a new one by now."""
+    if host.status(CERTIFICATE) is None:
+        return
+    said = host.output("openssl", "x509", "-in", host.path(CERTIFICATE), "-noout", "-enddate")
+    try:
+        end = ssl.cert_time_to_seconds(said.strip().removeprefix("notAfter="))
+    except ValueError:
+        found = "cannot be read"
+    else:
+        if end - time.time() > CERTIFICATE_DAYS * 86400:
+            return
+        found = f"ends on {time.strftime('%Y-%m-%d', time.gmtime(end))}"
+    expected = f"one that holds for {CERTIFICATE_DAYS} days more"
+    yield _due("certificate of the web door", found, expected, "renew it (proxy_certificate), or apply the role proxy")
 
 
 def _updates(host: Host) -> Iterator[Finding]:

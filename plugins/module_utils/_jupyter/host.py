@@ -102,6 +102,8 @@ class Host(Runner):
         self.header = header
         self.given = given
         self.sockets: dict[str, Listener] = {}
+        self.begun: dict[str, float] = {}
+        """When this run has begun to start whose server."""
 
     def systemctl(self, *arguments: str) -> str:
         return self.run("systemctl", "--no-pager", *arguments)
@@ -179,9 +181,15 @@ class Host(Runner):
     def settle(self, names: t.Collection[str], seconds: float) -> dict[str, Server]:
         """What is there once nobody's server is still starting, or time is up for all of them together."""
         begin = time.monotonic()
+        restarts: dict[str, int] = {}
         while True:
             seen, waited = self.see(names), time.monotonic() - begin
-            coming = any(server.coming(time.time(), seconds, waited) for name, server in seen.items() if name in names)
+            restarts = {name: server.restarts for name, server in seen.items()} | restarts
+            coming = any(
+                server.coming(time.time(), seconds, waited, tried=server.restarts > restarts[name])
+                for name, server in seen.items()
+                if name in names
+            )
             if not coming or waited > seconds:
                 return seen
             time.sleep(POLL_SECONDS)
@@ -260,6 +268,7 @@ class Host(Runner):
             self.attempt("systemctl", "disable", "--", *map(unit, plan.disable))
         if plan.enable:
             self.attempt("systemctl", "enable", "--", *map(door, plan.enable))
+        self.begun |= dict.fromkeys([*plan.doors, *plan.begin], time.time())
         if plan.doors:
             # All are closed before the first is opened: two people may swap their ports. And a socket does not open beside
             # its running service.
@@ -277,11 +286,14 @@ class Host(Runner):
     def journal(self, server: Server) -> str:
         """The end of what the service itself wrote, without systemd's account of each attempt (systemd.journal-fields(7)).
 
-        If it has been started only once, what it wrote before that is about something else.
+        What it wrote before it was started, by this run or at all, is about something else; and it may be all that there is: who
+        writes too much is not listened to for a while (journald.conf(5), RateLimitBurst=).
         """
         match = [f"_SYSTEMD_UNIT={unit(server.name)}"]
         if server.invocation and not server.restarts:
             match.append(f"_SYSTEMD_INVOCATION_ID={server.invocation}")
+        if server.name in self.begun:
+            match.append(f"--since=@{self.begun[server.name]:.3f}")
         # On a busy host the journal is behind what was written.
         self.attempt("journalctl", "--sync")
         return shown(self.attempt("journalctl", *match, "-n", str(JOURNAL_READ), "-o", "cat", "--no-pager")[1]) or "(nothing yet)"

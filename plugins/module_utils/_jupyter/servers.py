@@ -103,14 +103,17 @@ class Server:
         """Nothing but the server itself: no kernel, no terminal, no job. Unknown counts as busy."""
         return self.processes == 1
 
-    def coming(self, now: float, seconds: float, waited: float) -> bool:
-        """Whether to wait for it. What its owner has written may make it sleep or end for ever: a run does not wait long then."""
+    def coming(self, now: float, seconds: float, waited: float, *, tried: bool = False) -> bool:
+        """Whether to wait for it. What its owner has written may make it sleep or end for ever: a run does not wait long then.
+
+        `tried`: systemd has started it again meanwhile. What it failed for before that may be mended by now.
+        """
         if self.load != "loaded" or not (self.moves or self.job):
             return False
         if not self.restarts:
             return now - self.since < seconds
         failing = self.sub.startswith("auto-restart") and self.result != "success"
-        return not failing and now - self.since < PATIENCE and waited < PATIENCE
+        return not (failing and tried) and now - self.since < PATIENCE and waited < PATIENCE
 
     def serves(self, where: str) -> bool:
         """Whether it listens there, as far as can be seen: which UNIX sockets a process has, is not written anywhere."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -23,9 +24,8 @@ MEMORY_WARNING, MEMORY_ERROR = 3.5 * GIB, 0.9 * GIB
 INODES = 20_000
 # What roles install on Debian and its family.
 PACKAGES = {"firewall": ("nftables",), "fail2ban": ("fail2ban", "nftables", "python3-systemd")}
-# What may listen on the ports that the roles use: a socket of systemd is held by systemd itself.
-SSHD_NAMES = frozenset({"sshd", "systemd"})
-JUPYTER_NAMES = ("jupyter", "python")
+# What may listen on sshd's port: itself, or systemd for it.
+SSHD = re.compile(r"sshd of root|sshd?\.socket|research-server-sshd-.*\.socket")
 
 
 class Finding(t.NamedTuple):
@@ -61,7 +61,8 @@ class Wanted(t.NamedTuple):
     """The port that sshd shall have."""
     current_port: int
     """The port on which it was reached."""
-    jupyter_ports: frozenset[int]
+    jupyter_ports: t.Mapping[int, str]
+    """Whose JupyterLab shall have which."""
     prefix: str
     installer: str
     """Name of conda's installer."""
@@ -244,19 +245,26 @@ def ports(listeners: Mapping[str, Sequence[str]], wanted: Wanted) -> Iterator[Fi
     taken = []
     for port, names in sorted(listeners.items(), key=lambda item: int(item[0])):
         own = int(port) == wanted.sshd_port
-        fits = all(name in SSHD_NAMES for name in names) if own else all(name.startswith(JUPYTER_NAMES) for name in names)
-        if not fits:
-            variable = "sshd_port" if own else "jupyter_ports"
+        person = wanted.jupyter_ports.get(int(port), "")
+        others = [name for name in names if not SSHD.fullmatch(name)] if own else in_the_way_of(person, names)
+        if others:
+            variable, free = ("sshd_port", "sshd") if own else ("jupyter_ports", f"JupyterLab of {person}")
             taken.append(
                 Finding(
                     "ports",
                     ERROR,
-                    f"{', '.join(names)} listens on {port}",
-                    f"a free port for {'sshd' if own else 'JupyterLab'}",
+                    f"{', '.join(others)} listens on {port}",
+                    f"a free port for {free}",
                     f"stop it, or choose another port with {variable}",
                 )
             )
     yield from taken or [Finding("ports", OK, "no other program listens on the ports of sshd and JupyterLab")]
+
+
+def in_the_way_of(person: str, names: Sequence[str]) -> list[str]:
+    """Who keeps somebody's JupyterLab from its port: all but systemd for them, and what it has given the open door to."""
+    door = f"jupyter@{person}.socket"
+    return [name for name in names if name != door and not (door in names and name.endswith(f" of {person}"))]
 
 
 def firewalls(names: Sequence[str], wanted: Wanted) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from .._jupyter.port import port_of
 from .._people import present
 
-READ = ("accounts", "conda_envs", "firewall", "jupyter", "miniconda", "sshd", "workbench")
+READ = ("accounts", "conda_envs", "firewall", "jupyter", "miniconda", "proxy", "sshd", "workbench")
 """Roles whose variables say what there is."""
 CONDA = ("conda_envs", "jupyter", "miniconda")
 
@@ -32,8 +32,10 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         "extra_groups": {name: [str(group) for group in item.get("groups") or []] for name, item in people.items()},
         # Where no role decides on the port, it is the one by which Ansible comes in.
         "sshd_ports": [int(value("sshd_port") if "sshd" in roles else value("ansible_port") or 22)],
-        "allow": value("firewall_allow") if "firewall" in roles else [],
+        "allow": list(value("firewall_allow")) if "firewall" in roles else [],
     }
+    if "proxy" in roles:
+        told["allow"].append({"port": str(value("proxy_port"))})
     if not {*CONDA}.isdisjoint(roles):
         alone = {*CONDA}.intersection(roles) == {"jupyter"}
         told["conda_root"] = str(value("jupyter_conda_prefix" if alone else "conda_envs_conda_root"))

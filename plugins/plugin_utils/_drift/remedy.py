@@ -17,7 +17,19 @@ from .baseline import ROLE as AUDIT
 
 SITE = "openlab.research_server.site"
 # The plays of site.yml, which have their roles' names as tags.
-ROLES = ("accounts", "firewall", "sshd", "fail2ban", "nvidia", "miniconda", "conda_envs", "jupyter", "workbench", "drift")
+ROLES = (
+    "accounts",
+    "firewall",
+    "sshd",
+    "fail2ban",
+    "nvidia",
+    "miniconda",
+    "conda_envs",
+    "jupyter",
+    "workbench",
+    "proxy",
+    "drift",
+)
 # What finds the host and learns what it is belongs to every part of the site.
 ALWAYS = "always"
 FULL = "miniconda_verify=full"

@@ -169,7 +169,7 @@ def check_administrator(name: str, administrators: Sequence[str]) -> None:
 
 def check_sudo_password(name: str, administrators: Iterable[Mapping[str, t.Any]], *, has_password: bool) -> None:
     """Refuse before anything is touched what would end at the first task that needs root."""
-    mine = [item for item in administrators if item.get("name") == name]
+    mine = [item for item in administrators if item.get("name") == name and item.get("state") != "absent"]
     if mine and not has_password and not any(item.get("sudo_nopasswd") for item in mine):
         raise RefusedError(
             f"ansible_user: found {name}, whose sudo asks for a password (no 'sudo_nopasswd' in accounts_administrators), and no "

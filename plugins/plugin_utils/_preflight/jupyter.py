@@ -186,7 +186,7 @@ def _collisions(users: Iterable[str], ports: Mapping[str, t.Any]) -> list[str]:
         taken.add(proposal)
         problems.append(
             f"jupyter_users: found port {port} for {' and '.join(names)}; expected a port of its own for each; "
-            f"add 'jupyter_ports: {{{mover}: {proposal}}}'"
+            f"set '{mover}: {proposal}' in jupyter_ports"
         )
     return problems
 

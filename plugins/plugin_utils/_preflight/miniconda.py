@@ -16,7 +16,7 @@ CONDA = re.compile(r"(?:py\d+_)?(\d+)\.(\d+)\.")
 EXCLUDES_NEWER = (26, 9)
 URL = re.compile(r"(https?://[^\s/]+|file:///)\S*")
 # It stands in scripts of shells, in units and in the first lines of programs.
-PREFIX = re.compile(r"(/[\w.+-]+)+/?")
+PREFIX = re.compile(r"(/[\w.+-]+)+/?", re.ASCII)
 # Covered by Anaconda's terms of service, whatever the mirror.
 ANACONDA = re.compile(
     r"defaults|anaconda|main|r|msys2|(pkgs/|https?://repo\.anaconda\.com/|https?://conda\.anaconda\.org/(anaconda|main|r)\b).*"
@@ -30,7 +30,9 @@ def anaconda_channels(channels: Iterable[str]) -> list[str]:
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
     """Say what is wrong with the role's variables; nothing if they can be applied."""
-    problems = [*_installer(variables), *_place(variables)]
+    problems = _installer(variables)
+    if prefix := str(variables.get("miniconda_prefix", "")):
+        problems += place("miniconda_prefix", prefix)
     channels: list[str] = variables.get("miniconda_channels", [])
     if not channels:
         problems.append("miniconda_channels: found no channel; expected at least one, for example conda-forge")
@@ -85,11 +87,11 @@ def _installer(variables: Mapping[str, t.Any]) -> list[str]:
     return problems
 
 
-def _place(variables: Mapping[str, t.Any]) -> list[str]:
-    prefix = str(variables.get("miniconda_prefix", ""))
-    if prefix and not PREFIX.fullmatch(prefix):
-        return [
-            f"miniconda_prefix: found {prefix!r}; expected an absolute path of letters, digits, '.', '_', '+' and '-', "
-            "for example /opt/miniconda3; choose another folder"
-        ]
-    return []
+def place(name: str, path: str) -> list[str]:
+    """What is wrong with a variable that says where a conda installation is; nothing if it can be used."""
+    if PREFIX.fullmatch(path):
+        return []
+    return [
+        f"{name}: found {path!r}; expected an absolute path of letters, digits, '.', '_', '+' and '-', "
+        "for example /opt/miniconda3; choose another folder"
+    ]

@@ -76,7 +76,7 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     values = {name: value for name, value in values.items() if value is not None}
     problems += check_values(role, options, values)
     # Cross-checks only make sense on values of the right types.
-    if problems or later:
+    if problems:
         return Checked(problems, [], [], {})
     # Which lock is a host's own depends on its architecture.
     if not (facts and locks):
@@ -85,9 +85,10 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     if module is None:
         return Checked([], [], [], values)
     all_values = {**values, "ansible_facts": facts, "inventory_names": names(variables)}
-    problems = module.check(all_values)
-    if problems:
-        return Checked(problems, [], [], {})
+    # Of what depends on a fact that is not known yet, nothing is said.
+    problems = [problem for problem in module.check(all_values) if not problem.startswith(tuple(f"{name}:" for name in later))]
+    if problems or later:
+        return Checked(problems, [], [], {} if problems else values)
     notes, warnings = (module.__dict__.get(name, _nothing)(all_values) for name in ("notes", "warnings"))
     return Checked([], notes, warnings, values)
 

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Mapping
 
 from .._jupyter.port import port_of
+from .miniconda import place
 
 Values = Mapping[str, Mapping[str, t.Any]]
 """Of each role of a host that fits by itself."""
@@ -16,7 +17,23 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [*_ports(values), *_lingering(values)]
+    return [*_ports(values), *_proxy(values), *_lingering(values), *_places(values)]
+
+
+def _places(values: Values) -> list[str]:
+    # They follow miniconda_prefix where a lab does not set them: what is wrong with that is told once, by its own role.
+    if "miniconda" in values and not values["miniconda"]:
+        return []
+    own = {"conda_envs": "conda_envs_conda_root", "jupyter": "jupyter_conda_prefix"}
+    found = {str(values[role][name]): name for role, name in own.items() if name in values.get(role, {})}
+    return [problem for path, name in found.items() for problem in place(name, path)]
+
+
+def _proxy(values: Values) -> list[str]:
+    port, sshd = values.get("proxy", {}).get("proxy_port"), values.get("sshd", {})
+    if port is None or int(port) not in map(int, [*sshd.get("sshd_previous_ports", []), sshd.get("sshd_port", 0)]):
+        return []
+    return [f"proxy_port: found {port}, which is a port of sshd; expected another; change one of them"]
 
 
 def _lingering(values: Values) -> list[str]:

@@ -145,12 +145,20 @@ def status(name: str, told: Told, group: Path) -> None:
         print(f"awake at {told.far_end(name)}, {len(kernels)} kernels, {others} other processes")
     print("what you use of this server, with all that you run on it, and the most that you may:")
     for title, used, most, form in USES:
-        print(f"    {title:<10}{form(_text(group.parent / used)):>10} of {form(_text(group.parent / most)) or 'no limit'}")
+        taken, limit = form(_text(group.parent / used)), form(_text(group.parent / most))
+        print(
+            f"    {title:<10}"
+            + ("not measured on this server" if UNKNOWN in (taken, limit) else f"{taken:>10} of {limit or 'no limit'}")
+        )
+
+
+# Where the kernel keeps no account of it, as in a container that was not given the controller (cgroups(7)).
+UNKNOWN = "?"
 
 
 def _bytes(text: str) -> str:
     if not text.strip().isdigit():
-        return "" if text.strip() == "max" else "?"
+        return "" if text.strip() == "max" else UNKNOWN
     number = float(text)
     for unit in ("B", "K", "M", "G"):
         if number < 1024:
@@ -160,7 +168,7 @@ def _bytes(text: str) -> str:
 
 
 def _count(text: str) -> str:
-    return "" if text.strip() == "max" else text.strip() or "?"
+    return "" if text.strip() == "max" else text.strip() or UNKNOWN
 
 
 def _cpu(text: str) -> str:
@@ -168,7 +176,7 @@ def _cpu(text: str) -> str:
     if text.startswith("usage_usec"):
         return f"{int(text.split()[1]) / 1e6:.0f}s"
     quota, _blank, period = text.strip().partition(" ")
-    return f"{100 * int(quota) // int(period)}%" if quota.isdigit() and period.isdigit() else "" if quota == "max" else "?"
+    return f"{100 * int(quota) // int(period)}%" if quota.isdigit() and period.isdigit() else "" if quota == "max" else UNKNOWN
 
 
 # Title, what is used, what is the most, and how both are written.

@@ -179,6 +179,10 @@ def test_of_a_host_that_nobody_has_met_is_told_what_does_not_depend_on_it(tmp_pa
         "placeholder": {**good, "accounts_administrators": placeholder},
         "typo": {**good, "sshd_port": "{{ ansible_facts['architecture'] }}", "sshd_prot": 1},
         "sealed": {name: value for name, value in good.items() if name != "accounts_administrators"},
+        # The lock of the one role, and the installer of the other, depend on the architecture.
+        "slips": {**good, "jupyter_memory_max": "64 GB", "miniconda_base_url": "mirror/x"},
+        "unlisted": {name: value for name, value in good.items() if name != "miniconda_checksum"}
+        | {"miniconda_version": "py399_1.0-0"},
     }
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
     (tmp_path / "host_vars").mkdir()
@@ -191,4 +195,7 @@ def test_of_a_host_that_nobody_has_met_is_told_what_does_not_depend_on_it(tmp_pa
     # Nobody has given the vault's password: no fact will help.
     assert "accounts_administrators: cannot be evaluated: " in found["sealed"]["msg"]
     assert "missing required" not in found["sealed"]["msg"]
+    assert "2 problems with slips" in found["slips"]["msg"], found["slips"]["msg"]
+    assert "jupyter_memory_max: found '64 GB'" in found["slips"]["msg"] and "miniconda_base_url: found" in found["slips"]["msg"]
+    assert not found["unlisted"].get("failed"), found["unlisted"]["msg"]
     assert "1 problem with typo" in found["typo"]["msg"] and "did you mean 'sshd_port'?" in found["typo"]["msg"]

@@ -269,3 +269,19 @@ def test_the_driver(root: Path, library: str, told: bool) -> None:
     assert found(root) == []
     put(root, "/sys/module/nvidia/version", "535.261.03\n")
     assert [finding.name for finding in found(root)] == (["NVIDIA driver"] if told else [])
+
+
+@pytest.mark.parametrize(("days", "told"), [(-1, True), (20, True), (22, False)])
+def test_a_certificate_that_ends_is_told(root: Path, days: int, told: bool) -> None:
+    put(root, "/etc/nginx/research-server/server.crt", "x")
+    end = time.gmtime(time.time() + days * 86400 + 60)
+    # Of X.509, in English whatever the locale.
+    month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][end.tm_mon - 1]
+    findings = found(root, openssl=f"notAfter={month} {time.strftime('%d %H:%M:%S %Y', end)} GMT\n")
+    assert [(finding.name, finding.severity) for finding in findings] == [("certificate of the web door", "notice")] * told
+    assert not told or time.strftime("%Y-%m-%d", end) in findings[0].found
+
+
+def test_a_certificate_that_nobody_can_read_is_told(root: Path) -> None:
+    put(root, "/etc/nginx/research-server/server.crt", "x")
+    assert one(root).found == "cannot be read"

@@ -271,7 +271,6 @@ def test_two_users_may_swap_their_ports_unless_one_of_them_is_at_work() -> None:
         # It has ended by itself before.
         ({"restarts": 1}, 0, True),
         ({"restarts": 1, "sub": "auto-restart"}, 0, True),
-        ({"restarts": 1, "sub": "auto-restart", "result": "exit-code"}, 0, False),
         ({"restarts": 1, "since": 999.0 - PATIENCE}, 0, False),
         ({"restarts": 1}, PATIENCE, False),
     ],
@@ -279,6 +278,15 @@ def test_two_users_may_swap_their_ports_unless_one_of_them_is_at_work() -> None:
 def test_who_is_waited_for(changes: dict[str, object], waited: float, coming: bool) -> None:
     server = seen(**{"active": "activating", "sub": "start", "listeners": (), "since": 999.0, **changes})["alice"]
     assert server.coming(1000.0, 60.0, waited) == coming
+
+
+def test_who_fails_gets_one_more_try() -> None:
+    """What it failed for may be mended since: it is waited for until systemd has started it once more, and no longer."""
+    changes = {"active": "activating", "sub": "auto-restart", "result": "exit-code", "restarts": 1, "since": 999.0}
+    server = seen(listeners=(), **changes)["alice"]
+    assert server.coming(1000.0, 60.0, 0)
+    assert not server.coming(1000.0, 60.0, 0, tried=True)
+    assert not server.coming(1000.0, 60.0, PATIENCE)
 
 
 def test_the_diff_tells_before_from_after() -> None:

@@ -25,7 +25,7 @@ WANTED = Wanted(
     roles=frozenset({"sshd", "fail2ban", "miniconda"}),
     sshd_port=2222,
     current_port=22,
-    jupyter_ports=frozenset({20001}),
+    jupyter_ports={20001: "ada", 20002: "bob"},
     prefix="/opt/miniconda3",
     installer=INSTALLER,
     installer_url=URL,
@@ -38,7 +38,7 @@ HEALTHY: dict[str, t.Any] = {
     "memory": {"total": 64 * GIB, "available": 60 * GIB},
     "processors": 8,
     "disks": dict.fromkeys(("/", "/var", "/tmp", "/opt/miniconda3"), DISK),
-    "ports": {"2222": ["sshd"]},
+    "ports": {"2222": ["sshd of root"], "20001": ["jupyter@ada.socket"]},
     "urls": {URL: ""},
     "sources": {"mirror.example.org": ""},
     "packages": {"fail2ban": "missing"},
@@ -78,8 +78,8 @@ def test_a_healthy_host_has_nothing_in_the_way() -> None:
         ({"dpkg": {"interrupted": [], "locks": {"/l": "apt-get (process 7)"}}}, "packages", ERROR),
         ({"sources": {"mirror.example.org": "timed out"}}, "packages", ERROR),
         ({"urls": {URL: "HTTP status 404"}}, "network", ERROR),
-        ({"ports": {"2222": ["python3"]}}, "ports", ERROR),
-        ({"ports": {"20001": ["nginx"]}}, "ports", ERROR),
+        ({"ports": {"2222": ["python3 of root"]}}, "ports", ERROR),
+        ({"ports": {"20001": ["nginx of root"]}}, "ports", ERROR),
         ({"firewalls": ["ufw"]}, "firewall", ERROR),
         ({"sshd_matches": ["/f:1"]}, "sshd", WARNING),
         ({"conda": {**NO_CONDA, "exists": True, "complete": True, "kept": "/opt/miniconda3.replaced.1"}}, "conda", WARNING),
@@ -153,17 +153,31 @@ def test_less_room_is_needed_where_the_role_is_applied_already() -> None:
 @pytest.mark.parametrize(
     ("names", "port", "severity"),
     [
-        (["sshd"], "2222", OK),
-        (["systemd"], "2222", OK),
-        (["sshd", "systemd"], "2222", OK),
-        (["sshd", "nc"], "2222", ERROR),
-        (["jupyterhub-sing"], "20001", OK),
-        (["python3.11"], "20001", OK),
-        (["sshd"], "20001", ERROR),
+        (["sshd of root"], "2222", OK),
+        (["ssh.socket"], "2222", OK),
+        (["research-server-sshd-2222.socket", "sshd of root"], "2222", OK),
+        (["sshd of root", "nc of bob"], "2222", ERROR),
+        (["sshd of bob"], "2222", ERROR),
+        (["cockpit.socket"], "2222", ERROR),
+        # Asleep; awake; a program of hers.
+        (["jupyter@ada.socket"], "20001", OK),
+        (["jupyter@ada.socket", "python of ada"], "20001", OK),
+        (["python3.11 of ada"], "20001", ERROR),
+        (["jupyter@ada.socket"], "20002", ERROR),
+        (["python of ada"], "20002", ERROR),
+        (["x of ada of bob"], "20001", ERROR),
+        (["systemd of root"], "20001", ERROR),
+        (["sshd of root"], "20001", ERROR),
+        (["?"], "20001", ERROR),
     ],
 )
 def test_ports(names: list[str], port: str, severity: str) -> None:
     assert severities(doctor.ports({port: names}, WANTED)) == [severity]
+
+
+def test_only_who_is_in_the_way_is_named() -> None:
+    (found,) = doctor.ports({"20001": ["jupyter@ada.socket", "nc of bob"]}, WANTED)
+    assert (found.found, found.expected) == ("nc of bob listens on 20001", "a free port for JupyterLab of ada")
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,9 @@ def test_the_workbench_has_an_environment_of_its_own_and_says_who_lingers() -> N
     assert told("workbench", **ALL, workbench_nbstripout=False)["environments"] == []
     assert told("workbench", **ALL)["linger"] == ["alice"], "who is gone does not linger"
     assert told("workbench", **ALL, workbench_linger=["zoe"])["linger"] == ["zoe"]
+
+
+def test_the_port_of_the_proxy_is_open_by_its_role() -> None:
+    assert told("proxy")["allow"] == [{"port": "443"}]
+    assert told("proxy", "firewall", **ALL, proxy_port=8443)["allow"] == [*ALLOW, {"port": "8443"}]
+    assert ALL["firewall_allow"] == ALLOW and len(ALLOW) == 2

@@ -111,6 +111,7 @@ def test_an_administrator_whose_sudo_asks_needs_a_password_to_type() -> None:
     contact.check_sudo_password("ops", [free], has_password=False)
     # Of whom the inventory says nothing, nobody knows.
     contact.check_sudo_password("root", [asks], has_password=False)
+    contact.check_sudo_password("ops", [{**asks, "state": "absent"}], has_password=False)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_a_limit_that_would_be_none_is_refused(variables: dict[str, t.Any], says
 def test_users_with_the_same_port_get_a_proposal_that_is_accepted() -> None:
     assert port_of(TWINS[0]) == port_of(TWINS[1])
     (problem,) = check({"jupyter_users": [*TWINS, "alice"]})
-    name, port = problem.partition("jupyter_ports: {")[2].rstrip("}'").split(": ")
+    name, port = problem.partition("set '")[2].partition("'")[0].split(": ")
     assert name in TWINS
     assert check({"jupyter_users": [*TWINS, "alice"], "jupyter_ports": {name: int(port)}}) == []
 

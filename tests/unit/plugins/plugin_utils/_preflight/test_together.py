@@ -34,3 +34,32 @@ def test_nobody_has_lingering_by_one_role_and_not_by_another() -> None:
     people = [{"name": "ada"}, {"name": "bob", "linger": False}, {"name": "eve", "linger": True}]
     found = check({"accounts": {"accounts_researchers": people}, "workbench": {"workbench_linger": ["ada", "bob", "eve"]}})
     assert len(found) == 1 and found[0].startswith("workbench_linger: found 'bob'")
+
+
+FITS = {"miniconda_prefix": "/opt/miniconda3"}
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"conda_envs": {"conda_envs_conda_root": "/opt/miniconda3"}, "jupyter": {"jupyter_conda_prefix": "/srv/conda/"}}, []),
+        ({"conda_envs": {"conda_envs_conda_root": "/opt/$x"}}, ["conda_envs_conda_root"]),
+        ({"miniconda": FITS, "jupyter": {"jupyter_conda_prefix": "/opt/a;b"}}, ["jupyter_conda_prefix"]),
+        ({"conda_envs": {"conda_envs_conda_root": "/ a"}, "jupyter": {"jupyter_conda_prefix": "b"}}, ["/ a", "found 'b'"]),
+        # One fault is told once, whoever else follows that variable.
+        ({"conda_envs": {"conda_envs_conda_root": "/ a"}, "jupyter": {"jupyter_conda_prefix": "/ a"}}, ["found '/ a'"]),
+        ({"miniconda": {}, "conda_envs": {"conda_envs_conda_root": "/opt/$x"}}, []),
+    ],
+)
+def test_where_conda_is_can_stand_in_a_script(values: dict[str, t.Any], named: list[str]) -> None:
+    found = check(values)
+    assert len(found) == len(named), found
+    assert all(word in line and "expected an absolute path" in line for word, line in zip(named, found, strict=True))
+
+
+def test_browsers_and_ssh_have_ports_of_their_own() -> None:
+    sshd = {"sshd_port": 443, "sshd_previous_ports": [8443]}
+    for port, says in ((443, 1), (8443, 1), (444, 0)):
+        found = check({"sshd": sshd, "proxy": {"proxy_port": port}})
+        assert len(found) == says and all(f"proxy_port: found {port}" in line for line in found)
+    assert check({"proxy": {"proxy_port": 443}}) == []

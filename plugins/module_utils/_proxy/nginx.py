@@ -1,0 +1,254 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx's configuration for sites. Pure: data in, text out. Private to this collection."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+from collections.abc import Iterable, Sequence
+
+from .sites import PROOF, Site
+
+FOLDER = "/etc/nginx/research-server"
+CONFIG = "/etc/nginx/conf.d/research-server.conf"
+CERTIFICATE = f"{FOLDER}/server.crt"
+KEY = f"{FOLDER}/server.key"
+AUTHORITY = f"{FOLDER}/authority.crt"
+LOG = "/var/log/nginx/research-server.log"
+FAILED_LOG = "/var/log/nginx/research-server-failed.log"
+ERROR_LOG = "/var/log/nginx/research-server-error.log"
+LOGS = (LOG, FAILED_LOG, ERROR_LOG)
+HEADER = "Managed by Ansible, role openlab.research_server.proxy. The next run undoes what is changed here."
+# From here on HTTP/2 is a directive of its own (nginx.org, ngx_http_v2_module).
+HTTP2_DIRECTIVE = (1, 25, 1)
+HTTPS = 443
+
+# Names of all variables and zones begin so: other people's sites share them with us.
+OWN = "research_server"
+
+# What holds for all requests. A line of the access log has neither what stands behind the '?' nor where somebody came from: there
+# are tokens in both. A failed login is logged without a word of its own: whoever tries chooses nothing that fail2ban reads.
+SHARED = """\
+# {header}
+map $http_upgrade ${own}_connection {{ default upgrade; "" ""; }}
+map $http_authorization ${own}_token {{ default ""; "~*^(token|bearer) " $http_authorization; }}
+map $http_origin ${own}_foreign {{ default 1; "" 0; {origins}}}
+map $request_uri ${own}_crooked {{ default 0; "~*^[^?]*(/|%2f|%5c|\\x5c)(\\.|%2e)(\\.|%2e)(/|%2f|%5c|\\x5c|\\?|$)" 1; }}
+map "$request_method $uri" ${own}_login {{ default ""; "~^POST .*/login/?$" $binary_remote_addr; }}
+map "$status $upstream_status $remote_user" ${own}_failed {{ default 0; "~^401  ." 1; }}
+limit_req_zone ${own}_login zone={own}_login:1m rate=1r/s;
+limit_req_zone $binary_remote_addr zone={own}_basic:1m rate=20r/s;
+log_format {own} '$remote_addr $remote_user [$time_iso8601] "$request_method $uri $server_protocol" '
+    '$status $body_bytes_sent "$http_user_agent"';
+log_format {own}_failed '$time_iso8601 $remote_addr failed login';
+"""
+
+# Mozilla's intermediate profile (wiki.mozilla.org/Security/Server_Side_TLS). Curves come from the default server alone, so it has
+# all of this as well.
+TLS = """\
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_prefer_server_ciphers off;
+    ssl_ecdh_curve X25519:prime256v1:secp384r1;
+    ssl_session_timeout 1d;
+    ssl_session_cache shared:{own}:10m;
+    ssl_session_tickets off;
+    ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
+"""
+
+# A name that nobody has written down gets no handshake, or, behind a handshake for another name, no page.
+STRANGERS = """\
+server {{
+{listen}{tls}    ssl_reject_handshake on;
+    server_tokens off;
+    return 421;
+}}
+"""
+
+# nginx's error log has whole requests, tokens included: only what is no request's fault goes there.
+SERVER = """\
+server {{
+{listen}{tls}    server_name {names};
+    ssl_certificate {certificate};
+    ssl_certificate_key {key};
+{clients}    access_log {log} {own};
+    access_log {failed_log} {own}_failed if=${own}_failed;
+    error_log {error_log} alert;
+    server_tokens off;
+    absolute_redirect off;
+    client_max_body_size 0;
+    client_body_timeout 300s;
+    limit_req_status 429;
+{headers}    if (${own}_foreign) {{ return 403; }}
+    if (${own}_crooked) {{ return 400; }}
+    location = {proof} {{
+        access_log off;
+        default_type text/plain;
+        if ($remote_addr !~ "^(127\\.|::1$)") {{ return 404; }}
+        return 200 {digest};
+    }}
+{locations}}}
+"""
+
+CLIENTS = """\
+    ssl_client_certificate {authority};
+    ssl_verify_client optional;
+    ssl_verify_depth 1;
+"""
+
+HEADERS = {
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# Beside that of the program behind it: a browser obeys both.
+MORE_HEADERS = {"Content-Security-Policy": "frame-ancestors 'self'"}
+
+# What programs believe of a proxy. This one tells none of it, and nobody else shall.
+TOLD_BY_PROXIES = ("Forwarded", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
+
+# Websockets, and answers that come in pieces; uploads go through as they come, into no file of ours.
+UPSTREAM = """\
+        proxy_pass {target};
+        proxy_http_version 1.1;
+        proxy_set_header Host {host};
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Forwarded-Host {host};
+{told}        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection ${own}_connection;
+{authorization}        proxy_request_buffering off;
+        proxy_buffering off;
+        proxy_read_timeout 300s;
+        proxy_send_timeout 300s;
+        proxy_cookie_flags ~ secure;
+{hidden}"""
+
+# Whoever may write in the folder cannot have nginx read what lies elsewhere.
+FILES = """\
+        alias {folder}/;
+        disable_symlinks on from={folder};
+        index index.html;
+        limit_except GET {{ deny all; }}
+"""
+
+
+class Server(t.NamedTuple):
+    """What all sites have in common."""
+
+    names: Sequence[str]
+    port: int
+    version: tuple[int, ...]
+    ipv6: bool
+    certificate: str
+    """The text: another certificate is another configuration."""
+
+
+def render(server: Server, sites: Sequence[Site]) -> str:
+    """The text of the file. In it is a digest of all it says, which the running nginx tells."""
+    text = _render(server, sites, "@")
+    return _render(server, sites, hashlib.sha256((text + server.certificate).encode()).hexdigest())
+
+
+def digest(text: str) -> str:
+    found = re.search(r"return 200 ([0-9a-f]{64});", text)
+    return found[1] if found else ""
+
+
+def version(said: str) -> tuple[int, ...]:
+    """Of ``nginx -v``; the newest where it does not say."""
+    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (99,)
+
+
+def password_file(site: Site) -> str:
+    return f"{FOLDER}/{site.name}.htpasswd"
+
+
+def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
+    suffix = "" if server.port == HTTPS else f":{server.port}"
+    origins = "".join(f'"https://{name}{suffix}" 0; ' for name in server.names)
+    maps = "".join(_people(number, site) for number, site in enumerate(sites) if site.auth == "certificate")
+    listen, own_tls = _listen(server), TLS.format(own=OWN)
+    locations = "".join(_location(number, site, suffix) for number, site in enumerate(sites))
+    if all(site.path != "/" for site in sites):
+        locations += "    location / { return 404; }\n"
+    return (
+        SHARED.format(header=HEADER, own=OWN, origins=origins)
+        + maps
+        + STRANGERS.format(listen=listen.format(default=" default_server"), tls=own_tls)
+        + SERVER.format(
+            listen=listen.format(default=""),
+            tls=own_tls,
+            names=" ".join(server.names),
+            certificate=CERTIFICATE,
+            key=KEY,
+            clients=CLIENTS.format(authority=AUTHORITY) if maps else "",
+            log=LOG,
+            failed_log=FAILED_LOG,
+            error_log=ERROR_LOG,
+            own=OWN,
+            headers=_lines(f'    add_header {name} "{value}" always;' for name, value in {**HEADERS, **MORE_HEADERS}.items()),
+            proof=PROOF,
+            digest=digest,
+            locations=locations,
+        )
+    )
+
+
+def _listen(server: Server) -> str:
+    """Lines with a place for what the default server says more."""
+    directive = server.version >= HTTP2_DIRECTIVE
+    places = [str(server.port), *([f"[::]:{server.port}"] if server.ipv6 else [])]
+    lines = [f"    listen {place} ssl{'' if directive else ' http2'}{{default}};" for place in places]
+    return _lines([*lines, *(["    http2 on;"] if directive else [])])
+
+
+def _people(number: int, site: Site) -> str:
+    """Whose certificates open a site: the whole subject, so that nobody is taken for somebody with a longer name."""
+    lines = "".join(f'"SUCCESS CN={user}" 1; ' for user in site.users)
+    return f'map "$ssl_client_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
+
+
+def _location(number: int, site: Site, suffix: str) -> str:
+    lines = [f"        allow {network};" for network in site.networks]
+    lines += ["        deny all;"] if site.networks else []
+    lines += [f"        limit_req zone={OWN}_login burst=5 nodelay;"]
+    if site.auth == "basic":
+        lines += [
+            f"        limit_req zone={OWN}_basic burst=200 nodelay;",
+            f'        auth_basic "{site.name}";',
+            f"        auth_basic_user_file {password_file(site)};",
+        ]
+    elif site.auth == "certificate":
+        lines += [f"        if (${OWN}_may_{number} = 0) {{ return 403; }}"]
+    # Of what it passes on nginx does so by itself.
+    bare = (
+        f"    location = {site.path[:-1]} {{ return 301 {site.path}; }}\n" if site.kind == "folder" and site.path != "/" else ""
+    )
+    return f"{bare}    location ^~ {site.path} {{\n{_lines(lines)}{_behind(site, suffix)}    }}\n"
+
+
+def _behind(site: Site, suffix: str) -> str:
+    if site.kind == "folder":
+        return FILES.format(folder=site.target)
+    return UPSTREAM.format(
+        target=f"http://127.0.0.1:{site.target}" if site.kind == "port" else f"http://unix:{site.target}",
+        host="$http_host" if suffix else "$host",
+        own=OWN,
+        told=_lines(f'        proxy_set_header {name} "";' for name in TOLD_BY_PROXIES),
+        # The password is nginx's business. A token is that of the program behind it.
+        authorization=f"        proxy_set_header Authorization ${OWN}_token;\n" if site.auth == "basic" else "",
+        hidden=_lines(f"        proxy_hide_header {name};" for name in HEADERS),
+    )
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is served, to whom, and what is wrong with that: sites as data. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import collections
+import re
+import typing as t
+from collections.abc import Collection, Iterable, Mapping
+
+from .._host import networks
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+# RFC 1123. No wildcard: every name that is answered is written down.
+SERVER_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+# As it stands in nginx's configuration and in people's browsers; no sign of it has to be escaped in either.
+PATH = re.compile(r"/([A-Za-z0-9_~][A-Za-z0-9._~-]*/)*")
+FILE = re.compile(r"/[A-Za-z0-9._/@+-]*[A-Za-z0-9._@+-]")
+USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+# Of crypt(5), those that nobody tries fast: yescrypt, bcrypt, SHA-512.
+HASH = re.compile(r"\$(y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]+\$|2[aby]\$\d\d\$|6\$(rounds=\d+\$)?[./A-Za-z0-9]+\$)[./A-Za-z0-9]+")
+AUTHS = ("basic", "certificate", "none")
+# Answers that are no site's: the proof that the running nginx has read this configuration.
+PROOF = "/.research-server"
+
+
+class Site(t.NamedTuple):
+    """One path, and what is behind it."""
+
+    name: str
+    kind: str
+    target: str
+    path: str
+    auth: str
+    networks: tuple[str, ...]
+    users: tuple[str, ...]
+    """Who may come in; nobody is asked where `auth` is none."""
+
+
+def sites_of(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]]) -> list[Site]:
+    """`known`: for each kind of authentication everybody who has what it takes."""
+    return [_site(entry, known) for entry in entries]
+
+
+def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> Site:
+    kind, _colon, target = str(entry["to"]).partition(":")
+    everybody = known.get(entry["auth"], ())
+    users = sorted(map(str, entry.get("users") or everybody))
+    return Site(
+        str(entry["name"]), kind, target, str(entry["path"]), str(entry["auth"]), tuple(entry.get("from") or ()), tuple(users)
+    )
+
+
+def problems(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]]) -> list[str]:
+    """One sentence for each: found, expected, what to do."""
+    sites = sites_of(entries, known)
+    found = []
+    for site in sites:
+        found += [f"proxy_sites, entry {site.name}: {said}" for said in _problems_of(site, known)]
+    for what, values in (("name", [site.name for site in sites]), ("path", [site.path for site in sites])):
+        found += [
+            f"proxy_sites: found the {what} '{value}' {count} times; expected it once; give each site a {what} of its own"
+            for value, count in collections.Counter(values).items()
+            if count > 1
+        ]
+    return found
+
+
+def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator[str]:
+    if not NAME.fullmatch(site.name):
+        yield f"name: found '{site.name}'; expected small letters, digits and '-', beginning with a letter; correct it"
+    if not PATH.fullmatch(site.path) or site.path.startswith(PROOF):
+        yield (
+            f"path: found '{site.path}'; expected a path such as '/wiki/' or '/', with '/' at both ends, of letters, digits and "
+            "any of '._~-'; correct it"
+        )
+    yield from _target_problems(site)
+    for network in site.networks:
+        if networks.parse(network) is None:
+            yield f"from: found '{network}'; expected an address or a network such as 192.0.2.0/24; correct it"
+    if site.auth != "none" and not site.users:
+        yield (
+            f"found nobody who could come in; expected people in proxy_{_LIST[site.auth]}; name them there, or set 'auth: none' "
+            "if everybody in 'from' may"
+        )
+    if site.auth == "none" and site.users:
+        yield "users: found some with 'auth: none', where nobody is asked; expected another 'auth', or no 'users'"
+    elif unknown := [user for user in site.users if user not in known.get(site.auth, ())]:
+        yield f"users: found {', '.join(unknown)}; expected names of proxy_{_LIST[site.auth]}; add them there, or take them out"
+
+
+_LIST = {"basic": "passwords", "certificate": "people"}
+
+
+def _target_problems(site: Site) -> t.Iterator[str]:
+    whole = f"{site.kind}:{site.target}" if site.target else site.kind
+    if site.kind == "jupyter":
+        yield (
+            "to: found 'jupyter', which this version does not offer: people's JupyterLabs have no address of their own below a "
+            "path yet; expected port:, socket: or folder:; people reach JupyterLab through SSH (docs/researcher.md)"
+        )
+    elif site.kind == "port":
+        if not (site.target.isascii() and site.target.isdigit() and 1 <= int(site.target) <= 65535):
+            yield f"to: found '{whole}'; expected port: and a TCP port of the loopback address, such as 'port:8000'; correct it"
+    elif site.kind in ("socket", "folder"):
+        if not FILE.fullmatch(site.target) or ".." in site.target.split("/"):
+            yield f"to: found '{whole}'; expected {site.kind}: and an absolute path, such as '{_EXAMPLES[site.kind]}'; correct it"
+    else:
+        yield f"to: found '{whole}'; expected port:, socket: or folder:, such as {', '.join(_EXAMPLES.values())}; correct it"
+
+
+_EXAMPLES = {"port": "port:8000", "socket": "socket:/run/app.sock", "folder": "folder:/srv/www"}
+
+
+def name_problems(names: Collection[str]) -> list[str]:
+    if not names:
+        return ["proxy_names: found none; expected the name that people type, such as lab.example.org; add it"]
+    return [
+        f"proxy_names: found '{name}'; expected a name of the server in small letters, such as lab.example.org; correct it"
+        for name in names
+        if not SERVER_NAME.fullmatch(name)
+    ]
+
+
+def user_problems(passwords: Mapping[str, str], people: Iterable[str]) -> list[str]:
+    """No sentence has a password in it."""
+    found = []
+    for variable, names in (("proxy_passwords", passwords), ("proxy_people", people)):
+        found += [
+            f"{variable}: found the name {name!r}; expected a login name: small letters, digits, '_', '-' and '.'; correct it"
+            for name in names
+            if not USER.fullmatch(str(name))
+        ]
+    found += [
+        f"proxy_passwords: {name}: expected a hash of crypt(5) that begins with $y$, $2b$ or $6$; never the password itself, and "
+        "none of an older kind. Make one with 'mkpasswd --method=yescrypt'"
+        for name, value in passwords.items()
+        if not HASH.fullmatch(str(value))
+    ]
+    return found

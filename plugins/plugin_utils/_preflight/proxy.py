@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of the role `proxy` must satisfy together, and its certificate. Private to this collection."""
+
+from __future__ import annotations
+
+import datetime
+import types
+import typing as t
+from collections.abc import Mapping
+
+from ...module_utils._proxy import sites
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """One sentence for each problem: found, expected, what to do."""
+    names = [str(name) for name in variables.get("proxy_names", [])]
+    passwords, people = variables.get("proxy_passwords", {}), variables.get("proxy_people", [])
+    problems = sites.name_problems(names) + sites.user_problems(passwords, people)
+    problems += sites.problems(variables.get("proxy_sites", []), {"basic": passwords, "certificate": people})
+    if not 1 <= int(variables.get("proxy_port", 443)) <= 65535:
+        problems.append(f"proxy_port: found {variables['proxy_port']}; expected a TCP port, from 1 to 65535; correct it")
+    own, key = (str(variables.get(f"proxy_certificate{what}", "")) for what in ("", "_key"))
+    return problems + (_certificate().problems(own, key, names, _now()) if own or key else [])
+
+
+def warnings(variables: Mapping[str, t.Any]) -> list[str]:
+    own = str(variables.get("proxy_certificate", ""))
+    return _certificate().warnings(own, _now()) if own else []
+
+
+def _certificate() -> types.ModuleType:
+    from .._proxy import certificate  # noqa: PLC0415  it costs 50 ms of every run, and few labs have one from elsewhere
+
+    return certificate
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""That nginx does with it what it shall, the scenario `proxy` shows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy import nginx
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import Site
+
+OLD, NEW = (1, 22, 1), (1, 26, 3)
+WIKI = Site("wiki", "port", "8000", "/wiki/", "basic", ("192.0.2.0/24",), ("ada",))
+ADA = Site("ada", "socket", "/run/ada.sock", "/user/ada/", "certificate", (), ("ada",))
+PAGE = Site("page", "folder", "/srv/www", "/", "none", (), ())
+
+
+def server(**changes: object) -> nginx.Server:
+    return nginx.Server(["lab.example.org"], 443, NEW, True, "certificate")._replace(**changes)
+
+
+@pytest.mark.parametrize(("version", "listen", "directives"), [(OLD, " ssl http2", 0), (NEW, " ssl", 2)])
+def test_http2_as_each_version_wants_it(version: tuple[int, ...], listen: str, directives: int) -> None:
+    text = nginx.render(server(version=version), [])
+    assert text.count(f"listen 443{listen} default_server;") == text.count(f"listen [::]:443{listen} default_server;") == 1
+    assert text.count(f"listen 443{listen};") == 1
+    assert text.count("http2 on;") == directives
+
+
+def test_without_ipv6_nothing_listens_there() -> None:
+    assert "[::]" not in nginx.render(server(ipv6=False), [])
+
+
+@pytest.mark.parametrize(
+    ("said", "version"), [("nginx version: nginx/1.22.1\n", OLD), ("nginx version: nginx/1.26.3 (Debian)", NEW), ("", (99,))]
+)
+def test_versions(said: str, version: tuple[int, ...]) -> None:
+    assert nginx.version(said) == version
+
+
+def test_the_default_server_has_the_same_ciphers_and_curves() -> None:
+    text = nginx.render(server(), [WIKI])
+    for directive in ("ssl_protocols", "ssl_ciphers", "ssl_ecdh_curve", "ssl_session_tickets off"):
+        assert text.count(directive) == 2
+
+
+def block(text: str, path: str) -> str:
+    return text.partition(f"location ^~ {path} {{")[2].partition("\n    }")[0]
+
+
+def test_who_may_come_in_stands_where_it_counts() -> None:
+    text = nginx.render(server(), [WIKI, ADA, PAGE])
+    wiki, ada, page = (block(text, site.path) for site in (WIKI, ADA, PAGE))
+    assert (
+        "allow 192.0.2.0/24;\n        deny all;" in wiki
+        and "auth_basic_user_file /etc/nginx/research-server/wiki.htpasswd;" in wiki
+    )
+    assert "proxy_set_header Authorization $research_server_token;" in wiki
+    assert "if ($research_server_may_1 = 0) { return 403; }" in ada and "Authorization" not in ada
+    assert '"SUCCESS CN=ada" 1;' in text and "ssl_verify_client optional" in text
+    assert "deny all" not in page.replace("limit_except GET { deny all; }", "") and "auth" not in page
+    assert "ssl_verify_client" not in nginx.render(server(), [WIKI, PAGE])
+
+
+def test_what_is_no_sites_path_is_nothing() -> None:
+    assert "location / { return 404; }" in nginx.render(server(), [WIKI])
+    assert "location / { return 404; }" not in nginx.render(server(), [PAGE])
+
+
+def test_another_port_is_part_of_host_and_origin() -> None:
+    text = nginx.render(server(port=8443), [WIKI])
+    assert '"https://lab.example.org:8443" 0;' in text and "proxy_set_header Host $http_host;" in text
+    assert "proxy_set_header Host $host;" in nginx.render(server(), [WIKI])
+
+
+def test_whatever_changes_changes_the_digest() -> None:
+    texts = [
+        nginx.render(server(), [WIKI]),
+        nginx.render(server(certificate="another"), [WIKI]),
+        nginx.render(server(), [WIKI, PAGE]),
+        nginx.render(server(), [WIKI._replace(networks=())]),
+    ]
+    assert len({nginx.digest(text) for text in texts}) == 4 and all(map(nginx.digest, texts))
+    assert nginx.render(server(), [WIKI]) == texts[0]
+    assert nginx.digest("") == ""
+
+
+CROOKED = re.compile(re.search(r'"~\*(\S+)" 1;', nginx.SHARED)[1], re.IGNORECASE)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "uri", ["/a/../b", "/a/..", "/a/%2e%2E/b", "/a%2F..%2fb", "/a/.%2e/", "/..", "/a/..?x", "/a/..%5cb", "/a\\..\\b"]
+)
+def test_ways_upwards_are_seen(uri: str) -> None:
+    assert CROOKED.search(uri)
+
+
+@pytest.mark.parametrize("uri", ["/a/b", "/a..b/", "/a/...", "/a/..b", "/a?x=/../b", "/a/.b/", "/a%2fb"])
+def test_everything_else_is_let_through(uri: str) -> None:
+    assert not CROOKED.search(uri)

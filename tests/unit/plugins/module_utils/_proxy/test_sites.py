@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import (
+    name_problems,
+    problems,
+    sites_of,
+    user_problems,
+)
+
+KNOWN = {"basic": ["ada", "bob"], "certificate": ["ada"]}
+SITE: dict[str, t.Any] = {"name": "wiki", "to": "port:8000", "path": "/wiki/", "auth": "basic"}
+YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$6foLM1JhGupouWKMU70wxK61Kw9ZnecbACjJwRadqM2"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, ""),
+        ({"path": "/"}, ""),
+        ({"path": "/a/b.c_~-d/"}, ""),
+        ({"to": "socket:/run/app/app.sock", "auth": "certificate"}, ""),
+        ({"to": "folder:/srv/www", "auth": "none", "from": ["192.0.2.0/24", "2001:db8::1"]}, ""),
+        ({"users": ["ada"]}, ""),
+        ({"name": "Wiki"}, "name: found 'Wiki'"),
+        ({"path": "wiki"}, "path: found 'wiki'"),
+        ({"path": "/wiki"}, "path: found '/wiki'"),
+        ({"path": "/a/../b/"}, "path: found '/a/../b/'"),
+        ({"path": "/a//b/"}, "path: found '/a//b/'"),
+        ({"path": "/a b/"}, "path: found"),
+        ({"path": '/"; return 200; #/'}, "path: found"),
+        ({"path": "/.research-server/"}, "path: found"),
+        ({"to": "port:0"}, "to: found 'port:0'"),
+        ({"to": "port:65536"}, "to: found 'port:65536'"),
+        ({"to": "port:eight"}, "to: found 'port:eight'"),
+        ({"to": "port:²"}, "to: found 'port:²'"),
+        ({"to": "port"}, "to: found 'port'"),
+        ({"to": "folder:www"}, "to: found 'folder:www'"),
+        ({"to": "folder:/srv/../etc"}, "to: found 'folder:/srv/../etc'"),
+        ({"to": "folder:/srv/www/"}, "to: found 'folder:/srv/www/'"),
+        ({"to": "socket:/run/a;b"}, "to: found 'socket:/run/a;b'"),
+        ({"to": "http://elsewhere.example"}, "to: found 'http://elsewhere.example'"),
+        ({"to": "jupyter"}, "to: found 'jupyter', which this version does not offer"),
+        ({"from": ["office"]}, "from: found 'office'"),
+        ({"users": ["zoe"]}, "users: found zoe; expected names of proxy_passwords"),
+        ({"auth": "certificate", "users": ["bob"]}, "users: found bob; expected names of proxy_people"),
+        ({"auth": "none", "users": ["ada"]}, "users: found some with 'auth: none'"),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_its_name(change: dict[str, t.Any], says: str) -> None:
+    found = problems([{**SITE, **change}], KNOWN)
+    assert len(found) == bool(says) and says in " ".join(found)
+    assert all(f"entry {change.get('name', 'wiki')}:" in line for line in found)
+
+
+def test_names_and_paths_are_there_once() -> None:
+    assert problems([SITE, {**SITE, "name": "other", "path": "/other/"}], KNOWN) == []
+    assert "the path '/wiki/' 2 times" in problems([SITE, {**SITE, "name": "other"}], KNOWN)[0]
+    assert "the name 'wiki' 2 times" in problems([SITE, {**SITE, "path": "/other/"}], KNOWN)[0]
+
+
+def test_a_site_for_nobody_is_none() -> None:
+    assert "found nobody who could come in" in problems([SITE], {"basic": []})[0]
+
+
+def test_everybody_may_come_in_where_nobody_is_named() -> None:
+    for auth, users in (("basic", ("ada", "bob")), ("certificate", ("ada",)), ("none", ())):
+        assert sites_of([{**SITE, "auth": auth}], KNOWN)[0].users == users
+    assert sites_of([{**SITE, "users": ["bob"]}], KNOWN)[0].users == ("bob",)
+
+
+@pytest.mark.parametrize("name", ["lab.example.org", "lab", "a-b.c1"])
+def test_names_of_servers(name: str) -> None:
+    assert name_problems([name]) == []
+
+
+@pytest.mark.parametrize("name", ["", "Lab.example", "*.example.org", "a..b", "-a", "a_b", "lab; return 200", "a" * 64, "~^.*$"])
+def test_no_names_of_servers(name: str) -> None:
+    assert len(name_problems([name])) == 1
+
+
+def test_a_server_has_a_name() -> None:
+    assert "found none" in name_problems([])[0]
+
+
+@pytest.mark.parametrize(
+    "value", [YESCRYPT, "$2b$10$abcdefghijklmnopqrstuu4T826PRnz0Hu6YlprUuxkZxOOj5Fw5S", "$6$rounds=9000$salt$D7W7qyozKBT/.4"]
+)
+def test_strong_hashes(value: str) -> None:
+    assert user_problems({"ada": value}, ["bob"]) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "hunter2",
+        "",
+        "$1$salt$hash",
+        "$apr1$salt$hash",
+        "{SHA}x",
+        "{PLAIN}hunter2",
+        "ab01FAX.bQRSU",
+        f"{YESCRYPT}\nroot:x",
+        f"{YESCRYPT}:x",
+    ],
+)
+def test_weak_hashes_and_words_are_refused_and_not_repeated(value: str) -> None:
+    (found,) = user_problems({"ada": value}, [])
+    assert found.startswith("proxy_passwords: ada: expected a hash") and (not value or value not in found)
+
+
+@pytest.mark.parametrize("name", ["Ada", "ada:x", "a b", "", 'a"', "ada\n"])
+def test_no_names_of_people(name: str) -> None:
+    assert len(user_problems({name: YESCRYPT}, [name])) == 2

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On a host, the scenario `proxy` shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._host.refused import RefusedError
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy import nginx
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy.files import File
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import Site
+from ansible_collections.openlab.research_server.plugins.modules import proxy
+
+WIKI = Site("wiki", "port", "8000", "/wiki/", "basic", (), ("ada", "bob"))
+ADA = Site("ada", "socket", "/run/ada.sock", "/user/ada/", "certificate", (), ("ada",))
+PARAMS: dict[str, t.Any] = {
+    "passwords": {"ada": "$y$a", "bob": "$y$b", "zoe": "$y$z"},
+    "certificate": "",
+    "certificate_key": "",
+    "authority": "authority",
+    "jail": True,
+    "port": 8443,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(nginx, "FOLDER", str(tmp_path))
+    for name in ("CERTIFICATE", "KEY", "AUTHORITY"):
+        monkeypatch.setattr(nginx, name, str(tmp_path / Path(getattr(nginx, name)).name))
+    monkeypatch.setattr(proxy, "NEW_KEY", str(tmp_path / "server.key.new"))
+    return tmp_path
+
+
+def test_what_a_configuration_reads_and_nothing_else(folder: Path) -> None:
+    for name in ("server.key", "server.crt", "gone.htpasswd"):
+        (folder / name).write_text("x")
+    files = proxy.wanted(PARAMS, [WIKI, ADA], "certificate\n", 33)
+    assert files == {
+        str(folder / "server.crt"): File("certificate\n"),
+        str(folder / "authority.crt"): File("authority\n"),
+        str(folder / "wiki.htpasswd"): File("ada:$y$a\nbob:$y$b\n", 0o640, 33, secret=True),
+        str(folder / "gone.htpasswd"): File(None),
+    }
+
+
+def test_a_new_certificate_comes_with_the_key_it_was_made_for(folder: Path) -> None:
+    (folder / "server.key.new").write_text("new key\n")
+    files = proxy.wanted({**PARAMS, "certificate": "new"}, [], "new\n", 33)
+    assert files[str(folder / "server.key")] == File("new key\n", 0o600, secret=True)
+    assert files[str(folder / "server.key.new")] == File(None)
+    # What a run has left that did not come to its end is not used.
+    files = proxy.wanted(PARAMS, [], "old\n", 33)
+    assert str(folder / "server.key") not in files and files[str(folder / "server.key.new")] == File(None)
+    own = proxy.wanted({**PARAMS, "certificate": "own", "certificate_key": "own key"}, [], "own\n", 33)
+    assert own[str(folder / "server.key")].text == "own key\n"
+
+
+def test_the_packages_page_is_the_packages_while_nobody_has_changed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, link, status = (tmp_path / name for name in ("site", "link", "status"))
+    for name, path in (("DEFAULT_SITE", site), ("DEFAULT_LINK", link)):
+        monkeypatch.setattr(proxy, name, str(path))
+    monkeypatch.setattr(proxy.dpkg, "STATUS", str(status))
+    assert proxy.packaged_page() == ""
+    site.write_text("welcome")
+    status.write_text(f"Package: nginx-common\nConffiles:\n {site} {hashlib.md5(b'welcome').hexdigest()}\n")
+    assert proxy.packaged_page() == "", "nobody has switched it on"
+    link.symlink_to(site)
+    assert proxy.packaged_page() == str(link)
+    link.unlink()
+    link.symlink_to(tmp_path / "another")
+    assert proxy.packaged_page() == "", "it switches something else on"
+    link.unlink()
+    link.symlink_to(site)
+    site.write_text("ours")
+    assert proxy.packaged_page() == ""
+    link.unlink()
+    link.write_text("welcome")
+    assert proxy.packaged_page() == ""
+
+
+def test_a_jail_without_fail2ban_is_told() -> None:
+    module = t.cast("t.Any", types.SimpleNamespace(get_bin_path=lambda *_arguments: None))
+    with pytest.raises(RefusedError, match="found no fail2ban"):
+        proxy.Host(module).replace_jail(proxy.jail(PARAMS))
+
+
+def test_without_fail2ban_there_is_no_jail() -> None:
+    assert "port = 8443" in (proxy.jail(PARAMS)[proxy.JAIL].text or "")
+    assert set(proxy.jail({**PARAMS, "jail": False}).values()) == {File(None)}
