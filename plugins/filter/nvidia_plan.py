@@ -80,7 +80,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(flavour), C(branch), C(missing)
+    C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(addresses) (of the GPUs that are
+    not lent to guests), C(flavour), C(branch), C(missing)
     (packages to install), C(unavailable) (those that apt does not offer), C(held) (version to hold), C(sources) (deb822
     stanzas to add), C(load) and C(reboot) (what the installed driver waits for) and C(initramfs) (command that rebuilds
     the initial RAM file systems), C(rebuild) (whether one is out of date) C(build) (what DKMS has to build, and for which

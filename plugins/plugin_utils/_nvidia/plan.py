@@ -243,6 +243,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         held, old = current, []
     result.update(
         apply=True,
+        addresses=[gpu["address"] for gpu in gpus],
         problems=[*(apart(gpus) or conflicts(gpus, flavour, wanted)), *obstacles(gpus, info, wishes)],
         summary=summarise(gpus, info, flavour),
         flavour=flavour,

@@ -9,6 +9,8 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from ...module_utils._nvidia import mig
+
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 URL = re.compile(r"(https?|file)://\S+")
 TOOLKIT = re.compile(r"\d{1,2}\.\d")
@@ -35,6 +37,9 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
             f"nvidia_cuda_toolkits: found nvidia_source: {variables.get('nvidia_source')}; expected nvidia_source: nvidia, as "
             "only that has several; or set nvidia_cuda_toolkit"
         )
+    settings = variables.get("nvidia_gpu_settings")
+    if isinstance(settings, Mapping) and isinstance(settings.get("mig"), Mapping):
+        problems += [f"nvidia_gpu_settings.{problem}" for problem in mig.malformed(settings["mig"])]
     if variables.get("nvidia_source") == "nvidia":
         for name in ("nvidia_repository_url", "nvidia_repository_key_url"):
             url = str(variables.get(name) or "")

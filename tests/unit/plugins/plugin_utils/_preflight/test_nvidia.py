@@ -33,6 +33,11 @@ NVIDIA = {
         (NVIDIA | {"nvidia_cuda_toolkits": ["12.8", "13.0"]}, []),
         (NVIDIA | {"nvidia_cuda_toolkits": ["12.8", "latest", "12"]}, ["nvidia_cuda_toolkits", "nvidia_cuda_toolkits"]),
         ({"nvidia_source": "distribution", "nvidia_cuda_toolkits": ["12.8"]}, ["nvidia_cuda_toolkits"]),
+        ({"nvidia_gpu_settings": {"mig": {"all": ["1g.10gb+me", "3g.40gb"], "0000:65:00.0": []}}}, []),
+        # As YAML reads an address without quotes.
+        ({"nvidia_gpu_settings": {"mig": {1020.0: ["1g.10gb"]}}}, ["nvidia_gpu_settings.mig"]),
+        ({"nvidia_gpu_settings": {"mig": {"all": ["1g.10gb", "1c.3g.40gb"]}}}, ["nvidia_gpu_settings.mig"]),
+        ({"nvidia_gpu_settings": {"mig": {"all": "7g.80gb"}}}, ["nvidia_gpu_settings.mig"]),
     ],
 )
 def test_check(variables: dict[str, t.Any], named: list[str]) -> None:
