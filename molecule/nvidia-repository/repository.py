@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a signed repository with the shape of NVIDIA's: flat, its label and package names, branches of an empty driver.
+"""Make signed repositories with the shape of NVIDIA's: flat, their labels and package names, branches of an empty driver.
 
 The driver is a stand-in: a library without content, and what DKMS leaves behind when it has built a module for a kernel that is
 not there either. Of two versions the module cannot be built, in the two ways that this shows. It also offers what it has no
-business to offer, a newer sudo. Runs on a Debian host with gnupg: ``repository.py FOLDER``.
+business to offer, a newer sudo; so does the second one, FOLDER-containers, with a container toolkit that lists what the stand-in
+for nvidia-smi says. Runs on a Debian host with gnupg: ``repository.py FOLDER``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ OTHERS = [
     ("sudo", "99:1"),
 ]
 PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + OTHERS
+CONTAINERS = [("nvidia-container-toolkit", "1.19.1-1"), ("libnvidia-container1", "1.19.1-1"), ("sudo", "99:2")]
+CDI = """[Unit]
+ConditionPathExists=/usr/bin/nvidia-ctk
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/nvidia-ctk cdi generate
+[Install]
+WantedBy=multi-user.target
+"""
+CDI_PATH = "[Path]\nPathChanged=/usr/bin/nvidia-ctk\n[Install]\nWantedBy=multi-user.target\n"
+CTK = "#!/bin/sh\nmkdir -p /run/cdi && nvidia-smi -q -x > /run/cdi/nvidia.yaml\n"
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -45,6 +57,10 @@ def fill(tree: Path, name: str, version: str) -> None:
     """What a package brings."""
     if name == "nvidia-persistenced":
         put(tree / "usr/lib/systemd/system/nvidia-persistenced.service", UNIT)
+    if name == "nvidia-container-toolkit":
+        put(tree / "usr/lib/systemd/system/nvidia-cdi-refresh.service", CDI)
+        put(tree / "usr/lib/systemd/system/nvidia-cdi-refresh.path", CDI_PATH)
+        put(tree / "usr/bin/nvidia-ctk", CTK).chmod(0o755)
     if name == "nvidia-driver-cuda":
         put(tree / f"usr/lib/x86_64-linux-gnu/libcuda.so.{version.split('-', maxsplit=1)[0]}")
     if name == "nvidia-kernel-dkms":
@@ -74,21 +90,29 @@ def build(folder: Path, name: str, version: str) -> str:
     return f"{control}Filename: ./{archive.name}\nSize: {archive.stat().st_size}\nSHA256: {digest}\n"
 
 
-def main(folder: Path) -> None:
+def index(folder: Path, packages: list[tuple[str, str]], origin: str, label: str) -> None:
+    """Fill a folder, and write its index."""
     folder.mkdir(parents=True)
-    packages = "\n".join(build(folder, name, version) for name, version in PACKAGES).encode()
-    (folder / "Packages").write_bytes(packages)
-    digest = hashlib.sha256(packages).hexdigest()
+    text = "\n".join(build(folder, name, version) for name, version in packages).encode()
+    (folder / "Packages").write_bytes(text)
+    digest = hashlib.sha256(text).hexdigest()
     (folder / "Release").write_text(
-        f"Origin: NVIDIA\nLabel: NVIDIA CUDA\nDate: {formatdate(usegmt=True)}\nSHA256:\n {digest} {len(packages)} Packages\n"
+        f"Origin: {origin}\nLabel: {label}\nDate: {formatdate(usegmt=True)}\nSHA256:\n {digest} {len(text)} Packages\n"
     )
+
+
+def main(folder: Path) -> None:
+    containers = folder.with_name(f"{folder.name}-containers")
+    index(folder, PACKAGES, "NVIDIA", "NVIDIA CUDA")
+    index(containers, CONTAINERS, "https://nvidia.github.io/libnvidia-container", "NVIDIA CORPORATION <cudatools@nvidia.com>")
     with tempfile.TemporaryDirectory() as home:
         gpg = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
         environment = {**os.environ, "GNUPGHOME": home}
         subprocess.run([*gpg, "--quick-generate-key", "test@localhost", "rsa3072", "sign", "1d"], check=True, env=environment)
-        subprocess.run(
-            [*gpg, "--clearsign", "-o", str(folder / "InRelease"), str(folder / "Release")], check=True, env=environment
-        )
+        for place in (containers, folder):
+            subprocess.run(
+                [*gpg, "--clearsign", "-o", str(place / "InRelease"), str(place / "Release")], check=True, env=environment
+            )
         subprocess.run([*gpg, "--export", "-o", str(folder / "key.gpg")], check=True, env=environment)
 
 

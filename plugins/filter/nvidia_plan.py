@@ -61,6 +61,14 @@ options:
     type: list
     elements: str
     required: true
+  container_toolkit:
+    description: Whether NVIDIA's Container Toolkit is wanted.
+    type: bool
+    required: true
+  container_toolkit_url:
+    description: Its repository.
+    type: str
+    required: true
   clean_legacy:
     description: Whether what NVIDIA's former instructions have left is removed.
     type: bool

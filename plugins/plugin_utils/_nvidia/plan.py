@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
 from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
-from ...module_utils._nvidia.state import branch, lacks_module
+from ...module_utils._nvidia.state import branch, lacks_module, version_key
 from ...module_utils._text.escapes import listing
-from .legacy import leftovers
+from .legacy import leftovers, same
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
@@ -52,6 +52,9 @@ DEBIAN_COMPONENTS = ("contrib", "non-free", "non-free-firmware")
 UBUNTU_COMPONENTS = ("restricted", "multiverse")
 PERSISTENCED = ("nvidia-persistenced",)
 TOOLKIT = "nvidia-cuda-toolkit"
+CONTAINER_TOOLKIT = "nvidia-container-toolkit"
+# The first that keeps the list of GPUs for containers up to date (its CHANGELOG.md: nvidia-cdi-refresh).
+CONTAINER_TOOLKIT_FIRST = (1, 18)
 
 
 def debian(number: int) -> Offer:
@@ -108,6 +111,8 @@ class Wishes(t.TypedDict):
     cuda_toolkit: bool
     cuda_toolkit_package: str
     cuda_toolkits: list[str]
+    container_toolkit: bool
+    container_toolkit_url: str
     upgrade_in_use: bool
     clean_legacy: bool
 
@@ -223,6 +228,8 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     others = [*wanted_headers(info, offer, wishes["kernel_headers"]), *offer.companions]
     if wishes["cuda_toolkit"]:
         others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
+    if wishes["container_toolkit"]:
+        others.append(CONTAINER_TOOLKIT)
     others += [f"cuda-toolkit-{version.replace('.', '-')}" for version in wishes["cuda_toolkits"]]
 
     installed, available = info["packages"], info["available"]
@@ -235,7 +242,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         *(name for name in absent if name not in available),
         *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
     ]
-    left = list(leftovers(info, wishes["repository_url"]))
+    left = list(leftovers(info, *urls(wishes)))
     # A part that is merely missing is added under whoever computes.
     upgrade = bool(current) and (driver[0] in old or any(name in installed for name in old))
     deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
@@ -281,6 +288,11 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
             origins=info["apt_origins"],
         )
     return result
+
+
+def urls(wishes: Wishes) -> list[str]:
+    """Repositories that this role names itself."""
+    return [wishes["repository_url"], *([wishes["container_toolkit_url"]] if wishes["container_toolkit"] else [])]
 
 
 def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str, version: str) -> str:
@@ -368,15 +380,22 @@ def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wi
         for gpu in gpus
         if gpu["architecture"] == UNKNOWN and (wishes["module_flavour"] == "auto" or not wishes["version"])
     ]
-    if wishes["source"] == "nvidia":
-        url = wishes["repository_url"].rstrip("/")
-        stays = {file.path for file in leftovers(info, url) if not (file.removable and wishes["clean_legacy"])}
-        problems += [
-            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file, or set "
-            "nvidia_clean_legacy: true"
-            for source in info["apt_sources"]
-            if url in [uri.rstrip("/") for uri in source["uris"]] and source["file"] in stays
-        ]
+    stays = {file.path for file in leftovers(info, *urls(wishes)) if not (file.removable and wishes["clean_legacy"])}
+    taken = [wishes["repository_url"]] * (wishes["source"] == "nvidia")
+    taken += [wishes["container_toolkit_url"]] * wishes["container_toolkit"]
+    problems += [
+        f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file, or set "
+        "nvidia_clean_legacy: true"
+        for url in taken
+        for source in info["apt_sources"]
+        if source["file"] in stays and any(same(uri, url) for uri in source["uris"])
+    ]
+    containers = info["packages"].get(CONTAINER_TOOLKIT, "")
+    if wishes["container_toolkit"] and containers and version_key(containers) < CONTAINER_TOOLKIT_FIRST:
+        problems.append(
+            f"found {CONTAINER_TOOLKIT} {containers}; nvidia_container_toolkit expects 1.18 or newer, which lists the GPUs for "
+            f"containers by itself: apt-get purge '{CONTAINER_TOOLKIT}*' 'libnvidia-container*', and run again"
+        )
     if info["driver"]["unpackaged"] and not wishes["clean_legacy"]:
         problems.append(
             "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host, "

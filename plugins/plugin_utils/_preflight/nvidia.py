@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ...module_utils._nvidia import mig
 
@@ -41,14 +41,21 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     if isinstance(settings, Mapping) and isinstance(settings.get("mig"), Mapping):
         problems += [f"nvidia_gpu_settings.{problem}" for problem in mig.malformed(settings["mig"])]
     if variables.get("nvidia_source") == "nvidia":
-        for name in ("nvidia_repository_url", "nvidia_repository_key_url"):
-            url = str(variables.get(name) or "")
-            if not URL.fullmatch(url):
-                problems.append(f"{name}: found '{url}'; expected a URL that starts with https://")
-        checksum = str(variables.get("nvidia_repository_key_checksum") or "")
-        if not CHECKSUM.fullmatch(checksum):
-            problems.append(
-                f"nvidia_repository_key_checksum: found '{checksum}'; expected 'sha256:' and 64 lower-case hexadecimal digits; "
-                "download the key, compare its fingerprint with the one that NVIDIA publishes, and run sha256sum on it"
-            )
+        problems += unpinned(variables, "nvidia_repository")
+    if variables.get("nvidia_container_toolkit"):
+        problems += unpinned(variables, "nvidia_container_toolkit")
     return problems
+
+
+def unpinned(variables: Mapping[str, t.Any], repository: str) -> Iterator[str]:
+    """What a repository lacks, by the beginning of its variables' names."""
+    for name in (f"{repository}_url", f"{repository}_key_url"):
+        url = str(variables.get(name) or "")
+        if not URL.fullmatch(url):
+            yield f"{name}: found '{url}'; expected a URL that starts with https://"
+    checksum = str(variables.get(f"{repository}_key_checksum") or "")
+    if not CHECKSUM.fullmatch(checksum):
+        yield (
+            f"{repository}_key_checksum: found '{checksum}'; expected 'sha256:' and 64 lower-case hexadecimal digits; "
+            "download the key, compare its fingerprint with the one that NVIDIA publishes, and run sha256sum on it"
+        )

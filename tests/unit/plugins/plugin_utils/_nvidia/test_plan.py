@@ -412,3 +412,31 @@ def test_the_driver_that_a_host_will_have(
 ) -> None:
     info = {"driver": {"userland": userland, "loaded": {"version": loaded} if loaded else None}}
     assert nvidia_plan.driver_to_be(info, system, source, version) == expected
+
+
+CONTAINERS = "https://nvidia.github.io/libnvidia-container/stable/deb/amd64"
+
+
+def test_the_container_toolkit_is_one_more_package() -> None:
+    decided = plan(host("20b2", available=LIST_12), container_toolkit=True)
+    assert "nvidia-container-toolkit" in decided["missing"]
+    assert decided["unavailable"] == ["nvidia-container-toolkit"]
+    assert "nvidia-container-toolkit" not in plan(host("20b2"))["missing"]
+
+
+def test_a_container_toolkit_that_lists_no_gpus_by_itself_is_a_problem() -> None:
+    (problem,) = plan(host("20b2", packages={"nvidia-container-toolkit": "1.17.8-1"}), container_toolkit=True)["problems"]
+    assert "found nvidia-container-toolkit 1.17.8-1" in problem
+    for version, wish in (("1.18.0-1", True), ("1.17.8-1", False)):
+        assert plan(host("20b2", packages={"nvidia-container-toolkit": version}), container_toolkit=wish)["problems"] == []
+
+
+def test_the_container_toolkits_repository_with_another_key_is_a_problem() -> None:
+    theirs = {"file": "/etc/apt/sources.list.d/nvidia-container-toolkit.list", "suites": ["/"], "components": []}
+    info = host("20b2", apt_sources=[*ENABLED, {**theirs, "uris": [CONTAINERS.replace("amd64", "$(ARCH)")]}])
+    wish = {"container_toolkit": True, "container_toolkit_url": CONTAINERS}
+    (problem,) = plan(info, **wish)["problems"]
+    assert problem.startswith("/etc/apt/sources.list.d/nvidia-container-toolkit.list names https://nvidia.github.io/")
+    decided = plan(info, **wish, clean_legacy=True)
+    assert (decided["problems"], decided["clean"]) == ([], ["/etc/apt/sources.list.d/nvidia-container-toolkit.list"])
+    assert plan(info)["problems"] == plan(info)["notices"] == []
