@@ -139,6 +139,10 @@ info:
         reboot_required: {description: Whether a reboot is needed to use the installed driver., type: bool}
         reboot_reasons: {description: Why., type: list, elements: str}
         loadable: {description: Whether the module can be loaded without a reboot., type: bool}
+        reloadable:
+          description: >-
+            Version of the installed module that can take the place of the loaded one without a reboot, once nobody uses that.
+          type: str
         next_boot: {description: Why the driver will be missing after the next boot., type: list, elements: str}
     secure_boot:
       description: Secure Boot.

@@ -121,6 +121,8 @@ def assess(
         "reboot_reasons": reboot,
         # The module can be loaded without a reboot: it is there, and nothing else holds the GPU.
         "loadable": bool(ready) and not loaded and not nouveau,
+        # So can this version, in place of the loaded one, once nobody uses that.
+        "reloadable": ready if loaded and ready in userland and loaded["version"] != ready and not disagreements else "",
         "next_boot": [without_driver(kernel) for kernel in kernels if userland and kernel["next"] and lacks_module(kernel)],
     }
 

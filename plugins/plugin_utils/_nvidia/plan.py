@@ -265,6 +265,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         sources=[],
         load=info["health"]["loadable"],
         reboot=info["health"]["reboot_required"],
+        reload=info["health"]["reloadable"],
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
         rebuild=info["system"]["initramfs_outdated"],
         build=to_build(info),

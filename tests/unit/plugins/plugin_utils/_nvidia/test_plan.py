@@ -54,6 +54,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
             "reboot_required": False,
             "reboot_reasons": [],
             "loadable": False,
+            "reloadable": "",
             "next_boot": [],
         },
         "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
@@ -380,6 +381,7 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot_required": True,
         "reboot_reasons": ["module 535.1.1 is loaded, 550.1.1 is installed"],
         "loadable": False,
+        "reloadable": "550.1.1",
         "next_boot": ["kernel b boots next, without the driver"],
     }
     driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"], "unpackaged": False}
@@ -390,6 +392,7 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot required: module 535.1.1 is loaded, 550.1.1 is installed"
     )
     assert decided["reboot"]
+    assert decided["reload"] == "550.1.1"
 
 
 @pytest.mark.parametrize(
