@@ -19,14 +19,17 @@ import tempfile
 from email.utils import formatdate
 from pathlib import Path
 
-VERSIONS = ("580.76.05-1", "580.82.07-1", "580.82.09-1", "580.95.05-1", "590.44.01-1")
+VERSIONS = ("580.76.05-1", "580.82.07-1", "580.82.09-1", "580.95.05-1", "590.44.01-1", "595.71.05-1")
 # As Debian's packages do when DKMS fails: the package stays unconfigured.
-DOES_NOT_BUILD = "580.82.07-1"
+DO_NOT_BUILD = ("580.82.07-1", "595.71.05-1")
 # As DKMS may do: the package is installed, and the module that is there is another one.
 BUILDS_ANOTHER = {"580.82.09-1": "580.76.05-1"}
 KERNEL = "6.1.0-1-stand-in"
 DRIVER = ("nvidia-kernel-dkms", "nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced")
+# They pin a branch, one at a time.
+PINNING = "nvidia-driver-pinning"
 OTHERS = [
+    *((f"{PINNING}-{branch}", f"{branch}-1") for branch in ("580", "590", "595")),
     ("cuda-toolkit-12-8", "12.8.1-1"),
     ("cuda-toolkit-12-9", "12.9.1-1"),
     ("cuda-toolkit-13-0", "13.0.2-1"),
@@ -53,10 +56,17 @@ def put(path: Path, text: str = "") -> Path:
     return path
 
 
+def relations(name: str) -> str:
+    return f"Provides: {PINNING}\nConflicts: {PINNING}\nReplaces: {PINNING}\n" if name.startswith(PINNING) else ""
+
+
 def fill(tree: Path, name: str, version: str) -> None:
     """What a package brings."""
     if name == "nvidia-persistenced":
         put(tree / "usr/lib/systemd/system/nvidia-persistenced.service", UNIT)
+    if name.startswith(PINNING):
+        pin = f"Package: nvidia-* libnvidia-*\nPin: version {version.split('-', maxsplit=1)[0]}.*\nPin-Priority: 1000\n"
+        put(tree / f"etc/apt/preferences.d/{name}", pin)
     if name == "nvidia-container-toolkit":
         put(tree / "usr/lib/systemd/system/nvidia-cdi-refresh.service", CDI)
         put(tree / "usr/lib/systemd/system/nvidia-cdi-refresh.path", CDI_PATH)
@@ -68,7 +78,7 @@ def fill(tree: Path, name: str, version: str) -> None:
         put(tree / f"var/lib/dkms/nvidia/{built}/{KERNEL}/x86_64/module/nvidia.ko")
         (tree / f"var/lib/dkms/nvidia/kernel-{KERNEL}-x86_64").symlink_to(f"{built}/{KERNEL}/x86_64")
         put(tree / f"usr/lib/modules/{KERNEL}/modules.dep")
-        if version == DOES_NOT_BUILD:
+        if version in DO_NOT_BUILD:
             put(tree / "DEBIAN/postinst", "#!/bin/sh\necho 'Error! Bad return status for module build' >&2\nexit 10\n").chmod(
                 0o755
             )
@@ -80,7 +90,8 @@ def build(folder: Path, name: str, version: str) -> str:
         tree = Path(work)
         tree.chmod(0o755)
         control = (
-            f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@localhost>\nDescription: stand-in\n"
+            f"Package: {name}\nVersion: {version}\nArchitecture: all\n{relations(name)}Maintainer: Test <test@localhost>\n"
+            "Description: stand-in\n"
         )
         put(tree / "DEBIAN/control", control)
         fill(tree, name, version)

@@ -134,3 +134,37 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
     assert host.check_output("ls /usr/lib/x86_64-linux-gnu/libcuda.so.*").split() == [
         "/usr/lib/x86_64-linux-gnu/libcuda.so.580.95.05"
     ]
+
+
+@pytest.fixture
+def _unpinned(host: Host) -> Iterator[None]:
+    yield
+    host.run("apt-get purge -qq 'nvidia-driver-pinning-*'")
+
+
+def pinned(host: Host) -> list[str]:
+    return host.check_output("dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'nvidia-driver-pinning-*'").splitlines()
+
+
+@pytest.mark.usefixtures("_unpinned")
+def test_from_branch_590_on_nvidias_own_pin_goes_with_the_branch(host: Host, converge: Converge) -> None:
+    wish = {"nvidia_sysfs_root": "/srv/machines/a100", "nvidia_module_flavour": "proprietary"}
+    assert "nvidia-driver-pinning" not in host.check_output("dpkg -l")
+    done = converge(**wish, nvidia_version="590")
+    assert done.ok, done.text
+    assert (driver(host), pinned(host)) == ({"590.44.01-1"}, ["installed nvidia-driver-pinning-590"])
+    assert "Pin: version 590.44.01*" in host.file(HOLD).content_string
+    assert converge(**wish, nvidia_version="590").changed == 0
+
+    failed = converge(**wish, nvidia_version="595")
+    assert not failed.ok
+    assert "The host is back at driver 590.44.01, held as before." in failed.text
+    assert (driver(host), pinned(host)) == ({"590.44.01-1"}, ["installed nvidia-driver-pinning-590"])
+
+    # Also down again, where the other pin would stand in the way.
+    done = converge(**wish, nvidia_version="580.95.05")
+    assert done.ok, done.text
+    assert driver(host) == {FIRST}
+    assert "installed nvidia-driver-pinning-580" in pinned(host)
+    assert "installed nvidia-driver-pinning-590" not in pinned(host)
+    assert converge(**wish, nvidia_version="580.95.05").changed == 0

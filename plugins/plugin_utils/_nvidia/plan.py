@@ -67,6 +67,12 @@ NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-to
 # Neither Debian nor NVIDIA has an older branch for these releases.
 OLDEST = 525
 
+# From this branch on NVIDIA's packages follow the newest driver, unless a package of its repository pins a branch. Only one of
+# those can be installed, as they conflict; its priority is 1000, so that this role's hold of a version prevails, and agrees.
+# Source, read in November 2026: NVIDIA's Driver Installation Guide, "Version locking packages for Ubuntu / Debian".
+PINNED_BY_PACKAGE = 590
+PINNING = "nvidia-driver-pinning-"
+
 FABRIC_MANAGER = re.compile(r"nvidia-fabricmanager(?:-\d+)?")
 # Parts of a driver among installed packages; what else NVIDIA's repositories have goes its own way.
 DRIVER = re.compile(
@@ -239,8 +245,7 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     candidates = [found for found in available.get(driver[0], []) if matches(found, version)]
     held = candidates[0] if driver[0] in old and candidates else installed.get(driver[0], "")
     unavailable = [
-        *(name for name in absent if name not in available),
-        *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
+        f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))
     ]
     left = list(leftovers(info, *urls(wishes)))
     # A part that is merely missing is added under whoever computes.
@@ -248,6 +253,8 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
     if deferred:
         held, old = current, []
+    pinning = pinning_package(offer, installed, branch(held) or wanted)
+    absent += [name for name in pinning if name not in installed]
     result.update(
         apply=True,
         addresses=[gpu["address"] for gpu in gpus],
@@ -256,10 +263,10 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         flavour=flavour,
         branch=wanted,
         missing=[*absent, *(f"{name}={version}*" if version else name for name in old)],
-        unavailable=unavailable,
+        unavailable=[*(name for name in absent if name not in available), *unavailable],
         upgrade=upgrade,
         current=upstream(current),
-        way_back=way_back(installed, old) if upgrade else [],
+        way_back=way_back(installed, [*pinning, *old]) if upgrade else [],
         deferred=in_use(info["processes"], version, upstream(current)) if deferred else "",
         held=upstream(held) if driver[0] not in old or candidates else "",
         sources=[],
@@ -307,6 +314,13 @@ def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str
         return installed if installed and matches(installed, version) else version
     offer = OFFERS.get((source, *system))
     return installed or (str(offer.branch) if offer and offer.branch else "")
+
+
+def pinning_package(offer: Offer, installed: Iterable[str], number: int | None) -> list[str]:
+    """NVIDIA's own pin of a branch; of an older branch only where there is one of another already."""
+    if offer.branch is not None or number is None:
+        return []
+    return [f"{PINNING}{number}"] if number >= PINNED_BY_PACKAGE or any(name.startswith(PINNING) for name in installed) else []
 
 
 def upstream(version: str) -> str:
