@@ -33,6 +33,7 @@ OTHERS = [
     ("cuda-toolkit-12-8", "12.8.1-1"),
     ("cuda-toolkit-12-9", "12.9.1-1"),
     ("cuda-toolkit-13-0", "13.0.2-1"),
+    ("datacenter-gpu-manager-exporter", "4.8.2-1"),
     ("sudo", "99:1"),
 ]
 PACKAGES = [(name, version) for name in DRIVER for version in VERSIONS] + OTHERS
@@ -47,6 +48,18 @@ WantedBy=multi-user.target
 """
 CDI_PATH = "[Path]\nPathChanged=/usr/bin/nvidia-ctk\n[Install]\nWantedBy=multi-user.target\n"
 CTK = "#!/bin/sh\nmkdir -p /run/cdi && nvidia-smi -q -x > /run/cdi/nvidia.yaml\n"
+# It listens where it is told, and as the real one on all addresses if it is not.
+EXPORTER = """#!/usr/bin/python3
+import http.server, sys
+given = sys.argv[sys.argv.index("--address") + 1] if "--address" in sys.argv else ":9400"
+class Metrics(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"DCGM_FI_DEV_GPU_TEMP 40\\n")
+address, port = given.rsplit(":", 1)
+http.server.HTTPServer((address, int(port)), Metrics).serve_forever()
+"""
+# As the package does: it runs as soon as it is installed, unless it is masked.
+STARTS = "#!/bin/sh\nsystemctl daemon-reload; systemctl enable --now nvidia-dcgm-exporter.service || true\n"
 UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -71,6 +84,14 @@ def fill(tree: Path, name: str, version: str) -> None:
         put(tree / "usr/lib/systemd/system/nvidia-cdi-refresh.service", CDI)
         put(tree / "usr/lib/systemd/system/nvidia-cdi-refresh.path", CDI_PATH)
         put(tree / "usr/bin/nvidia-ctk", CTK).chmod(0o755)
+    if name == "datacenter-gpu-manager-exporter":
+        put(tree / "usr/bin/dcgm-exporter", EXPORTER).chmod(0o755)
+        put(tree / "etc/dcgm-exporter/default-counters.csv")
+        put(
+            tree / "usr/lib/systemd/system/nvidia-dcgm-exporter.service",
+            UNIT.replace("/bin/sleep infinity", "/usr/bin/dcgm-exporter"),
+        )
+        put(tree / "DEBIAN/postinst", STARTS).chmod(0o755)
     if name == "nvidia-driver-cuda":
         put(tree / f"usr/lib/x86_64-linux-gnu/libcuda.so.{version.split('-', maxsplit=1)[0]}")
     if name == "nvidia-kernel-dkms":

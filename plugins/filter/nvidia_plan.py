@@ -69,6 +69,10 @@ options:
     description: Its repository.
     type: str
     required: true
+  dcgm_exporter:
+    description: Whether NVIDIA's DCGM exporter is wanted.
+    type: bool
+    required: true
   clean_legacy:
     description: Whether what NVIDIA's former instructions have left is removed.
     type: bool

@@ -13,7 +13,7 @@ version_added: 0.2.0
 description:
   - After an upgrade, takes the kernel modules of before out and loads those that are installed, so that no reboot is needed. Only
     where nobody uses the GPUs, a console on a GPU included; otherwise all stays as it is, and RV(notices) say who.
-  - The persistence daemon is stopped for that moment.
+  - The persistence daemon, and the role's exporter of metrics, are stopped for that moment.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -62,12 +62,14 @@ import typing as t
 from pathlib import Path
 
 from ..module_utils._host.module import Module, guarded, run_module
+from ..module_utils._nvidia.daemons import EXPORTER, PERSISTENCE, resting
 from ..module_utils._nvidia.reading import read_loaded
 from ..module_utils._nvidia.reload import held, loaded_modules
 from ..module_utils._nvidia.users import ANY_DEVICE, read_users
 from ..module_utils._text.escapes import listing
 
-DAEMON = "nvidia-persistenced.service"
+# What those that rest are called; see proc_pid_comm(5).
+RESTING = ("nvidia-persiste", "dcgm-exporter")
 
 
 class Host:
@@ -83,7 +85,7 @@ class Host:
 
     def obstacles(self, *, idle: bool) -> list[str]:
         """Who uses the driver; `idle`: nobody else may, the persistence daemon neither."""
-        users = read_users(self.procfs, ANY_DEVICE)
+        users = read_users(self.procfs, ANY_DEVICE, () if idle else RESTING)
         each = [f"{one['program']} of {one['user']} ({one['pid']})" for one in users]
         return [listing(each, 10)] if each else held(self.sysfs, but_for=() if idle else ("nvidia",))
 
@@ -113,13 +115,9 @@ def run(module: Module) -> dict[str, t.Any]:
     used = host.obstacles(idle=False)
     if used or module.check_mode:
         return {"changed": not used, "notices": [kept(f"in use by {one}") for one in used]}
-    daemon = not host.call("systemctl", "is-active", "--quiet", DAEMON)
-    if daemon:
-        host.call("systemctl", "stop", DAEMON)
-    used = host.obstacles(idle=True)
-    wrong = f"in use by {used[0]}" if used else host.exchange()
-    if daemon:
-        host.call("systemctl", "start", DAEMON)
+    with resting(host.run_command, (PERSISTENCE, EXPORTER)):
+        used = host.obstacles(idle=True)
+        wrong = f"in use by {used[0]}" if used else host.exchange()
     return {
         "changed": not used,
         "notices": [kept(wrong or "the kernel has taken the old one again")] if host.version() != version else [],

@@ -83,6 +83,7 @@ import typing as t
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import mig, smi
+from ..module_utils._nvidia.daemons import EXPORTER, resting
 
 PROGRAM = "nvidia-smi"
 Divisions = t.Mapping[str, tuple[str, ...]]
@@ -180,8 +181,10 @@ def to_divide(gpus: list[smi.Gpu], divisions: Divisions) -> list[smi.Gpu]:
 
 def settle(module: Module, gpus: list[smi.Gpu], wish: smi.Wish, divisions: Divisions) -> list[smi.Gpu]:
     """Set what differs, and read again what has become of it. A GPU that is divided may be reset, so that comes first."""
-    for gpu in to_divide(gpus, divisions):
-        divide(module, gpu, divisions[gpu.address])
+    dividing = to_divide(gpus, divisions)
+    with resting(module.run_command, (EXPORTER,) if dividing else ()):
+        for gpu in dividing:
+            divide(module, gpu, divisions[gpu.address])
     for step in smi.steps(read(module), wish):
         call(module, "-i", step.gpu.address, *step.arguments)
     gpus = read(module)

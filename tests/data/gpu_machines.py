@@ -38,6 +38,7 @@ USUAL_WISHES: dict[str, t.Any] = {
     "cuda_toolkits": [],
     "container_toolkit": False,
     "container_toolkit_url": "https://nvidia.example/containers/amd64",
+    "dcgm_exporter": False,
     "upgrade_in_use": False,
     "clean_legacy": False,
 }

@@ -53,6 +53,8 @@ UBUNTU_COMPONENTS = ("restricted", "multiverse")
 PERSISTENCED = ("nvidia-persistenced",)
 TOOLKIT = "nvidia-cuda-toolkit"
 CONTAINER_TOOLKIT = "nvidia-container-toolkit"
+# Source, read in November 2026: NVIDIA, "Install DCGM Exporter", and NVIDIA/dcgm-exporter, packaging/ and pkg/cmd/app.go.
+DCGM_EXPORTER = "datacenter-gpu-manager-exporter"
 # The first that keeps the list of GPUs for containers up to date (its CHANGELOG.md: nvidia-cdi-refresh).
 CONTAINER_TOOLKIT_FIRST = (1, 18)
 
@@ -119,6 +121,7 @@ class Wishes(t.TypedDict):
     cuda_toolkits: list[str]
     container_toolkit: bool
     container_toolkit_url: str
+    dcgm_exporter: bool
     upgrade_in_use: bool
     clean_legacy: bool
 
@@ -236,6 +239,8 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
         others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
     if wishes["container_toolkit"]:
         others.append(CONTAINER_TOOLKIT)
+    if wishes["dcgm_exporter"]:
+        others.append(DCGM_EXPORTER)
     others += [f"cuda-toolkit-{version.replace('.', '-')}" for version in wishes["cuda_toolkits"]]
 
     installed, available = info["packages"], info["available"]

@@ -14,6 +14,8 @@ from ...module_utils._nvidia import mig
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 URL = re.compile(r"(https?|file)://\S+")
 TOOLKIT = re.compile(r"\d{1,2}\.\d")
+# Those below need rights that the exporter does not have.
+FIRST_PORT, LAST_PORT = 1024, 65535
 VERSION = re.compile(r"\d{3}(\.\d+){0,2}(-\S+)?")
 
 
@@ -37,6 +39,14 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
             f"nvidia_cuda_toolkits: found nvidia_source: {variables.get('nvidia_source')}; expected nvidia_source: nvidia, as "
             "only that has several; or set nvidia_cuda_toolkit"
         )
+    if variables.get("nvidia_dcgm_exporter") and variables.get("nvidia_source") != "nvidia":
+        problems.append(
+            f"nvidia_dcgm_exporter: found nvidia_source: {variables.get('nvidia_source')}; expected nvidia_source: nvidia, as "
+            "only NVIDIA's repository has the exporter"
+        )
+    port = variables.get("nvidia_dcgm_exporter_port", FIRST_PORT)
+    if not FIRST_PORT <= int(port) <= LAST_PORT:
+        problems.append(f"nvidia_dcgm_exporter_port: found {port}; expected {FIRST_PORT} to {LAST_PORT}")
     settings = variables.get("nvidia_gpu_settings")
     if isinstance(settings, Mapping) and isinstance(settings.get("mig"), Mapping):
         problems += [f"nvidia_gpu_settings.{problem}" for problem in mig.malformed(settings["mig"])]

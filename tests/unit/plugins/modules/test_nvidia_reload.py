@@ -27,8 +27,9 @@ PROGRAMS = {
     "systemctl": """\
 case "$*" in
     "is-active --quiet nvidia-persistenced.service") test -e $HERE/daemon ;;
-    "stop nvidia-persistenced.service") rm $HERE/daemon; test -e $HERE/clings || echo 2 > $SYS/nvidia/refcnt ;;
-    "start nvidia-persistenced.service") touch $HERE/daemon ;;
+    "stop nvidia-persistenced.service"*) rm $HERE/daemon; test -e $HERE/clings || echo 2 > $SYS/nvidia/refcnt ;;
+    "is-active --quiet research-server-dcgm-exporter.service") test -e $HERE/exporter ;;
+    "start nvidia-persistenced.service"*) touch $HERE/daemon ;;
 esac""",
     "rmmod": """\
 test ! -e $HERE/stuck || { echo "rmmod: ERROR: Module nvidia is in use" >&2; exit 1; }
@@ -102,6 +103,16 @@ def test_a_daemon_that_did_not_run_is_not_started(host: Host) -> None:
     (host.folder / "daemon").unlink()
     host.refer("nvidia", 2)
     assert host.reload()["changed"] and "start nvidia-persistenced" not in host.log
+
+
+def test_the_roles_own_exporter_rests_meanwhile(host: Host) -> None:
+    (host.folder / "exporter").touch()
+    host.process("dcgm-exporter", "/dev/nvidia0")
+    # It has ended by the time that others are looked for again.
+    stop = (host.folder / "bin/systemctl").read_text()
+    (host.folder / "bin/systemctl").write_text(stop.replace("rm $HERE/daemon;", "rm -r $HERE/daemon $HERE/proc/17;"))
+    assert (host.reload()["changed"], host.version) == (True, NEW)
+    assert host.log.endswith("start nvidia-persistenced.service research-server-dcgm-exporter.service\n")
 
 
 @pytest.mark.parametrize(

@@ -189,3 +189,16 @@ def test_a_gpu_that_cannot_be_divided_is_refused_and_one_that_is_not_there(setti
     assert "mig: found 0000:99:00.0; expected 'all', or a GPU of this host: 0000:3b:00.0, 0000:5e:00.0" in refused
     assert settings(mig={"all": []})["changed"] is False
     assert "expected a list of GPU instance profiles" in settings(mig={"all": "1g.10gb"})["msg"]
+
+
+def test_the_roles_own_exporter_of_metrics_rests_while_a_gpu_is_divided(h100: H100, program: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    (program.parent / "systemctl").write_text(f'#!/bin/sh\n[ "$1" = is-active ] || echo "$@" >> {log}\n')
+    (program.parent / "systemctl").chmod(0o755)
+    assert h100.mig("7g.80gb", "7g.80gb")["failed"]
+    assert not log.exists()
+    assert h100.mig("7g.80gb")["changed"]
+    assert log.read_text().splitlines() == [f"{verb} research-server-dcgm-exporter.service" for verb in ("stop", "start")]
+    h100.change(held=True)
+    assert h100.mig("3g.40gb")["failed"]
+    assert log.read_text().splitlines()[-1] == "start research-server-dcgm-exporter.service"

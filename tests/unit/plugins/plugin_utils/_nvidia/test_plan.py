@@ -485,3 +485,8 @@ def test_an_upgrade_that_is_put_off_moves_no_pin() -> None:
     decided = plan(info, source="nvidia", version="595")
     assert decided["deferred"]
     assert not any("pinning" in name for name in decided["missing"])
+
+
+def test_the_exporter_of_metrics_is_one_more_package() -> None:
+    assert "datacenter-gpu-manager-exporter" in plan(nvidias("595.71.05-1"), source="nvidia", dcgm_exporter=True)["unavailable"]
+    assert "datacenter-gpu-manager-exporter" not in plan(nvidias("595.71.05-1"), source="nvidia")["missing"]

@@ -42,6 +42,9 @@ CONTAINERS = {name.replace("repository", "container_toolkit"): value for name, v
             {"nvidia_container_toolkit": True} | CONTAINERS | {"nvidia_container_toolkit_key_checksum": ""},
             ["nvidia_container_toolkit_key_checksum"],
         ),
+        (NVIDIA | {"nvidia_dcgm_exporter": True}, []),
+        ({"nvidia_source": "distribution", "nvidia_dcgm_exporter": True}, ["nvidia_dcgm_exporter"]),
+        (NVIDIA | {"nvidia_dcgm_exporter": True, "nvidia_dcgm_exporter_port": 443}, ["nvidia_dcgm_exporter_port"]),
         # As YAML reads an address without quotes.
         ({"nvidia_gpu_settings": {"mig": {1020.0: ["1g.10gb"]}}}, ["nvidia_gpu_settings.mig"]),
         ({"nvidia_gpu_settings": {"mig": {"all": ["1g.10gb", "1c.3g.40gb"]}}}, ["nvidia_gpu_settings.mig"]),
