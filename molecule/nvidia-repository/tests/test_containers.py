@@ -40,14 +40,16 @@ chmod 0755 /usr/bin/docker /usr/bin/dockerd; systemctl daemon-reload; systemctl 
 
 
 @pytest.fixture
-def _docker(host: Host) -> Iterator[None]:
+def _docker(host: Host, converge: Converge) -> Iterator[None]:
     host.check_output(f"mkdir -p /etc/docker && echo '{json.dumps(THEIRS)}' > {CONFIGURATION}")
     host.check_output(DOCKER)
     yield
     host.run(
         "systemctl stop docker; rm -rf /etc/docker /usr/bin/docker /usr/bin/dockerd /etc/systemd/system/docker.service; "
-        "rm -rf /run/docker*; apt-get purge -qq nvidia-container-toolkit; rm -rf /run/cdi; systemctl daemon-reload"
+        "rm -rf /run/docker* /run/cdi /etc/apt/keyrings/research-server-nvidia-containers.*; "
+        "apt-get purge -qq nvidia-container-toolkit; systemctl daemon-reload"
     )
+    assert converge().ok
 
 
 def lines(host: Host, path: str) -> int:

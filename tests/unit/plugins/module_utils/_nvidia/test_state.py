@@ -127,6 +127,15 @@ def kernel(release: str, *, running: bool = False, module: str | None = None, **
             id="upgraded under the loaded module",
         ),
         pytest.param(
+            {
+                "loaded": {"version": "535.1.1"},
+                "userland": ["535.1.1", "550.1.1"],
+                "kernels": [kernel("a", running=True, module="550.1.1")],
+            },
+            {"consistent": False, "reboot_required": True},
+            id="upgraded in part under the loaded module",
+        ),
+        pytest.param(
             {"loaded": {"version": "535.1.1"}, "userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="535.1.1")]},
             {"consistent": False},
             id="libraries upgraded alone under the loaded module",
