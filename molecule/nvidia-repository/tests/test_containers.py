@@ -85,12 +85,3 @@ def test_containers_find_the_gpus_and_nothing_that_runs_is_restarted(host: Host,
     assert converge(**wish).ok
     assert host.file("/run/cdi/nvidia.yaml").exists
     assert converge(**wish).changed == 0
-
-
-@pytest.mark.usefixtures("_docker")
-def test_a_configuration_that_nobody_can_read_stays_as_it_is(host: Host, converge: Converge) -> None:
-    host.check_output(f"echo '{{' > {CONFIGURATION}")
-    done = converge(nvidia_container_toolkit=True)
-    assert not done.ok
-    assert f"{CONFIGURATION}: found no JSON" in done.text
-    assert host.file(CONFIGURATION).content_string == "{\n"
