@@ -59,6 +59,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import typing as t
 
 from ..module_utils._host.difference import difference
@@ -81,7 +82,8 @@ def is_told(module: Module) -> bool:
 
 
 def run(module: Module) -> dict[str, t.Any]:
-    path = module.params["path"]
+    # Where somebody keeps it elsewhere, it stays there.
+    path = os.path.realpath(module.params["path"])
     if shutil.which("dockerd") is None:
         return {"changed": False, "installed": False, "notices": []}
     before = read_file(path)
@@ -94,7 +96,8 @@ def run(module: Module) -> dict[str, t.Any]:
     if changed and not module.check_mode:
         if before != after:
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            put_file(os.path.dirname(path), os.path.basename(path), after)
+            mode = 0o644 if before is None else stat.S_IMODE(os.stat(path).st_mode)
+            put_file(os.path.dirname(path), os.path.basename(path), after, mode)
         module.run_command(["systemctl", "reload", SERVICE])
         if not is_told(module):
             notices.append(f"Docker has not read {path} anew: it has the runtime '{docker.NAME}' when it is restarted")

@@ -65,6 +65,16 @@ def test_docker_is_told_once(host: Host) -> None:
     assert (host.docker()["changed"], host.reloads) == (False, 1)
 
 
+def test_a_file_that_somebody_keeps_elsewhere_stays_there_with_its_rights(host: Host) -> None:
+    theirs = host.folder / "theirs.json"
+    theirs.write_text("{}")
+    theirs.chmod(0o640)
+    host.path.symlink_to(theirs)
+    assert host.docker()["changed"]
+    assert host.path.is_symlink() and "nvidia" in theirs.read_text()
+    assert theirs.stat().st_mode & 0o777 == 0o640
+
+
 def test_what_an_interrupted_run_has_not_told_docker_is_told(host: Host) -> None:
     host.docker()
     (host.bin / "known").write_text("{}")
