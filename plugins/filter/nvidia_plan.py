@@ -61,6 +61,18 @@ options:
     type: list
     elements: str
     required: true
+  container_toolkit:
+    description: Whether NVIDIA's Container Toolkit is wanted.
+    type: bool
+    required: true
+  container_toolkit_url:
+    description: Its repository.
+    type: str
+    required: true
+  dcgm_exporter:
+    description: Whether NVIDIA's DCGM exporter is wanted.
+    type: bool
+    required: true
   clean_legacy:
     description: Whether what NVIDIA's former instructions have left is removed.
     type: bool
@@ -80,9 +92,11 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description: >-
-    C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(flavour), C(branch), C(missing)
+    C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(addresses) (of the GPUs that are
+    not lent to guests), C(flavour), C(branch), C(missing)
     (packages to install), C(unavailable) (those that apt does not offer), C(held) (version to hold), C(sources) (deb822
-    stanzas to add), C(load) and C(reboot) (what the installed driver waits for) and C(initramfs) (command that rebuilds
+    stanzas to add), C(load) and C(reboot) (what the installed driver waits for), C(reload) (its version, where it can
+    take another one's place) and C(initramfs) (command that rebuilds
     the initial RAM file systems), C(rebuild) (whether one is out of date) C(build) (what DKMS has to build, and for which
     kernel, so that the next boot has the driver), C(upgrade) (whether a driver is there that has to be replaced), C(current)
     (its version), C(way_back) (arguments of C(apt-get install) that bring it back), C(deferred) (why it is not replaced now),

@@ -139,6 +139,10 @@ info:
         reboot_required: {description: Whether a reboot is needed to use the installed driver., type: bool}
         reboot_reasons: {description: Why., type: list, elements: str}
         loadable: {description: Whether the module can be loaded without a reboot., type: bool}
+        reloadable:
+          description: >-
+            Version of the installed module that can take the place of the loaded one without a reboot, once nobody uses that.
+          type: str
         next_boot: {description: Why the driver will be missing after the next boot., type: list, elements: str}
     secure_boot:
       description: Secure Boot.
@@ -154,7 +158,8 @@ info:
     apt_sources: {description: "Enabled apt sources, with the file that names them.", type: list, elements: dict}
     apt_origins: {description: Origin of each index in apt's lists., type: dict}
     processes:
-      description: "Processes that have a GPU open, each with C(pid), C(user) and C(program); the persistence daemon is none."
+      description: >-
+        Processes that have a GPU open, each with C(pid), C(user) and C(program); the persistence daemon and DCGM are none.
       type: list
       elements: dict
     own_files:
@@ -205,6 +210,7 @@ EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
 OWN_FILES = (
     "etc/apt/preferences.d/research-server-nvidia",
     "etc/apt/sources.list.d/research-server-nvidia.sources",
+    "etc/systemd/system/research-server-dcgm-exporter.service",
     "etc/systemd/system/research-server-nvidia-settings.service",
 )
 FORMER_FILES = (

@@ -15,6 +15,7 @@ description:
     toolkit, framework or compiler is needed.
   - Fails with the name of each GPU that does not run it, that does not answer in time, or that is on the PCI bus and not seen
     by the driver. A GPU that somebody uses alone, or all memory of, is told and no failure.
+  - Of GPUs that are divided (MIG), one part of one GPU is tried, as CUDA shows no more to a program; the others are told.
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -26,6 +27,11 @@ options:
     description: Where sysfs is mounted. Another folder is of use for tests with a recorded PCI bus.
     type: path
     default: /sys
+  proc_root:
+    description: Where procfs is mounted.
+    type: path
+    default: /proc
+    version_added: 0.2.0
   timeout:
     description: Seconds that each GPU has.
     type: int
@@ -86,7 +92,7 @@ from pathlib import Path
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.refused import RefusedError
 from ..module_utils._nvidia import pci
-from ..module_utils._nvidia.reading import read_pci
+from ..module_utils._nvidia.reading import read_divided, read_pci
 from ..module_utils._nvidia.smoke import CudaError, examine, survey
 
 # What would hide GPUs, or show others.
@@ -150,8 +156,12 @@ def run(module: Module) -> dict[str, t.Any]:
         for gpu in found["gpus"]
     ]
     seen = {gpu["address"] for gpu in gpus}
-    lost = [f"{address}: on the PCI bus, and the driver does not see it" for address in on_bus if address not in seen]
-    told = "\n".join([*map(line, gpus), *lost]) or "the NVIDIA driver sees no GPU"
+    # Of GPUs that are divided, CUDA shows one part of one.
+    divided = [address for address in read_divided(Path(module.params["proc_root"])) if address in on_bus and address not in seen]
+    hidden = [f"{address}: divided (MIG), not tried" for address in divided]
+    unseen = [address for address in on_bus if address not in seen and address not in divided]
+    lost = [f"{address}: on the PCI bus, and the driver does not see it" for address in unseen]
+    told = "\n".join([*map(line, gpus), *hidden, *lost]) or "the NVIDIA driver sees no GPU"
     failed = bool(lost) or not gpus or any(gpu["problem"] and not gpu["busy"] for gpu in gpus)
     return {"changed": False, "gpus": gpus, "msg": told, **({"failed": True} if failed else {})}
 
@@ -162,6 +172,7 @@ def main() -> None:
         argument_spec={
             "library": {"type": "str", "default": "libcuda.so.1"},
             "sysfs_root": {"type": "path", "default": "/sys"},
+            "proc_root": {"type": "path", "default": "/proc"},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

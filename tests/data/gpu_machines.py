@@ -36,6 +36,9 @@ USUAL_WISHES: dict[str, t.Any] = {
     "cuda_toolkit": False,
     "cuda_toolkit_package": "",
     "cuda_toolkits": [],
+    "container_toolkit": False,
+    "container_toolkit_url": "https://nvidia.example/containers/amd64",
+    "dcgm_exporter": False,
     "upgrade_in_use": False,
     "clean_legacy": False,
 }

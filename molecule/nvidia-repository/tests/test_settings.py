@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -66,3 +66,38 @@ def test_what_the_gpus_cannot_do_is_refused_before_any_of_them_is_set(host: Host
     assert not done.ok
     assert "power_limit: found 250; expected 60 to 70 W for GPU 0000:3b:00.0 (Tesla T4)" in done.text
     assert host.check_output("nvidia-smi -q -x") == before
+
+
+@pytest.fixture
+def _h100(host: Host) -> Iterator[None]:
+    host.check_output("nvidia-smi --become /srv/two-h100.json")
+    yield
+    host.check_output("rm /usr/bin/nvidia-smi.json")
+
+
+@pytest.mark.usefixtures("_h100")
+def test_gpus_are_divided_now_and_at_each_boot_and_not_under_work(host: Host, settings: Converge) -> None:
+    before = host.check_output("nvidia-smi -q -x")
+    wish = {"all": ["4g.40gb", "2g.20gb", "1g.10gb"], "0000:5e:00.0": []}
+    foretold = settings("--check", mig=wish)
+    assert "GPU 0000:3b:00.0: divided into 1g.10gb, 2g.20gb, 4g.40gb" in foretold.text
+    assert host.check_output("nvidia-smi -q -x") == before
+    done = settings(mig=wish)
+    assert done.ok, done.text
+    parts = host.check_output("nvidia-smi mig -i 0000:3b:00.0 -lgi")
+    assert [name in parts for name in ("MIG 4g.40gb", "MIG 2g.20gb", "MIG 1g.10gb")] == [True] * 3
+    assert settings(mig=wish).changed == 0
+
+    # As after a boot, which has forgotten all of it.
+    host.check_output(f"nvidia-smi --become /srv/two-h100.json && systemctl restart {UNIT}")
+    assert host.check_output("nvidia-smi mig -i 0000:3b:00.0 -lgi") == parts
+    assert settings("--check", mig=wish).changed == 0
+    host.check_output(f"systemctl restart {UNIT}")
+    assert host.check_output("nvidia-smi mig -i 0000:3b:00.0 -lgi") == parts
+
+    host.check_output("nvidia-smi mig -i 0000:3b:00.0 -dci && nvidia-smi mig -i 0000:3b:00.0 -dgi")
+    drift = settings("--check", mig=wish)
+    assert drift.changed == 1
+    assert "GPU 0000:3b:00.0: divided into nothing" in drift.text
+    assert settings(mig=wish).ok
+    assert settings().changed > 0

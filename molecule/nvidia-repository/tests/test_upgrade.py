@@ -15,6 +15,10 @@ pytestmark = pytest.mark.one_release
 Converge = Callable[..., Any]
 
 FIRST, OLDER = "580.95.05-1", "580.76.05-1"
+COMPUTES = (
+    "touch /dev/nvidia0 && systemd-run --quiet --unit=stand-in-computes --uid=nobody "
+    "--property=StandardInput=file:/dev/nvidia0 sleep infinity"
+)
 HOLD = "/etc/apt/preferences.d/research-server-nvidia"
 
 
@@ -45,6 +49,48 @@ def test_another_version_is_installed_also_under_a_module_that_is_loaded_and_wai
     assert converge(**wish).changed == 0
 
 
+@pytest.fixture
+def _modules(host: Host) -> Iterator[None]:
+    """The older driver's module for the running kernel, as DKMS leaves it, and stand-ins for what takes modules out and in."""
+    tree, sysfs = "/var/lib/dkms/nvidia", "/srv/machines/v100-in-use/module/nvidia"
+    host.check_output(
+        f"K=$(uname -r); mkdir -p /usr/lib/modules/$K {tree}/580.76.05/$K/x86_64/module; "
+        f"touch {tree}/580.76.05/$K/x86_64/module/nvidia.ko; ln -s 580.76.05/$K/x86_64 {tree}/kernel-$K-x86_64; "
+        f"printf '#!/bin/sh\\nrm -r {sysfs}\\n' > /usr/local/sbin/rmmod; "
+        f"printf '#!/bin/sh\\nmkdir -p {sysfs}; echo 580.76.05 > {sysfs}/version\\n' > /usr/local/sbin/modprobe; "
+        "chmod 0755 /usr/local/sbin/rmmod /usr/local/sbin/modprobe"
+    )
+    yield
+    host.check_output(
+        f"K=$(uname -r); rm -rf /usr/lib/modules/$K {tree}/580.76.05/$K {tree}/kernel-$K-x86_64 /usr/local/sbin/rmmod; "
+        f"rm /usr/local/sbin/modprobe; mkdir -p {sysfs}; echo 580.95.05 > {sysfs}/version"
+    )
+
+
+@pytest.mark.usefixtures("_modules")
+def test_a_driver_that_nobody_uses_is_exchanged_without_a_boot(host: Host, converge: Converge) -> None:
+    wish = {"nvidia_version": "580.76.05", "nvidia_sysfs_root": "/srv/machines/v100-in-use", "nvidia_upgrade_in_use": True}
+    loaded = "/srv/machines/v100-in-use/module/nvidia/version"
+    host.check_output(COMPUTES)
+    done = converge(**wish)
+    assert done.ok, done.text
+    assert host.file(loaded).content_string == "580.95.05\n"
+    assert "driver 580.95.05 stays loaded, 580.76.05 is installed: in use by sleep of nobody (" in done.text
+    assert "reboot required: module 580.95.05 is loaded, 580.76.05 is installed" in done.text
+    host.check_output("systemctl stop stand-in-computes; rm -f /dev/nvidia0")
+
+    foretold = converge("--check", **wish)
+    assert (foretold.ok, foretold.changed) == (True, 1), foretold.text
+    assert host.file(loaded).content_string == "580.95.05\n"
+    done = converge(**wish)
+    assert (done.ok, done.changed) == (True, 1), done.text
+    assert host.file(loaded).content_string == "580.76.05\n"
+    assert host.service("nvidia-persistenced").is_running
+    again = converge(**wish)
+    assert (again.ok, again.changed) == (True, 0), again.text
+    assert "reboot required" not in again.text
+
+
 def test_a_version_that_nobody_offers_changes_nothing(host: Host, converge: Converge) -> None:
     hold = host.file(HOLD).content_string
     done = converge(nvidia_version="580.99.99")
@@ -54,10 +100,7 @@ def test_a_version_that_nobody_offers_changes_nothing(host: Host, converge: Conv
 
 
 def test_who_computes_is_named_and_not_disturbed(host: Host, converge: Converge) -> None:
-    host.check_output(
-        "touch /dev/nvidia0 && systemd-run --quiet --unit=stand-in-computes --uid=nobody "
-        "--property=StandardInput=file:/dev/nvidia0 sleep infinity"
-    )
+    host.check_output(COMPUTES)
     hold = host.file(HOLD).content_string
     done = converge(nvidia_version="580.76.05")
     assert (done.ok, done.changed) == (True, 0), done.text
@@ -91,3 +134,37 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
     assert host.check_output("ls /usr/lib/x86_64-linux-gnu/libcuda.so.*").split() == [
         "/usr/lib/x86_64-linux-gnu/libcuda.so.580.95.05"
     ]
+
+
+@pytest.fixture
+def _unpinned(host: Host) -> Iterator[None]:
+    yield
+    host.run("apt-get purge -qq 'nvidia-driver-pinning-*'")
+
+
+def pinned(host: Host) -> list[str]:
+    return host.check_output("dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'nvidia-driver-pinning-*'").splitlines()
+
+
+@pytest.mark.usefixtures("_unpinned")
+def test_from_branch_590_on_nvidias_own_pin_goes_with_the_branch(host: Host, converge: Converge) -> None:
+    wish = {"nvidia_sysfs_root": "/srv/machines/a100", "nvidia_module_flavour": "proprietary"}
+    assert "nvidia-driver-pinning" not in host.check_output("dpkg -l")
+    done = converge(**wish, nvidia_version="590")
+    assert done.ok, done.text
+    assert (driver(host), pinned(host)) == ({"590.44.01-1"}, ["installed nvidia-driver-pinning-590"])
+    assert "Pin: version 590.44.01*" in host.file(HOLD).content_string
+    assert converge(**wish, nvidia_version="590").changed == 0
+
+    failed = converge(**wish, nvidia_version="595")
+    assert not failed.ok
+    assert "The host is back at driver 590.44.01, held as before." in failed.text
+    assert (driver(host), pinned(host)) == ({"590.44.01-1"}, ["installed nvidia-driver-pinning-590"])
+
+    # Also down again, where the other pin would stand in the way.
+    done = converge(**wish, nvidia_version="580.95.05")
+    assert done.ok, done.text
+    assert driver(host) == {FIRST}
+    assert "installed nvidia-driver-pinning-580" in pinned(host)
+    assert "installed nvidia-driver-pinning-590" not in pinned(host)
+    assert converge(**wish, nvidia_version="580.95.05").changed == 0

@@ -36,7 +36,7 @@ OURS = tuple(
         (
             # Either name of the role `nvidia`: that of today, and the former one.
             r"/etc/apt/sources\.list\.d/(?:research-server|openlab)-nvidia\.sources",
-            r"/etc/apt/keyrings/(?:research-server|openlab)-nvidia\.(?:gpg|asc)",
+            r"/etc/apt/keyrings/(?:research-server|openlab)-nvidia(?:-containers)?\.(?:gpg|asc)",
             r"/etc/apt/preferences\.d/(?:research-server|openlab)-nvidia",
         ),
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +79,13 @@ def read_userland(root: Path) -> list[str]:
                 if match:
                     found.add(match.group(1))
     return sorted(found, key=state.version_key)
+
+
+def read_divided(procfs: Path) -> list[str]:
+    """PCI addresses of GPUs with parts (NVIDIA, "Multi-Instance GPU User Guide", "Device Nodes and Capabilities")."""
+    found = []
+    for file in sorted((procfs / "driver/nvidia/gpus").glob("*/information")):
+        minor = re.search(r"^Device Minor:\s*(\d+)", text(file), re.MULTILINE)
+        if minor and any((procfs / f"driver/nvidia/capabilities/gpu{minor[1]}/mig").glob("gi*")):
+            found.append(file.parent.name)
+    return found

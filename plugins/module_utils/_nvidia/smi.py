@@ -28,6 +28,13 @@ class Gpu(t.NamedTuple):
     most: str
     ecc: str
     ecc_now: str
+    mig: str = "N/A"
+    mig_next: str = "N/A"
+    compute_instances: tuple[int, ...] = ()
+    """The part of a divided GPU in which each is."""
+    processes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    """Of a divided GPU. It is no answer to `-q -x`; see the room mig."""
 
 
 class Step(t.NamedTuple):
@@ -79,7 +86,16 @@ def _gpu(element: ElementTree.Element) -> Gpu:
         most=power("max_power_limit"),
         ecc=first("ecc_mode/pending_ecc"),
         ecc_now=first("ecc_mode/current_ecc"),
+        mig=first("mig_mode/current_mig"),
+        mig_next=first("mig_mode/pending_mig"),
+        compute_instances=tuple(int(found.text or -1) for found in element.findall("mig_devices/mig_device/gpu_instance_id")),
+        processes=tuple(_process(found) for found in element.findall("processes/process_info")),
     )
+
+
+def _process(element: ElementTree.Element) -> str:
+    name = (element.findtext("process_name") or "").strip()
+    return f"{name or 'a process'} ({(element.findtext('pid') or '').strip()})"
 
 
 def watts(text: str) -> float | None:

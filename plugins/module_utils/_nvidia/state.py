@@ -14,12 +14,13 @@ from .._host import dpkg
 VERSION = re.compile(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b")
 # Everything the driver is made of, and what it needs from the kernel.
 PACKAGES = re.compile(
-    r"^(nvidia|libnvidia|libcuda|libnvcuvid|cuda|firmware-nvidia|xserver-xorg-video-nvidia|linux-headers|linux-image|dkms)"
+    r"^(nvidia|libnvidia|libcuda|libnvcuvid|cuda|datacenter-gpu-manager|firmware-nvidia|xserver-xorg-video-nvidia|linux-headers|linux-image|dkms)"
 )
 
 # In a package list; drivers for hardware of the past and the many parts of the toolkit are left out.
 OFFERED = re.compile(
-    r"\nPackage: ((?:nvidia(?!-legacy|-tesla)|libnvidia(?!-legacy|-tesla)|libnvcuvid1|libcuda1|cuda-toolkit|linux-headers)[^\n]*)"
+    r"\nPackage: ((?:nvidia(?!-legacy|-tesla)|libnvidia(?!-legacy|-tesla)|libnvcuvid1|libcuda1|cuda-toolkit"
+    r"|datacenter-gpu-manager-exporter|linux-headers)[^\n]*)"
     r"(?:\n(?!Version: )[^\n]+)*\nVersion: ([^\n]+)"
 )
 
@@ -121,6 +122,8 @@ def assess(
         "reboot_reasons": reboot,
         # The module can be loaded without a reboot: it is there, and nothing else holds the GPU.
         "loadable": bool(ready) and not loaded and not nouveau,
+        # So can this version, in place of the loaded one, once nobody uses that.
+        "reloadable": ready if loaded and ready in userland and loaded["version"] != ready and not disagreements else "",
         "next_boot": [without_driver(kernel) for kernel in kernels if userland and kernel["next"] and lacks_module(kernel)],
     }
 

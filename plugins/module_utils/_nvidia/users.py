@@ -10,21 +10,24 @@ import os
 import pwd
 import re
 import typing as t
+from collections.abc import Sequence
 from pathlib import Path
 
 DEVICE = re.compile(r"/dev/nvidia(?:\d+|-uvm)(?: \(deleted\))?")
-# It keeps the GPUs initialised and computes nothing.
-IDLE = ("nvidia-persiste",)
+# Also those that only ask, such as monitors: they keep the driver loaded.
+ANY_DEVICE = re.compile(r"/dev/nvidia.*")
+# They keep the GPUs initialised, and measure them; they compute nothing.
+IDLE = ("nvidia-persiste", "dcgm-exporter", "nv-hostengine")
 
 
-def read_users(procfs: Path) -> list[dict[str, t.Any]]:
+def read_users(procfs: Path, device: re.Pattern[str] = DEVICE, idle: Sequence[str] = IDLE) -> list[dict[str, t.Any]]:
     """Processes by number, with the name of their user and of their program (as long as the kernel keeps it)."""
     found = []
     for folder in sorted(procfs.glob("[0-9]*"), key=lambda path: int(path.name)):
         with contextlib.suppress(OSError):  # it has ended
-            if any(DEVICE.fullmatch(_target(entry.path)) for entry in os.scandir(folder / "fd")):
+            if any(device.fullmatch(_target(entry.path)) for entry in os.scandir(folder / "fd")):
                 program = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
-                if program not in IDLE:
+                if program not in idle:
                     found.append({"pid": int(folder.name), "user": _name(folder.stat().st_uid), "program": program})
     return found
 

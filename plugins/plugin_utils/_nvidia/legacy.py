@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 REPOSITORY = re.compile(r"/compute/(?:cuda|machine-learning)/repos/")
+MACHINE = re.compile(r"/(?:\$\(ARCH\)|amd64|arm64)/?$")
 
 
 class Leftover(t.NamedTuple):
@@ -19,11 +20,16 @@ class Leftover(t.NamedTuple):
     """Whether it holds nothing else."""
 
 
-def leftovers(info: Mapping[str, t.Any], url: str) -> Iterator[Leftover]:
-    """Sources of NVIDIA's repositories that are not this role's (one of them may be `url`), and keyrings with its former key."""
+def same(uri: str, url: str) -> bool:
+    """Whether both are one repository; the machine may be a part of it."""
+    return MACHINE.sub("", uri).rstrip("/") == MACHINE.sub("", url).rstrip("/")
+
+
+def leftovers(info: Mapping[str, t.Any], *urls: str) -> Iterator[Leftover]:
+    """Sources of NVIDIA's repositories, `urls` among them, that are not this role's, and keyrings with its former key."""
     files: dict[str, list[bool]] = {}
     for source in info["apt_sources"]:
-        theirs = [bool(REPOSITORY.search(uri)) or uri.rstrip("/") == url.rstrip("/") for uri in source["uris"]]
+        theirs = [bool(REPOSITORY.search(uri)) or any(same(uri, url) for url in urls) for uri in source["uris"]]
         files.setdefault(source["file"], []).extend(theirs)
     for path, theirs in files.items():
         if any(theirs):

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
 from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
-from ...module_utils._nvidia.state import branch, lacks_module
+from ...module_utils._nvidia.state import branch, lacks_module, version_key
 from ...module_utils._text.escapes import listing
-from .legacy import leftovers
+from .legacy import leftovers, same
 
 # The first branch in which NVIDIA itself installs the open modules where the GPU can use them.
 OPEN_BY_DEFAULT = 560
@@ -52,6 +52,11 @@ DEBIAN_COMPONENTS = ("contrib", "non-free", "non-free-firmware")
 UBUNTU_COMPONENTS = ("restricted", "multiverse")
 PERSISTENCED = ("nvidia-persistenced",)
 TOOLKIT = "nvidia-cuda-toolkit"
+CONTAINER_TOOLKIT = "nvidia-container-toolkit"
+# Source, read in November 2026: NVIDIA, "Install DCGM Exporter", and NVIDIA/dcgm-exporter, packaging/ and pkg/cmd/app.go.
+DCGM_EXPORTER = "datacenter-gpu-manager-exporter"
+# The first that keeps the list of GPUs for containers up to date (its CHANGELOG.md: nvidia-cdi-refresh).
+CONTAINER_TOOLKIT_FIRST = (1, 18)
 
 
 def debian(number: int) -> Offer:
@@ -63,6 +68,12 @@ NVIDIA = Offer(None, (), NVIDIA_PACKAGES, PERSISTENCED, DEBIAN_HEADERS, "cuda-to
 
 # Neither Debian nor NVIDIA has an older branch for these releases.
 OLDEST = 525
+
+# From this branch on NVIDIA's packages follow the newest driver, unless a package of its repository pins a branch. Only one of
+# those can be installed, as they conflict; its priority is 1000, so that this role's hold of a version prevails, and agrees.
+# Source, read in November 2026: NVIDIA's Driver Installation Guide, "Version locking packages for Ubuntu / Debian".
+PINNED_BY_PACKAGE = 590
+PINNING = "nvidia-driver-pinning-"
 
 FABRIC_MANAGER = re.compile(r"nvidia-fabricmanager(?:-\d+)?")
 # Parts of a driver among installed packages; what else NVIDIA's repositories have goes its own way.
@@ -108,6 +119,9 @@ class Wishes(t.TypedDict):
     cuda_toolkit: bool
     cuda_toolkit_package: str
     cuda_toolkits: list[str]
+    container_toolkit: bool
+    container_toolkit_url: str
+    dcgm_exporter: bool
     upgrade_in_use: bool
     clean_legacy: bool
 
@@ -223,6 +237,10 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     others = [*wanted_headers(info, offer, wishes["kernel_headers"]), *offer.companions]
     if wishes["cuda_toolkit"]:
         others.append(wishes["cuda_toolkit_package"] or offer.toolkit)
+    if wishes["container_toolkit"]:
+        others.append(CONTAINER_TOOLKIT)
+    if wishes["dcgm_exporter"]:
+        others.append(DCGM_EXPORTER)
     others += [f"cuda-toolkit-{version.replace('.', '-')}" for version in wishes["cuda_toolkits"]]
 
     installed, available = info["packages"], info["available"]
@@ -232,31 +250,34 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     candidates = [found for found in available.get(driver[0], []) if matches(found, version)]
     held = candidates[0] if driver[0] in old and candidates else installed.get(driver[0], "")
     unavailable = [
-        *(name for name in absent if name not in available),
-        *(f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))),
+        f"{name} {version}".strip() for name in old if not any(matches(found, version) for found in available.get(name, []))
     ]
-    left = list(leftovers(info, wishes["repository_url"]))
+    left = list(leftovers(info, *urls(wishes)))
     # A part that is merely missing is added under whoever computes.
     upgrade = bool(current) and (driver[0] in old or any(name in installed for name in old))
     deferred = upgrade and info["processes"] and not wishes["upgrade_in_use"]
     if deferred:
         held, old = current, []
+    pinning = pinning_package(offer, installed, branch(held) or wanted)
+    absent += [name for name in pinning if name not in installed]
     result.update(
         apply=True,
+        addresses=[gpu["address"] for gpu in gpus],
         problems=[*(apart(gpus) or conflicts(gpus, flavour, wanted)), *obstacles(gpus, info, wishes)],
         summary=summarise(gpus, info, flavour),
         flavour=flavour,
         branch=wanted,
         missing=[*absent, *(f"{name}={version}*" if version else name for name in old)],
-        unavailable=unavailable,
+        unavailable=[*(name for name in absent if name not in available), *unavailable],
         upgrade=upgrade,
         current=upstream(current),
-        way_back=way_back(installed, old) if upgrade else [],
+        way_back=way_back(installed, [*pinning, *old]) if upgrade else [],
         deferred=in_use(info["processes"], version, upstream(current)) if deferred else "",
         held=upstream(held) if driver[0] not in old or candidates else "",
         sources=[],
         load=info["health"]["loadable"],
         reboot=info["health"]["reboot_required"],
+        reload=info["health"]["reloadable"],
         initramfs=INITRAMFS.get(info["system"]["initramfs"], ""),
         rebuild=info["system"]["initramfs_outdated"],
         build=to_build(info),
@@ -282,6 +303,11 @@ def plan(info: Mapping[str, t.Any], wishes: Wishes) -> dict[str, t.Any]:
     return result
 
 
+def urls(wishes: Wishes) -> list[str]:
+    """Repositories that this role names itself."""
+    return [wishes["repository_url"], *([wishes["container_toolkit_url"]] if wishes["container_toolkit"] else [])]
+
+
 def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str, version: str) -> str:
     """Version or branch of the driver that a host with a GPU has after the role; empty if the newest of many, or none is known.
 
@@ -293,6 +319,13 @@ def driver_to_be(info: Mapping[str, t.Any], system: tuple[str, str], source: str
         return installed if installed and matches(installed, version) else version
     offer = OFFERS.get((source, *system))
     return installed or (str(offer.branch) if offer and offer.branch else "")
+
+
+def pinning_package(offer: Offer, installed: Iterable[str], number: int | None) -> list[str]:
+    """NVIDIA's own pin of a branch; of an older branch only where there is one of another already."""
+    if offer.branch is not None or number is None:
+        return []
+    return [f"{PINNING}{number}"] if number >= PINNED_BY_PACKAGE or any(name.startswith(PINNING) for name in installed) else []
 
 
 def upstream(version: str) -> str:
@@ -367,15 +400,22 @@ def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wi
         for gpu in gpus
         if gpu["architecture"] == UNKNOWN and (wishes["module_flavour"] == "auto" or not wishes["version"])
     ]
-    if wishes["source"] == "nvidia":
-        url = wishes["repository_url"].rstrip("/")
-        stays = {file.path for file in leftovers(info, url) if not (file.removable and wishes["clean_legacy"])}
-        problems += [
-            f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file, or set "
-            "nvidia_clean_legacy: true"
-            for source in info["apt_sources"]
-            if url in [uri.rstrip("/") for uri in source["uris"]] and source["file"] in stays
-        ]
+    stays = {file.path for file in leftovers(info, *urls(wishes)) if not (file.removable and wishes["clean_legacy"])}
+    taken = [wishes["repository_url"]] * (wishes["source"] == "nvidia")
+    taken += [wishes["container_toolkit_url"]] * wishes["container_toolkit"]
+    problems += [
+        f"{source['file']} names {url} already, and apt refuses a repository with two keys; remove that file, or set "
+        "nvidia_clean_legacy: true"
+        for url in taken
+        for source in info["apt_sources"]
+        if source["file"] in stays and any(same(uri, url) for uri in source["uris"])
+    ]
+    containers = info["packages"].get(CONTAINER_TOOLKIT, "")
+    if wishes["container_toolkit"] and containers and version_key(containers) < CONTAINER_TOOLKIT_FIRST:
+        problems.append(
+            f"found {CONTAINER_TOOLKIT} {containers}; nvidia_container_toolkit expects 1.18 or newer, which lists the GPUs for "
+            f"containers by itself: apt-get purge '{CONTAINER_TOOLKIT}*' 'libnvidia-container*', and run again"
+        )
     if info["driver"]["unpackaged"] and not wishes["clean_legacy"]:
         problems.append(
             "found a driver of NVIDIA's own installer; packages would overwrite parts of it; run nvidia-uninstall on the host, "

@@ -92,6 +92,19 @@ def test_one_that_is_on_the_bus_only_is_named(smoke: Smoke) -> None:
     assert smoke(count=0)["failed"]
 
 
+def test_one_that_is_divided_may_be_hidden(smoke: Smoke, tmp_path: Path) -> None:
+    driver = tmp_path / "proc/driver/nvidia"
+    for number, address in enumerate(BUS):
+        (driver / f"gpus/{address}").mkdir(parents=True)
+        (driver / f"gpus/{address}/information").write_text(f"Model: \t\t NVIDIA A100\nDevice Minor: \t {number}\n")
+    (driver / "capabilities/gpu2/mig/gi1/ci0").mkdir(parents=True)
+    (driver / "capabilities/gpu1/mig").mkdir(parents=True)
+    result = smoke(count=2, proc_root=str(tmp_path / "proc"))
+    assert not result.get("failed") and result["msg"].splitlines()[-1] == "0000:1c:00.0: divided (MIG), not tried"
+    result = smoke(count=1, proc_root=str(tmp_path / "proc"))
+    assert result["failed"] and "0000:1b:00.0: on the PCI bus, and the driver does not see it" in result["msg"]
+
+
 @pytest.mark.parametrize(("fault", "says"), [("-1 cuInit 3", "cuInit: error (3)"), ("-1 cuInit -2", "ended the process")])
 def test_a_driver_that_does_not_answer_is_told(smoke: Smoke, fault: str, says: str) -> None:
     result = smoke(fault=fault)

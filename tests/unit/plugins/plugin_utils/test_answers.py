@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 URL = "https://mirror/installer.sh"
-WANTED = Wanted(frozenset({"sshd", "miniconda"}), 2222, 22, frozenset({20001}), "/opt/miniconda3", "installer.sh", URL)
+WANTED = Wanted(frozenset({"sshd", "miniconda"}), 2222, 22, {20001: "ada"}, "/opt/miniconda3", "installer.sh", URL)
 PATHS = [need.path for need in doctor.space(WANTED.roles, prefix=WANTED.prefix, conda=False, gpu_without_driver=False)]
 DISK = {"path": "/", "device": 1, "free": 50 * GIB, "size": 100 * GIB, "inodes": 10**6, "read_only": False}
 HEALTHY: dict[str, t.Any] = {

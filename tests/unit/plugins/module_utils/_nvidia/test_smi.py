@@ -59,7 +59,9 @@ def test_every_form_is_read(name: str) -> None:
 
 def test_the_h200_is_read_as_it_was() -> None:
     assert smi.parse(H200.read_text(encoding="utf-8")) == [
-        smi.Gpu("0000:00:06.0", "NVIDIA H200", "Enabled", "Default", "700.00 W", "200.00 W", "700.00 W", "Enabled", "Enabled")
+        smi.Gpu(
+            "0000:00:06.0", "NVIDIA H200", "Enabled", "Default", "700.00 W", "200.00 W", "700.00 W", "Enabled", "Enabled"
+        )._replace(mig="Disabled", mig_next="Disabled")
     ]
 
 

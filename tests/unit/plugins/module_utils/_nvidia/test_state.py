@@ -123,8 +123,22 @@ def kernel(release: str, *, running: bool = False, module: str | None = None, **
         ),
         pytest.param(
             {"loaded": {"version": "535.1.1"}, "userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="550.1.1")]},
-            {"consistent": False, "reboot_required": True},
+            {"consistent": False, "reboot_required": True, "reloadable": "550.1.1"},
             id="upgraded under the loaded module",
+        ),
+        pytest.param(
+            {
+                "loaded": {"version": "535.1.1"},
+                "userland": ["535.1.1", "550.1.1"],
+                "kernels": [kernel("a", running=True, module="550.1.1")],
+            },
+            {"consistent": False, "reboot_required": True},
+            id="upgraded in part under the loaded module",
+        ),
+        pytest.param(
+            {"loaded": {"version": "535.1.1"}, "userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="535.1.1")]},
+            {"consistent": False},
+            id="libraries upgraded alone under the loaded module",
         ),
         pytest.param(
             {"userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="550.1.1")], "nouveau": True},
@@ -170,7 +184,7 @@ def kernel(release: str, *, running: bool = False, module: str | None = None, **
 )
 def test_assess(given: dict[str, t.Any], expected: dict[str, t.Any]) -> None:
     found = state.assess(**{"loaded": None, "userland": [], "kernels": [], "nouveau": False, **given})
-    verdict = {"consistent": True, "reboot_required": False, "loadable": False, **expected}
+    verdict = {"consistent": True, "reboot_required": False, "loadable": False, "reloadable": "", **expected}
     assert {name: found[name] for name in verdict} == verdict
     assert found["next_boot"] == []
     assert bool(found["disagreements"]) is not found["consistent"]

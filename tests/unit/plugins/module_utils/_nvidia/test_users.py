@@ -32,6 +32,7 @@ def process(procfs: Path, pid: int, program: str, *opened: str) -> None:
 def test_who_has_a_gpu_open_uses_it(opened: str, uses: bool, tmp_path: Path) -> None:
     process(tmp_path, 17, "python", "/dev/null", opened)
     process(tmp_path, 9, "nvidia-persiste", "/dev/nvidia0")
+    process(tmp_path, 10, "dcgm-exporter", "/dev/nvidia0")
     (tmp_path / "driver").mkdir()
     found = users.read_users(tmp_path)
     assert [(one["pid"], one["program"]) for one in found] == ([(17, "python")] if uses else [])

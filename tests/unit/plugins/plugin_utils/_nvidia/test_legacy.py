@@ -40,6 +40,13 @@ def test_what_is_not_nvidias_is_left_out() -> None:
     assert found(("/x.list", DEBIAN), ("/y.list", "https://nvidia.github.io/libnvidia-container/stable/deb/amd64")) == []
 
 
+def test_the_repository_of_the_container_toolkit_is_one_whatever_the_machine() -> None:
+    url = "https://nvidia.github.io/libnvidia-container/stable/deb/"
+    info: dict[str, t.Any] = {"apt_sources": [{"file": "/y.list", "uris": [f"{url}$(ARCH)"]}], "former_keys": []}
+    assert [file.path for file in leftovers(info, URL, f"{url}amd64")] == ["/y.list"]
+    assert list(leftovers(info, URL, "https://mirror.example/containers/amd64")) == []
+
+
 def test_the_former_key_is_told_with_the_way_out() -> None:
     alone, shared = found(keys=(("/etc/apt/trusted.gpg.d/cuda.gpg", True), ("/etc/apt/trusted.gpg", False)))
     assert alone[1] and "rm /etc/apt/trusted.gpg.d/cuda.gpg" in alone[2]

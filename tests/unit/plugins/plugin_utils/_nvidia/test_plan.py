@@ -54,6 +54,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
             "reboot_required": False,
             "reboot_reasons": [],
             "loadable": False,
+            "reloadable": "",
             "next_boot": [],
         },
         "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
@@ -380,6 +381,7 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot_required": True,
         "reboot_reasons": ["module 535.1.1 is loaded, 550.1.1 is installed"],
         "loadable": False,
+        "reloadable": "550.1.1",
         "next_boot": ["kernel b boots next, without the driver"],
     }
     driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["550.1.1"], "unpackaged": False}
@@ -390,6 +392,7 @@ def test_the_summary_names_what_is_wrong() -> None:
         "reboot required: module 535.1.1 is loaded, 550.1.1 is installed"
     )
     assert decided["reboot"]
+    assert decided["reload"] == "550.1.1"
 
 
 @pytest.mark.parametrize(
@@ -412,3 +415,78 @@ def test_the_driver_that_a_host_will_have(
 ) -> None:
     info = {"driver": {"userland": userland, "loaded": {"version": loaded} if loaded else None}}
     assert nvidia_plan.driver_to_be(info, system, source, version) == expected
+
+
+CONTAINERS = "https://nvidia.github.io/libnvidia-container/stable/deb/amd64"
+
+
+def test_the_container_toolkit_is_one_more_package() -> None:
+    decided = plan(host("20b2", available=LIST_12), container_toolkit=True)
+    assert "nvidia-container-toolkit" in decided["missing"]
+    assert decided["unavailable"] == ["nvidia-container-toolkit"]
+    assert "nvidia-container-toolkit" not in plan(host("20b2"))["missing"]
+
+
+def test_a_container_toolkit_that_lists_no_gpus_by_itself_is_a_problem() -> None:
+    (problem,) = plan(host("20b2", packages={"nvidia-container-toolkit": "1.17.8-1"}), container_toolkit=True)["problems"]
+    assert "found nvidia-container-toolkit 1.17.8-1" in problem
+    for version, wish in (("1.18.0-1", True), ("1.17.8-1", False)):
+        assert plan(host("20b2", packages={"nvidia-container-toolkit": version}), container_toolkit=wish)["problems"] == []
+
+
+def test_the_container_toolkits_repository_with_another_key_is_a_problem() -> None:
+    theirs = {"file": "/etc/apt/sources.list.d/nvidia-container-toolkit.list", "suites": ["/"], "components": []}
+    info = host("20b2", apt_sources=[*ENABLED, {**theirs, "uris": [CONTAINERS.replace("amd64", "$(ARCH)")]}])
+    wish = {"container_toolkit": True, "container_toolkit_url": CONTAINERS}
+    (problem,) = plan(info, **wish)["problems"]
+    assert problem.startswith("/etc/apt/sources.list.d/nvidia-container-toolkit.list names https://nvidia.github.io/")
+    decided = plan(info, **wish, clean_legacy=True)
+    assert (decided["problems"], decided["clean"]) == ([], ["/etc/apt/sources.list.d/nvidia-container-toolkit.list"])
+    assert plan(info)["problems"] == plan(info)["notices"] == []
+
+
+def nvidias(*versions: str, **installed: str) -> dict[str, t.Any]:
+    """A host with an A100, NVIDIA's repository with these drivers, and packages."""
+    names = ("nvidia-kernel-open-dkms", "nvidia-driver-cuda")
+    listed = {"linux-headers-amd64": ["6.1"], "linux-headers-6.1.0-50-amd64": ["6.1"], "nvidia-persistenced": ["1"]}
+    pins = {f"nvidia-driver-pinning-{number}": [f"{number}-1"] for number in (580, 590, 595)}
+    packages = {name.replace("_", "-"): version for name, version in installed.items()}
+    return host("20b2", available={**listed, **pins, **{name: list(versions) for name in names}}, packages=packages)
+
+
+@pytest.mark.parametrize(
+    ("version", "pins"),
+    [("", ["nvidia-driver-pinning-595"]), ("590", ["nvidia-driver-pinning-590"]), ("580", []), ("580.95.05", [])],
+)
+def test_from_branch_590_on_nvidias_own_pin_goes_with_the_branch(version: str, pins: list[str]) -> None:
+    decided = plan(nvidias("595.71.05-1", "590.44.01-1", "580.95.05-1"), source="nvidia", version=version)
+    assert [name for name in decided["missing"] if "pinning" in name] == pins
+    assert decided["unavailable"] == []
+
+
+def test_a_distribution_pins_nothing_and_what_is_not_known_yet_is_not_pinned() -> None:
+    assert not any("pinning" in name for name in plan(host("20b2", available=LIST_12), version="595")["missing"])
+    assert not any("pinning" in name for name in plan(nvidias(), source="nvidia")["missing"])
+
+
+def test_another_pin_gives_way_and_comes_back_with_its_driver() -> None:
+    there = {"nvidia_kernel_open_dkms": "590.44.01-1", "nvidia_driver_cuda": "590.44.01-1", "nvidia_driver_pinning_590": "590-1"}
+    decided = plan(nvidias("595.71.05-1", "590.44.01-1", "580.95.05-1", **there), source="nvidia", version="595")
+    assert "nvidia-driver-pinning-595" in decided["missing"]
+    assert {"nvidia-driver-pinning-590=590-1", "nvidia-driver-pinning-595-"} <= set(decided["way_back"])
+    older = plan(nvidias("595.71.05-1", "590.44.01-1", "580.95.05-1", **there), source="nvidia", version="580")
+    assert "nvidia-driver-pinning-580" in older["missing"]
+
+
+def test_an_upgrade_that_is_put_off_moves_no_pin() -> None:
+    there = {"nvidia_kernel_open_dkms": "590.44.01-1", "nvidia_driver_cuda": "590.44.01-1", "nvidia_driver_pinning_590": "590-1"}
+    info = nvidias("595.71.05-1", "590.44.01-1", **there)
+    info["processes"] = [{"pid": 17, "user": "ada", "program": "python3"}]
+    decided = plan(info, source="nvidia", version="595")
+    assert decided["deferred"]
+    assert not any("pinning" in name for name in decided["missing"])
+
+
+def test_the_exporter_of_metrics_is_one_more_package() -> None:
+    assert "datacenter-gpu-manager-exporter" in plan(nvidias("595.71.05-1"), source="nvidia", dcgm_exporter=True)["unavailable"]
+    assert "datacenter-gpu-manager-exporter" not in plan(nvidias("595.71.05-1"), source="nvidia")["missing"]

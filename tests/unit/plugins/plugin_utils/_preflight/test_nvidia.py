@@ -15,6 +15,8 @@ NVIDIA = {
     "nvidia_repository_key_checksum": "sha256:" + "0a" * 32,
 }
 
+CONTAINERS = {name.replace("repository", "container_toolkit"): value for name, value in NVIDIA.items() if name != "nvidia_source"}
+
 
 @pytest.mark.parametrize(
     ("variables", "named"),
@@ -33,6 +35,20 @@ NVIDIA = {
         (NVIDIA | {"nvidia_cuda_toolkits": ["12.8", "13.0"]}, []),
         (NVIDIA | {"nvidia_cuda_toolkits": ["12.8", "latest", "12"]}, ["nvidia_cuda_toolkits", "nvidia_cuda_toolkits"]),
         ({"nvidia_source": "distribution", "nvidia_cuda_toolkits": ["12.8"]}, ["nvidia_cuda_toolkits"]),
+        ({"nvidia_gpu_settings": {"mig": {"all": ["1g.10gb+me", "3g.40gb"], "0000:65:00.0": []}}}, []),
+        ({"nvidia_container_toolkit": True} | CONTAINERS, []),
+        ({"nvidia_container_toolkit": False, "nvidia_container_toolkit_key_checksum": ""}, []),
+        (
+            {"nvidia_container_toolkit": True} | CONTAINERS | {"nvidia_container_toolkit_key_checksum": ""},
+            ["nvidia_container_toolkit_key_checksum"],
+        ),
+        (NVIDIA | {"nvidia_dcgm_exporter": True}, []),
+        ({"nvidia_source": "distribution", "nvidia_dcgm_exporter": True}, ["nvidia_dcgm_exporter"]),
+        (NVIDIA | {"nvidia_dcgm_exporter": True, "nvidia_dcgm_exporter_port": 443}, ["nvidia_dcgm_exporter_port"]),
+        # As YAML reads an address without quotes.
+        ({"nvidia_gpu_settings": {"mig": {1020.0: ["1g.10gb"]}}}, ["nvidia_gpu_settings.mig"]),
+        ({"nvidia_gpu_settings": {"mig": {"all": ["1g.10gb", "1c.3g.40gb"]}}}, ["nvidia_gpu_settings.mig"]),
+        ({"nvidia_gpu_settings": {"mig": {"all": "7g.80gb"}}}, ["nvidia_gpu_settings.mig"]),
     ],
 )
 def test_check(variables: dict[str, t.Any], named: list[str]) -> None:
