@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 60.0
 
 
 class TunnelError(Exception):
@@ -84,7 +84,8 @@ def tunnel(login: Login, remote_port: int, remote_host: str = "127.0.0.1") -> It
         _wait_until_open(client, local)
         yield local
     finally:
-        client.terminate()
+        # It has nothing to put in order, and a gentler signal can come just before it begins to wait for something else.
+        client.kill()
         client.communicate(timeout=ANSWER_SECONDS)
 
 
