@@ -60,6 +60,7 @@ def test_gpus_are_set_now_and_at_each_boot_and_what_somebody_changes_is_seen(hos
     assert not host.file(f"/etc/systemd/system/{UNIT}").exists
 
 
+@pytest.mark.thorough
 def test_what_the_gpus_cannot_do_is_refused_before_any_of_them_is_set(host: Host, settings: Converge) -> None:
     before = host.check_output("nvidia-smi -q -x")
     done = settings(power_limit=250, persistence_mode=False)

@@ -91,6 +91,7 @@ def test_a_driver_that_nobody_uses_is_exchanged_without_a_boot(host: Host, conve
     assert "reboot required" not in again.text
 
 
+@pytest.mark.thorough
 def test_a_version_that_nobody_offers_changes_nothing(host: Host, converge: Converge) -> None:
     hold = host.file(HOLD).content_string
     done = converge(nvidia_version="580.99.99")
@@ -110,6 +111,7 @@ def test_who_computes_is_named_and_not_disturbed(host: Host, converge: Converge)
     assert driver(host) == {OLDER}
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize(
     ("version", "why"),
     [
@@ -146,6 +148,7 @@ def pinned(host: Host) -> list[str]:
     return host.check_output("dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'nvidia-driver-pinning-*'").splitlines()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("_unpinned")
 def test_from_branch_590_on_nvidias_own_pin_goes_with_the_branch(host: Host, converge: Converge) -> None:
     wish = {"nvidia_sysfs_root": "/srv/machines/a100", "nvidia_module_flavour": "proprietary"}
