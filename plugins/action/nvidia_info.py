@@ -29,7 +29,9 @@ class ActionModule(ActionBase):
             result["msg"] = "\n".join(planned["problems"]) or planned["summary"]
             result["failed"] = bool(planned["problems"])
             result["notices"] = planned.get("notices", [])
-            # In a line: the result is some sixty of them, of which people read one.
-            if not result["failed"]:
-                self._display.display(f"[{(task_vars or {}).get('inventory_hostname', '')}] {in_one_line(result['msg'])}")
+            # In a line: the result is some sixty of them, of which people read one. A comparison is silent where nothing differs.
+            if not result["failed"] and not self._task.check_mode:
+                host = (task_vars or {}).get("inventory_hostname", "")
+                for said in (result["msg"], *result["notices"]):
+                    self._display.display(f"[{host}] {in_one_line(str(said))}")
         return result
