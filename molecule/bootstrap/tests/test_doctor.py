@@ -98,7 +98,7 @@ def test_whatever_is_in_the_way_is_named(examine, inside):
     assert not [topic for topic in FAULTS if not found(examined, "error", topic)], examined
     assert not [topic for topic in WARNINGS if not found(examined, "warning", topic)], examined
     assert "apt is in use by python3" in found(examined, "error", "packages")
-    assert "python3 listens on 2200" in found(examined, "error", "ports")
+    assert "python3 of root listens on 2200" in found(examined, "error", "ports")
     assert "py312_0.0.0-0" in found(examined, "error", "network")
     assert "sshd_prot" in found(examined, "error", "inventory")
     assert examine()[0].ok
