@@ -191,10 +191,8 @@ class Applier(Runner):
 
     def _forget_manager(self, unit: str, deadline: float) -> None:
         """What was killed is no failure of the host's; systemd finds out a moment later that it has ended."""
-        while self.attempt("systemctl", "show", "--property=ActiveState", "--value", unit)[1].strip() not in (
-            "inactive",
-            "failed",
-        ):
+        ending = ("active", "activating", "deactivating", "reloading")
+        while self.attempt("systemctl", "show", "--property=ActiveState", "--value", unit)[1].strip() in ending:
             if time.monotonic() > deadline:
                 return
             time.sleep(0.05)
