@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._text.escapes import in_one_line
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._nvidia.plan import plan
+
+REPORT = "openlab.research_server.drift"
 
 
 class ActionModule(ActionBase):
@@ -29,8 +32,8 @@ class ActionModule(ActionBase):
             result["msg"] = "\n".join(planned["problems"]) or planned["summary"]
             result["failed"] = bool(planned["problems"])
             result["notices"] = planned.get("notices", [])
-            # In a line: the result is some sixty of them, of which people read one. A comparison is silent where nothing differs.
-            if not result["failed"] and not self._task.check_mode:
+            # In a line: the result is some sixty of them, of which people read one. In a drift run its report is all they read.
+            if not result["failed"] and constants.DEFAULT_STDOUT_CALLBACK != REPORT:
                 host = (task_vars or {}).get("inventory_hostname", "")
                 for said in (result["msg"], *result["notices"]):
                     self._display.display(f"[{host}] {in_one_line(str(said))}")

@@ -105,7 +105,6 @@ facts:
 import fcntl
 import glob
 import os
-import pwd
 import struct
 import sys
 import time
@@ -119,7 +118,7 @@ from ansible.module_utils.urls import open_url
 from ..module_utils._conda import installer
 from ..module_utils._conda.errors import CondaEnvError
 from ..module_utils._firewall import others
-from ..module_utils._host import dpkg, health, listening
+from ..module_utils._host import dpkg, getent, health, listening
 from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.mounts import mount_points, table
@@ -168,20 +167,14 @@ def read_ports(ports: list[int], runner: Runner) -> dict[str, list[str]]:
         told = names.setdefault(str(listener.port), set())
         for holder in holders[listener.inode]:
             unit = units.get(listener.place) if holder.pid == INIT else None
-            told.add(unit or f"{text(f'/proc/{holder.pid}/comm').strip() or '?'} of {account(holder.uid)}")
+            program = text(f"/proc/{holder.pid}/comm").strip() or "?"
+            told.add(unit or f"{program} of {getent.user(holder.uid) or f'account {holder.uid}'}")
     return {port: sorted(told) or ["?"] for port, told in names.items()}
 
 
 def socket_units(listing: str) -> dict[str, str]:
     """Address with port -> unit, of C(systemctl list-sockets)."""
     return {line.split()[0]: line.split()[1] for line in listing.splitlines() if len(line.split()) > 1}
-
-
-def account(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"account {uid}"
 
 
 def lock_holder(path: str) -> str:

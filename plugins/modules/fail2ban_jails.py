@@ -234,20 +234,19 @@ def unread(folder: str, since: float, log: str) -> list[str]:
 
     Of a reload by fail2ban-client only its log tells.
     """
-    if not (found := changed_since(folder, since)):
+    changed = {path: when for path, when in times(folder) if when > since}
+    if not changed:
         return []
     reloaded = bans.reloaded(read_from(log, max(0, os.path.getsize(log) - LOG_TAIL))) if os.path.exists(log) else 0.0
-    return changed_since(folder, reloaded) if reloaded > since else found
+    return sorted(path for path, when in changed.items() if when > reloaded)
 
 
-def changed_since(folder: str, since: float) -> list[str]:
-    found = []
+def times(folder: str) -> t.Iterator[tuple[str, float]]:
+    """When each folder and file that fail2ban reads was changed."""
     for top, _folders, files in itertools.chain(os.walk(folder), os.walk(os.path.dirname(bans.OWN_DROPIN))):
         for path in (top, *(os.path.join(top, name) for name in files if name.endswith((".conf", ".local")))):
             with contextlib.suppress(OSError):
-                if os.stat(path).st_mtime > since:
-                    found.append(path)
-    return sorted(found)
+                yield path, os.stat(path).st_mtime
 
 
 def prove(host: Host, log: str, session: Session | None) -> None:

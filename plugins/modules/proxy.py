@@ -145,7 +145,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._host import dpkg, listening, rights
+from ..module_utils._host import dpkg, listening, packages, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded, run_module
@@ -176,13 +176,6 @@ JAIL_TEXT = "# {header}\n[research-server-proxy]\nenabled = true\nbackend = auto
 
 class Host(Runner):
     """What the module asks the host, and tells it."""
-
-    def missing(self, packages: list[str]) -> list[str]:
-        status = read_file(dpkg.STATUS)
-        if status is None:
-            return [name for name in packages if self.attempt("rpm", "--query", "--quiet", name)[0] != 0]
-        installed = dpkg.installed(status, packages.__contains__)
-        return [name for name in packages if name not in installed]
 
     def service(self) -> dict[str, str]:
         shown = self.run("systemctl", "show", f"--property={','.join(RUNNING)}", SERVICE)
@@ -326,7 +319,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             f"found {who}; expected nobody else on port {port}; nothing has been changed. Stop it, or choose another port "
             "(proxy_port)"
         )
-    missing = host.missing(params["packages"])
+    missing = packages.missing(host, params["packages"])
     if missing and not check_mode:
         # The package would start it at once, with a page of its own.
         host.run("systemctl", "mask", "--runtime", SERVICE)

@@ -113,7 +113,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._accounts.leavers import LINGER
-from ..module_utils._host import dpkg, rights
+from ..module_utils._host import dpkg, packages, rights
 from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded, run_module
@@ -136,13 +136,6 @@ class File(t.NamedTuple):
 
 class Host(Runner):
     """What the module asks the host, and tells it."""
-
-    def missing(self, packages: list[str]) -> list[str]:
-        status = read_file(dpkg.STATUS)
-        if status is None:
-            return [name for name in packages if self.attempt("rpm", "--query", "--quiet", name)[0] != 0]
-        installed = dpkg.installed(status, packages.__contains__)
-        return [name for name in packages if name not in installed]
 
     def offered(self, packages: list[str]) -> list[str]:
         """Those that can be had; on a host without apt all of them."""
@@ -200,8 +193,8 @@ def has_gpu(sysfs: Path) -> bool:
 
 
 def missing_packages(module: AnsibleModule, host: Host) -> list[str]:
-    missing = host.missing(module.params["packages"])
-    more = host.missing(module.params["gpu_packages"]) if has_gpu(Path(module.params["sysfs_root"])) else []
+    missing = packages.missing(host, module.params["packages"])
+    more = packages.missing(host, module.params["gpu_packages"]) if has_gpu(Path(module.params["sysfs_root"])) else []
     # Only a host that lacks one is asked.
     offered = host.offered(more) if more else []
     if unknown := sorted(set(more) - set(offered)):

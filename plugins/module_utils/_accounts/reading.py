@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._host import people_files, processes
+from .._host import getent, people_files, processes
 from .._host.files import read_file
 from .._host.mounts import mount_points, table
 from .._host.people_files import Found, OddError
@@ -63,7 +63,7 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
         except KeyError:
             continue
         password, aging, expires = shadow.get(account.name, ("", "", ""))
-        primary = _group_name(entry.pw_gid)
+        primary = getent.group(entry.pw_gid)
         actual = Actual(
             uid=entry.pw_uid,
             home=entry.pw_dir,
@@ -101,7 +101,7 @@ def read_machine(people: Sequence[Desired]) -> Machine:
         uids.setdefault(entry.pw_uid, set()).add(entry.pw_name)
         in_group.setdefault(entry.pw_gid, set()).add(entry.pw_name)
         if entry.pw_name in names:
-            primary[entry.pw_name] = _group_name(entry.pw_gid)
+            primary[entry.pw_name] = getent.group(entry.pw_gid)
     for account in people:
         # A directory service need not list its accounts, and answers when it is asked for one.
         with contextlib.suppress(KeyError):
@@ -148,7 +148,7 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
         return f"found no way to look at {entry.pw_dir} ({error.strerror}); expected a home. Correct that"
     if owner == entry.pw_uid:
         return ""
-    others = _living_in(entry) | ({_user_name(owner)} - {"", "root"})
+    others = _living_in(entry) | ({getent.user(owner)} - {"", "root"})
     if others:
         return (
             f"found {entry.pw_dir} to be the home of {', '.join(sorted(others))}; expected it to be the account's. Give the "
@@ -311,17 +311,3 @@ def _login_defs(text: str) -> Mapping[str, int]:
     """The numbers in login.defs(5)."""
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return ""
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return ""

@@ -15,7 +15,9 @@ import os
 import pwd
 import shutil
 import stat
+from collections.abc import Callable
 
+from .._host import getent
 from .errors import CondaEnvError
 
 _NOBODY_YET = -1
@@ -30,7 +32,7 @@ class Owner:
 
     def names(self) -> str:
         """`user:group`, numbers where there is no name."""
-        return f"{_name(self.uid, pwd.getpwuid, 'pw_name')}:{_name(self.gid, grp.getgrgid, 'gr_name')}"
+        return f"{_name(self.uid, getent.user)}:{_name(self.gid, getent.group)}"
 
     def reason(self, prefix: str) -> str:
         """Why a prefix has to be built again; empty if it belongs to this owner."""
@@ -86,10 +88,5 @@ def give(path: str, owner: Owner) -> None:
     os.lchown(path, owner.uid, owner.gid)
 
 
-def _name(number: int, entry: object, field: str) -> str:
-    if number == _NOBODY_YET:
-        return "(to be created)"
-    try:
-        return str(getattr(entry(number), field))  # type: ignore[operator]
-    except KeyError:
-        return str(number)
+def _name(number: int, name_of: Callable[[int], str]) -> str:
+    return "(to be created)" if number == _NOBODY_YET else name_of(number) or str(number)

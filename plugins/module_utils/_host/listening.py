@@ -9,14 +9,13 @@ import contextlib
 import ipaddress
 import itertools
 import os
-import pwd
 import socket
 import struct
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from . import processes
+from . import getent, processes
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 UNIX_TABLE = "/proc/net/unix"
@@ -155,10 +154,7 @@ def describe(listener: Listener, by: Iterable[Holder], name_of: Callable[[int], 
 
 def account(uid: int) -> str:
     """The account as people know it."""
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"
+    return f"{name} (uid {uid})" if (name := getent.user(uid)) else f"uid {uid}"
 
 
 def _holder(pid: int) -> Holder:

@@ -7,13 +7,12 @@ collection."""
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
-import pwd
 import stat
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
+from . import getent
 from .difference import Difference, difference
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -45,11 +44,11 @@ class Fault(t.NamedTuple):
 
     def difference(self) -> Difference:
         kind = "" if self.is_file or stat.S_ISDIR(self.status.st_mode) else "no file, "
-        found = f"{kind}owner {_user(self.status.st_uid)}, group {_group(self.status.st_gid)}"
+        found = f"{kind}{_owners(self.status.st_uid, self.status.st_gid)}"
         return difference(
             self.path,
             f"{found}, mode {stat.S_IMODE(self.status.st_mode):04o}\n",
-            f"owner {_user(self.owner)}, group {_group(self.group)}, mode {self.mode:04o}\n",
+            f"{_owners(self.owner, self.group)}, mode {self.mode:04o}\n",
         )
 
     def mend(self) -> None:
@@ -156,15 +155,5 @@ def _above(path: str) -> Iterator[str]:
         folder = os.path.dirname(folder)
 
 
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
+def _owners(uid: int, gid: int) -> str:
+    return f"owner {getent.user(uid) or uid}, group {getent.group(gid) or gid}"

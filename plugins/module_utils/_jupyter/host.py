@@ -18,7 +18,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._firewall import loopback
-from .._host import listening, rights
+from .._host import getent, listening, rights
 from .._host.difference import Difference, difference
 from .._host.files import put_file, read_file
 from .._host.listening import Listener
@@ -301,10 +301,7 @@ class Host(Runner):
     def holder(self, inode: str) -> tuple[str, str, int]:
         """Who has a socket: account, program and number of the process; 0 if that cannot be found."""
         socket = self.sockets[inode]
-        try:
-            account = pwd.getpwuid(socket.uid).pw_name
-        except KeyError:
-            account = f"account {socket.uid}"
+        account = getent.user(socket.uid) or f"account {socket.uid}"
         for found in listening.holders_of({int(inode): socket.uid})[int(inode)]:
             return account, shown(_read(f"/proc/{found.pid}/comm")), found.pid
         return account, "a program", 0

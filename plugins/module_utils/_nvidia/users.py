@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import typing as t
 from collections.abc import Sequence
 from pathlib import Path
+
+from .._host import getent
 
 DEVICE = re.compile(r"/dev/nvidia(?:\d+|-uvm)(?: \(deleted\))?")
 # Also those that only ask, such as monitors: they keep the driver loaded.
@@ -28,7 +29,8 @@ def read_users(procfs: Path, device: re.Pattern[str] = DEVICE, idle: Sequence[st
             if any(device.fullmatch(_target(entry.path)) for entry in os.scandir(folder / "fd")):
                 program = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
                 if program not in idle:
-                    found.append({"pid": int(folder.name), "user": _name(folder.stat().st_uid), "program": program})
+                    uid = folder.stat().st_uid
+                    found.append({"pid": int(folder.name), "user": getent.user(uid) or str(uid), "program": program})
     return found
 
 
@@ -36,10 +38,3 @@ def _target(link: str) -> str:
     with contextlib.suppress(OSError):
         return os.readlink(link)
     return ""
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

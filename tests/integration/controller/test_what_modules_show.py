@@ -9,11 +9,13 @@ import json
 import os
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.kernels import python_kernel
+from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES
 
 ROOT = Path(__file__).parents[3]
 SECRET = "sw0rdf1shSw0rdf1sh0123"
@@ -76,9 +78,17 @@ KERNELS = """
         environments: []
         directory: "{{ directory }}"
 """
+GPUS = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - openlab.research_server.nvidia_info:
+        sysfs_root: "{{ sysfs }}"
+        wishes: "{{ wishes }}"
+"""
 
 
-def play(folder: Path, playbook: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+def play(folder: Path, playbook: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[bytes]:
     (folder / "play.yml").write_text(playbook)
     (folder / "library").mkdir(exist_ok=True)
     (folder / "library" / "said.py").write_text(SAID)
@@ -151,3 +161,17 @@ def test_a_real_module_shows_a_file_of_the_server_and_writes_what_it_should(tmp_
     assert rb"\x7f[2J" in done.stdout
     assert rb"\u202e" in done.stdout
     assert b'"JUPYTER_TOKEN": ***' in done.stdout
+
+
+@pytest.mark.parametrize("callback", ["default", "openlab.research_server.drift"])
+@pytest.mark.parametrize("arguments", [[], ["--check"]], ids=["changes", "compares"])
+def test_gpus_are_a_line_for_people_and_none_where_the_report_is_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, callback: str, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", callback)
+    monkeypatch.setenv("RESEARCH_SERVER_DRIFT_REPORT", str(tmp_path / "drift.json"))
+    (tmp_path / "bus/pci/devices").mkdir(parents=True)
+    done = play(tmp_path, GPUS, *arguments, sysfs=str(tmp_path), wishes=USUAL_WISHES)
+    assert done.returncode == 0, done.stdout.decode()
+    said = b"[localhost] found no NVIDIA GPU on the PCI bus: nothing to do" in done.stdout
+    assert said == (callback == "default")
