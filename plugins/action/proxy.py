@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of proxy: the lab's own authority makes the certificate of a host that has none that will do."""
+"""Controller side of proxy: where people's JupyterLabs are; the lab's own authority certifies a host that has no certificate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._proxy.sites import JUPYTER
 from ..plugin_utils._guarded import guarded
+from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._proxy.authority import Authority
+from ..plugin_utils._role_variables import RoleVariables
 
 MODULE = "openlab.research_server.proxy"
 
@@ -24,6 +27,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars or {})
         arguments = dict(self._task.args)
+        arguments["labs"] = self._labs(arguments, task_vars or {})
         authority = Authority(Path(str(arguments.get("ca_dir", "ca"))).expanduser(), self._read)
         made = False
         if needs_authority(arguments) and not self._task.check_mode:
@@ -35,6 +39,13 @@ class ActionModule(ActionBase):
             told = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         told["changed"] = bool(told.get("changed")) or made
         return {**result, **told}
+
+    def _labs(self, arguments: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> dict[str, str]:
+        if all(site.get("to") != JUPYTER for site in arguments.get("sites") or ()):
+            return {}
+        told = RoleVariables(self._templar, ["jupyter"], task_vars)
+        ports = told.value("jupyter_ports", {})
+        return {name: f"port:{port_of(name, ports)}" for name in told.value("jupyter_users", [])}
 
     def _read(self, path: str) -> bytes:
         """A key that is in a vault is read as what is in it."""

@@ -64,6 +64,20 @@ options:
         description: Login name to limits.
         type: dict
         default: {}
+  web:
+    description:
+      - Addresses, such as V(https://web.lab.example), at which a web server on this host shows the servers to browsers, each
+        below C(/user/NAME/).
+      - Written to C(/etc/lab-jupyter.json), for their owners.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  web_user:
+    description: The account of that web server's workers. With O(web) it may connect to the ports, too.
+    type: str
+    default: www-data
+    version_added: 0.2.0
   conda_root:
     description: Prefix of the conda installation with which users make kernels of environments of their own.
     type: path
@@ -328,7 +342,10 @@ def table_of(params: t.Mapping[str, t.Any], ports: t.Mapping[str, int], people: 
     if params["isolation"] == firewall_loopback.NONE:
         return ""
     owners = {ports[name]: one.account.pw_uid for name, one in people.items()} if params["listen"] == "port" else {}
-    return firewall_loopback.render(HEADER, params["isolation"], owners, params["shared_ports"])
+    # Not there before its package: then there is nobody to let in.
+    workers = account(params["web_user"]) if params["web"] else None
+    guests = [workers.pw_uid] if workers else []
+    return firewall_loopback.render(HEADER, params["isolation"], owners, params["shared_ports"], guests)
 
 
 def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: list[str]) -> None:
@@ -345,7 +362,7 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         problems += host.remove(result["removed"])
 
     table = table_of(params, every, people)
-    files = host.files({"ports": every, **{name: params[name] for name in ("listen", "conda_root")}}, people.values())
+    files = host.files({"ports": every, **{name: params[name] for name in ("listen", "web", "conda_root")}}, people.values())
     loopback = Loopback(module, table, HEADER)
     if loopback.missing or not any(map(glob.glob, PAM_SYSTEMD)):
         result.update(changed=True, installed=False, diff=host.differences(files))
@@ -401,6 +418,8 @@ def main() -> None:
             "ports": {"type": "dict", "required": True},
             "listen": {"type": "str", "choices": ["port", "socket"], "default": "port"},
             "limits": {"type": "dict", "default": {}, "options": {part: {"type": "dict", "default": {}} for part in PARTS}},
+            "web": {"type": "list", "elements": "str", "default": []},
+            "web_user": {"type": "str", "default": "www-data"},
             "conda_root": {"type": "path", "default": "/opt/miniconda3"},
             "files": {
                 "type": "list",

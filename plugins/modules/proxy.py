@@ -40,7 +40,8 @@ options:
         type: str
         required: true
       to:
-        description: What is behind it, C(port:8000), C(socket:/run/app.sock) or C(folder:/srv/www).
+        description:
+          - What is behind it, C(port:8000), C(socket:/run/app.sock), C(folder:/srv/www), or C(jupyter) for all of O(labs).
         type: str
         required: true
       path:
@@ -62,6 +63,12 @@ options:
         type: list
         elements: str
         default: []
+  labs:
+    description:
+      - Login name to place, such as C(port:20398), of people's JupyterLabs. What the variables of the role C(jupyter) say is put
+        in its place.
+    type: dict
+    default: {}
   passwords:
     description: Names, and hashes of their passwords as in C(crypt(5\)).
     type: dict
@@ -329,7 +336,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         return {"changed": True, "missing": [], "request": host.new_key()}
 
     certificate = ended(params["certificate"]) if params["certificate"] else read_file(nginx.CERTIFICATE) or ""
-    sites = sites_of(params["sites"], {"basic": params["passwords"], "certificate": params["people"]})
+    sites = sites_of(params["sites"], {"basic": params["passwords"], "certificate": params["people"]}, params["labs"])
     server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), certificate)
     text = nginx.render(server, sites)
     group = group_of(params["user"])
@@ -382,6 +389,7 @@ def main() -> None:
                     "users": texts,
                 },
             },
+            "labs": {"type": "dict", "default": {}},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "people": texts,
             "certificate": {"type": "str", "default": ""},

@@ -10,7 +10,8 @@ who answers. sshd connects the tunnel of a person as that person.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 from .._host.numbers import FIRST_PERSON
 
@@ -44,9 +45,9 @@ SERVERS_CHAINS = """\
         iifname != "lo" tcp flags & (syn | ack) == syn tcp dport {ports} counter reject with tcp reset
     }}
 
-    # Only its owner is let in, and only to where it listens. Anybody else is refused at once, not left waiting.
+    # Only its owner and a web server in front are let in, and only to where it listens. Others are refused, not left waiting.
     chain to_server {{
-        ip daddr 127.0.0.1 meta skuid . tcp dport {owners} return
+        ip daddr 127.0.0.1 meta skuid . tcp dport {visitors} return
         counter reject with tcp reset
     }}
 
@@ -134,12 +135,14 @@ WantedBy=sysinit.target
 """
 
 
-def render(header: str, isolation: str, owners: Mapping[int, int], shared: Iterable[int]) -> str:
-    """The file with the table. `owners`: port -> number of the account whose JupyterLab it is."""
+def render(header: str, isolation: str, owners: Mapping[int, int], shared: Iterable[int], guests: Sequence[int] = ()) -> str:
+    """The file with the table. `owners`: port -> number of the account whose JupyterLab it is; `guests` may visit them all."""
     text, rules = HEAD.format(header=header, table=TABLE), []
     if owners:
         ports = _set(sorted(owners))
-        text += SERVERS_CHAINS.format(ports=ports, owners=_set(f"{uid} . {port}" for port, uid in sorted(owners.items())))
+        pairs = {f"{uid} . {port}": [f"{who} . {port}" for who in (uid, *guests)] for port, uid in sorted(owners.items())}
+        visitors = _set(itertools.chain.from_iterable(pairs.values()))
+        text += SERVERS_CHAINS.format(ports=ports, owners=_set(pairs), visitors=visitors)
         rules += [f"tcp sport {ports} jump from_server", f"tcp flags & ack == 0 tcp dport {ports} jump to_server"]
     if isolation == PEOPLE:
         free = sorted(set(shared))

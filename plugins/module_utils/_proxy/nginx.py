@@ -108,7 +108,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # Beside that of the program behind it: a browser obeys both.
-MORE_HEADERS = {"Content-Security-Policy": "frame-ancestors 'self'"}
+POLICY, FRAMES = "Content-Security-Policy", "frame-ancestors 'self'"
+# Of files beside people's JupyterLabs: whoever writes a page there cannot have a visitor's browser use the visitor's.
+SANDBOX = f"{FRAMES}; sandbox allow-scripts allow-forms allow-popups allow-downloads"
 
 # What programs believe of a proxy. This one tells none of it, and nobody else shall.
 TOLD_BY_PROXIES = ("Forwarded", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
@@ -177,7 +179,8 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
     origins = "".join(f'"https://{name}{suffix}" 0; ' for name in server.names)
     maps = "".join(_people(number, site) for number, site in enumerate(sites) if site.auth == "certificate")
     listen, own_tls = _listen(server), TLS.format(own=OWN)
-    locations = "".join(_location(number, site, suffix) for number, site in enumerate(sites))
+    labs = any(site.lab for site in sites)
+    locations = "".join(_location(number, site, suffix, sandboxed=labs) for number, site in enumerate(sites))
     if all(site.path != "/" for site in sites):
         locations += "    location / { return 404; }\n"
     return (
@@ -195,7 +198,7 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
             failed_log=FAILED_LOG,
             error_log=ERROR_LOG,
             own=OWN,
-            headers=_lines(f'    add_header {name} "{value}" always;' for name, value in {**HEADERS, **MORE_HEADERS}.items()),
+            headers=_headers("    ", FRAMES),
             proof=PROOF,
             digest=digest,
             locations=locations,
@@ -217,7 +220,7 @@ def _people(number: int, site: Site) -> str:
     return f'map "$ssl_client_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
 
 
-def _location(number: int, site: Site, suffix: str) -> str:
+def _location(number: int, site: Site, suffix: str, *, sandboxed: bool) -> str:
     lines = [f"        allow {network};" for network in site.networks]
     lines += ["        deny all;"] if site.networks else []
     lines += [f"        limit_req zone={OWN}_login burst=5 nodelay;"]
@@ -233,12 +236,17 @@ def _location(number: int, site: Site, suffix: str) -> str:
     bare = (
         f"    location = {site.path[:-1]} {{ return 301 {site.path}; }}\n" if site.kind == "folder" and site.path != "/" else ""
     )
-    return f"{bare}    location ^~ {site.path} {{\n{_lines(lines)}{_behind(site, suffix)}    }}\n"
+    return f"{bare}    location ^~ {site.path} {{\n{_lines(lines)}{_behind(site, suffix, sandboxed=sandboxed)}    }}\n"
 
 
-def _behind(site: Site, suffix: str) -> str:
+def _headers(indent: str, policy: str) -> str:
+    """All of them: a place that has some of its own inherits none (ngx_http_headers_module)."""
+    return _lines(f'{indent}add_header {name} "{value}" always;' for name, value in {**HEADERS, POLICY: policy}.items())
+
+
+def _behind(site: Site, suffix: str, *, sandboxed: bool) -> str:
     if site.kind == "folder":
-        return FILES.format(folder=site.target)
+        return FILES.format(folder=site.target) + (_headers("        ", SANDBOX) if sandboxed else "")
     return UPSTREAM.format(
         target=f"http://127.0.0.1:{site.target}" if site.kind == "port" else f"http://unix:{site.target}",
         host="$http_host" if suffix else "$host",

@@ -22,6 +22,8 @@ USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 # Of crypt(5), those that nobody tries fast: yescrypt, bcrypt, SHA-512.
 HASH = re.compile(r"\$(y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]+\$|2[aby]\$\d\d\$|6\$(rounds=\d+\$)?[./A-Za-z0-9]+\$)[./A-Za-z0-9]+")
 AUTHS = ("basic", "certificate", "none")
+# People's JupyterLabs, below one path: JupyterHub's addresses.
+JUPYTER, JUPYTER_PATH = "jupyter", "/user/"
 # Answers that are no site's: the proof that the running nginx has read this configuration.
 PROOF = "/.research-server"
 
@@ -37,11 +39,31 @@ class Site(t.NamedTuple):
     networks: tuple[str, ...]
     users: tuple[str, ...]
     """Who may come in; nobody is asked where `auth` is none."""
+    lab: bool = False
+    """It is somebody's JupyterLab, of those behind one site."""
 
 
-def sites_of(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]]) -> list[Site]:
-    """`known`: for each kind of authentication everybody who has what it takes."""
-    return [_site(entry, known) for entry in entries]
+def sites_of(
+    entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]], labs: Mapping[str, str] | None = None
+) -> list[Site]:
+    """`known`: for each kind of authentication everybody who has what it takes. `labs`: whose JupyterLab is where.
+
+    The site of all JupyterLabs becomes one for each person, who alone may come in: to a browser all are one origin, and the page
+    of one could use another's.
+    """
+    found = []
+    for site in (_site(entry, known) for entry in entries):
+        found += [site] if site.kind != JUPYTER or labs is None else _each(site, labs)
+    return found
+
+
+def _each(site: Site, labs: Mapping[str, str]) -> t.Iterator[Site]:
+    for person in site.users:
+        if person in labs:
+            kind, _colon, target = labs[person].partition(":")
+            yield site._replace(
+                name=f"{site.name}.{person}", kind=kind, target=target, path=f"{site.path}{person}/", users=(person,), lab=True
+            )
 
 
 def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> Site:
@@ -65,7 +87,20 @@ def problems(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collect
             for value, count in collections.Counter(values).items()
             if count > 1
         ]
-    return found
+    return found + _one_origin(sites)
+
+
+def _one_origin(sites: Iterable[Site]) -> list[str]:
+    """Pages of a folder get an origin of their own; those of a program cannot, as it may need what it keeps in the browser."""
+    kinds = {site.kind: site.name for site in sites}
+    beside = sorted(kinds[kind] for kind in ("port", "socket") if kind in kinds)
+    if JUPYTER not in kinds or not beside:
+        return []
+    return [
+        f"proxy_sites, entry {kinds[JUPYTER]}: found {', '.join(beside)} beside people's JupyterLabs; expected them to be alone, "
+        "or beside folders: to a browser all paths of a server are one, so a page of the other program could use its visitor's "
+        "JupyterLab. Serve one of them on another host"
+    ]
 
 
 def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator[str]:
@@ -96,11 +131,14 @@ _LIST = {"basic": "passwords", "certificate": "people"}
 
 def _target_problems(site: Site) -> t.Iterator[str]:
     whole = f"{site.kind}:{site.target}" if site.target else site.kind
-    if site.kind == "jupyter":
-        yield (
-            "to: found 'jupyter', which this version does not offer: people's JupyterLabs have no address of their own below a "
-            "path yet; expected port:, socket: or folder:; people reach JupyterLab through SSH (docs/researcher.md)"
-        )
+    if whole == JUPYTER:
+        if site.path != JUPYTER_PATH:
+            yield f"path: found '{site.path}'; expected '{JUPYTER_PATH}', below which people's JupyterLabs are; correct it"
+        if site.auth == "none":
+            yield (
+                "auth: found 'none'; expected 'certificate' or 'basic': to a browser all JupyterLabs of a server are one, so "
+                "nobody may see another's page; correct it"
+            )
     elif site.kind == "port":
         if not (site.target.isascii() and site.target.isdigit() and 1 <= int(site.target) <= 65535):
             yield f"to: found '{whole}'; expected port: and a TCP port of the loopback address, such as 'port:8000'; correct it"
@@ -108,7 +146,7 @@ def _target_problems(site: Site) -> t.Iterator[str]:
         if not FILE.fullmatch(site.target) or ".." in site.target.split("/"):
             yield f"to: found '{whole}'; expected {site.kind}: and an absolute path, such as '{_EXAMPLES[site.kind]}'; correct it"
     else:
-        yield f"to: found '{whole}'; expected port:, socket: or folder:, such as {', '.join(_EXAMPLES.values())}; correct it"
+        yield f"to: found '{whole}'; expected {', '.join([JUPYTER, *_EXAMPLES.values()])} or the like; correct it"
 
 
 _EXAMPLES = {"port": "port:8000", "socket": "socket:/run/app.sock", "folder": "folder:/srv/www"}

@@ -45,8 +45,8 @@ FIXED_OPTIONS = {
     *("config_file", "config_file_name", "extra_services", "handlers"),
     # What would be no server, or needs a screen.
     *("generate_config", "show_config", "show_config_json", "open_browser"),
-    # The role's own.
-    "kernel_spec_manager_class",
+    # The role's own; where pages are, `lab-jupyter` tells.
+    *("base_url", "kernel_spec_manager_class"),
 }
 # What makes the unit the user's own (systemd.exec(5), systemd.service(5)).
 FIXED_DIRECTIVES = {

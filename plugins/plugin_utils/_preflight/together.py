@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ...module_utils._proxy import sites
 from .._jupyter.port import port_of
 from .miniconda import place
 
@@ -17,7 +18,7 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [*_ports(values), *_proxy(values), *_lingering(values), *_places(values)]
+    return [*_ports(values), *_proxy(values), *_labs(values), *_lingering(values), *_places(values)]
 
 
 def _places(values: Values) -> list[str]:
@@ -27,6 +28,39 @@ def _places(values: Values) -> list[str]:
     own = {"conda_envs": "conda_envs_conda_root", "jupyter": "jupyter_conda_prefix"}
     found = {str(values[role][name]): name for role, name in own.items() if name in values.get(role, {})}
     return [problem for path, name in found.items() for problem in place(name, path)]
+
+
+def _labs(values: Values) -> list[str]:
+    """People's JupyterLabs behind the web server: there are some, it can connect to them, and somebody may come in."""
+    proxy, jupyter = values.get("proxy", {}), values.get("jupyter")
+    found = []
+    for site in proxy.get("proxy_sites", []):
+        if site["to"] != sites.JUPYTER or jupyter == {}:
+            continue
+        where = f"proxy_sites, entry {site['name']}:"
+        if jupyter is None:
+            found.append(f"{where} to: found 'jupyter'; expected a host with JupyterLab; put it into the group jupyter, too")
+            continue
+        if jupyter["jupyter_listen"] != "port":
+            found.append(
+                f"{where} to: found 'jupyter' with 'jupyter_listen: {jupyter['jupyter_listen']}', by which only its owner can "
+                "connect; expected 'jupyter_listen: port'; set that"
+            )
+        people = sorted(
+            map(str, site.get("users") or proxy.get("proxy_people" if site["auth"] == "certificate" else "proxy_passwords", ()))
+        )
+        strangers = [name for name in people if name not in jupyter["jupyter_users"]]
+        if site.get("users") and strangers:
+            found.append(
+                f"{where} users: found {', '.join(strangers)}, without a JupyterLab on this host; expected names of "
+                "jupyter_users; correct the name, or take it out"
+            )
+        elif strangers == people:
+            found.append(
+                f"{where} found nobody who could come in: none of {', '.join(people) or 'nobody'} has a JupyterLab on this host; "
+                "expected the names that people log in with"
+            )
+    return found
 
 
 def _proxy(values: Values) -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any
 
 TOKEN_BYTES = 32
 WRITABLE_KEYS = "--writable-keys"  # the lab's decision, jupyter_protect_keys
+WEB = "--web"  # the server is behind the lab's web server too, below a path of its owner's
 # sd_listen_fds(3): the first file descriptor that systemd hands over, and the one socket that is expected.
 FIRST, ONE = 3, "1"
 
@@ -182,6 +183,8 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
     # Kernels have their sockets there: short enough for a socket's name, and nobody else can open the folder.
     os.environ["JUPYTER_RUNTIME_DIR"] = os.environ["RUNTIME_DIRECTORY"]
     door = take_door()
+    web = WEB in options
+    options = [option for option in options if option != WEB]
     # Only JupyterLab's own environment has these.
     from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
     from jupyter_server.serverapp import ServerApp  # noqa: PLC0415
@@ -208,12 +211,24 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
         own.append(f"--ServerApp.port={door.getsockname()[1]}")
     # Browsers stay logged in over a restart; the runtime directory goes with the service.
     own.append(f"--ServerApp.cookie_secret_file={folder / 'cookie_secret'}")
+    if web:
+        # Through the tunnel as well: one address for both doors.
+        own.append(f"--ServerApp.base_url=/user/{account.pw_name}/")
     server = LabApp.initialize_server([*options, *own])
+    if web:
+        server.web_app.settings["page_config_hook"] = without_token
     if server.identity_provider.token != token:
         raise RefusedError("found another token than the server's own; look for it in ~/.jupyter")
     # The server opens its door in its own loop. What is put there now has its turn after that.
     server.io_loop.add_callback(tell_systemd, "READY=1")
     server.start()
+
+
+def without_token(_handler: Any, page_config: dict[str, Any]) -> dict[str, Any]:
+    """Have the page live on the cookie of its visitor. A page that holds the token sends it with each request, in the header in
+    which a browser has to send the password that a web server asks for.
+    """
+    return {**page_config, "token": ""}
 
 
 def listen_at(door: socket.socket, server: Any) -> None:

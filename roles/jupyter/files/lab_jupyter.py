@@ -62,10 +62,15 @@ class Told(NamedTuple):
     port: int
     listen: str
     conda_root: str
+    web: list[str]
 
     def far_end(self, name: str) -> str:
         """Of the tunnel."""
         return f"{DOORS}/{name}.sock" if self.listen == "socket" else f"127.0.0.1:{self.port}"
+
+    def page(self, name: str) -> str:
+        """The path of the page, the same by every door."""
+        return f"/user/{name}/lab" if self.web else "/lab"
 
 
 class Process(NamedTuple):
@@ -94,7 +99,7 @@ def told_of(name: str, path: Path = TOLD) -> Told:
         raise RefusedError(f"{path}: {error}; tell an administrator") from None
     if name not in ports:
         raise RefusedError(f"{name} has no JupyterLab on this server; ask an administrator for one")
-    return Told(int(ports[name]), str(found["listen"]), str(found["conda_root"]))
+    return Told(int(ports[name]), str(found["listen"]), str(found["conda_root"]), [str(where) for where in found.get("web", [])])
 
 
 def token_of(name: str) -> str:
@@ -109,12 +114,14 @@ def show(name: str, told: Told) -> None:
     # SSH_CONNECTION: client address, client port, server address, server port (ssh(1)).
     connection = os.environ.get("SSH_CONNECTION", "").split()
     ssh_port = f"-p {connection[3]} " if len(connection) == 4 else ""
-    token = token_of(name)
+    token, page = token_of(name), told.page(name)
+    for address in told.web:
+        print(f"In your browser, with the password or the certificate that it asks for:\n    {address}{page}?token={token}")
     print(
         f"On your own computer, with the name by which you reach this server instead of {socket.gethostname()}:\n"
         f"    ssh -N -L {told.port}:{told.far_end(name)} {ssh_port}{name}@{socket.gethostname()}\n"
         f"Then open in your browser:\n"
-        f"    http://127.0.0.1:{told.port}/lab?token={token}"
+        f"    http://127.0.0.1:{told.port}{page}?token={token}"
     )
 
 

@@ -120,10 +120,10 @@ class Browser:
 
 
 @contextmanager
-def browser(profile: Path, timeout: float = 60.0) -> Iterator[Browser]:
-    """Start a browser that knows nothing yet; `profile` is a folder of its own."""
+def browser(profile: Path, timeout: float = 60.0, *more: str) -> Iterator[Browser]:
+    """Start a browser that knows nothing yet; `profile` is a folder of its own, `more` are further options."""
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--remote-allow-origins=*"]
-    command = ["chromium", *options, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
+    command = ["chromium", *options, *more, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             written = profile / "DevToolsActivePort"

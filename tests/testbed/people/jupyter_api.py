@@ -80,6 +80,10 @@ class Jupyter:
     url: str
     token: str = field(repr=False)
     timeout: float = 60.0
+    authority: str = ""
+    """File with the certificate of who certified an https server."""
+    certificate: str = ""
+    """File with the visitor's own certificate and its key."""
 
     def get(self, path: str) -> t.Any:
         return self._ask("GET", path)
@@ -132,9 +136,7 @@ class Jupyter:
         mark = uuid.uuid4().hex
         address = f"ws{self.url.removeprefix('http')}/terminals/websocket/{name}"
         try:
-            channel = websocket.create_connection(
-                address, timeout=self.timeout, header={"Authorization": f"token {self.token}"}, http_no_proxy=["*"]
-            )
+            channel = self._channel(address)
             # The terminal shows what is typed, too: there the mark has a gap.
             channel.send(json.dumps(["stdin", f"{command}; echo {mark[:16]}''{mark[16:]}\r"]))
             shown = ""
@@ -153,9 +155,7 @@ class Jupyter:
         output = Output(request["header"]["msg_id"])
         address = f"ws{self.url.removeprefix('http')}/api/kernels/{identity}/channels?session_id={session}"
         try:
-            channel = websocket.create_connection(
-                address, timeout=self.timeout, header={"Authorization": f"token {self.token}"}, http_no_proxy=["*"]
-            )
+            channel = self._channel(address)
         except (OSError, websocket.WebSocketException) as error:
             raise JupyterError(f"{self.url}: no channel to the kernel: {error}") from error
         deadline = time.monotonic() + self.timeout
@@ -173,10 +173,21 @@ class Jupyter:
             raise JupyterError(f"{self.url}: the code did not end within {self.timeout:g} s")
         return output.text
 
+    def _channel(self, address: str) -> websocket.WebSocket:
+        files = {"ca_certs": self.authority, "certfile": self.certificate}
+        return websocket.create_connection(
+            address,
+            timeout=self.timeout,
+            header={"Authorization": f"token {self.token}"},
+            http_no_proxy=["*"],
+            sslopt={name: path for name, path in files.items() if path},
+        )
+
     def _ask(self, method: str, path: str, body: Message | None = None) -> t.Any:
         with requests.Session() as session:
             session.trust_env = False  # no proxy on the way to loopback
             session.headers["Authorization"] = f"token {self.token}"
+            session.verify, session.cert = self.authority or True, self.certificate or None
             try:
                 answer = session.request(method, f"{self.url}{path}", json=body, timeout=self.timeout)
             except requests.RequestException as error:

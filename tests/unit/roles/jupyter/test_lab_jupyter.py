@@ -45,7 +45,9 @@ def token(folder: Path) -> str:
 
 
 def test_what_administrators_have_written_is_read(program: types.ModuleType, told: Path) -> None:
-    assert program.told_of("alice", told) == (20207, "port", "/opt/miniconda3")
+    assert program.told_of("alice", told) == (20207, "port", "/opt/miniconda3", [])
+    told.write_text(json.dumps({**TOLD, "web": ["https://web.lab.example"]}))
+    assert program.told_of("alice", told).web == ["https://web.lab.example"]
     with pytest.raises(program.RefusedError, match="bob has no JupyterLab"):
         program.told_of("bob", told)
     for text in ("", "[]", '{"alice": 20207}'):
@@ -65,14 +67,18 @@ def test_the_owner_is_told_how_to_connect(
     far: str,
 ) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 2222")
-    hers = program.Told(20207, listen, "/opt/miniconda3")
+    hers = program.Told(20207, listen, "/opt/miniconda3", [])
     with pytest.raises(program.RefusedError, match="systemctl status jupyter@alice"):
         program.show("alice", hers)
     secret = token(tmp_path)
     program.show("alice", hers)
     shown = capsys.readouterr().out
     assert f"ssh -N -L 20207:{far} -p 2222 alice@" in shown
-    assert f"http://127.0.0.1:20207/lab?token={secret}\n" in shown
+    assert f"http://127.0.0.1:20207/lab?token={secret}\n" in shown and "https" not in shown
+    program.show("alice", hers._replace(web=["https://web.lab.example"]))
+    shown = capsys.readouterr().out
+    for address in ("https://web.lab.example", "http://127.0.0.1:20207"):
+        assert f"    {address}/user/alice/lab?token={secret}\n" in shown
 
 
 @pytest.mark.usefixtures("told")
@@ -116,12 +122,12 @@ def group(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_state_is_read_from_the_kernel(program: types.ModuleType, group: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    program.status("alice", program.Told(20207, "port", "/c"), group)
+    program.status("alice", program.Told(20207, "port", "/c", []), group)
     shown = " ".join(capsys.readouterr().out.split())
     assert "awake at 127.0.0.1:20207, 1 kernels, 0 other processes" in shown
     assert "memory 1.5G of no limit" in shown and "tasks 12 of 4915" in shown and "CPU 12s of 200%" in shown
     (group / "cgroup.procs").write_text("")
-    program.status("alice", program.Told(20207, "port", "/c"), group)
+    program.status("alice", program.Told(20207, "port", "/c", []), group)
     assert "asleep; the first connection to 127.0.0.1:20207 wakes it" in capsys.readouterr().out
 
 
@@ -149,7 +155,7 @@ def environment(folder: Path, ipykernel: bool) -> Path:
 
 
 def test_an_environment_of_ones_own_becomes_a_kernel_and_is_taken_back(program: types.ModuleType, tmp_path: Path) -> None:
-    told = program.Told(20207, "port", "/opt/my conda")
+    told = program.Told(20207, "port", "/opt/my conda", [])
     prefix = environment(tmp_path / "envs" / "My Env", True)
     assert program.add(tmp_path, prefix, told) == program.add(tmp_path, prefix, told) == "my-env"
     folder = tmp_path / ".local/share/jupyter/kernels/my-env"
@@ -162,7 +168,7 @@ def test_an_environment_of_ones_own_becomes_a_kernel_and_is_taken_back(program: 
 
 
 def test_what_is_no_kernel_is_refused(program: types.ModuleType, tmp_path: Path) -> None:
-    told = program.Told(20207, "port", "/c")
+    told = program.Told(20207, "port", "/c", [])
     with pytest.raises(program.RefusedError, match="found no bin/python"):
         program.add(tmp_path, tmp_path, told)
     with pytest.raises(program.RefusedError, match="found no ipykernel"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._firewall import loopback
@@ -13,9 +14,9 @@ from ansible_collections.openlab.research_server.plugins.module_utils._firewall 
 OWNERS = {28650: 1002, 20398: 1001}
 
 
-def chains(isolation: str, owners: dict[int, int], shared: list[int]) -> dict[str, list[str]]:
+def chains(isolation: str, owners: dict[int, int], shared: list[int], guests: Sequence[int] = ()) -> dict[str, list[str]]:
     """Chain -> its rules."""
-    text = loopback.render("h", isolation, owners, shared)
+    text = loopback.render("h", isolation, owners, shared, guests)
     found = re.findall(r"chain (\w+) \{\n(.*?)\n    \}", text, re.DOTALL)
     return {name: [line.strip() for line in rules.split("\n") if not line.strip().startswith("type ")] for name, rules in found}
 
@@ -28,6 +29,16 @@ def test_a_port_has_one_owner_who_connects_and_one_who_answers() -> None:
     assert found["input"] == [
         'iifname != "lo" tcp flags & (syn | ack) == syn tcp dport { 20398, 28650 } counter reject with tcp reset'
     ]
+
+
+def test_a_web_server_asks_and_never_answers() -> None:
+    found, without = chains("people", OWNERS, [], [33]), chains("people", OWNERS, [])
+    assert found["to_server"][0] == (
+        "ip daddr 127.0.0.1 meta skuid . tcp dport { 1001 . 20398, 33 . 20398, 1002 . 28650, 33 . 28650 } return"
+    )
+    assert {name: rules for name, rules in found.items() if name != "to_server"} == {
+        name: rules for name, rules in without.items() if name != "to_server"
+    }
 
 
 @pytest.mark.parametrize("isolation", ["people", "servers"])

@@ -100,3 +100,14 @@ def test_ways_upwards_are_seen(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["/a/b", "/a..b/", "/a/...", "/a/..b", "/a?x=/../b", "/a/.b/", "/a%2fb"])
 def test_everything_else_is_let_through(uri: str) -> None:
     assert not CROOKED.search(uri)
+
+
+def test_files_beside_peoples_jupyterlabs_have_an_origin_of_their_own() -> None:
+    lab = ADA._replace(lab=True)
+    assert "sandbox" not in nginx.render(server(), [ADA, PAGE])
+    text = nginx.render(server(), [lab, PAGE])
+    page, hers = block(text, "/"), block(text, "/user/ada/")
+    assert "add_header Content-Security-Policy \"frame-ancestors 'self'; sandbox allow-scripts" in page
+    assert "allow-same-origin" not in text and "sandbox" not in hers
+    # A place with headers of its own inherits none.
+    assert all(f"add_header {name} " in page for name in nginx.HEADERS)

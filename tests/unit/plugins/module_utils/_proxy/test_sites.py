@@ -45,7 +45,10 @@ YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$6foLM1JhGupouWKMU70wxK61Kw9ZnecbACjJwR
         ({"to": "folder:/srv/www/"}, "to: found 'folder:/srv/www/'"),
         ({"to": "socket:/run/a;b"}, "to: found 'socket:/run/a;b'"),
         ({"to": "http://elsewhere.example"}, "to: found 'http://elsewhere.example'"),
-        ({"to": "jupyter"}, "to: found 'jupyter', which this version does not offer"),
+        ({"to": "jupyter", "path": "/user/"}, ""),
+        ({"to": "jupyter", "path": "/lab/"}, "path: found '/lab/'; expected '/user/'"),
+        ({"to": "jupyter", "path": "/user/", "auth": "none"}, "auth: found 'none'; expected 'certificate' or 'basic'"),
+        ({"to": "jupyter:ada"}, "to: found 'jupyter:ada'"),
         ({"from": ["office"]}, "from: found 'office'"),
         ({"users": ["zoe"]}, "users: found zoe; expected names of proxy_passwords"),
         ({"auth": "certificate", "users": ["bob"]}, "users: found bob; expected names of proxy_people"),
@@ -117,3 +120,24 @@ def test_weak_hashes_and_words_are_refused_and_not_repeated(value: str) -> None:
 @pytest.mark.parametrize("name", ["Ada", "ada:x", "a b", "", 'a"', "ada\n"])
 def test_no_names_of_people(name: str) -> None:
     assert len(user_problems({name: YESCRYPT}, [name])) == 2
+
+
+LABS: dict[str, t.Any] = {"name": "lab", "to": "jupyter", "path": "/user/", "auth": "basic", "from": ["192.0.2.0/24"]}
+
+
+def test_everybody_gets_into_their_own_jupyterlab_alone() -> None:
+    places = {"ada": "port:20398", "bob": "port:28650", "without-a-password": "port:20000"}
+    found = sites_of([LABS], KNOWN, places)
+    assert [(site.path, site.kind, site.target, site.users) for site in found] == [
+        ("/user/ada/", "port", "20398", ("ada",)),
+        ("/user/bob/", "port", "28650", ("bob",)),
+    ]
+    assert all(site.lab and site.auth == "basic" and site.networks == ("192.0.2.0/24",) for site in found)
+    assert [site.path for site in sites_of([{**LABS, "users": ["bob"]}], KNOWN, places)] == ["/user/bob/"]
+    assert sites_of([LABS], KNOWN, {}) == []
+
+
+@pytest.mark.parametrize(("to", "fits"), [("port:8000", False), ("socket:/run/app.sock", False), ("folder:/srv/www", True)])
+def test_no_other_program_shares_an_origin_with_peoples_jupyterlabs(to: str, fits: bool) -> None:
+    found = problems([LABS, {**SITE, "to": to}], KNOWN)
+    assert len(found) == (not fits) and all("entry lab: found wiki beside" in line for line in found)

@@ -63,3 +63,28 @@ def test_browsers_and_ssh_have_ports_of_their_own() -> None:
         found = check({"sshd": sshd, "proxy": {"proxy_port": port}})
         assert len(found) == says and all(f"proxy_port: found {port}" in line for line in found)
     assert check({"proxy": {"proxy_port": 443}}) == []
+
+
+LABS = {"name": "lab", "to": "jupyter", "path": "/user/", "auth": "certificate"}
+SERVED = {"jupyter_users": ["ada", "bob"], "jupyter_listen": "port"}
+
+
+@pytest.mark.parametrize(
+    ("change", "jupyter", "says"),
+    [
+        ({}, SERVED, ""),
+        ({"users": ["ada"]}, SERVED, ""),
+        ({}, {}, ""),  # what is wrong with it is told by its own check
+        ({}, None, "put it into the group jupyter"),
+        ({}, {**SERVED, "jupyter_listen": "socket"}, "set that"),
+        ({"users": ["ada", "zoe"]}, SERVED, "users: found zoe, without a JupyterLab on this host"),
+        ({}, {**SERVED, "jupyter_users": ["bob"]}, "found nobody who could come in: none of ada, grace"),
+        ({"auth": "basic"}, SERVED, "found nobody who could come in: none of nobody"),
+    ],
+)
+def test_jupyterlabs_behind_the_web_server_are_there(
+    change: dict[str, t.Any], jupyter: dict[str, t.Any] | None, says: str
+) -> None:
+    proxy = {"proxy_port": 443, "proxy_people": ["ada", "grace"], "proxy_passwords": {}, "proxy_sites": [{**LABS, **change}]}
+    found = check({"proxy": proxy, **({} if jupyter is None else {"jupyter": jupyter})})
+    assert len(found) == bool(says) and all(line.startswith("proxy_sites, entry lab:") and says in line for line in found)

@@ -1,0 +1,266 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People's JupyterLabs behind the web server, each for its owner alone: by certificate, by password, by the tunnel as before."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+import websocket
+from debian_packages import need
+from people.browser import SHIFT, browser
+from people.jupyter_api import Jupyter, JupyterError, wait_until_answers
+from people.researcher import login_of, main_pid, port_of, token_of
+from people.ssh_tunnel import tunnel
+from shell import TestbedError
+from waiting import wait_until
+
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
+WEB = "molecule/jupyter/web.yml"
+NAME = "lab.example.org"
+PEOPLE = ("alice", "bob")
+PATIENCE = 180
+# Of the word 'rainbow'.
+HASH = "$6$lt1LzRWPPPibi/7R$HZbf4dmJ3i67hx52ZPXg7Z6qjbAuN0G15vzaVPHpOtgRh.64uDYe75CJAc7UNnrBmWkkdNJnOqbqYnuypICMO."
+WORD = "rainbow"
+CODE = """import getpass, numpy
+print("ran as", getpass.getuser(), "with numpy", numpy.__version__)"""
+
+
+def variables(auth, **more):
+    site = {"name": "lab", "to": "jupyter", "path": "/user/", "auth": auth}
+    page = {"name": "page", "to": "folder:/srv/page", "path": "/page/", "auth": "none"}
+    return {
+        "proxy_names": [NAME],
+        "proxy_ca_dir": str(EPHEMERAL / "ca"),
+        "proxy_people": [*PEOPLE, "carol"],
+        "proxy_passwords": dict.fromkeys(PEOPLE, HASH),
+        "proxy_sites": [site, page],
+        "jupyter_restart": "always",
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def web(host, converge):
+    host.check_output("mkdir -p /srv/page && echo '<h1>A page</h1>' > /srv/page/index.html")
+    done = converge(playbook=WEB, **variables("certificate"))
+    assert done.ok, done.message
+    more = {"client_config_directory": str(EPHEMERAL / "clients"), "ansible_connection": "local"}
+    assert converge(playbook="playbooks/web_certificates.yml", **variables("certificate", **more)).ok
+    yield converge
+    assert converge(jupyter_restart="always").ok
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known(host):
+    """The name leads to this host."""
+    address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
+    asked = socket.getaddrinfo
+
+    def answer(name, *arguments, **named):
+        return asked(address if name == NAME else name, *arguments, **named)
+
+    socket.getaddrinfo = answer
+    yield address
+    socket.getaddrinfo = asked
+
+
+def at(host, path, who, token=None):
+    """The JupyterLab of somebody, as somebody with their own certificate (none for a stranger) comes to it."""
+    certificate = str(EPHEMERAL / "clients" / who / "web.pem") if who else ""
+    return Jupyter(
+        f"https://{NAME}/user/{path}", token or token_of(host, path), PATIENCE, str(EPHEMERAL / "ca/ca.crt"), certificate
+    )
+
+
+def refusal(jupyter):
+    with pytest.raises(JupyterError) as refused:
+        jupyter.version()
+    return str(refused.value)
+
+
+class TestByCertificate:
+    def test_nothing_more_to_do(self, web):
+        assert web(playbook=WEB, **variables("certificate")).changed == 0
+
+    def test_a_cell_and_a_terminal(self, host, web):
+        for person in PEOPLE:
+            theirs = at(host, person, person)
+            wait_until_answers(theirs, PATIENCE)
+            assert f"ran as {person} with numpy 2" in theirs.execute("lab", CODE)
+            assert f"here is {person}" in theirs.shell("echo here is $(id -un)")
+
+    def test_everybody_comes_into_their_own_alone(self, host, web):
+        hers = token_of(host, "alice")
+        assert " 403 " in refusal(at(host, "alice", "bob", hers)), "with her token, too"
+        assert " 403 " in refusal(at(host, "alice", "", hers))
+        assert " 404 " in refusal(at(host, "carol", "carol", hers)), "who has none"
+        assert " 403 " in refusal(at(host, "alice", "alice", "x" * 43)), "a certificate is no token"
+
+    def test_no_path_leads_around_it(self, known, web):
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify, session.cert = str(EPHEMERAL / "ca/ca.crt"), str(EPHEMERAL / "clients/bob/web.pem")
+            for path in (
+                "/user/bob/../alice/api",
+                "/user/bob/%2e%2e/alice/api",
+                "/user/bob%2f..%2falice/api",
+                "/user/bob/..;/alice/api",
+                "/user/%61lice/api",
+                "/user//alice/api",
+            ):
+                request = requests.Request("GET", f"https://{NAME}/").prepare()
+                request.url = f"https://{NAME}{path}"
+                assert session.send(request, timeout=PATIENCE).status_code in (400, 403, 404), path
+
+    def test_a_page_from_elsewhere_gets_no_channel(self, host, web):
+        theirs = at(host, "alice", "alice")
+        with theirs.kernel("lab") as kernel:
+            address = f"wss://{NAME}/user/alice/api/kernels/{kernel}/channels"
+            files = {"ca_certs": theirs.authority, "certfile": theirs.certificate}
+            for origin in ("https://evil.example", "null"):
+                with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+                    websocket.create_connection(
+                        address, origin=origin, sslopt=files, header={"Authorization": f"token {theirs.token}"}, timeout=PATIENCE
+                    )
+
+    def test_pages_of_a_folder_have_an_origin_of_their_own(self, web):
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, str(EPHEMERAL / "ca/ca.crt")
+            answer = session.get(f"https://{NAME}/page/", timeout=PATIENCE)
+        policy = answer.headers["Content-Security-Policy"]
+        assert answer.ok and "sandbox" in policy and "allow-same-origin" not in policy
+        assert answer.headers["Strict-Transport-Security"] == "max-age=63072000"
+
+    def test_a_name_that_leads_here_is_no_name_of_the_server(self, host, web):
+        """DNS rebinding, by the tunnel."""
+        with tunnel(login_of(host, "alice"), port_of(host, "alice")) as local, requests.Session() as session:
+            session.trust_env = False
+            for name, status in (("evil.example", 403), (NAME, 200), ("localhost", 200)):
+                answer = session.get(f"http://127.0.0.1:{local}/user/alice/api", headers={"Host": name}, timeout=PATIENCE)
+                assert answer.status_code == status, name
+
+    def test_it_is_the_same_address_by_the_tunnel(self, host, web):
+        with tunnel(login_of(host, "alice"), port_of(host, "alice")) as local:
+            hers = Jupyter(f"http://127.0.0.1:{local}/user/alice", token_of(host, "alice"), PATIENCE)
+            wait_until_answers(hers, PATIENCE)
+            assert "ran as alice" in hers.execute("lab", CODE)
+        shown = host.check_output("runuser -l alice -c lab-jupyter")
+        token = token_of(host, "alice")
+        for address in (f"https://{NAME}", f"http://127.0.0.1:{port_of(host, 'alice')}"):
+            assert f"    {address}/user/alice/lab?token={token}\n" in f"{shown}\n"
+
+    def test_the_web_server_connects_and_a_colleague_does_not(self, host, web):
+        ask = f"curl --silent --max-time 30 http://127.0.0.1:{port_of(host, 'alice')}/user/alice/api"
+        assert "version" in host.check_output(f"runuser -u www-data -- {ask}")
+        assert host.run(f"runuser -u bob -- {ask}").rc == 7, "refused"
+
+    def test_it_wakes(self, host, web):
+        host.check_output("systemctl stop jupyter@alice.service")
+        wait_until_answers(at(host, "alice", "alice"), PATIENCE)
+        assert host.service("jupyter@alice").is_running
+
+    def test_a_new_configuration_ends_no_kernel(self, host, web):
+        theirs, before = at(host, "bob", "bob"), main_pid(host, "bob")
+        with theirs.kernel("lab") as kernel:
+            assert theirs.run(kernel, "x = 6") == ""
+            more = [
+                *variables("certificate")["proxy_sites"],
+                {"name": "more", "to": "folder:/srv", "path": "/more/", "auth": "none"},
+            ]
+            done = web(playbook=WEB, **variables("certificate", proxy_sites=more))
+            assert done.ok and done.changed, done.message
+            assert theirs.run(kernel, "print(x * 7)").strip() == "42"
+        assert main_pid(host, "bob") == before
+
+    @pytest.mark.thorough
+    def test_a_channel_that_is_silent_for_a_quarter_of_an_hour(self, host, web):
+        theirs = at(host, "alice", "alice", None)
+        name = theirs._ask("POST", "/api/terminals", {})["name"]
+        channel = theirs._channel(f"wss://{NAME}/user/alice/terminals/websocket/{name}")
+        end = time.monotonic() + 900
+        channel.settimeout(1)
+        while time.monotonic() < end:
+            # Pings are answered, and nothing is said.
+            try:
+                channel.recv()
+            except websocket.WebSocketTimeoutException:
+                continue
+        channel.settimeout(PATIENCE)
+        channel.send(json.dumps(["stdin", "echo still $((40 + 2))\r"]))
+        said = ""
+        while "still 42" not in said:
+            said += json.loads(channel.recv())[1]
+        channel.close()
+
+    @pytest.mark.thorough
+    def test_an_upload_goes_through_without_a_file_of_the_web_servers(self, host, web):
+        theirs = at(host, "alice", "alice")
+        content = {"type": "file", "format": "text", "content": "0123456789abcdef" * 65536 * 200}
+        theirs._ask("PUT", "/api/contents/large.txt", content)
+        assert host.file("/home/alice/large.txt").size == 200 * 1024**2
+        assert host.check_output("find /var/lib/nginx -type f -size +1M") == ""
+        host.check_output("rm /home/alice/large.txt")
+
+
+class Person:
+    """Somebody at a browser, who is asked for a name and a password."""
+
+    def __init__(self, stack, host, name, profile, address):
+        self.name, self.token = name, token_of(host, name)
+        options = (f"--host-resolver-rules=MAP {NAME} {address}", "--ignore-certificate-errors")
+        self.browser = stack.enter_context(browser(profile, PATIENCE, *options))
+
+    def open(self, place):
+        # What the browser keeps of the password is all that it sends from then on.
+        self.browser.open(f"https://{self.name}:{WORD}@{NAME}/user/{self.name}/lab{place}?reset&token={self.token}")
+
+    def picture(self, of):
+        self.browser.picture(PICTURES / f"{of}-{self.name}.png")
+
+
+@pytest.mark.one_release
+@pytest.mark.thorough
+def test_two_people_at_browsers_with_passwords(host, web, known, tmp_path_factory):
+    try:
+        need("chromium", "chromium")
+    except TestbedError as error:
+        pytest.skip(str(error))
+    done = web(playbook=WEB, **variables("basic"))
+    assert done.ok, done.message
+    with ExitStack() as stack:
+        two = [Person(stack, host, name, tmp_path_factory.mktemp(name), known) for name in PEOPLE]
+        for person in two:
+            cell = {"cell_type": "code", "source": CODE, "metadata": {}, "outputs": [], "execution_count": None}
+            kernel = {"kernelspec": {"name": "lab", "display_name": "lab", "language": "python"}}
+            notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+            path = f"/home/{person.name}/web.ipynb"
+            host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook), path, person.name, path)
+            person.open("/tree/web.ipynb")
+        for person in two:
+            person.browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+            person.browser.click_until(".jp-CodeCell .cm-content", ".jp-Notebook.jp-mod-editMode")
+            person.browser.press_enter(SHIFT)
+        for person in two:
+            person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
+            person.picture("web-notebook")
+            person.open("/workspaces/terminal")
+            person.browser.click('.jp-LauncherCard[data-category="Other"][title*="terminal"]')
+            person.browser.click(".jp-Terminal .xterm-screen")
+        for person in two:
+            person.browser.write("echo here is $(id -un) | tee web.txt")
+            person.browser.press_enter()
+            said = host.file(f"/home/{person.name}/web.txt")
+            wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
+            assert said.content_string == f"here is {person.name}\n"
+            person.picture("web-terminal")
