@@ -42,6 +42,7 @@ def variables(auth, **more):
     return {
         "proxy_names": [NAME],
         "proxy_ca_dir": str(EPHEMERAL / "ca"),
+        "client_config_directory": str(EPHEMERAL / "clients"),
         "proxy_people": [*PEOPLE, "carol"],
         "proxy_passwords": dict.fromkeys(PEOPLE, HASH),
         "proxy_sites": [site, page],
@@ -55,8 +56,6 @@ def web(host, converge):
     host.check_output("mkdir -p /srv/page && echo '<h1>A page</h1>' > /srv/page/index.html")
     done = converge(playbook=WEB, **variables("certificate"))
     assert done.ok, done.message
-    more = {"client_config_directory": str(EPHEMERAL / "clients"), "ansible_connection": "local"}
-    assert converge(playbook="playbooks/web_certificates.yml", **variables("certificate", **more)).ok
     yield converge
     assert converge(jupyter_restart="always").ok
 
@@ -85,7 +84,7 @@ def at(host, path, who, token=None):
 
 def refusal(jupyter):
     with pytest.raises(JupyterError) as refused:
-        jupyter.version()
+        jupyter.kernels()
     return str(refused.value)
 
 
@@ -115,7 +114,6 @@ class TestByCertificate:
                 "/user/bob/../alice/api",
                 "/user/bob/%2e%2e/alice/api",
                 "/user/bob%2f..%2falice/api",
-                "/user/bob/..;/alice/api",
                 "/user/%61lice/api",
                 "/user//alice/api",
             ):
@@ -161,9 +159,12 @@ class TestByCertificate:
             assert f"    {address}/user/alice/lab?token={token}\n" in f"{shown}\n"
 
     def test_the_web_server_connects_and_a_colleague_does_not(self, host, web):
-        ask = f"curl --silent --max-time 30 http://127.0.0.1:{port_of(host, 'alice')}/user/alice/api"
-        assert "version" in host.check_output(f"runuser -u www-data -- {ask}")
-        assert host.run(f"runuser -u bob -- {ask}").rc == 7, "refused"
+        ask = f"urllib.request.urlopen('http://127.0.0.1:{port_of(host, 'alice')}/user/alice/api', timeout=60).read()"
+        connects, refused = (
+            host.run("runuser -u %s -- python3 -c %s", who, f"import urllib.request; print({ask})") for who in ("www-data", "bob")
+        )
+        assert "version" in connects.stdout
+        assert "Connection refused" in refused.stderr
 
     def test_it_wakes(self, host, web):
         host.check_output("systemctl stop jupyter@alice.service")
@@ -220,10 +221,12 @@ class Person:
         self.name, self.token = name, token_of(host, name)
         options = (f"--host-resolver-rules=MAP {NAME} {address}", "--ignore-certificate-errors")
         self.browser = stack.enter_context(browser(profile, PATIENCE, *options))
+        # A page whose own address has a password in it may fetch nothing (Fetch standard): it is typed in beforehand.
+        self.browser.open(f"https://{name}:{WORD}@{NAME}/user/{name}/api")
+        self.browser.see("body", "version")
 
     def open(self, place):
-        # What the browser keeps of the password is all that it sends from then on.
-        self.browser.open(f"https://{self.name}:{WORD}@{NAME}/user/{self.name}/lab{place}?reset&token={self.token}")
+        self.browser.open(f"https://{NAME}/user/{self.name}/lab{place}?reset&token={self.token}")
 
     def picture(self, of):
         self.browser.picture(PICTURES / f"{of}-{self.name}.png")
