@@ -217,3 +217,25 @@ def test_it_may_listen_on_a_socket_that_only_its_owner_can_open(host, converge, 
     assert "it is up again" in login_of(host, "alice").run("lab-jupyter restart").stdout
     assert converge(jupyter_listen="socket").changed == 0
     assert json.loads(host.file("/etc/lab-jupyter.json").content_string)["listen"] == "socket"
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_conda_works_in_its_terminal(host, shell):
+    """A terminal of JupyterLab is a login shell of its owner's."""
+    path = host.check_output(f"command -v {shell}")
+    # zsh asks whoever has no files of its own about them.
+    host.check_output(f"install -o bob -g bob /dev/null /home/bob/.zshrc; usermod --shell {path} bob; systemctl stop jupyter@bob")
+    try:
+        with tunnel(login_of(host, "bob"), PORTS["bob"]) as port:
+            bob = Jupyter(f"http://127.0.0.1:{port}", token_of(host, "bob"))
+            wait_until_answers(bob)
+            code = 'import os, sys; print(sys.prefix, os.environ["CONDA_DEFAULT_ENV"])'
+            bob.shell(f"conda activate lab && python -c '{code}' > ~/terminal.txt")
+            assert host.file("/home/bob/terminal.txt").content_string == "/opt/miniconda3/envs/lab lab\n"
+            number = "$fish_pid" if shell == "fish" else "$$"
+            assert f"bin/{shell}" in bob.shell(f"readlink /proc/{number}/exe")
+    finally:
+        host.check_output(
+            "usermod --shell /bin/bash bob; systemctl stop jupyter@bob; rm -f /home/bob/.zshrc /home/bob/terminal.txt"
+        )

@@ -51,7 +51,7 @@ def sites_of(
     The site of all JupyterLabs becomes one for each person, who alone may come in: to a browser all are one origin, and the page
     of one could use another's.
     """
-    found = []
+    found: list[Site] = []
     for site in (_site(entry, known) for entry in entries):
         found += [site] if site.kind != JUPYTER or labs is None else _each(site, labs)
     return found
