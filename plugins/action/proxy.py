@@ -54,4 +54,5 @@ class ActionModule(ActionBase):
 
 
 def needs_authority(arguments: t.Mapping[str, t.Any]) -> bool:
-    return not arguments.get("certificate") or any(site.get("auth") == "certificate" for site in arguments.get("sites") or ())
+    own = not arguments.get("certificate") and not arguments.get("acme_directory")
+    return own or any(site.get("auth") == "certificate" for site in arguments.get("sites") or ())

@@ -86,6 +86,16 @@ options:
     description: Its key. Without one the certificate is for the key that the host has made.
     type: str
     default: ""
+  acme_directory:
+    description:
+      - Directory of an authority that certifies by ACME (RFC 8555). certbot gets the certificate, and renews it. Its key stays on
+        the host.
+    type: str
+    default: ""
+  acme_email:
+    description: Where that authority writes to; left out if empty.
+    type: str
+    default: ""
   ca_dir:
     description:
       - Folder of the controller with the lab's own authority, C(ca.crt) and C(ca.key). It is made if it is needed and not there.
@@ -157,7 +167,7 @@ from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.files import put_file, read_file
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.runner import RefusedError, Runner
-from ..module_utils._proxy import nginx, running
+from ..module_utils._proxy import acme, nginx, running
 from ..module_utils._proxy.files import File, differences, faults, new, or_as_before
 from ..module_utils._proxy.sites import Site, sites_of
 
@@ -167,6 +177,7 @@ RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
 RENEW_SECONDS = 30 * 86400
 PROOF_SECONDS = 30.0
 NEW_KEY = f"{nginx.KEY}.new"
+OWN_AUTHORITY = "the lab's own authority"
 # The package's page on port 80, as long as it is the package's.
 DEFAULT_LINK = "/etc/nginx/sites-enabled/default"
 DEFAULT_SITE = "/etc/nginx/sites-available/default"
@@ -241,7 +252,7 @@ class Host(Runner):
     def prove(self, expected: str, server: nginx.Server) -> None:
         """A reload says nothing about whether its configuration has been taken over."""
         deadline = time.monotonic() + PROOF_SECONDS
-        while running.digest(server.port, server.names[0]) != expected:
+        while running.read(server.port, server.names[0]).digest != expected:
             if time.monotonic() > deadline:
                 raise RefusedError(
                     f"found no nginx with it on 127.0.0.1 port {server.port} within {PROOF_SECONDS:g} s; expected it to take it "
@@ -258,6 +269,24 @@ class Host(Runner):
         with or_as_before(files):
             self.run("fail2ban-client", "--test")
         self.run("fail2ban-client", "reload")
+
+    def certify(self, params: Mapping[str, t.Any], server: nginx.Server, sites: Sequence[Site]) -> None:
+        """Have an authority certify the names by ACME, with nginx serving what it asks for, and what is served already."""
+        there = [files for files in (server.files, (nginx.CERTIFICATE, nginx.KEY)) if all(map(os.path.exists, files))]
+        text = nginx.render(server._replace(files=there[0]), sites) if there else nginx.render_challenge(server)
+        os.makedirs(nginx.FOLDER, mode=0o750, exist_ok=True)
+        make_logs(params["user"])
+        if read_file(nginx.CONFIG) != text or self.service() != RUNNING:
+            self.replace({nginx.CONFIG: File(text)}, packaged_page(), nginx.digest(text), server)
+        acme.order(self, params["acme_directory"], params["acme_email"], params["names"])
+
+    def renews(self) -> bool:
+        shown = self.run("systemctl", "show", "--property=ActiveState,UnitFileState", acme.TIMER)
+        return set(shown.split()) == {"ActiveState=active", "UnitFileState=enabled"}
+
+    def renew(self) -> None:
+        self.run("systemctl", "unmask", acme.TIMER)
+        self.run("systemctl", "enable", "--now", acme.TIMER)
 
 
 def make_logs(user: str) -> None:
@@ -302,7 +331,7 @@ def wanted(params: Mapping[str, t.Any], sites: Sequence[Site], certificate: str,
             text = "".join(f"{user}:{params['passwords'][user]}\n" for user in site.users)
             files[nginx.password_file(site)] = File(text, 0o640, group, secret=True)
     there = os.listdir(nginx.FOLDER) if os.path.isdir(nginx.FOLDER) else []
-    kept = {*files, nginx.CERTIFICATE, nginx.KEY}
+    kept = {*files, *(() if params["acme_directory"] else (nginx.CERTIFICATE, nginx.KEY))}
     return {**files, **{path: File(None) for path in (f"{nginx.FOLDER}/{name}" for name in there) if path not in kept}}
 
 
@@ -326,27 +355,42 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             f"found {who}; expected nobody else on port {port}; nothing has been changed. Stop it, or choose another port "
             "(proxy_port)"
         )
+    by_acme = params["acme_directory"]
+    if by_acme and (who := running.others(acme.HTTP)):
+        raise RefusedError(
+            f"found {who}; expected nobody but nginx on port {acme.HTTP}, where the authority of proxy_acme_directory comes to "
+            "look; nothing has been changed. Stop it"
+        )
     missing = packages.missing(host, params["packages"])
     if missing and not check_mode:
         # The package would start it at once, with a page of its own.
         host.run("systemctl", "mask", "--runtime", SERVICE)
         return {"changed": False, "missing": missing, "request": ""}
-    lacking = not params["certificate"] and (bool(missing) or not host.certified(params["names"], params["authority"]))
-    if lacking and not check_mode:
-        return {"changed": True, "missing": [], "request": host.new_key()}
-
-    certificate = ended(params["certificate"]) if params["certificate"] else read_file(nginx.CERTIFICATE) or ""
     sites = sites_of(params["sites"], {"basic": params["passwords"], "certificate": params["people"]}, params["labs"])
-    server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), certificate)
+    lacking, certificate = lacks(host, params, bool(missing)), ""
+    if by_acme:
+        files = (acme.CERTIFICATE, acme.KEY)
+        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), "", files, acme.WEBROOT)
+        if lacking and not check_mode:
+            host.certify(params, server, sites)
+    else:
+        if lacking and not check_mode:
+            return {"changed": True, "missing": [], "request": host.new_key()}
+        certificate = ended(params["certificate"]) if params["certificate"] else read_file(nginx.CERTIFICATE) or ""
+        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), certificate)
     text = nginx.render(server, sites)
     group = group_of(params["user"])
     files = {**wanted(params, sites, certificate, group), nginx.CONFIG: File(text)}
     changed, wrong = new(files), faults({nginx.KEY: File("", 0o600), **files}, {nginx.FOLDER: File("", 0o750, group)})
     jail_changed, page = new(jail(params)), packaged_page()
     state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
-    stale = state == RUNNING and not changed and running.digest(port, server.names[0]) != nginx.digest(text)
+    stale = state == RUNNING and not changed and is_stale(running.read(port, server.names[0]), text, server)
+    unwanted = not by_acme and os.path.exists(acme.RENEWAL)
+    renewed = not by_acme or host.renews()
     diff = [
-        *([difference(nginx.CERTIFICATE, "none that will do\n", "made by the lab's own authority\n")] if lacking else []),
+        *([difference(server.files[0], f"{lacking}\n", f"made by {by_acme or OWN_AUTHORITY}\n")] if lacking else []),
+        *([difference(acme.RENEWAL, "certificate is renewed\n", None)] if unwanted else []),
+        *([] if renewed else [difference(acme.TIMER, "off\n", "active, enabled\n")]),
         *differences({**changed, **jail_changed}),
         *rights.differences(wrong),
         *([difference(page, "page of the package\n", None)] if page else []),
@@ -358,9 +402,28 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if changed or page or stale or state != RUNNING:
             make_logs(params["user"])
             host.replace(changed, page, nginx.digest(text), server)
+        if unwanted:
+            acme.forget(host)
+        if not renewed:
+            host.renew()
         if jail_changed:
             host.replace_jail(jail_changed)
     return {"changed": bool(diff), "missing": missing, "request": "", "diff": diff}
+
+
+def lacks(host: Host, params: Mapping[str, t.Any], missing: bool) -> str:
+    """What is there in place of a certificate that will do; empty if there is one, or one is given."""
+    if params["certificate"]:
+        return ""
+    if params["acme_directory"]:
+        return "none" if missing else acme.lacking(host, params["acme_directory"], params["names"])
+    return "none that will do" if missing or not host.certified(params["names"], params["authority"]) else ""
+
+
+def is_stale(found: running.Running, text: str, server: nginx.Server) -> bool:
+    """Whether what runs has read another configuration, or has not read the certificate since it was renewed."""
+    renewed = acme.first(read_file(server.files[0]) or "") if server.webroot else b""
+    return found.digest != nginx.digest(text) or (bool(renewed) and found.certificate != renewed)
 
 
 def service_differences(state: Mapping[str, str], missing: Sequence[str]) -> list[Difference]:
@@ -394,6 +457,8 @@ def main() -> None:
             "people": texts,
             "certificate": {"type": "str", "default": ""},
             "certificate_key": {"type": "str", "default": "", "no_log": True},
+            "acme_directory": {"type": "str", "default": ""},
+            "acme_email": {"type": "str", "default": ""},
             "ca_dir": {"type": "str", "default": "ca"},
             "authority": {"type": "str", "default": ""},
             "user": {"type": "str", "default": "www-data"},

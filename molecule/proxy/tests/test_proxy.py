@@ -471,6 +471,104 @@ def served_issuer(client):
     )
 
 
+PEBBLE = "pebble.example.org"
+DIRECTORY = f"https://{PEBBLE}:14000/dir"
+START = """
+set -eu
+DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends pebble ca-certificates >/dev/null
+cd /root
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=test -addext subjectAltName=DNS:{pebble} \
+    -keyout pebble.key -out /usr/local/share/ca-certificates/pebble.crt
+update-ca-certificates >/dev/null
+echo '{settings}' > pebble.json
+# It starts without accounts.
+rm -rf /etc/letsencrypt
+cp /etc/hosts hosts.before
+echo '127.0.0.1 {pebble} {name}' >> /etc/hosts
+systemd-run --unit=pebble --collect --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 \\
+    pebble -config /root/pebble.json
+"""
+SETTINGS = {
+    "pebble": {
+        "listenAddress": "127.0.0.1:14000",
+        "managementListenAddress": "127.0.0.1:15000",
+        "certificate": "/usr/local/share/ca-certificates/pebble.crt",
+        "privateKey": "/root/pebble.key",
+        "httpPort": 80,
+        "tlsPort": 443,
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def pebble(host):
+    """An authority that certifies by ACME, which the host trusts."""
+    host.check_output(START.format(pebble=PEBBLE, name=NAME, settings=json.dumps(SETTINGS)))
+    wait_until(lambda: host.run(f"curl --silent {DIRECTORY}").rc == 0)
+    yield
+    host.check_output(
+        "systemctl stop pebble; cat /root/hosts.before > /etc/hosts; rm /usr/local/share/ca-certificates/pebble.crt"
+    )
+
+
+def issuer_of(host):
+    """The certificate is no one's that the controller knows."""
+    served = f"openssl s_client -connect 127.0.0.1:443 -servername {NAME} </dev/null 2>/dev/null"
+    return host.check_output(f"{served} | openssl x509 -noout -issuer -serial")
+
+
+ACME = {"proxy_acme_directory": DIRECTORY}
+
+
+@pytest.fixture(scope="module")
+def apply(converge):
+    """With the firewall, which opens port 80."""
+    return lambda *arguments, **variables: converge(*arguments, playbook="molecule/proxy/converge.yml", **variables)
+
+
+@pytest.mark.usefixtures("pebble")
+class TestByACME:
+    def test_a_certificate_is_got_and_renewed(self, host, client, apply):
+        told = apply("--check", **ACME)
+        assert told.ok and told.changed >= 1 and not host.file("/etc/letsencrypt/live/research-server").exists
+        done = apply(**ACME)
+        assert done.ok, done.message
+        before = issuer_of(host)
+        assert "Pebble" in before
+        for arguments in ((), ("--check",)):
+            assert apply(*arguments, **ACME).changed == 0
+        moved = client.machine.check_output(f"curl --silent --include --resolve {NAME}:80:{client.server} http://{NAME}/page/")
+        assert "301 Moved" in moved and f"Location: https://{NAME}/page/" in moved
+        assert host.check_output("certbot renew --quiet --force-renewal --no-random-sleep-on-renew") == ""
+        wait_until(lambda: issuer_of(host) != before)
+        assert "Pebble" in issuer_of(host)
+        assert apply("--check", **ACME).changed == 0
+
+    @pytest.mark.one_release
+    def test_what_keeps_it_from_being_renewed_is_told(self, host, apply):
+        host.check_output("systemctl disable --now certbot.timer")
+        assert apply("--check", **ACME).changed == 1
+        assert apply(**ACME).changed == 1
+        assert host.service("certbot.timer").is_enabled
+
+    @pytest.mark.one_release
+    def test_a_name_that_does_not_lead_here_gets_none_and_what_runs_goes_on(self, host, apply):
+        before = issuer_of(host)
+        refused = apply(**ACME, proxy_names=[NAME, "elsewhere.example.org"])
+        assert not refused.ok
+        assert "found no certificate for" in refused.message and "elsewhere.example.org" in refused.message
+        assert issuer_of(host) == before
+        done = apply(**ACME)
+        assert done.ok, done.message
+
+    def test_the_way_back(self, host, client, apply):
+        assert apply().ok
+        assert get(client, "/page/").status == 200, "by the lab's own authority"
+        assert not host.file("/etc/letsencrypt/live/research-server").exists
+        assert host.run("curl --silent http://127.0.0.1/").rc != 0
+        assert apply("--check").changed == 0
+
+
 def test_sites_of_others_stay_and_a_conflict_with_them_is_taken_back(host, client, converge):
     other = "/etc/nginx/conf.d/lab.conf"
     host.check_output(f"echo 'server {{ listen 127.0.0.1:8081; return 200 other; }}' > {other}; systemctl reload nginx")
@@ -509,8 +607,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_changed(host, client,
     site = SITES[0]
     for sites, says in (
         ([site, {**site, "name": "again"}], "found the path '/page/' 2 times"),
-        ([{**site, "to": "https://elsewhere.example"}], "expected port:, socket: or folder:"),
-        ([{**site, "to": "jupyter"}], "this version does not offer"),
+        ([{**site, "to": "https://elsewhere.example"}], "expected jupyter, port:8000, "),
+        ([{**site, "to": "jupyter"}], "path: found '/page/'; expected '/user/'"),
+        ([{**site, "to": "jupyter", "path": "/user/", "auth": "certificate"}], "has a JupyterLab on this host"),
         ([{**site, "auth": "basic", "users": ["zoe"]}], "users: found zoe"),
     ):
         refused = converge(proxy_sites=sites)

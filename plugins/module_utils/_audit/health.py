@@ -20,7 +20,7 @@ from .._host import dpkg, kernels, mounts
 from .._nvidia import pci, reading
 from .._nvidia import state as nvidia_state
 from .._nvidia.kernels import read_kernels
-from .._proxy.nginx import CERTIFICATE
+from .._proxy import acme, nginx
 from .._text.escapes import in_one_line, listing
 from .declared import Declared
 from .finding import Finding
@@ -50,7 +50,8 @@ def find(host: Host, _declared: Declared) -> Iterator[Finding]:
     yield from _failed_units(host, container)
     yield from _updates(host)
     yield from _journal(host)
-    yield from _certificate(host)
+    for path in (nginx.CERTIFICATE, acme.CERTIFICATE):
+        yield from _certificate(host, path)
     if not container:
         yield from _space(host)
         yield from _clock(host)
@@ -155,11 +156,11 @@ def _journal(host: Host) -> Iterator[Finding]:
         yield _due("size of the journal", f"{size >> 20} MiB", f"{JOURNAL >> 20} MiB at most", "journalctl --vacuum-size=4G")
 
 
-def _certificate(host: Host) -> Iterator[Finding]:
+def _certificate(host: Host, path: str) -> Iterator[Finding]:
     """Of the web door, whoever has made it: that of the lab's own authority would be a new one by now."""
-    if host.status(CERTIFICATE) is None:
+    if host.status(path) is None:
         return
-    said = host.output("openssl", "x509", "-in", host.path(CERTIFICATE), "-noout", "-enddate")
+    said = host.output("openssl", "x509", "-in", host.path(path), "-noout", "-enddate")
     try:
         end = ssl.cert_time_to_seconds(said.strip().removeprefix("notAfter="))
     except ValueError:

@@ -10,6 +10,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Sequence
 
+from . import acme
 from .sites import PROOF, Site
 
 FOLDER = "/etc/nginx/research-server"
@@ -93,6 +94,20 @@ server {{
 {locations}}}
 """
 
+# An authority comes by http, to each name (RFC 8555, 8.3). Everybody else is sent to where the sites are.
+CHALLENGE = """\
+server {{
+{listen}    server_name {names};
+    server_tokens off;
+    access_log off;
+    location ^~ /.well-known/acme-challenge/ {{
+        root {webroot};
+        default_type text/plain;
+    }}
+    location / {{ return 301 https://$host{suffix}$request_uri; }}
+}}
+"""
+
 CLIENTS = """\
     ssl_client_certificate {authority};
     ssl_verify_client optional;
@@ -150,13 +165,32 @@ class Server(t.NamedTuple):
     version: tuple[int, ...]
     ipv6: bool
     certificate: str
-    """The text: another certificate is another configuration."""
+    """The text: another certificate is another configuration. Empty of one that certbot renews."""
+    files: tuple[str, str] = (CERTIFICATE, KEY)
+    """Where the certificate and its key are."""
+    webroot: str = ""
+    """The folder of what an authority asks for by ACME; empty for none."""
 
 
 def render(server: Server, sites: Sequence[Site]) -> str:
     """The text of the file. In it is a digest of all it says, which the running nginx tells."""
     text = _render(server, sites, "@")
     return _render(server, sites, hashlib.sha256((text + server.certificate).encode()).hexdigest())
+
+
+def render_challenge(server: Server) -> str:
+    """The text of the file before there is a certificate: nothing is served but what the authority asks for."""
+    return f"# {HEADER}\n{_challenge(server)}"
+
+
+def _challenge(server: Server) -> str:
+    places = [str(acme.HTTP), *([f"[::]:{acme.HTTP}"] if server.ipv6 else [])]
+    listen = _lines(f"    listen {place};" for place in places)
+    return CHALLENGE.format(listen=listen, names=" ".join(server.names), webroot=server.webroot, suffix=_suffix(server))
+
+
+def _suffix(server: Server) -> str:
+    return "" if server.port == HTTPS else f":{server.port}"
 
 
 def digest(text: str) -> str:
@@ -175,7 +209,7 @@ def password_file(site: Site) -> str:
 
 
 def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
-    suffix = "" if server.port == HTTPS else f":{server.port}"
+    suffix = _suffix(server)
     origins = "".join(f'"https://{name}{suffix}" 0; ' for name in server.names)
     maps = "".join(_people(number, site) for number, site in enumerate(sites) if site.auth == "certificate")
     listen, own_tls = _listen(server), TLS.format(own=OWN)
@@ -186,13 +220,14 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
     return (
         SHARED.format(header=HEADER, own=OWN, origins=origins)
         + maps
+        + (_challenge(server) if server.webroot else "")
         + STRANGERS.format(listen=listen.format(default=" default_server"), tls=own_tls)
         + SERVER.format(
             listen=listen.format(default=""),
             tls=own_tls,
             names=" ".join(server.names),
-            certificate=CERTIFICATE,
-            key=KEY,
+            certificate=server.files[0],
+            key=server.files[1],
             clients=CLIENTS.format(authority=AUTHORITY) if maps else "",
             log=LOG,
             failed_log=FAILED_LOG,

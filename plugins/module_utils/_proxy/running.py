@@ -8,13 +8,22 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import typing as t
 
 from .._host import listening
 from .sites import PROOF
 
 
-def digest(port: int, name: str) -> str:
-    """Of its configuration, as it tells on loopback; empty if it runs with none of ours."""
+class Running(t.NamedTuple):
+    """Empty where it runs with none of ours."""
+
+    digest: str
+    """Of its configuration, as it tells on loopback."""
+    certificate: bytes
+    """Its own, as TLS sends it."""
+
+
+def read(port: int, name: str) -> Running:
     # What it shows is compared, not trusted.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -28,9 +37,10 @@ def digest(port: int, name: str) -> str:
             secure.sendall(f"GET {PROOF} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             answer = http.client.HTTPResponse(secure)
             answer.begin()
-            return answer.read(100).decode("ascii", "replace") if answer.status == http.client.OK else ""
+            told = answer.read(100).decode("ascii", "replace") if answer.status == http.client.OK else ""
+            return Running(told, secure.getpeercert(binary_form=True) or b"")
     except (OSError, http.client.HTTPException):
-        return ""
+        return Running("", b"")
 
 
 def others(port: int) -> str:

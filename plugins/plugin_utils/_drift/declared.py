@@ -35,7 +35,7 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         "allow": list(value("firewall_allow")) if "firewall" in roles else [],
     }
     if "proxy" in roles:
-        told["allow"].append({"port": str(value("proxy_port"))})
+        told["allow"] += [{"port": str(value("proxy_port"))}, *([{"port": "80"}] if value("proxy_acme_directory") else [])]
     if not {*CONDA}.isdisjoint(roles):
         alone = {*CONDA}.intersection(roles) == {"jupyter"}
         told["conda_root"] = str(value("jupyter_conda_prefix" if alone else "conda_envs_conda_root"))

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import datetime
+import re
 import types
 import typing as t
 from collections.abc import Mapping
 
-from ...module_utils._proxy import sites
+from ...module_utils._proxy import acme, sites
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
@@ -22,7 +23,23 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     if not 1 <= int(variables.get("proxy_port", 443)) <= 65535:
         problems.append(f"proxy_port: found {variables['proxy_port']}; expected a TCP port, from 1 to 65535; correct it")
     own, key = (str(variables.get(f"proxy_certificate{what}", "")) for what in ("", "_key"))
+    problems += _acme(variables)
     return problems + (_certificate().problems(own, key, names, _now()) if own or key else [])
+
+
+def _acme(variables: Mapping[str, t.Any]) -> t.Iterator[str]:
+    directory = str(variables.get("proxy_acme_directory", ""))
+    if not directory:
+        return
+    if not re.fullmatch(r"https://[^\s/]+(/\S*)?", directory):
+        yield (
+            f"proxy_acme_directory: found '{directory}'; expected an address of https, such as "
+            "https://acme-v02.api.letsencrypt.org/directory; correct it"
+        )
+    if variables.get("proxy_certificate"):
+        yield "proxy_acme_directory: found it beside proxy_certificate; expected one of them; take the other out"
+    if int(variables.get("proxy_port", 443)) == acme.HTTP:
+        yield "proxy_port: found 80, where the authority of proxy_acme_directory comes to look; expected another; correct it"
 
 
 def warnings(variables: Mapping[str, t.Any]) -> list[str]:

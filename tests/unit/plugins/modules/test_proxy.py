@@ -23,6 +23,7 @@ PARAMS: dict[str, t.Any] = {
     "passwords": {"ada": "$y$a", "bob": "$y$b", "zoe": "$y$z"},
     "certificate": "",
     "certificate_key": "",
+    "acme_directory": "",
     "authority": "authority",
     "jail": True,
     "port": 8443,
@@ -60,6 +61,32 @@ def test_a_new_certificate_comes_with_the_key_it_was_made_for(folder: Path) -> N
     assert str(folder / "server.key") not in files and files[str(folder / "server.key.new")] == File(None)
     own = proxy.wanted({**PARAMS, "certificate": "own", "certificate_key": "own key"}, [], "own\n", 33)
     assert own[str(folder / "server.key")].text == "own key\n"
+
+
+def test_beside_a_certificate_that_certbot_renews_there_is_none_of_before(folder: Path) -> None:
+    for name in ("server.key", "server.crt"):
+        (folder / name).write_text("x")
+    files = proxy.wanted({**PARAMS, "acme_directory": "https://acme.example/"}, [ADA], "", 33)
+    assert files[str(folder / "server.key")] == files[str(folder / "server.crt")] == File(None)
+
+
+@pytest.mark.parametrize(
+    ("webroot", "digest", "certificate", "stale"),
+    [
+        ("", "d", b"any", False),
+        ("", "e", b"any", True),
+        ("/srv", "d", b"\x00\x10", False),
+        ("/srv", "d", b"before", True),
+        ("/srv", "e", b"\x00\x10", True),
+    ],
+)
+def test_what_runs_has_read_the_files(tmp_path: Path, webroot: str, digest: str, certificate: bytes, stale: bool) -> None:
+    chain = tmp_path / "fullchain.pem"
+    chain.write_text("-----BEGIN CERTIFICATE-----\nABA=\n-----END CERTIFICATE-----\n" * 2)
+    server = nginx.Server(["lab"], 443, (1, 22, 1), True, "", (str(chain), ""), webroot)
+    text = f"return 200 {'d' * 64};"
+    found = proxy.running.Running(digest * 64, certificate)
+    assert proxy.is_stale(found, text, server) == stale
 
 
 def test_the_packages_page_is_the_packages_while_nobody_has_changed_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

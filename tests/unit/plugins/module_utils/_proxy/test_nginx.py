@@ -111,3 +111,14 @@ def test_files_beside_peoples_jupyterlabs_have_an_origin_of_their_own() -> None:
     assert "allow-same-origin" not in text and "sandbox" not in hers
     # A place with headers of its own inherits none.
     assert all(f"add_header {name} " in page for name in nginx.HEADERS)
+
+
+def test_an_authority_gets_its_answer_by_http_and_everybody_else_is_sent_on() -> None:
+    assert "listen 80" not in nginx.render(server(), [WIKI])
+    asked = server(webroot="/srv/acme", certificate="", files=("/live/chain", "/live/key"), port=8443)
+    whole, before = nginx.render(asked, [WIKI]), nginx.render_challenge(asked)
+    for text in (whole, before):
+        assert text.count("listen 80;") == text.count("listen [::]:80;") == 1
+        assert "root /srv/acme;" in text and "return 301 https://$host:8443$request_uri;" in text
+    assert "ssl_certificate /live/chain;" in whole and "ssl_certificate_key /live/key;" in whole
+    assert "ssl" not in before and "wiki" not in before and nginx.digest(before) == ""

@@ -24,6 +24,9 @@ RIGHT: dict[str, t.Any] = {"proxy_names": ["lab.example.org"], "proxy_sites": [S
         ({"proxy_sites": [SITE, SITE | {"name": "again"}]}, "the path '/wiki/' 2 times"),
         ({"proxy_sites": [SITE | {"auth": "basic"}]}, "found nobody who could come in"),
         ({"proxy_certificate": "x"}, "found no proxy_certificate_key"),
+        ({"proxy_acme_directory": "https://acme.example/directory"}, ""),
+        ({"proxy_acme_directory": "acme.example"}, "proxy_acme_directory: found 'acme.example'"),
+        ({"proxy_acme_directory": "https://acme.example", "proxy_port": 80}, "proxy_port: found 80"),
         ({"proxy_certificate_key": "x"}, "found no proxy_certificate beside it"),
     ],
 )
