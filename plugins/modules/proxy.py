@@ -369,8 +369,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     sites = sites_of(params["sites"], {"basic": params["passwords"], "certificate": params["people"]}, params["labs"])
     lacking, certificate = lacks(host, params, bool(missing)), ""
     if by_acme:
-        files = (acme.CERTIFICATE, acme.KEY)
-        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), "", files, acme.WEBROOT)
+        live = (acme.CERTIFICATE, acme.KEY)
+        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), "", live, acme.WEBROOT)
         if lacking and not check_mode:
             host.certify(params, server, sites)
     else:
