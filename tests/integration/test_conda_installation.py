@@ -304,6 +304,28 @@ def test_a_folder_may_be_a_link_to_another_disk(host: Host, name: str) -> None:
     assert (host.prefix / name).is_symlink()
 
 
+@pytest.mark.parametrize("name", ["envs", "pkgs"])
+@pytest.mark.parametrize(
+    ("put", "says"),
+    [
+        (lambda place: place.symlink_to("/away/disk"), "found a link to /away/disk, where no folder is"),
+        (lambda place: place.write_text("mine"), "found a file"),
+    ],
+    ids=["a disk that is not mounted", "a file"],
+)
+def test_what_stands_in_the_place_of_peoples_folders_is_not_lost(
+    host: Host, name: str, put: t.Callable[[Path], object], says: str
+) -> None:
+    host.run(host.offer("1"))
+    shutil.rmtree(host.prefix / name)
+    put(host.prefix / name)
+    before = tree(host.folder)
+    for check in (True, False):
+        refused = host.run(host.offer("2"), check=check)
+        assert f"{says} at {host.prefix / name}" in refused["msg"] and "Nothing has been changed" in refused["msg"]
+    assert tree(host.folder) == before
+
+
 @pytest.mark.parametrize("name", ["envs", "pkgs", ""])
 def test_an_exchange_that_fails_leaves_all_where_it_was(host: Host, name: str) -> None:
     """The file system refuses for a reason that nobody could foresee."""

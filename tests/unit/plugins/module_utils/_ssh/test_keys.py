@@ -36,6 +36,12 @@ def test_strong_keys_are_accepted(line: str) -> None:
     assert ssh_keys.problem(line) == ""
 
 
+@pytest.mark.parametrize("word", ["your", "YouR", "xxxx", "insert", "replace", "changeMe"])
+def test_the_letters_of_a_key_may_be_any(word: str) -> None:
+    start = ed25519().split()[1][:28]
+    assert ssh_keys.problem(f"ssh-ed25519 {(start + word).ljust(68, 'k')} me@ed") == ""
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -70,6 +76,8 @@ def test_strong_keys_are_accepted(line: str) -> None:
         (f"restrict, pty {ed25519()}", "a blank after 'restrict,'"),
         ("ssh-ed25519 REPLACE-ME ops@controller", "the placeholder 'REPLACE-ME'"),
         ("ssh-ed25519 <your key> ops", "the placeholder '<your'"),
+        ("ssh-ed25519 YOURKEY1 ops", "the placeholder 'YOURKEY1'"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... ops", "the placeholder"),
     ],
 )
 def test_other_lines_are_refused_with_the_reason(line: str, says: str) -> None:
