@@ -202,6 +202,32 @@ def test_what_no_package_brought_comes_along(host: Host) -> None:
     assert host.names() == ["conda"]
 
 
+def test_what_somebody_has_put_deeper_comes_along(host: Host) -> None:
+    """Between files of packages and of the installer, which do not."""
+    record = {"files": ["etc/conda/activate.d/old.sh", "bin/old"], "name": "old", "version": "1", "build": "0", "channel": "c"}
+    packages = f"""
+mkdir -p "$prefix/etc/conda/activate.d" "$prefix/share"
+touch "$prefix/etc/conda/activate.d/old.sh" "$prefix/bin/old" "$prefix/etc/installer.conf"
+echo '{json.dumps(record)}' > "$prefix/conda-meta/old-1-0.json"
+"""
+    host.run(host.offer("1", packages))
+    for name in ("etc/conda/activate.d/lab.sh", "etc/lab/secret", "bin/tool", "share/data/x"):
+        (host.prefix / name).parent.mkdir(exist_ok=True)
+        (host.prefix / name).write_text("mine")
+    (host.prefix / "etc/lab").chmod(0o700)
+    (host.prefix / "bin/link").symlink_to("/srv/tool")
+    (host.prefix / "bin/python").write_text("not mine")
+    host.run(host.offer("2", 'mkdir -p "$prefix/share"'))
+    for name in ("etc/conda/activate.d/lab.sh", "etc/lab/secret", "bin/tool", "share/data/x"):
+        assert (host.prefix / name).read_text() == "mine"
+    assert stat.S_IMODE((host.prefix / "etc/lab").stat().st_mode) == 0o700
+    assert (host.prefix / "bin/link").readlink() == Path("/srv/tool")
+    assert (host.prefix / "bin/python").read_text() == ""
+    for name in ("etc/conda/activate.d/old.sh", "bin/old", "etc/installer.conf", "conda-meta/old-1-0.json"):
+        assert not (host.prefix / name).exists()
+    assert host.names() == ["conda"]
+
+
 def tree(folder: Path) -> list[tuple[str, int, str]]:
     """Every file and folder below one, with its number and content."""
     return sorted(
