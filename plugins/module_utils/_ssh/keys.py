@@ -52,6 +52,8 @@ _NOT_A_KEY = (
 # "256 SHA256:... comment", as ssh-keygen -l prints it.
 _FINGERPRINT = re.compile(r"\d+ (?:SHA256|MD5):|(?:[0-9a-f]{2}:){15}[0-9a-f]{2}\b")
 _PLACEHOLDER = re.compile(r"replace|change.?me|insert|your|xxxx|\.\.\.|<|\{", re.IGNORECASE)
+# A key in the comment of another one: sshd reads the first alone.
+_ANOTHER_KEY = re.compile(rf"(?:^|\s)(?:{'|'.join(map(re.escape, KNOWN_TYPES))})\s+AAAA")
 CERTIFICATE = "-cert-v01@openssh.com"
 EXPECTED = f"ed25519, a security key (sk-*), or RSA with at least {RSA_MINIMUM_BITS} bits"
 
@@ -116,8 +118,11 @@ def parse(line: str) -> PublicKey:
         key_options.parse(options)
     except key_options.OptionError as error:
         raise KeyFormatError(str(error)) from error
+    comment = fields[2].strip() if len(fields) > 2 else ""
+    if _ANOTHER_KEY.search(comment):
+        raise KeyFormatError("two keys in one line; give each key as an item of its own, in the same column")
     bits = int.from_bytes(numbers[1], "big").bit_length() if fields[0] == "ssh-rsa" else 0
-    return PublicKey(options, fields[0], blob, fields[2].strip() if len(fields) > 2 else "", bits)
+    return PublicKey(options, fields[0], blob, comment, bits)
 
 
 def _is_type(word: str) -> bool:

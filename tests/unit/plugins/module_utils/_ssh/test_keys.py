@@ -61,6 +61,8 @@ def test_the_letters_of_a_key_may_be_any(word: str) -> None:
         (f"ssh-rsa {ECDSA.split()[1]}", "the key itself says ecdsa"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "private key"),
         (f"{ed25519()}\n{ed25519()}", "more than one line"),
+        (f"{ed25519()} {rsa(3072)}", "two keys in one line"),
+        (f"{ed25519().rsplit(' ', 1)[0]} restrict {ed25519()}", "two keys in one line"),
         (f"\ufeff{ed25519()}", "a byte-order mark (U+FEFF)"),
         ('---- BEGIN SSH2 PUBLIC KEY ----\nComment: "x"\nAAAA\n---- END SSH2 PUBLIC KEY ----', "PuTTY's block"),
         ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none", "a private key of PuTTY"),
@@ -82,6 +84,10 @@ def test_the_letters_of_a_key_may_be_any(word: str) -> None:
 )
 def test_other_lines_are_refused_with_the_reason(line: str, says: str) -> None:
     assert says in ssh_keys.problem(line)
+
+
+def test_a_comment_may_speak_of_keys() -> None:
+    assert ssh_keys.problem(f"{ed25519()} in place of the old ssh-rsa key") == ""
 
 
 def test_options_and_comment_are_kept() -> None:
