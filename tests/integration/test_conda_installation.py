@@ -371,6 +371,22 @@ def test_an_exchange_that_fails_leaves_all_where_it_was(host: Host, name: str) -
     assert host.run(host.offer("1"))["kept"]
 
 
+def test_what_was_moved_comes_back_where_the_exchange_fails(host: Host) -> None:
+    host.run(host.offer("1"))
+    (host.prefix / "etc/lab").mkdir()
+    for name in ("mine", "bin/tool", "etc/lab/conf"):
+        (host.prefix / name).write_text("mine")
+    before, last = tree(host.prefix), host.prefix / "etc/lab"
+    offer = host.offer("2", f'nsenter --mount --target $PPID mount --bind "{last}" "{last}"')
+    try:
+        failed = host.run(offer)
+    finally:
+        subprocess.run(["umount", last], check=True)
+    assert "Everything is where it was" in failed["msg"]
+    assert tree(host.prefix) == before
+    assert host.names() == ["conda"]
+
+
 def test_a_place_that_cannot_be_exchanged_is_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same where the installer would work at the final path."""
     by_hand(host.prefix)
