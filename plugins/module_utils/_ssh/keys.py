@@ -118,11 +118,8 @@ def parse(line: str) -> PublicKey:
         key_options.parse(options)
     except key_options.OptionError as error:
         raise KeyFormatError(str(error)) from error
-    comment = fields[2].strip() if len(fields) > 2 else ""
-    if _ANOTHER_KEY.search(comment):
-        raise KeyFormatError("two keys in one line; give each key as an item of its own, in the same column")
     bits = int.from_bytes(numbers[1], "big").bit_length() if fields[0] == "ssh-rsa" else 0
-    return PublicKey(options, fields[0], blob, comment, bits)
+    return PublicKey(options, fields[0], blob, fields[2].strip() if len(fields) > 2 else "", bits)
 
 
 def _is_type(word: str) -> bool:
@@ -166,6 +163,8 @@ def problem(line: str) -> str:
         key = parse(line)
     except KeyFormatError as error:
         return str(error)
+    if _ANOTHER_KEY.search(key.comment):
+        return "two keys in one line; give each key as an item of its own, in the same column"
     reason = refusal(key)
     if not reason:
         return ""

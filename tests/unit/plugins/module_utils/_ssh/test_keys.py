@@ -86,6 +86,11 @@ def test_other_lines_are_refused_with_the_reason(line: str, says: str) -> None:
     assert says in ssh_keys.problem(line)
 
 
+def test_what_sshd_takes_for_a_key_is_read_as_one() -> None:
+    """Who looks for keys in files of others must not be led past one by its comment."""
+    assert ssh_keys.parse(f"{ed25519()} {rsa(3072)}").blob == ssh_keys.parse(ed25519()).blob
+
+
 def test_a_comment_may_speak_of_keys() -> None:
     assert ssh_keys.problem(f"{ed25519()} in place of the old ssh-rsa key") == ""
 
