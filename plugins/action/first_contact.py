@@ -94,7 +94,8 @@ class ActionModule(ActionBase):
         question = f"Compare it {contact.ON_ITS_CONSOLE}.\nIs this the right host key for {name}? (yes/no) "
         try:
             answer = self._display.prompt_until(question).decode(errors="replace").strip().lower()
-        except (AnsiblePromptNoninteractive, AnsiblePromptInterrupt):
+        # OSError: a terminal that belongs to another session, as after `su -c`.
+        except (AnsiblePromptNoninteractive, AnsiblePromptInterrupt, OSError):
             raise RefusedError(
                 f"the host key of {name} is unknown: found {offered}; expected its fingerprint in "
                 "bootstrap_host_key_fingerprint, or a person at the terminal, or 'bootstrap_accept_host_key: true'",

@@ -104,8 +104,8 @@ options:
     type: int
     default: 1800
 notes:
-  - Files and folders at the top of the installation that no package brought are carried over. Packages that somebody installed
-    into the base environment by hand are not.
+  - Files and folders that no package brought are carried over, at the top of the installation and in its C(bin), C(condabin),
+    C(etc), C(share) and C(shell). Packages that somebody installed into the base environment by hand are not.
   - An installation that was not made by this module, whole or damaged, is kept at C(<prefix>.replaced.<n>), without its
     environments. A folder with files and no conda is refused, and so are a prefix that is a mount point and one with a mount
     point in it; an environment may have a file system of its own.

@@ -202,6 +202,32 @@ def test_what_no_package_brought_comes_along(host: Host) -> None:
     assert host.names() == ["conda"]
 
 
+def test_what_somebody_has_put_deeper_comes_along(host: Host) -> None:
+    """Between files of packages and of the installer, which do not."""
+    record = {"files": ["etc/conda/activate.d/old.sh", "bin/old"], "name": "old", "version": "1", "build": "0", "channel": "c"}
+    packages = f"""
+mkdir -p "$prefix/etc/conda/activate.d" "$prefix/share"
+touch "$prefix/etc/conda/activate.d/old.sh" "$prefix/bin/old" "$prefix/etc/installer.conf"
+echo '{json.dumps(record)}' > "$prefix/conda-meta/old-1-0.json"
+"""
+    host.run(host.offer("1", packages))
+    for name in ("etc/conda/activate.d/lab.sh", "etc/lab/secret", "bin/tool", "share/data/x"):
+        (host.prefix / name).parent.mkdir(exist_ok=True)
+        (host.prefix / name).write_text("mine")
+    (host.prefix / "etc/lab").chmod(0o700)
+    (host.prefix / "bin/link").symlink_to("/srv/tool")
+    (host.prefix / "bin/python").write_text("not mine")
+    host.run(host.offer("2", 'mkdir -p "$prefix/share"'))
+    for name in ("etc/conda/activate.d/lab.sh", "etc/lab/secret", "bin/tool", "share/data/x"):
+        assert (host.prefix / name).read_text() == "mine"
+    assert stat.S_IMODE((host.prefix / "etc/lab").stat().st_mode) == 0o700
+    assert (host.prefix / "bin/link").readlink() == Path("/srv/tool")
+    assert (host.prefix / "bin/python").read_text() == ""
+    for name in ("etc/conda/activate.d/old.sh", "bin/old", "etc/installer.conf", "conda-meta/old-1-0.json"):
+        assert not (host.prefix / name).exists()
+    assert host.names() == ["conda"]
+
+
 def tree(folder: Path) -> list[tuple[str, int, str]]:
     """Every file and folder below one, with its number and content."""
     return sorted(
@@ -304,6 +330,28 @@ def test_a_folder_may_be_a_link_to_another_disk(host: Host, name: str) -> None:
     assert (host.prefix / name).is_symlink()
 
 
+@pytest.mark.parametrize("name", ["envs", "pkgs"])
+@pytest.mark.parametrize(
+    ("put", "says"),
+    [
+        (lambda place: place.symlink_to("/away/disk"), "found a link to /away/disk, where no folder is"),
+        (lambda place: place.write_text("mine"), "found a file"),
+    ],
+    ids=["a disk that is not mounted", "a file"],
+)
+def test_what_stands_in_the_place_of_peoples_folders_is_not_lost(
+    host: Host, name: str, put: t.Callable[[Path], object], says: str
+) -> None:
+    host.run(host.offer("1"))
+    shutil.rmtree(host.prefix / name)
+    put(host.prefix / name)
+    before = tree(host.folder)
+    for check in (True, False):
+        refused = host.run(host.offer("2"), check=check)
+        assert f"{says} at {host.prefix / name}" in refused["msg"] and "Nothing has been changed" in refused["msg"]
+    assert tree(host.folder) == before
+
+
 @pytest.mark.parametrize("name", ["envs", "pkgs", ""])
 def test_an_exchange_that_fails_leaves_all_where_it_was(host: Host, name: str) -> None:
     """The file system refuses for a reason that nobody could foresee."""
@@ -321,6 +369,22 @@ def test_an_exchange_that_fails_leaves_all_where_it_was(host: Host, name: str) -
     assert tree(host.prefix) == before
     assert host.names() == ["conda"]
     assert host.run(host.offer("1"))["kept"]
+
+
+def test_what_was_moved_comes_back_where_the_exchange_fails(host: Host) -> None:
+    host.run(host.offer("1"))
+    (host.prefix / "etc/lab").mkdir()
+    for name in ("mine", "bin/tool", "etc/lab/conf"):
+        (host.prefix / name).write_text("mine")
+    before, last = tree(host.prefix), host.prefix / "etc/lab"
+    offer = host.offer("2", f'nsenter --mount --target $PPID mount --bind "{last}" "{last}"')
+    try:
+        failed = host.run(offer)
+    finally:
+        subprocess.run(["umount", last], check=True)
+    assert "Everything is where it was" in failed["msg"]
+    assert tree(host.prefix) == before
+    assert host.names() == ["conda"]
 
 
 def test_a_place_that_cannot_be_exchanged_is_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

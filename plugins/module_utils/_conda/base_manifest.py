@@ -85,6 +85,14 @@ def _unrecorded(prefix: str) -> Iterator[str]:
             yield from (path for path in paths if path not in recorded)
 
 
+def accounted(prefix: str) -> set[str] | None:
+    """Paths that packages or the installer have brought; None where that was not written down."""
+    written = manifest.load(prefix, INSTALLED)
+    if written is None:
+        return None
+    return {item.path for item in expected_files(prefix)[0]} | {path for path, _seen in written.made}
+
+
 def before_adding(root: str) -> Collection[str] | None:
     """What is damaged in a base that is about to get more packages; None if it is not as it was written down anyway."""
     written = manifest.load(root, INSTALLED)

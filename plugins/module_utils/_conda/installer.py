@@ -117,6 +117,13 @@ def require_room(prefix: str, found: Installed, mount_points: Sequence[str]) -> 
             f"found a mount point in it: {listing(in_the_way)}; expected none, since the installation is replaced as a whole",
             f"Mount the disk at another place and choose a prefix in it, or let a link lead from here to it.{_UNCHANGED}",
         )
+    for path in (os.path.join(prefix, name) for name in CARRIED):
+        if os.path.lexists(path) and not os.path.isdir(path):
+            what = f"a link to {os.readlink(path)}, where no folder is" if os.path.islink(path) else "a file"
+            raise CondaEnvError(
+                f"found {what} at {path}; expected a folder, which goes on in the new installation",
+                f"Mount the disk that it leads to, or move it away.{_UNCHANGED}",
+            )
     if found.foreign and not any(os.path.lexists(os.path.join(prefix, name)) for name in _OF_CONDA):
         raise CondaEnvError(
             f"found what is no conda installation: {listing(found.foreign)}; expected one, or an empty folder",

@@ -15,7 +15,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from . import base_manifest, installer
 from .base_manifest import INSTALLED
@@ -29,6 +29,8 @@ from .workshop import PACKAGE_CACHE
 # unshare(1): changes of the mount table are seen by the installer alone.
 _PRIVATE_MOUNT = ("unshare", "--mount", "--propagation", "private", "sh", "-euc")
 _MOUNT_AND_RUN = 'mount --bind "$1" "$2"; shift 2; exec "$@"'
+# Folders of a base in which packages and people meet.
+_SHARED = ("bin", "condabin", "etc", "share", "shell")
 # What stands for one of two names while they are exchanged where the kernel cannot do it in one step.
 _SPARE = ".spare"
 
@@ -151,7 +153,28 @@ def _belongings(source: str, target: str) -> list[str]:
     if not installer.is_ours(source):
         return found
     names = set(os.listdir(source)) - {MARKER, UNFINISHED, INSTALLED, *CARRIED} - set(os.listdir(target))
-    return [*found, *sorted(names - _packaged(source))] if names else found
+    found += sorted(names - _packaged(source)) if names else []
+    known = base_manifest.accounted(source)
+    return found if known is None else [*found, *_deeper(source, target, known)]
+
+
+def _deeper(source: str, target: str, known: Collection[str]) -> list[str]:
+    """Paths in folders of both that are neither `known` in the one nor there in the other; folders of somebody's as a whole."""
+    folders = {path[:end] for path in known for end, sign in enumerate(path) if sign == "/"}
+
+    def walk(inside: str) -> Iterator[str]:
+        for entry in sorted(os.scandir(os.path.join(source, inside)), key=lambda entry: entry.name):
+            path = f"{inside}/{entry.name}"
+            if path in known or entry.name == "__pycache__":
+                continue
+            there = os.path.lexists(os.path.join(target, path))
+            if entry.is_dir(follow_symlinks=False) and (there or path in folders):
+                yield from walk(path)
+            elif not there:
+                yield path
+
+    both = [name for name in _SHARED if all(os.path.isdir(os.path.join(base, name)) for base in (source, target))]
+    return [path for name in both for path in walk(name)]
 
 
 def _packaged(prefix: str) -> set[str]:
@@ -186,6 +209,7 @@ def _move(source: str, target: str) -> None:
     if os.path.lexists(target):
         _swap(source, target)
     else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
         os.rename(source, target)
 
 

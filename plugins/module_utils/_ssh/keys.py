@@ -52,6 +52,8 @@ _NOT_A_KEY = (
 # "256 SHA256:... comment", as ssh-keygen -l prints it.
 _FINGERPRINT = re.compile(r"\d+ (?:SHA256|MD5):|(?:[0-9a-f]{2}:){15}[0-9a-f]{2}\b")
 _PLACEHOLDER = re.compile(r"replace|change.?me|insert|your|xxxx|\.\.\.|<|\{", re.IGNORECASE)
+# A key in the comment of another one: sshd reads the first alone.
+_ANOTHER_KEY = re.compile(rf"(?:^|\s)(?:{'|'.join(map(re.escape, KNOWN_TYPES))})\s+AAAA")
 CERTIFICATE = "-cert-v01@openssh.com"
 EXPECTED = f"ed25519, a security key (sk-*), or RSA with at least {RSA_MINIMUM_BITS} bits"
 
@@ -107,13 +109,7 @@ def parse(line: str) -> PublicKey:
         raise KeyFormatError("no known key type in the line; expected '<type> <base64> [comment]'")
     if len(fields) == 1:
         raise KeyFormatError(f"nothing follows the key type {fields[0]}")
-    if _PLACEHOLDER.search(fields[1]):
-        raise KeyFormatError(f"the placeholder '{fields[1]}' stands where the key should be; put the line of the .pub file there")
-    try:
-        blob = base64.b64decode(fields[1], validate=True)
-        named, *numbers = _strings(blob)
-    except (binascii.Error, ValueError) as error:
-        raise KeyFormatError(f"the base64 part of the {fields[0]} key is damaged") from error
+    blob, (named, *numbers) = _decoded(fields[0], fields[1])
     if named != fields[0].encode():
         kind = named.decode("ascii", "replace")
         raise KeyFormatError(f"the line says {fields[0]}, the key itself says {kind}; copy the whole line of the .pub file again")
@@ -167,6 +163,8 @@ def problem(line: str) -> str:
         key = parse(line)
     except KeyFormatError as error:
         return str(error)
+    if _ANOTHER_KEY.search(key.comment):
+        return "two keys in one line; give each key as an item of its own, in the same column"
     reason = refusal(key)
     if not reason:
         return ""
@@ -197,6 +195,20 @@ def _end_of_options(text: str) -> int:
             return index
         previous = char
     return len(text)
+
+
+def _decoded(type_: str, text: str) -> tuple[bytes, list[bytes]]:
+    """The key itself, and the strings that it is made of."""
+    try:
+        blob = base64.b64decode(text, validate=True)
+        return blob, _strings(blob)
+    except (binascii.Error, ValueError) as error:
+        # Only of what is no key: one key in a thousand has such a word among its letters.
+        if _PLACEHOLDER.search(text):
+            told = f"the placeholder '{text}' stands where the key should be; put the line of the .pub file there"
+        else:
+            told = f"the base64 part of the {type_} key is damaged"
+        raise KeyFormatError(told) from error
 
 
 def _strings(blob: bytes) -> list[bytes]:

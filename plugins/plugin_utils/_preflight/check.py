@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.validation import check_type_dict
 from ansible.module_utils.errors import UnsupportedError
 
 # Platform -> how far it is tested. Anything else is refused: a half-fitting server is worse than none.
@@ -75,10 +76,36 @@ def check_nothing(options: Mapping[str, t.Any], values: Mapping[str, t.Any], def
 def check_values(role: str, options: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> list[str]:
     """Validate values against the role's argument spec, as Ansible would when the role starts."""
     known = {name: values[name] for name in options if name in values}
+    if texts := check_texts(options, known):
+        return texts
     result = ArgumentSpecValidator(dict(options)).validate(known)
     # Ansible's own sentence about unknown keys names neither the entry nor what was meant.
     errors = [error for error in result.errors if not isinstance(error, UnsupportedError)]
     return [*check_entries(options, known), *(f"role '{role}': {error.msg}" for error in errors)]
+
+
+def check_texts(options: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> list[str]:
+    """Name every entry that is a text where its variable wants names and values; Ansible's own sentence names neither."""
+    problems = []
+    for variable, value in values.items():
+        if options[variable].get("elements") == "dict" and isinstance(value, list):
+            first = next((name for name, spec in options[variable].get("options", {}).items() if spec.get("required")), "name")
+            problems += [
+                f"{variable}, entry {number}: found the text '{entry[:40]}'; expected '{first}: ...' and what else "
+                "belongs to it, each in a line of its own"
+                for number, entry in enumerate(value, 1)
+                if isinstance(entry, str) and not _is_mapping(entry)
+            ]
+    return problems
+
+
+def _is_mapping(text: str) -> bool:
+    """Whether Ansible takes a text for names and values, as 'name=ada' or JSON."""
+    try:
+        check_type_dict(text)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def check_entries(options: Mapping[str, t.Any], values: Mapping[str, t.Any]) -> list[str]:

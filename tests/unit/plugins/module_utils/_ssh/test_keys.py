@@ -36,6 +36,12 @@ def test_strong_keys_are_accepted(line: str) -> None:
     assert ssh_keys.problem(line) == ""
 
 
+@pytest.mark.parametrize("word", ["your", "YouR", "xxxx", "insert", "replace", "changeMe"])
+def test_the_letters_of_a_key_may_be_any(word: str) -> None:
+    start = ed25519().split()[1][:28]
+    assert ssh_keys.problem(f"ssh-ed25519 {(start + word).ljust(68, 'k')} me@ed") == ""
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -55,6 +61,8 @@ def test_strong_keys_are_accepted(line: str) -> None:
         (f"ssh-rsa {ECDSA.split()[1]}", "the key itself says ecdsa"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "private key"),
         (f"{ed25519()}\n{ed25519()}", "more than one line"),
+        (f"{ed25519()} {rsa(3072)}", "two keys in one line"),
+        (f"{ed25519().rsplit(' ', 1)[0]} restrict {ed25519()}", "two keys in one line"),
         (f"\ufeff{ed25519()}", "a byte-order mark (U+FEFF)"),
         ('---- BEGIN SSH2 PUBLIC KEY ----\nComment: "x"\nAAAA\n---- END SSH2 PUBLIC KEY ----', "PuTTY's block"),
         ("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none", "a private key of PuTTY"),
@@ -70,10 +78,21 @@ def test_strong_keys_are_accepted(line: str) -> None:
         (f"restrict, pty {ed25519()}", "a blank after 'restrict,'"),
         ("ssh-ed25519 REPLACE-ME ops@controller", "the placeholder 'REPLACE-ME'"),
         ("ssh-ed25519 <your key> ops", "the placeholder '<your'"),
+        ("ssh-ed25519 YOURKEY1 ops", "the placeholder 'YOURKEY1'"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... ops", "the placeholder"),
     ],
 )
 def test_other_lines_are_refused_with_the_reason(line: str, says: str) -> None:
     assert says in ssh_keys.problem(line)
+
+
+def test_what_sshd_takes_for_a_key_is_read_as_one() -> None:
+    """Who looks for keys in files of others must not be led past one by its comment."""
+    assert ssh_keys.parse(f"{ed25519()} {rsa(3072)}").blob == ssh_keys.parse(ed25519()).blob
+
+
+def test_a_comment_may_speak_of_keys() -> None:
+    assert ssh_keys.problem(f"{ed25519()} in place of the old ssh-rsa key") == ""
 
 
 def test_options_and_comment_are_kept() -> None:

@@ -77,6 +77,17 @@ def test_an_unknown_key_of_an_entry_is_named_with_what_was_meant(entry, expected
     assert all(line.startswith(part) for part, line in zip(expected, found))
 
 
+@pytest.mark.parametrize("text", ["ssh-ed25519 AAAAC3 ada@laptop", "ssh-rsa AAAAB3== ada", "ada"])
+def test_a_text_in_the_place_of_an_entry_is_named(text):
+    (found,) = preflight.check_values("x", {"x_y": ENTRIES}, {"x_y": [{"name": "grace"}, text]})
+    assert found.startswith(f"x_y, entry 2: found the text '{text}'; expected 'name: ...'")
+
+
+@pytest.mark.parametrize("text", ["name=ada", '{"name": "ada"}'])
+def test_an_entry_that_ansible_reads_in_one_line_stays(text):
+    assert preflight.check_values("x", {"x_y": ENTRIES}, {"x_y": [text]}) == []
+
+
 @pytest.mark.parametrize(
     ("type_", "default", "said"),
     [
