@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host more costs: site.yml and the drift run on fleets of converged hosts, beside 46 tasks that do nothing.
 
-    python bench/fleet.py [--hosts 10 30] [--keep]
+    python bench/fleet.py [--hosts 10 30] [--without ROLE ...] [--keep] [--odd]
 
 One bare test server gets all roles of a server, becomes an image, and is started as many times as the fleet has hosts. On each
 fleet site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find
 anything. CPU is the controller's: of ansible-playbook and all that it starts, the kept connections of ssh included. What the
 hosts themselves do shares the machine's cores, so seconds of the clock say little here.
+
+With --odd, four hosts of a fleet of twenty are broken then, and it is told what the drift run says of them, and how much longer
+it takes for their sake.
 
 Ends with one line of figures, of the worse of site.yml and drift.yml: tasks of a host; CPU seconds of one host more, from the
 smallest to the largest fleet; that relative to the peer's; CPU per host of the largest fleet relative to the smallest's.
@@ -25,9 +28,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -69,7 +73,7 @@ def prepare() -> Path:
     return key
 
 
-def inventory(addresses: Mapping[str, str], identity: str, port: int, key: Path) -> Path:
+def inventory(addresses: Mapping[str, str], identity: str, port: int, key: Path, roles: Iterable[str]) -> Path:
     known = WORK / "known_hosts"
     known.write_text("".join(f"{address} {identity}\n" for address in addresses.values()), encoding="utf-8")
     public = key.with_suffix(".pub").read_text(encoding="utf-8").strip()
@@ -96,7 +100,7 @@ def inventory(addresses: Mapping[str, str], identity: str, port: int, key: Path)
     content = {
         "all": {
             "vars": variables,
-            "children": {"research_servers": {"hosts": hosts}, **{role: {"hosts": dict.fromkeys(hosts)} for role in ROLES}},
+            "children": {"research_servers": {"hosts": hosts}, **{role: {"hosts": dict.fromkeys(hosts)} for role in roles}},
         }
     }
     path = WORK / "hosts.yml"
@@ -104,10 +108,10 @@ def inventory(addresses: Mapping[str, str], identity: str, port: int, key: Path)
     return path
 
 
-def make_image(key: Path) -> str:
+def make_image(key: Path, roles: Iterable[str]) -> str:
     """Converge one host and keep it as an image. Returns the public part of its host key."""
     (mould,) = servers.start({MOULD: "debian13"}, key.with_suffix(".pub").read_text(encoding="utf-8").strip())
-    hosts = inventory({MOULD: mould.address}, mould.identity, 22, key)
+    hosts = inventory({MOULD: mould.address}, mould.identity, 22, key, roles)
     for name in ("first", "second"):
         play(WORK / f"{name}.log", "playbooks/site.yml", "-i", str(hosts), unchanged=name == "second")
     docker("stop", "--time", "60", MOULD, timeout=90)
@@ -161,15 +165,65 @@ def _reaped() -> bool:
     return True
 
 
-def measure(sizes: list[int]) -> str:
+# What is wrong with a host, and the command that makes it so, on the machine that runs the containers or in one of them.
+BROKEN = {
+    "is down": ("kill", "{name}"),
+    "hangs where people log in": ("exec", "{name}", "sh", "-c", "kill -STOP $(systemctl show --value -p MainPID ssh)"),
+    "has no room for temporary files": (
+        *("exec", "{name}", "sh", "-c"),
+        "for at in /tmp /var/tmp; do mount -t tmpfs -o size=1m none $at; cat /dev/zero > $at/full; done 2>/dev/null; true",
+    ),
+    "has no python3": ("exec", "{name}", "sh", "-c", "rm -f /usr/bin/python3*"),
+}
+ODD_FLEET = 20
+
+
+def measure_odd(key: Path, identity: str, roles: Iterable[str]) -> str:
+    """The same fleet twice: sound, and with the first hosts broken."""
+    addresses = start(ODD_FLEET)
+    hosts = inventory(addresses, identity, PORT, key, roles)
+    play(WORK / "warm-odd.log", "playbooks/site.yml", "-i", str(hosts))
+    sound = compare(hosts)
+    for name, command in zip(addresses, BROKEN.values(), strict=False):
+        docker(*(word.format(name=name) for word in command))
+    broken = compare(hosts)
+    servers.remove(list(addresses))
+    for name, what in zip(addresses, BROKEN, strict=False):
+        told = broken.hosts[name]
+        said = " ".join(str(finding.get("msg", "")) for finding in told["errors"])
+        print(f"{name} {what}: {told['verdict']} {said[:300]}")
+    clean = sum(host["verdict"] == "clean" for host in broken.hosts.values())
+    return (
+        f"fleet_odd_exit={broken.code} fleet_odd_clean={clean}/{ODD_FLEET} fleet_odd_s_more={broken.seconds - sound.seconds:.0f}"
+    )
+
+
+class Compared(NamedTuple):
+    code: int
+    seconds: float
+    hosts: dict[str, dict[str, Any]]
+
+
+def compare(hosts: Path) -> Compared:
+    """By the command that people use."""
+    report = WORK / "drift.json"
+    command = [ROOT / "scripts" / "research-server-drift", "-i", hosts, "--report", report, "--forks", "10"]
+    begin = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not report.is_file():
+        raise SystemExit(done.stdout + done.stderr)
+    return Compared(done.returncode, time.monotonic() - begin, json.loads(report.read_text(encoding="utf-8"))["hosts"])
+
+
+def measure(sizes: list[int], roles: Iterable[str], *, odd: bool) -> str:
     key = prepare()
-    identity = make_image(key)
+    identity = make_image(key, roles)
     peer = str(peer_playbook(WORK))
     costs: dict[str, list[Cost]] = {"site.yml": [], "drift.yml": [], f"{PEER_TASKS} no-op tasks": []}
     *ours, peers = costs
     for size in sizes:
         addresses = start(size)
-        hosts = str(inventory(addresses, identity, PORT, key))
+        hosts = str(inventory(addresses, identity, PORT, key, roles))
         play(WORK / f"warm-{size}.log", "playbooks/site.yml", "-i", hosts)
         costs["site.yml"].append(counted("site", size, "playbooks/site.yml", "-i", hosts))
         costs["drift.yml"].append(counted("drift", size, "playbooks/drift.yml", "-i", hosts, "--check", "--diff"))
@@ -189,6 +243,7 @@ def measure(sizes: list[int]) -> str:
             f"fleet_cpu_s_per_host={more[worst]:.2f}",
             f"fleet_vs_{PEER_TASKS}_tasks={more[worst] / more[peers]:.2f}",
             f"fleet_growth_{sizes[0]}_to_{sizes[-1]}={growth:.2f}",
+            *([measure_odd(key, identity, roles)] if odd else []),
         ]
     )
 
@@ -196,14 +251,16 @@ def measure(sizes: list[int]) -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--hosts", type=int, nargs=2, default=[10, 30], metavar=("FEW", "MANY"))
+    options.add_argument("--without", nargs="*", choices=ROLES, default=[], metavar="ROLE", help="leave out of the hosts' roles")
+    options.add_argument("--odd", action="store_true", help="break four hosts of a fleet of twenty, too")
     options.add_argument("--keep", action="store_true", help="keep the image")
     chosen = options.parse_args()
     # The connections that ssh keeps open outlive ansible-playbook: they become children of this process, and are counted.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        print(measure(chosen.hosts))
+        print(measure(chosen.hosts, [role for role in ROLES if role not in chosen.without], odd=chosen.odd))
     finally:
-        servers.remove([MOULD, *(f"fleet-{number:02}" for number in range(chosen.hosts[1]))])
+        servers.remove([MOULD, *(f"fleet-{number:02}" for number in range(max(chosen.hosts[1], ODD_FLEET)))])
         if not chosen.keep:
             docker("image", "rm", "--force", IMAGE, check=False)
 
