@@ -190,7 +190,7 @@ def measure_odd(key: Path, identity: str, roles: Iterable[str]) -> str:
     servers.remove(list(addresses))
     for name, what in zip(addresses, BROKEN, strict=False):
         told = broken.hosts[name]
-        said = " ".join(str(finding.get("msg", "")) for finding in told["errors"])
+        said = " ".join(str(finding["message"]) for finding in told["errors"])
         print(f"{name} {what}: {told['verdict']} {said[:300]}")
     clean = sum(host["verdict"] == "clean" for host in broken.hosts.values())
     return (
