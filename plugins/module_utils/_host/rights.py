@@ -14,6 +14,7 @@ import stat
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
+from . import acl
 from .difference import Difference, difference
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -142,7 +143,8 @@ def _folder_faults(paths: Iterable[str]) -> Iterator[Fault]:
     for folder in sorted({above for path in paths for above in _above(path)}):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = os.stat(folder)
-            if others_can_write(status) and not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX):
+            listed = status.st_mode & stat.S_IWGRP and acl.named(folder, acl.WRITE)
+            if listed or (others_can_write(status) and not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX)):
                 mode = stat.S_IMODE(status.st_mode) & ~OTHERS_WRITE
                 yield Fault(os.path.realpath(folder), status, mode, group=status.st_gid)
 
