@@ -147,8 +147,11 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
         return f"{odd}; expected a home in folders of root. Correct that, or give the account another home with 'usermod -d'"
     except OSError as error:
         return f"found no way to look at {entry.pw_dir} ({error.strerror}); expected a home. Correct that"
-    if owner == entry.pw_uid:
-        return ""
+    return "" if owner == entry.pw_uid else _in_other_hands(entry, owner)
+
+
+def _in_other_hands(entry: pwd.struct_passwd, owner: int) -> str:
+    """Of a home that somebody else owns: whether that is an account, or was this one by another number."""
     if not _user_name(owner) and owner >= FIRST_PERSON:
         return (
             f"found {entry.pw_dir} with the files of uid {owner}, whom nobody has, and uid {entry.pw_uid} for the account in "
