@@ -14,7 +14,7 @@ import stat
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
-from . import acl
+from . import acl, attributes
 from .difference import Difference, difference
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -39,6 +39,8 @@ class Fault(t.NamedTuple):
     """What it shall be."""
     owner: int = 0
     group: int = 0
+    locked: str = ""
+    """With which attribute not even root can change it (chattr(1))."""
 
     @property
     def is_file(self) -> bool:
@@ -49,7 +51,7 @@ class Fault(t.NamedTuple):
         found = f"{kind}owner {_user(self.status.st_uid)}, group {_group(self.status.st_gid)}"
         return difference(
             self.path,
-            f"{found}, mode {stat.S_IMODE(self.status.st_mode):04o}\n",
+            f"{found}, mode {stat.S_IMODE(self.status.st_mode):04o}{', ' if self.locked else ''}{self.locked}\n",
             f"owner {_user(self.owner)}, group {_group(self.group)}, mode {self.mode:04o}\n",
         )
 
@@ -62,6 +64,8 @@ class Fault(t.NamedTuple):
         try:
             if not os.path.samestat(os.fstat(handle), self.status) or (self.is_file and os.fstat(handle).st_nlink > 1):
                 return  # another one by now, or a file that has another name, too
+            if self.locked:
+                attributes.unlock(handle)
             # In this order: until the end nobody else gains anything.
             os.fchown(handle, self.owner, self.group)
             os.fchmod(handle, self.mode)
@@ -93,12 +97,13 @@ def _file_faults(files: Mapping[str, int | Rights]) -> Iterator[Fault]:
             mode = stat.S_IMODE(status.st_mode)
             if stat.S_ISDIR(status.st_mode):
                 continue  # whoever writes the file will say so
+            locked = attributes.locked(path)
             if isinstance(wanted, Rights):
                 # Others may have made it a link to another file of theirs.
-                if stat.S_ISREG(status.st_mode) and (status.st_uid != 0 or mode & wanted.never):
-                    yield Fault(path, status, mode & ~wanted.never, group=status.st_gid)
-            elif not stat.S_ISREG(status.st_mode) or mode != wanted or (status.st_uid, status.st_gid) != (0, 0):
-                yield Fault(path, status, wanted)
+                if stat.S_ISREG(status.st_mode) and (locked or status.st_uid != 0 or mode & wanted.never):
+                    yield Fault(path, status, mode & ~wanted.never, group=status.st_gid, locked=locked)
+            elif locked or not stat.S_ISREG(status.st_mode) or mode != wanted or (status.st_uid, status.st_gid) != (0, 0):
+                yield Fault(path, status, wanted, locked=locked)
 
 
 def closed(folders: Iterable[str]) -> list[Fault]:
