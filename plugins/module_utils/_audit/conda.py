@@ -343,7 +343,7 @@ class Prefix:
         for path in candidates:
             place = self._place(path)
             # What is in a folder of nobody's is told by the folder.
-            if path in foreign and place and foreign.isdisjoint(_above(path, "")):
+            if path in foreign and place and foreign.isdisjoint(_above(path, "")) and not self._of_build(place):
                 yield _finding(
                     f"{self.name}: file {path}",
                     f"{place} belongs to no package",
@@ -398,6 +398,13 @@ class Prefix:
                     if row:
                         found.update(_watched(os.path.normpath(os.path.join(os.path.dirname(path), row[0]))))
         return frozenset(found)
+
+    def _of_build(self, place: str) -> bool:
+        """Whether it was there when the module had finished: packages may make files when they are linked (inode(7), ctime)."""
+        name = INSTALLED if self.name == "base" else MANIFEST_FILE
+        finished = (_json(self.host.text(f"{self.path}/{name}", RECORD_LIMIT)) or {}).get("finished_ns")
+        status = self.host.status(place)
+        return isinstance(finished, int) and status is not None and status.st_ctime_ns <= finished
 
     def _noted(self) -> frozenset[str]:
         """What an installer made and no package brought, as the modules have noted it: their roles compare it."""

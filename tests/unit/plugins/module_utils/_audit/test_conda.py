@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import typing as t
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,12 @@ def cached(world: World, text: str) -> None:
     world.write(f"{folder}/x.py", text)
 
 
+def linked(world: World) -> None:
+    """Before the module had finished."""
+    world.write(f"{NLP}/etc/jupyter/nbconfig/notebook.d/x.json")
+    world.write(f"{NLP}/.conda_env.json", json.dumps({"finished_ns": time.time_ns() + 10**12}))
+
+
 def noted(world: World) -> None:
     """What an installer has made, and the module noted."""
     world.write(f"{ROOT}/bin/activate")
@@ -175,6 +182,7 @@ LEGITIMATE: dict[str, Callable[[World], t.Any]] = {
     "pins of the module": pinned,
     "what conda and pip leave": dots,
     "what an installer made": noted,
+    "what a package made when it was linked": linked,
     "a package in the cache": lambda world: cached(world, "x = 1"),
     "an environment of a person": hers,
     "her own installation": lambda world: world.write("home/alice/miniconda3/conda-meta/history"),
