@@ -170,6 +170,11 @@ options:
     description: Folder of the lab's kernelspecs; empty without one.
     type: str
     default: ''
+  roles:
+    description: Roles of this collection that the host has. Files of others are findings; without them no role's are.
+    type: list
+    elements: str
+    default: []
   seconds:
     description: Seconds that each topic has for walks over files and packages; what was not looked at then is told.
     type: int
@@ -353,6 +358,7 @@ def main() -> None:
             "environments": TEXTS,
             "channels": TEXTS,
             "kernels_dir": {"type": "str", "default": ""},
+            "roles": TEXTS,
             "seconds": {"type": "int", "default": 120},
         },
         supports_check_mode=True,

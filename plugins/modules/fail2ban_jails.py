@@ -215,7 +215,7 @@ def _without(host: Host, folder: str, names: t.Collection[str], jails: t.Collect
 def live(host: Host, jails: t.Collection[str]) -> tuple[list[str], list[str]]:
     """What the running server does otherwise than its files say, and what they say: somebody has told it with fail2ban-client."""
     dump = host.run("fail2ban-client", "-d")
-    asked = bans.numbers(dump, jails) + bans.spared(dump, jails)
+    asked = bans.numbers(dump, jails) + bans.spared(dump, jails) + bans.actions(dump, jails)
     questions = "".join(f"get {jail} {key}\n" for jail, key, _value in asked)
     # All in one: each start of the client takes longer than the answers. At the end of the questions it complains.
     _rc, out, _err = host.attempt("fail2ban-client", "-i", data=questions)

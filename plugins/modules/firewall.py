@@ -125,14 +125,13 @@ ssh_ports:
   sample: [2222]
 """
 
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import others
 from ..module_utils._firewall import rules as firewall_rules
-from ..module_utils._firewall.loading import loading
+from ..module_utils._firewall.loading import enable, loading, unit_differences
 from ..module_utils._host import rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.files import read_file
@@ -143,6 +142,7 @@ from ..module_utils._host.undo import STATE_ARGUMENTS, File, Files, Stages, Tran
 from ..module_utils._ssh.server import Sshd, unit_text
 
 NFT = "/usr/sbin/nft"
+LINK = f"/etc/systemd/system/sysinit.target.wants/{firewall_rules.UNIT_NAME}"
 # Terse: who is connecting just now is no part of the rules. What sshd listens on is.
 SHOW = "nft -s -t list table inet research_server && nft -s list set inet research_server ssh_ports"
 
@@ -163,12 +163,9 @@ class Host(Sshd):
         """How the kernel would show this text once loaded, tried in a network namespace of its own."""
         return self.run("unshare", "--net", "sh", "-c", f"nft -f - && {SHOW}", data=text)
 
-    def enabled(self) -> bool:
-        return os.path.islink(f"/etc/systemd/system/sysinit.target.wants/{firewall_rules.UNIT_NAME}")
-
     def activate(self) -> None:
         self.run("systemctl", "daemon-reload")
-        self.run("systemctl", "enable", "--quiet", firewall_rules.UNIT_NAME)
+        enable(self, firewall_rules.UNIT_NAME, LINK)
         # Loads what is loaded already; so systemd knows that it is.
         self.run("systemctl", "reload-or-restart", firewall_rules.UNIT_NAME)
 
@@ -216,8 +213,7 @@ def apply(module: AnsibleModule, host: Host, transaction: Transaction) -> dict[s
     program = table + (wanted[firewall_rules.SSH_PORTS].text or "")
     before, after = host.loaded(), host.as_loaded(program)
     diff += loading("loaded", before, after, firewall_rules.RULES, final)
-    if not host.enabled():
-        diff.append(difference(firewall_rules.UNIT_NAME, "disabled\n", "enabled\n"))
+    diff += unit_differences(host, firewall_rules.UNIT_NAME, LINK)
     differs = bool(diff or interrupted)
     diff += rights.differences(wrong)
     result["changed"] = differs or bool(wrong)

@@ -122,7 +122,7 @@ class Applier(Runner):
         self.run("usermod", "--expiredate", date, name)
 
     def no_aging(self, name: str, _unused: None) -> None:
-        self.run("chage", "--maxdays", "-1", "--inactive", "-1", name)
+        self.run("chage", "--lastday", "-1", "--maxdays", "-1", "--inactive", "-1", name)
 
     def password(self, name: str, field: str) -> None:
         # By standard input: the command line is visible to everyone on the host.

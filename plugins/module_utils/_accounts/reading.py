@@ -18,6 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._host import getent, people_files, processes
 from .._host.files import read_file
 from .._host.mounts import mount_points, table
+from .._host.numbers import FIRST_PERSON
 from .._host.people_files import Found, OddError
 from .._host.processes import Process
 from .._ssh.server import runtime_directory
@@ -146,8 +147,17 @@ def home_obstacle(entry: pwd.struct_passwd) -> str:
         return f"{odd}; expected a home in folders of root. Correct that, or give the account another home with 'usermod -d'"
     except OSError as error:
         return f"found no way to look at {entry.pw_dir} ({error.strerror}); expected a home. Correct that"
-    if owner == entry.pw_uid:
-        return ""
+    return "" if owner == entry.pw_uid else _in_other_hands(entry, owner)
+
+
+def _in_other_hands(entry: pwd.struct_passwd, owner: int) -> str:
+    """Of a home that somebody else owns: whether that is an account, or was this one by another number."""
+    if not getent.user(owner) and owner >= FIRST_PERSON:
+        return (
+            f"found {entry.pw_dir} with the files of uid {owner}, whom nobody has, and uid {entry.pw_uid} for the account in "
+            f"/etc/passwd; expected one number. Put it right with 'usermod -u {owner} {entry.pw_name}', or give the files to the "
+            f"account with 'chown -R -h --from={owner} {entry.pw_name} {in_one_line(entry.pw_dir)}'"
+        )
     others = _living_in(entry) | ({getent.user(owner)} - {"", "root"})
     if others:
         return (
@@ -299,7 +309,8 @@ def _living_in(entry: pwd.struct_passwd) -> frozenset[str]:
 def _read_shadow() -> dict[str, tuple[str, str, str]]:
     """Password field, days until it has to be changed and date of expiry by name (shadow(5))."""
     rows = (line.split(":") for line in (read_file("/etc/shadow") or "").splitlines())
-    return {row[0]: (row[1], _limit(row[4]), row[7]) for row in rows if len(row) > 7}
+    # Changed on day 0: it has to be changed at the next login.
+    return {row[0]: (row[1], "0" if row[2] == "0" else _limit(row[4]), row[7]) for row in rows if len(row) > 7}
 
 
 def _limit(days: str) -> str:

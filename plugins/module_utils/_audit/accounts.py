@@ -16,6 +16,7 @@ import shlex
 import typing as t
 from collections.abc import Iterator
 
+from .._accounts import leavers
 from .._accounts.people import EXPIRED
 from .._accounts.system_names import POWERFUL_GROUPS
 from .._host.numbers import FIRST_PERSON, NOBODY
@@ -93,11 +94,14 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
     for path in ("/etc/passwd", "/etc/group", "/etc/shadow"):
         yield from _other_sources(host, path)
     yield from _numbers(entries)
+    for path in ("/etc/subuid", "/etc/subgid"):
+        yield from _subordinate(host, path, entries, groups)
     for entry in entries:
         yield from _logins(entry, declared)
         yield from _passwords(entry, declared)
         yield from _home(host, entry, declared)
     yield from _memberships(host, entries, groups, declared)
+    yield from _primary(host, entries, groups, declared)
     yield from _group_passwords(host, groups)
 
 
@@ -163,6 +167,24 @@ def _numbers(entries: list[Entry]) -> Iterator[Finding]:
                 f"usermod -u NUMBER {shlex.quote(names[-1])}",
                 "error",
             )
+
+
+def _subordinate(host: Host, path: str, entries: list[Entry], groups: list[Group]) -> Iterator[Finding]:
+    """Numbers that somebody may be in a namespace of their own (subuid(5)): those of accounts make them these accounts."""
+    taken = {entry.uid for entry in entries} if path == "/etc/subuid" else {group.gid for group in groups}
+    ranges = leavers.subordinate_numbers(host.text(path, LIMIT) or "")
+    for name, first, number in ranges:
+        inside = sorted(one for one in taken if first <= one < first + number)
+        others = sorted(
+            other
+            for other, begin, count in ranges
+            if other not in (name, "root") and name != "root" and begin < first + number and first < begin + count
+        )
+        if inside or others:
+            whose = f"accounts ({', '.join(map(str, inside[:5]))})" if inside else others[0]
+            title, found = f"{path}: {name}:{first}:{number}", f"the subordinate numbers of {name} are those of {whose}, too"
+            way_out = f"take the line out of {path}, then 'usermod --add-subuids FIRST-LAST {shlex.quote(name)}'"
+            yield _finding(in_one_line(title), in_one_line(found), "numbers of nobody else", in_one_line(way_out), "error")
 
 
 def _logins(entry: Entry, declared: Declared) -> Iterator[Finding]:
@@ -238,6 +260,21 @@ def _memberships(host: Host, entries: list[Entry], groups: list[Group], declared
             elif group.name in doors and declared.people and member not in declared.people:
                 told.add((group.name, member))
                 yield _membership(group.name, member, "lets its members log in over SSH", declared)
+
+
+def _primary(host: Host, entries: list[Entry], groups: list[Group], declared: Declared) -> Iterator[Finding]:
+    """Of people, where useradd(8) gives each a group of the own name: what they write from now on is another group's."""
+    if not re.search(r"^USERGROUPS_ENAB\s+yes", host.text("/etc/login.defs") or "", re.MULTILINE):
+        return
+    names = {group.gid: group.name for group in reversed(groups)}
+    own = {group.name for group in groups}
+    for entry in entries:
+        group = names.get(entry.gid, str(entry.gid))
+        if entry.name in own and entry.name in declared.people and group not in (entry.name, *declared.groups_of(entry.name)):
+            name, where = in_one_line(entry.name), in_one_line(group)
+            way_out = f"usermod -g {shlex.quote(name)} {shlex.quote(name)}"
+            expected = f"the group {name}, which there is"
+            yield _finding(f"primary group of {name}: {where}", f"{name} has the primary group {where}", expected, way_out)
 
 
 def _allowed(group: str, member: str, account: Entry | None, declared: Declared) -> bool:

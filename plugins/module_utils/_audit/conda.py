@@ -21,6 +21,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Set
 
 from .._conda import shell_files
+from .._conda.base_manifest import INSTALLED
 from .._conda.channels import places
 from .._conda.generations import FOLDER, Layout
 from .._conda.installer import MARKER
@@ -29,7 +30,8 @@ from .._conda.records import channel_of, normal, without_credentials
 from .._conda.specification import Settings
 from .._conda.workshop import PACKAGE_CACHE, PRIVATE_CACHE
 from .._jupyter.kernels import is_ours, kernel_name
-from .._text.escapes import in_one_line
+from .._text.escapes import in_one_line, listing
+from . import conda_cache
 from .declared import Declared
 from .finding import Finding, Severity
 from .host import Host
@@ -42,19 +44,28 @@ TOPIC = "conda"
 RECORD_LIMIT = 64 << 20
 # Files that are told one by one.
 TOLD = 50
+MOST_FOLDERS = 200
 
 # Where installations for everybody, and root's own, are: these folders and those in them.
-SYSTEM_WIDE = ("/opt", "/usr/local", "/srv", "/root", "/root/.conda/envs")
+SYSTEM_WIDE = ("/opt", "/usr/local", "/usr/share", "/srv", "/root", "/root/.conda/envs", "/var/lib")
+# Two levels down as well; and whatever a lab has made at the top, for data or programs.
+DEEPER = ("/opt", "/srv")
+OF_SYSTEM = re.compile(r"bin|boot|dev|etc|home|lib\w*|lost\+found|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var")
+
 PROGRAMS = tuple(f"{folder}/{name}" for folder in ("/usr/local/bin", "/usr/bin") for name in ("conda", "mamba", "micromamba"))
 # conda reads them before the installation's own .condarc (conda/base/constants.py, SEARCH_PATH): what is final in them wins. Of
 # folders it reads what ends in .yml or .yaml.
-CONDARC_FILES = ("/etc/conda/.condarc", "/etc/conda/condarc", "/var/lib/conda/.condarc", "/var/lib/conda/condarc")
+CONDARC_FILES = (
+    *(f"{folder}/{name}" for folder in ("/etc/conda", "/var/lib/conda") for name in (".condarc", "condarc", ".mambarc")),
+    # Of root, who installs with it by hand.
+    *(f"/root/{name}" for name in (".condarc", ".mambarc", ".conda/.condarc", ".conda/condarc", ".config/conda/.condarc")),
+)
 CONDARC_FOLDERS = ("/etc/conda/condarc.d", "/var/lib/conda/condarc.d")
 YAML = (".yml", ".yaml")
 
 # jupyter_core, paths.py: what every JupyterLab of the host reads, whoever started it.
 JUPYTER_DATA = ("/usr/local/share/jupyter", "/usr/share/jupyter")
-JUPYTER_CONFIG = ("/usr/local/etc/jupyter", "/etc/jupyter")
+JUPYTER_CONFIG = ("/usr/local/etc/jupyter", "/etc/jupyter", "/usr/local/etc/ipython", "/etc/ipython")
 
 # What an installer brings comes from its publisher, whatever channels the lab has.
 PUBLISHERS = {
@@ -64,7 +75,11 @@ PUBLISHERS = {
     "Mamba": "https://conda.anaconda.org/conda-forge",
 }
 # Run at each start of Python (site(7), "Site-specific configuration hook"), or of a shell in the environment.
-HOOKS = re.compile(r"(sitecustomize|usercustomize)(\..*)?")
+MODULES = (".py", ".so", ".pth")
+SHADOWS = re.compile(r"python\d+\.zip|lib.+\.so(?:\.\d+)*")
+# Read by pip, and by Python when it starts, of whatever prefix they lie in.
+AT_TOP = ("pip.conf", "pyvenv.cfg")
+LOOKED_AT = ("bin/", "lib/", "etc/", "share/jupyter/")
 ACTIVATION = ("etc/conda/activate.d", "etc/conda/deactivate.d")
 PYTHON = re.compile(r"python\d[\d.]*")
 # Of no package, and nothing in Python's path: byte code, and what pip and conda leave when they are interrupted.
@@ -79,11 +94,26 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
     if not root or host.status(root) is None:
         return
     yield from environments(host, root, declared)
-    yield from settings_files(host, (*CONDARC_FILES, f"{root}/condarc"), (*CONDARC_FOLDERS, f"{root}/condarc.d"))
+    yield from settings_files(
+        host, (*CONDARC_FILES, f"{root}/condarc", f"{root}/.mambarc"), (*CONDARC_FOLDERS, f"{root}/condarc.d")
+    )
     allowed = allowed_places(host, root, declared)
     for prefix in (Prefix(host, "base", root), *declared_prefixes(host, root, declared)):
         yield from prefix.findings(allowed)
+    yield from cache(host, root)
     yield from rights(host, root)
+
+
+def cache(host: Host, root: str) -> Iterator[Finding]:
+    """Packages in the cache, of which environments to come are made."""
+    for folder, odd in conda_cache.altered(host, f"{root}/{PACKAGE_CACHE}"):
+        yield _finding(
+            f"cache: {os.path.basename(folder)}",
+            f"{folder} is not as it was unpacked: {listing(odd, 5)}",
+            "the package's files",
+            f"rm -r {folder} {folder}.conda {folder}.tar.bz2",
+            "error",
+        )
 
 
 def real(host: Host, path: str) -> str:
@@ -95,8 +125,10 @@ def real(host: Host, path: str) -> str:
 
 def installations(host: Host, root: str) -> Iterator[Finding]:
     """Other condas, by the file that every prefix has."""
-    folders = [path for top in SYSTEM_WIDE for path in (top, *(f"{top}/{name}" for name in host.names(top)))]
-    for path in folders:
+    tops = [f"/{name}" for name in host.names("/") if not OF_SYSTEM.fullmatch(name) and _own_folder(host, f"/{name}")]
+    tops += [f"{top}/{name}" for top in DEEPER for name in host.names(top)[:MOST_FOLDERS] if real(host, f"{top}/{name}") != root]
+    folders = [path for top in (*SYSTEM_WIDE, *tops) for path in (top, *(f"{top}/{name}" for name in host.names(top)))]
+    for path in dict.fromkeys(folders):
         if host.status(f"{path}/conda-meta/history") is None or real(host, path) == root:
             continue
         # The role has moved it aside when it made the lab's.
@@ -119,12 +151,22 @@ def installations(host: Host, root: str) -> Iterator[Finding]:
         yield _finding(f"program {path}", f"{path} is there for everybody", "conda comes with the role miniconda", f"rm {path}")
 
 
+def _own_folder(host: Host, path: str) -> bool:
+    """And not another file system, which may be a network's and slow."""
+    status, top = host.status(path), host.status("/")
+    return bool(status and top and stat.S_ISDIR(status.st_mode) and status.st_dev == top.st_dev)
+
+
 def jupyter_files(host: Host, declared: Declared) -> Iterator[Finding]:
     """Kernels, extensions and settings that every JupyterLab would take."""
     ours = {kernel_name(name) for name in declared.environments}
     kernels = {f"{folder}/kernels" for folder in JUPYTER_DATA} | ({declared.kernels_dir.rstrip("/")} - {""})
     found = {f"{folder}/{name}": "kernel" for folder in kernels for name in host.names(folder)}
     found = {path: kind for path, kind in found.items() if not _our_kernel(host, declared, path, ours)}
+    # Scripts of a kernel run in the browser of whoever opens a notebook with it (jupyter_client, "Kernel specs").
+    folders = [f"{folder}/{name}" for folder in kernels for name in host.names(folder)]
+    scripts = [f"{path}/{name}" for path in folders for name in host.names(path) if name.endswith((".js", ".css"))]
+    found.update((path, "script of a kernel") for path in scripts if os.path.dirname(path) not in found)
     for folder in JUPYTER_DATA:
         for kind in host.names(folder):
             if kind != "kernels":
@@ -246,7 +288,7 @@ class Prefix:
                 # The role conda_envs says what is wrong with it.
                 self.whole = False
             else:
-                watched = frozenset(filter(None, map(_watched, map(str, paths))))
+                watched = frozenset(itertools.chain.from_iterable(map(_watched, map(str, paths))))
                 yield Record(str(content.get("name")), channel_of(content), watched)
 
     def _sites(self) -> Iterator[str]:
@@ -294,12 +336,14 @@ class Prefix:
         """What runs by itself, or can be imported, and no package of conda or pip has brought."""
         if not self.whole:
             return
-        recorded = {path for record in self.records for path in record.files}
-        candidates = [path for path in self._candidates() if path not in recorded]
+        recorded = {path for record in self.records for path in record.files} | self._noted()
+        candidates = [path for path in dict.fromkeys(self._candidates()) if path not in recorded]
         of_pip = self._recorded_by_pip() if candidates else frozenset()
+        foreign = {path for path in candidates if path not in of_pip}
         for path in candidates:
             place = self._place(path)
-            if path not in of_pip and place:
+            # What is in a folder of nobody's is told by the folder.
+            if path in foreign and place and foreign.isdisjoint(_above(path, "")) and not self._of_build(place):
                 yield _finding(
                     f"{self.name}: file {path}",
                     f"{place} belongs to no package",
@@ -313,12 +357,26 @@ class Prefix:
             for name in self.host.names(f"{self.path}/{site}"):
                 if not BESIDE.fullmatch(name):
                     yield f"site-packages/{name}"
-            library = os.path.dirname(site)
-            yield from (f"{library}/{name}" for name in self.host.names(f"{self.path}/{library}") if HOOKS.fullmatch(name))
-        for folder in (*ACTIVATION, "share/jupyter/kernels"):
+            yield from self._modules(os.path.dirname(site))
+        for folder in (*ACTIVATION, "share/jupyter/kernels", "bin"):
             yield from (f"{folder}/{name}" for name in self.host.names(f"{self.path}/{folder}"))
-        folder = "etc/jupyter"
-        yield from (f"{folder}/{name}" for name in self.host.names(f"{self.path}/{folder}") if name.endswith(".py"))
+        # Python looks into such an archive first; programs find their libraries in `lib`.
+        yield from (f"lib/{name}" for name in self.host.names(f"{self.path}/lib") if SHADOWS.fullmatch(name))
+        for folder in ("etc/jupyter", "etc/ipython", "share/jupyter/labextensions", "share/jupyter/lab/settings"):
+            files = (path for path, status in self.host.walk(f"{self.path}/{folder}") if not stat.S_ISDIR(status.st_mode))
+            yield from (path[len(self.path) + 1 :] for path in files)
+        yield from (name for name in AT_TOP if self.host.status(f"{self.path}/{name}") is not None)
+
+    def _modules(self, library: str) -> Iterator[str]:
+        """What Python imports in a library, however deep: a module beside one of a package may be taken in its place."""
+        for top, folders, names in os.walk(self.host.path(f"{self.path}/{library}")):
+            if self.host.late:
+                return
+            folders[:] = [name for name in folders if not BESIDE.fullmatch(name)]
+            inside = os.path.relpath(top, self.host.path(self.path))
+            for name in names:
+                if name.endswith(MODULES):
+                    yield _shortened(f"{inside}/{name}")
 
     def _place(self, path: str) -> str:
         """Where it is; empty for what Python neither imports nor reads in site-packages."""
@@ -333,12 +391,28 @@ class Prefix:
 
     def _recorded_by_pip(self) -> frozenset[str]:
         """By the RECORD of each distribution (PyPA "Recording installed projects"); its paths are relative to site-packages."""
-        found = set()
+        found: set[str] = set()
         for path in self.distributions():
             with contextlib.suppress(csv.Error):
                 for row in csv.reader((self.host.text(f"{self.path}/{path}/RECORD", RECORD_LIMIT) or "").splitlines()):
                     if row:
-                        found.add(_watched(os.path.normpath(os.path.join(os.path.dirname(path), row[0]))))
+                        found.update(_watched(os.path.normpath(os.path.join(os.path.dirname(path), row[0]))))
+        return frozenset(found)
+
+    def _of_build(self, place: str) -> bool:
+        """Whether it was there when the module had finished: packages may make files when they are linked (inode(7), ctime)."""
+        name = INSTALLED if self.name == "base" else MANIFEST_FILE
+        finished = (_json(self.host.text(f"{self.path}/{name}", RECORD_LIMIT)) or {}).get("finished_ns")
+        status = self.host.status(place)
+        return isinstance(finished, int) and status is not None and status.st_ctime_ns <= finished
+
+    def _noted(self) -> frozenset[str]:
+        """What an installer made and no package brought, as the modules have noted it: their roles compare it."""
+        found: set[str] = set()
+        for name in (INSTALLED, BASE_MANIFEST_FILE, MANIFEST_FILE):
+            noted = (_json(self.host.text(f"{self.path}/{name}", RECORD_LIMIT)) or {}).get("made")
+            rows = noted if isinstance(noted, list) else []
+            found.update(row[0] for row in rows if isinstance(row, list) and row and isinstance(row[0], str))
         return frozenset(found)
 
     def pins(self) -> Iterator[Finding]:
@@ -371,21 +445,26 @@ class Record(t.NamedTuple):
     files: frozenset[str]
 
 
-_SITE = re.compile(r"(?:^|.*/)(site-packages/[^/]+)")
-_WHOLE = re.compile(
-    r"(lib/python[^/]*/(?:sitecustomize|usercustomize)[^/]*|etc/jupyter/[^/]+\.py|share/jupyter/kernels/[^/]+)(?:/|$)"
-)
+_SITE = re.compile(r"(?:^|.*?/)(site-packages/(?:.+/)?[^/]+)")
+_KERNEL = re.compile(r"(share/jupyter/kernels/[^/]+)(?:/|$)")
 
 
-def _watched(path: str) -> str:
-    """What stands for a file of a package: its first folder where only that is looked at; empty for what nobody asks for."""
-    if "site-packages/" in path:
-        found = _SITE.match(path)
-        return found[1] if found else ""
-    if path.startswith(ACTIVATION):
-        return path
-    found = _WHOLE.match(path)
-    return found[1] if found else ""
+def _shortened(path: str) -> str:
+    """By the name that records have of packages for any Python."""
+    found = _SITE.fullmatch(path)
+    return found[1] if found else path
+
+
+def _watched(path: str) -> tuple[str, ...]:
+    """What stands for a file of a package: its first folder where only that is looked at, and itself."""
+    if path.startswith("python-scripts/"):
+        return (f"bin/{path.partition('/')[2]}",)
+    short = _shortened(path)
+    if short.startswith("site-packages/"):
+        top = "/".join(short.split("/")[:2])
+        return (top, short) if short.endswith(MODULES) else (top,)
+    found = _KERNEL.match(path)
+    return (found[1],) if found else (path,) if path.startswith(LOOKED_AT) or "/" not in path else ()
 
 
 def rights(host: Host, root: str) -> Iterator[Finding]:
@@ -396,13 +475,16 @@ def rights(host: Host, root: str) -> Iterator[Finding]:
     own = host.status(root)
     for path, status in itertools.chain([(root, own)] if own else [], host.walk(root)):
         mode = 0 if stat.S_ISLNK(status.st_mode) else status.st_mode
-        if status.st_uid == 0 and not mode & stat.S_IWOTH and not (mode & stat.S_IWGRP and status.st_gid):
+        closed = mode & 0o005 != 0o005 if stat.S_ISDIR(mode) else not mode & 0o004 and mode and path.endswith(MODULES)
+        if status.st_uid == 0 and not mode & stat.S_IWOTH and not (mode & stat.S_IWGRP and status.st_gid) and not closed:
             continue
         area = _area(path[len(root) + 1 :])
         if area not in owners:
             top = host.status(f"{root}/{area}") if area else None
             owners[area] = (top.st_uid, top.st_gid) if top else (0, 0)
         fault = _fault(status, mode, owners[area], names)
+        if not fault and closed and area.startswith("envs/") and not os.path.basename(path).startswith("."):
+            fault = "closed to others"
         # The private cache is closed to others: what is in it cannot be reached.
         if not fault or area == PRIVATE_CACHE or (area == PACKAGE_CACHE and _of_packer(path[len(root) + 1 :], status, names)):
             continue
@@ -419,9 +501,10 @@ def rights(host: Host, root: str) -> Iterator[Finding]:
             )
             return
         way_out = f"chmod go-w {path}" if "writ" in fault else f"chown -h root:root {path}"
-        yield _finding(
-            f"{path}: {fault}", f"{path} is {fault}", "only root, or the owner of the environment, changes it", way_out, "error"
-        )
+        expected = "only root, or the owner of the environment, changes it"
+        if fault.startswith("closed"):
+            way_out, expected = f"chmod go+rX {path}", "what people load they can read"
+        yield _finding(f"{path}: {fault}", f"{path} is {fault}", expected, way_out, "error")
     if host.late:
         yield _finding(
             f"{root}: not all",

@@ -34,6 +34,8 @@ class Declared:
     channels: tuple[str, ...] = ()
     """Channels that packages may come from; empty means that nothing is said."""
     kernels_dir: str = ""
+    roles: tuple[str, ...] = ()
+    """That the host has; empty means that nothing is said."""
 
     @classmethod
     def of(cls, arguments: Mapping[str, t.Any]) -> Declared:

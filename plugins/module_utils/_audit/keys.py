@@ -31,6 +31,9 @@ TOPIC = "keys"
 OURS = "/etc/ssh/sshd_config.d/00-research-server.conf"
 DEFAULT_FILES = (IN_HOMES, ".ssh/authorized_keys2")
 MOST = 100  # keys of one file
+# What the role accounts has put aside waits there to be looked at; sshd reads it for nobody.
+PUT_ASIDE = re.compile(r".+\.replaced\.\d+")
+NOTHING = r"(?!)"
 # Keyword -> its value that says nothing, and the value of the role sshd.
 ELSEWHERE = {
     "authorizedkeyscommand": ("none", ""),
@@ -40,6 +43,23 @@ ELSEWHERE = {
     "hostbasedauthentication": ("no", ""),
 }
 # sshd(8), FILES: which other machines are trusted to say who comes.
+# What sshd starts, and with what, beside the value that Debian's file has or that means nothing. Of all other settings that
+# matter the role sshd has its own.
+SURROUNDINGS = {
+    "acceptenv": r"(?:(?:LANG|LC_\*|LC_[A-Z]+|COLORTERM|NO_COLOR)\s*)+",
+    "chrootdirectory": "none",
+    "forcecommand": "none",
+    "gssapiauthentication": "no",
+    "hostkeyagent": "none",
+    "ignorerhosts": "yes|shosts-only",
+    "kerberosauthentication": "no",
+    "modulifile": "/etc/ssh/moduli",
+    "pamservicename": "sshd",
+    "securitykeyprovider": "internal",
+    "setenv": NOTHING,
+    "subsystem": r"sftp\s+(?:/usr/lib/openssh/sftp-server|internal-sftp)(?:\s+-[a-z]\s+\w+)*",
+    "xauthlocation": "/usr/bin/xauth",
+}
 TRUSTED_MACHINES = ("/etc/ssh/shosts.equiv", "/etc/hosts.equiv")
 TRUSTED_BY_ROOT = (".shosts", ".rhosts")
 
@@ -102,7 +122,7 @@ def _without_account(host: Host, words: Sequence[str], known: set[str]) -> Itera
         folder, name = posixpath.split(word)
         if word.startswith("/") and name == "%u" and "%" not in folder:
             for found in host.names(folder):
-                if not found.startswith(".") and found not in known:
+                if not found.startswith(".") and found not in known and not PUT_ASIDE.fullmatch(found):
                     known.add(found)
                     yield Account(found, FIRST_PERSON, FIRST_PERSON, "/nonexistent", "")
 
@@ -175,6 +195,17 @@ def _elsewhere(host: Host, lines: Sequence[server_config.Line]) -> Iterator[Find
                 "a setting of sshd that lets people in without a key of theirs in their file",
                 "keys of accounts, and what the role sshd sets",
                 f"say it in sshd_settings or sshd_trusted_user_ca_keys, or take it out of {shlex.quote(shown)}",
+                "error",
+            )
+        usual = SURROUNDINGS.get(line.keyword)
+        if usual and line.path != OURS and not re.fullmatch(usual, line.value, re.IGNORECASE):
+            shown = in_one_line(line.path)
+            yield Finding(
+                TOPIC,
+                f"{shown}: {line.keyword} {in_one_line(line.value)}",
+                "a setting of sshd that says what it starts, or in which surroundings",
+                "what the package and the role sshd set",
+                f"say it in sshd_settings or sshd_match, or take it out of {shlex.quote(shown)}",
                 "error",
             )
     home = next((account.home for account in accounts(host) if account.name == "root"), "/root")

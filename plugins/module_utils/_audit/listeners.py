@@ -146,6 +146,7 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
     # Several sockets of one program may have one place (SO_REUSEPORT).
     yield from dict.fromkeys(filter(None, (view.judge(found, holders[found]) for found in sockets)))
     yield from view.others_sshd()
+    yield from view.abstract()
 
 
 class View:
@@ -319,6 +320,26 @@ class View:
                 found = in_one_line(f"{owner} runs an sshd: {title['arguments'][:200]}")
                 expected = "one sshd, that of the package, started by its unit as root"
                 yield Finding(TOPIC, in_one_line(f"sshd of {owner}"), found, expected, in_one_line(self.stop(process)), "error")
+
+    def abstract(self) -> Iterator[Finding]:
+        """Sockets of root's programs without a file, so without rights: everybody may connect (unix(7), "Abstract sockets")."""
+        listens = listening.parse_unix(self.host.text("/proc/net/unix", TABLE_LIMIT) or "")
+        wanted = {inode for inode, place in listens.items() if place.startswith("@")}
+        deadline = time.monotonic() + listening.SECONDS
+        for pid in [pid for pid, uid in _running(self.host) if uid == 0] if wanted else ():
+            mine = _sockets_of(self.host, pid, deadline) & wanted
+            process = describe(self.host, pid) if mine else None
+            if process is None:
+                continue
+            self.ask([process])
+            # What a package brought, and is no interpreter of others' programs, is what it seems.
+            if (self.program(process) and not TOOLS.fullmatch(process.program)) or self.service(process):
+                continue
+            for place in sorted({listens[inode] for inode in mine}):
+                found = in_one_line(f"{process.exe} ({process.unit}) of root listens on the abstract socket {place}")
+                expected = "what listens here is a package's service"
+                name = in_one_line(f"unix {place} {process.program} of root")
+                yield Finding(TOPIC, name, found, expected, in_one_line(self.stop(process)), "error")
 
     def tell(self, socket: Socket, process: Process, fault: Fault) -> Finding:
         owner, program = self.owner(socket.uid), process.program

@@ -23,7 +23,7 @@ import typing as t
 import zlib
 from collections.abc import Iterable, Iterator
 
-from .._host import dpkg
+from .._host import acl, dpkg
 from .._host.numbers import FIRST_PERSON
 from .._text.escapes import in_one_line, listing
 from .declared import Declared
@@ -32,6 +32,7 @@ from .host import Host
 
 TOPIC = "packages"
 INFO = "/var/lib/dpkg/info"
+STATOVERRIDE = "/var/lib/dpkg/statoverride"
 # Of dpkg's own files; those of big packages have more than a megabyte.
 RECORD_LIMIT = 64 << 20
 FILE_LIMIT = 4 << 30
@@ -60,12 +61,20 @@ DISPENSABLE = tuple(
 )
 # Paths of which rooms ask whose they are.
 ASKED = re.compile(
-    r"^(?:/(?:etc|usr/local|bin|sbin|usr/bin|usr/sbin)/.+|(?:/usr)?/lib/(?:systemd|udev|[^/\n]+/security|[^/\n]+/libnss_)[^\n]*"
-    r"|/usr/share/(?:keyrings|pam-configs|dbus-1/system-services)/.+|/usr/lib/python3/dist-packages/[^/\n]+)$",
+    r"^(?:/(?:etc|usr/local|bin|sbin|usr/bin|usr/sbin)/.+"
+    r"|(?:/usr)?/lib/(?:systemd|udev|[a-z-]+\.d/|python3\.\d+/sitecustomize\.py$|[^/\n]+/security|[^/\n]+/libnss_)[^\n]*"
+    r"|/usr/share/(?:keyrings|pam-configs|dbus-1/system(?:-services|\.d))/.+|/usr/lib/python3/dist-packages/[^/\n]+)$",
     re.MULTILINE,
 )
 # root finds programs in the first before those in the second (login.defs(5), ENV_SUPATH).
 BEFORE = {"/usr/local/sbin": "/usr/sbin", "/usr/local/bin": "/usr/bin"}
+PROGRAMS = tuple(BEFORE.values())
+LIBRARY = re.compile(r"lib.+\.so(?:\.\d+)*")
+LOCAL_PYTHON = re.compile(r"python3(?:\.\d+)?")
+# Of a module of Python nothing but its name counts; byte code and notes of pip are none.
+MODULE = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:\.py|\..*\.so)?")
+# Left by those who build images, to keep services from starting (invoke-rc.d(8)).
+OF_IMAGES = ("/usr/sbin/policy-rc.d",)
 
 
 class Oddity(t.NamedTuple):
@@ -113,9 +122,12 @@ class Record:
     def oddity(self, host: Host, path: str, ours: Iterable[re.Pattern[str]] = ()) -> Oddity | None:
         """What is wrong with a file of settings; None if a package or a role of this collection put it there like this."""
         status = host.status(path)
-        if status and can_be_written(status):
+        listed = acl.named(host.path(path), acl.WRITE) if status and status.st_mode & stat.S_IWGRP else []
+        if status and (listed or can_be_written(status)):
             who = f"uid {status.st_uid}, gid {status.st_gid}, mode {stat.S_IMODE(status.st_mode):04o}"
-            way_out = f"look at what it says, then 'chown root:root {path} && chmod go-w {path}'"
+            who += "".join(f", access list for {kind} {number}" for kind, number in listed)
+            remove = f" && setfacl -b {path}" if listed else ""
+            way_out = f"look at what it says, then 'chown root:root {path} && chmod go-w {path}{remove}'"
             return Oddity(f"{who}: others than root can change it", "root's alone", in_one_line(way_out), "open")
         owner, recorded = self.owner(path), self.hashes.get(path)
         folder = status and stat.S_ISDIR(status.st_mode) and not recorded
@@ -196,6 +208,9 @@ def find(host: Host, _declared: Declared, day: int | None = None) -> Iterator[Fi
         yield Finding(TOPIC, in_one_line(path), "diverted by hand (dpkg-divert --local)", expected, in_one_line(way_out))
     yield from _put_in_place(host, known)
     yield from _in_front(host, known)
+    yield from _libraries_in_front(host)
+    yield from _of_nobody(host, known)
+    yield from _closed(host, known)
     # The priority of a thread ends with it (setpriority(2), "C library/kernel differences"); that of reading follows from it
     # (ioprio_set(2)).
     with concurrent.futures.ThreadPoolExecutor(1, initializer=lambda: os.setpriority(os.PRIO_PROCESS, 0, 19)) as pool:
@@ -230,6 +245,58 @@ def _in_front(host: Host, known: Record) -> Iterator[Finding]:
                 yield Finding(
                     TOPIC, in_one_line(path), in_one_line(found), "no program in front of it", in_one_line(f"rm {path}")
                 )
+
+
+def _libraries_in_front(host: Host) -> Iterator[Finding]:
+    """/usr/local/lib comes first in Debian's ld.so.conf(5), and its Python first in `sys.path`: for root's programs as well."""
+    triplets = [name for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))]
+    for folder in ("/usr/local/lib", *(f"/usr/local/lib/{name}" for name in triplets)):
+        for name in host.names(folder):
+            behind = [f"{place}/{name}" for place in (*(f"/usr/lib/{one}" for one in triplets), "/usr/lib")]
+            found = next((path for path in behind if host.status(path) is not None), "") if LIBRARY.fullmatch(name) else ""
+            if found:
+                yield _before(f"{folder}/{name}", found)
+    vendor = "/usr/lib/python3/dist-packages"
+    modules = {match["name"]: name for name in host.names(vendor) if (match := MODULE.fullmatch(name))}
+    for version in host.names("/usr/local/lib"):
+        folder = f"/usr/local/lib/{version}/dist-packages"
+        for name in host.names(folder) if LOCAL_PYTHON.fullmatch(version) else ():
+            match = MODULE.fullmatch(name)
+            if match and match["name"] in modules and name != "__pycache__":
+                yield _before(f"{folder}/{name}", f"{vendor}/{modules[match['name']]}")
+
+
+def _before(path: str, behind: str) -> Finding:
+    found = in_one_line(f"is loaded before {behind}, which a package brought")
+    return Finding(TOPIC, in_one_line(path), found, "nothing in front of it", in_one_line(f"rm -r {path}"))
+
+
+def _of_nobody(host: Host, known: Record) -> Iterator[Finding]:
+    """Programs in the folders of packages that none has brought: a lab's own are in /usr/local or /opt."""
+    for path in (f"{folder}/{name}" for folder in PROGRAMS for name in host.names(folder)):
+        status, target = host.status(path), link_target(host, path)
+        if known.owner(path) or path in OF_IMAGES or status is None or stat.S_ISDIR(status.st_mode):
+            continue
+        # Of alternatives the target is a link itself, and that of a package's program (update-alternatives(1)).
+        while target.startswith("/etc/alternatives/"):
+            target = link_target(host, target)
+        if not target or not (known.owner(target) or host.status(target) is None or target in PROGRAMS):
+            found, way_out = "a program of no package", f"rm {path}, or move it to /usr/local/bin"
+            yield Finding(TOPIC, in_one_line(path), found, "programs of packages", in_one_line(way_out))
+
+
+def _closed(host: Host, known: Record) -> Iterator[Finding]:
+    """Programs of packages that people cannot start any more. dpkg has no modes; those with a power of their own have reasons."""
+    overridden = {line.split(None, 3)[3] for line in (host.text(STATOVERRIDE) or "").split("\n") if line.count(" ") >= 3}
+    for path in (f"{folder}/{name}" for folder in PROGRAMS for name in host.names(folder)):
+        status = host.status(path)
+        if status is None or not stat.S_ISREG(status.st_mode) or not known.owner(path) or path in overridden:
+            continue
+        special = status.st_mode & (stat.S_ISUID | stat.S_ISGID) or status.st_gid != 0
+        if status.st_mode & 0o005 != 0o005 and not special:
+            mode = stat.S_IMODE(status.st_mode)
+            found, way_out = f"mode {mode:04o}: others than root cannot start it", f"chmod 0755 {path}"
+            yield Finding(TOPIC, in_one_line(path), found, "a program for everybody", in_one_line(way_out))
 
 
 def _compared(host: Host, known: Record, day: int) -> Iterator[Finding]:

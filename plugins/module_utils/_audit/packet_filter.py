@@ -96,6 +96,8 @@ INTERFACE = r"(?:\b[io]ifname (?:!= )?|-[io] )(?:{})(?![\w.-])"
 # A packet of a host to itself goes nowhere else.
 TO_ITSELF = re.compile(r"saddr (\S+) ip6? daddr \1 |-s (\S+) -d \2 ")
 # A container has its engine's setting for IPv4: a new network namespace inherits it (ip-sysctl, devconf_inherit_init_net).
+# Of podman, of plugins of CNI.
+OF_ENGINES = re.compile(r"(?:netns|cni)-[0-9a-f]{8}-[0-9a-f-]{27}|rootless-netns(?:-.+)?")
 IN_CONTAINER = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container")
 
 
@@ -134,7 +136,19 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
             name = in_one_line(_short(f"{where}: {rule.text}"))
             found = f"a rule that {does}: {where}: {rule.text}"
             yield Finding(TOPIC, name, in_one_line(found), EXPECTED[does], in_one_line(rule.way_out), severity)
+    yield from _namespaces(host)
     yield from _settings(host, [program.bridges for program in programs if program.bridges != NOTHING])
+
+
+def _namespaces(host: Host) -> Iterator[Finding]:
+    """Networks of their own beside this one (ip-netns(8)): with rules and listeners that are not seen from here."""
+    for name in host.names("/run/netns"):
+        if not OF_ENGINES.fullmatch(name):
+            title, found = (
+                in_one_line(f"network namespace {name}"),
+                "a network with rules and listeners of its own",
+            )
+            yield Finding(TOPIC, title, found, "none", in_one_line(f"ip netns pids {name}; ip netns del {name}"), "warning")
 
 
 def nft(host: Host) -> Iterator[Rule]:

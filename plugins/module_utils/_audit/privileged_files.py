@@ -17,8 +17,9 @@ import shlex
 import stat
 import struct
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from .._host import acl
 from .._host.mounts import search_roots
 from .._host.numbers import FIRST_PERSON
 from .._text.escapes import in_one_line
@@ -34,7 +35,28 @@ OVERRIDES = "/usr/share/lintian/overrides"
 MOST = 500  # of one kind; more are told by one finding
 # Everybody writes there. Where they are mounted nosuid the bits mean nothing, as long as it stays so.
 TEMPORARY = ("/dev/shm", "/tmp", "/var/tmp")  # noqa: S108 (looked at, not used)
-SYSTEM = ("/etc", "/opt", "/srv", "/usr")
+SYSTEM = ("/boot", "/etc", "/opt", "/srv", "/usr", "/var")
+# There nobody but root has anything to write, and nobody else owns anything.
+ROOTS = ("/boot", "/etc", "/usr")
+NOT_ROOTS = ("/usr/local", "/usr/src")
+# What is in them is nobody's business, or lets whoever knows it be somebody else.
+SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/krb5.keytab", "/root")
+SECRET_NAMES = {"/etc/ssl/private": ".+", "/var/backups": r"g?shadow\.bak.*"}
+# Whoever may write to one can be root: engines that start what they are told, and fail2ban, which starts commands.
+DOORS = tuple(
+    f"/run/{name}"
+    for name in (
+        "containerd/containerd.sock",
+        "crio/crio.sock",
+        "docker.sock",
+        "fail2ban/fail2ban.sock",
+        "incus/unix.socket",
+        "libvirt/libvirt-sock",
+        "podman/podman.sock",
+    )
+)
+# null, zero, full, random, urandom, tty, ptmx (Documentation/admin-guide/devices.txt), and the whiteouts of overlays.
+HARMLESS_DEVICES = frozenset({(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2), (0, 0)})
 PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/games", "/usr/games")
 
 
@@ -139,6 +161,12 @@ class Names:
     def group(self, gid: int) -> str:
         return in_one_line(self.groups.get(gid, str(gid)))
 
+    def rights(self, status: os.stat_result, listed: Iterable[tuple[str, int]] = ()) -> str:
+        """Whose it is and who may do what, those in an access list included."""
+        told = f"owner {self.user(status.st_uid)}, group {self.group(status.st_gid)}, mode {stat.S_IMODE(status.st_mode):04o}"
+        named = (f"{kind} {self.user(number) if kind == 'user' else self.group(number)}" for kind, number in listed)
+        return told + "".join(f", access list for {whom}" for whom in named)
+
     def says(self, power: Power) -> str:
         if power.kind == "c":
             return f"capabilities {' '.join(power.capabilities)}"
@@ -153,7 +181,9 @@ def find(host: Host, declared: Declared) -> Iterator[Finding]:
     for top, asleep in _tops(host):
         for thing in _walk(host, top):
             powers += _powers(host, thing, names, asleep)
-            writable += _writable(thing, names, declared.conda_root)
+            writable += _writable(host, thing, names, declared.conda_root)
+            writable += _device(thing, names)
+    writable += [*_temporary(host), *_secrets(host, names), *_doors(host, names), *_disks(host, names)]
     kinds: list[list[Finding]] = [list(_unowned(host, powers, names)), writable]
     for found in kinds:
         yield from found[:MOST]
@@ -304,7 +334,7 @@ def _explained(host: Host, power: Power, package: str) -> bool:
     return False
 
 
-def _writable(thing: Thing, names: Names, conda_root: str) -> Iterator[Finding]:
+def _writable(host: Host, thing: Thing, names: Names, conda_root: str) -> Iterator[Finding]:
     """Things of the system that others than root can write."""
     path, status = thing.path, thing.status
     mode, is_folder = status.st_mode, stat.S_ISDIR(status.st_mode)
@@ -319,6 +349,8 @@ def _writable(thing: Thing, names: Names, conda_root: str) -> Iterator[Finding]:
         return
     shown = in_one_line(path)
     shared = is_folder and mode & stat.S_ISVTX and not in_path
+    roots = in_path or (any(_inside(path, top) for top in ROOTS) and not any(_inside(path, top) for top in NOT_ROOTS))
+    listed = acl.named(host.path(path), acl.WRITE) if mode & 0o020 and (roots or _inside(path, "/usr")) else []
     if mode & 0o002 and not shared:
         yield Finding(
             TOPIC,
@@ -328,16 +360,78 @@ def _writable(thing: Thing, names: Names, conda_root: str) -> Iterator[Finding]:
             f"chmod o-w {shlex.quote(shown)}",
             "error",
         )
-    elif in_path and (status.st_uid >= FIRST_PERSON or _in_hands(status)):
-        owner, group = names.user(status.st_uid), names.group(status.st_gid)
+    elif listed or (roots and (status.st_uid >= FIRST_PERSON or _in_hands(status))):
+        remove = f" and 'setfacl -b {shlex.quote(shown)}'" if listed else ""
         yield Finding(
             TOPIC,
             f"{shown}: {OTHERS}",
-            f"owner {owner}, group {group}, mode {stat.S_IMODE(mode):04o}, where everybody's programs are looked for",
+            f"{names.rights(status, listed)}, where {'programs are looked for' if in_path else 'all is that of root'}",
             "one that only root can write",
-            f"'chown root:root {shlex.quote(shown)}', once you know that it is what it seems",
+            f"'chown root:root {shlex.quote(shown)}'{remove}, once you know that it is what it seems",
             "error",
         )
+
+
+def _device(thing: Thing, names: Names) -> Iterator[Finding]:
+    """A disk by another name gives all that is on it to whoever can open it. Those in /dev are the kernel's and udev's."""
+    status = thing.status
+    if not (stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)) or _inside(thing.path, "/dev"):
+        return
+    number = os.major(status.st_rdev), os.minor(status.st_rdev)
+    if number not in HARMLESS_DEVICES and _opens(status):
+        shown, kind = in_one_line(thing.path), "block" if stat.S_ISBLK(status.st_mode) else "character"
+        found = f"a device ({kind} {number[0]}:{number[1]}), {names.rights(status)}"
+        yield Finding(TOPIC, f"{shown}: a device", found, "devices in /dev only", f"rm {shlex.quote(shown)}", "error")
+
+
+def _disks(host: Host, names: Names) -> Iterator[Finding]:
+    """Disks that people can open past their file systems, and the memory."""
+    for path in (f"/dev/{name}" for name in host.names("/dev")):
+        status = host.status(path)
+        memory = path in ("/dev/mem", "/dev/kmem", "/dev/port")
+        if status and (stat.S_ISBLK(status.st_mode) or memory) and _opens(status):
+            shown = in_one_line(path)
+            way_out = f"chown root:disk {shlex.quote(shown)}; chmod 0660 {shlex.quote(shown)}; look at /etc/udev/rules.d"
+            yield Finding(TOPIC, f"{shown}: open", names.rights(status), "one that only root opens", way_out, "error")
+
+
+def _opens(status: os.stat_result) -> bool:
+    """Whether a person can open it."""
+    group = status.st_mode & 0o060 and status.st_gid >= FIRST_PERSON
+    return status.st_uid >= FIRST_PERSON or bool(status.st_mode & 0o006) or bool(group)
+
+
+def _temporary(host: Host) -> Iterator[Finding]:
+    """Without the sticky bit everybody removes and replaces what is everybody's; without the others nobody can work."""
+    for path in TEMPORARY:
+        status = host.status(path)
+        if status and stat.S_ISDIR(status.st_mode) and (status.st_uid != 0 or stat.S_IMODE(status.st_mode) != 0o1777):
+            found = f"owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
+            way_out = f"chown root:root {path} && chmod 1777 {path}"
+            yield Finding(TOPIC, f"{path}: other rights", found, "owner 0, mode 1777", way_out, "error")
+
+
+def _secrets(host: Host, names: Names) -> Iterator[Finding]:
+    inside = [f"{top}/{name}" for top, known in SECRET_NAMES.items() for name in host.names(top) if re.fullmatch(known, name)]
+    for path in (*SECRETS, *inside):
+        status = host.status(path)
+        if status is None or stat.S_ISLNK(status.st_mode):
+            continue
+        listed = acl.named(host.path(path), acl.READ) if status.st_mode & 0o040 else []
+        people = status.st_uid >= FIRST_PERSON or (status.st_mode & 0o060 and status.st_gid >= FIRST_PERSON)
+        if listed or people or status.st_mode & 0o006:
+            shown = in_one_line(path)
+            way_out = f"chmod o= {shlex.quote(shown)}" + (f"; setfacl -b {shlex.quote(shown)}" if listed else "")
+            yield Finding(TOPIC, f"{shown}: readable", names.rights(status, listed), "a secret of root's", way_out, "error")
+
+
+def _doors(host: Host, names: Names) -> Iterator[Finding]:
+    for path in DOORS:
+        status = host.status(path)
+        if status and stat.S_ISSOCK(status.st_mode) and (status.st_uid >= FIRST_PERSON or _in_hands(status)):
+            found = f"{names.rights(status)}: whoever writes to it can be root"
+            way_out = f"chmod 0660 {path}, chown root {path}, and look at its unit"
+            yield Finding(TOPIC, f"{path}: {OTHERS}", found, "one for root, and for a group that is declared", way_out, "error")
 
 
 def _in_hands(status: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ import posixpath
 import re
 import stat
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .._accounts.leavers import AT, CRON, LINGER
 from .._host.numbers import FIRST_PERSON, NOBODY
@@ -40,6 +40,10 @@ _PLAIN = r"[A-Za-z0-9_-]+"
 _CONF = r".+\.conf"
 _HOOK = r"[A-Za-z0-9_.-]+(?<!\.dpkg-(?:old|new|bak|tmp))(?<!\.dpkg-dist)(?<!~)"
 _NOTHING = r"\s*(?:[#;].*)?"
+_EMPTY = rf"{_NOTHING}|\[\w+\]\s*"
+# Where systemd and its kin read settings: of files with one name the first counts.
+FOLDERS = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+DAEMONS = ("system", "user", "journald", "logind", "timesyncd", "resolved", "networkd", "coredump", "sleep", "oomd", "homed")
 
 PLACES = (
     Place("/etc/crontab"),
@@ -49,9 +53,9 @@ PLACES = (
     Place("/etc/rc.local"),
     Place("/etc/init.d", _PLAIN),
     # What is started by an event: a device, a network, a log that is full, a login, a kernel, sleep, a name on the bus.
-    Place("/etc/udev/rules.d", r".+\.rules", "warning"),
-    Place("/usr/local/lib/udev/rules.d", r".+\.rules", "warning"),
-    Place("/usr/lib/udev/rules.d", r".+\.rules", "warning"),
+    *(Place(f"{top}/udev/rules.d", r".+\.rules", "warning") for top in ("/etc", "/usr/local/lib", "/usr/lib")),
+    # There programs write, at each boot; what matters is what starts something.
+    Place("/run/udev/rules.d", r".+\.rules", inert=r"(?!.*\b(?:RUN|PROGRAM|IMPORT)\b).*"),
     *(Place(f"/etc/network/if-{when}.d", _PLAIN) for when in ("pre-up", "up", "down", "post-down")),
     Place("/etc/dhcp/dhclient-enter-hooks.d", _HOOK),
     Place("/etc/dhcp/dhclient-exit-hooks.d", _HOOK),
@@ -64,19 +68,20 @@ PLACES = (
     Place("/etc/initramfs-tools/scripts", _PLAIN, depth=2),
     Place("/usr/lib/systemd/system-sleep", _HOOK),
     Place("/usr/lib/systemd/system-shutdown", _HOOK),
-    Place("/usr/share/dbus-1/system-services", r".+\.service"),
+    *(Place(f"{top}/dbus-1/system-services", r".+\.service") for top in ("/usr/local/share", "/usr/share")),
+    # Who may ask whom for what, on the bus of the system.
+    *(Place(f"{top}/dbus-1/system.d", _CONF) for top in ("/etc", "/usr/local/share", "/usr/share")),
     # What the kernel is told.
     Place("/etc/modules", severity="warning", inert=_NOTHING),
-    Place("/etc/modules-load.d", _CONF, "warning", _NOTHING),
-    Place("/usr/local/lib/modules-load.d", _CONF, "warning", _NOTHING),
-    Place("/etc/modprobe.d", _CONF, "warning", rf"{_NOTHING}|\s*blacklist\s.*"),
     Place("/etc/sysctl.conf", severity="warning", inert=_NOTHING),
-    Place("/etc/sysctl.d", _CONF, "warning", _NOTHING),
-    Place("/usr/local/lib/sysctl.d", _CONF, "warning", _NOTHING),
-    Place("/etc/tmpfiles.d", _CONF, inert=_NOTHING),
-    Place("/usr/local/lib/tmpfiles.d", _CONF, inert=_NOTHING),
-    Place("/etc/binfmt.d", _CONF, inert=_NOTHING),
-    Place("/usr/local/lib/binfmt.d", _CONF, inert=_NOTHING),
+    *(Place(f"{top}/modules-load.d", _CONF, "warning", _NOTHING) for top in FOLDERS),
+    *(Place(f"{top}/modprobe.d", _CONF, "warning", rf"{_NOTHING}|\s*blacklist\s.*") for top in FOLDERS),
+    *(Place(f"{top}/sysctl.d", _CONF, "warning", _NOTHING) for top in FOLDERS),
+    *(Place(f"{top}/binfmt.d", _CONF, inert=_NOTHING) for top in FOLDERS),
+    # Files, accounts and settings that systemd makes or takes over by itself. kmod has it make nodes of devices.
+    *(Place(f"{top}/tmpfiles.d", _CONF, inert=rf"{_NOTHING}|[bcd]!?\s+/dev/.*") for top in FOLDERS),  # noqa: S108  a name
+    *(Place(f"{top}/sysusers.d", _CONF, inert=_NOTHING) for top in FOLDERS),
+    *(Place(f"{top}/systemd/{what}.conf.d", _CONF, "warning", _EMPTY) for top in FOLDERS for what in DAEMONS),
 )
 # Rules and settings that start programs: udev(7), modprobe.d(5).
 STARTS = re.compile(
@@ -110,7 +115,7 @@ GENERATORS = tuple(
     for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
     for kind in ("system", "user", "system-environment", "user-environment")
 )
-UNIT = r"[^/]+\.(?:service|socket|timer|path|mount|automount|swap|device|target)"
+UNIT = r"[^/]+\.(?:service|socket|timer|path|mount|automount|swap|device|slice|target)"
 LINKS = r"(?:wants|requires|upholds)"
 # Made up for a call of systemd-run(1); the rest of the name is chance.
 MADE_UP = re.compile(r"run-(?:u\d+|r[0-9a-f]{32}|p\d+-i\d+|\d+)(?=\.)")
@@ -132,6 +137,7 @@ _ROLES = (
     r"/etc/systemd/system/jupyter@[^/]+\.(?:service|socket)\.d/50-research-server\.conf",
     r"/etc/systemd/system/user-\d+\.slice\.d/50-research-server\.conf",
     r"/etc/sysctl\.d/zz-research-server-sshd\.conf",
+    r"/etc/systemd/logind\.conf\.d/50-research-server\.conf",
     r"/etc/modprobe\.d/research-server-nvidia\.conf",
     r"/etc/modules-load\.d/research-server-nvidia\.conf",
     # Written at each boot by netplan's generator, which a package owns.
@@ -140,6 +146,21 @@ _ROLES = (
     r"/run/systemd/system/systemd-networkd-wait-online\.service\.d/10-netplan\.conf",
 )
 OURS = tuple(map(re.compile, _ROLES))
+# Of a role that a host does not have nothing is compared: a file with such a name is anybody's.
+OF_ROLES = {
+    "drift": re.compile(r".*/research-server-drift\b.*"),
+    "firewall": re.compile(r".*/research-server-firewall\b.*"),
+    "jupyter": re.compile(r".*/(?:research-server-loopback\.service|jupyter@.*)"),
+    "sshd": re.compile(r".*/research-server-sshd\b.*"),
+    "nvidia": re.compile(r".*/research-server-nvidia\b.*"),
+    "workbench": re.compile(r"/etc/systemd/logind\.conf\.d/.*"),
+}
+SWITCHED_ON = "/var/lib/systemd/deb-systemd-helper-enabled"
+KEEPERS = frozenset(
+    f"{name}.timer" for name in ("apt-daily", "apt-daily-upgrade", "logrotate", "fstrim", "dpkg-db-backup")
+) | frozenset(
+    f"{name}.service" for name in ("apparmor", "auditd", "chrony", "cron", "rsyslog", "systemd-timesyncd", "unattended-upgrades")
+)
 # An empty file in the place of a generator (role sshd); with a content it would be a program.
 NO_GENERATOR = "/etc/systemd/system-generators/systemd-ssh-generator"
 
@@ -147,22 +168,31 @@ NO_GENERATOR = "/etc/systemd/system-generators/systemd-ssh-generator"
 def find(host: Host, declared: Declared) -> Iterator[Finding]:
     known = record(host)
     if known.known:
+        ours = of_roles(declared)
         for place in PLACES:
-            yield from _in_place(host, known, place)
+            yield from _in_place(host, known, place, ours)
         for folder in (*UNITS, *USER_UNITS):
-            yield from _units(host, known, folder)
+            yield from _units(host, known, folder, ours)
         for folder in GENERATORS:
             yield from _generators(host, known, folder)
+    yield from _switched_off(host)
     yield from _jobs(host, declared)
 
 
-def _in_place(host: Host, known: Record, place: Place) -> Iterator[Finding]:
+def of_roles(declared: Declared) -> Iterable[re.Pattern[str]]:
+    """What the roles of this host leave; of all roles, where nobody says which it has."""
+    others = "|".join(pattern.pattern for role, pattern in OF_ROLES.items() if declared.roles and role not in declared.roles)
+    return [re.compile(rf"(?!{others}){pattern.pattern}") for pattern in OURS] if others else OURS
+
+
+def _in_place(host: Host, known: Record, place: Place, ours: Iterable[re.Pattern[str]]) -> Iterator[Finding]:
     for path in _files(host, place.path, place.names, place.depth):
-        odd = known.oddity(host, path, OURS)
-        if odd is None:
-            continue
         said = host.text(path)
         text = said or ""
+        # None of the roles' settings start anything.
+        odd = known.oddity(host, path, () if STARTS.search(text) else ours)
+        if odd is None:
+            continue
         inert = place.inert and said is not None and all(re.fullmatch(place.inert, line) for line in text.splitlines())
         if odd.kind == "foreign" and inert:
             continue
@@ -190,19 +220,20 @@ def _with_lines(odd: Oddity, text: str) -> Oddity:
     return odd._replace(found=f"{odd.found}: {listing([line[:120] for line in foreign], 3)}") if foreign else odd
 
 
-def _units(host: Host, known: Record, folder: str) -> Iterator[Finding]:
+def _units(host: Host, known: Record, folder: str, ours: Iterable[re.Pattern[str]]) -> Iterator[Finding]:
     for path in _files(host, folder, rf"{UNIT}|{_CONF}", 2):
-        if path == folder or re.search(r"\.(?:scope|slice)(?:\.d)?(?:/|$)", path):
-            # Scopes and slices run nothing (systemd.scope(5), systemd.slice(5)).
+        if path == folder or re.search(r"\.scope(?:\.d)?(?:/|$)|^/run/systemd/transient/.*\.slice(?:\.d)?(?:/|$)", path):
+            # Scopes, and the slices of logins and of systemd-run(1), come and go by themselves and run nothing.
             odd = known.oddity(host, path) if path == folder else None
         else:
-            odd = _unit(host, known, folder, path)
+            odd = _unit(host, known, (folder, path), ours)
         if odd:
             yield odd.told(TOPIC, MADE_UP.sub("run-*", path), "warning" if odd.kind == "changed" else "error")
 
 
-def _unit(host: Host, known: Record, folder: str, path: str) -> Oddity | None:
-    odd = known.oddity(host, path, OURS)
+def _unit(host: Host, known: Record, place: tuple[str, str], ours: Iterable[re.Pattern[str]]) -> Oddity | None:
+    folder, path = place
+    odd = known.oddity(host, path, ours)
     status = host.status(path)
     if status is None or not stat.S_ISLNK(status.st_mode):
         return odd if odd is None or odd.kind == "open" else _in_front(host, folder, path, odd)
@@ -270,6 +301,17 @@ def _generators(host: Host, known: Record, folder: str) -> Iterator[Finding]:
         odd = known.oddity(host, path)
         if odd and not (path == NO_GENERATOR and harmless and odd.kind == "foreign"):
             yield odd.told(TOPIC, path, "warning" if harmless else "error")
+
+
+def _switched_off(host: Host) -> Iterator[Finding]:
+    """What keeps a server safe, and its package has switched on: deb-systemd-helper(1p) notes the links that it makes."""
+    for folder in host.names(SWITCHED_ON):
+        for name in host.names(f"{SWITCHED_ON}/{folder}") if folder.endswith(".wants") else ():
+            if name in KEEPERS and _vendor(host, name) and not host.status(f"/etc/systemd/system/{folder}/{name}"):
+                expected = "as its package switched it on"
+                yield Finding(
+                    TOPIC, name, "switched off: not started at boot", expected, f"systemctl enable --now {name}", "warning"
+                )
 
 
 def _jobs(host: Host, declared: Declared) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from .._text.secrets import mask_urls
 from .declared import Declared
 from .finding import Finding
 from .host import Host
-from .packages import Record, record
+from .packages import RECORD_LIMIT, Record, record
 
 TOPIC = "apt sources"
 Severity = t.Literal["error", "warning", "notice"]
@@ -55,6 +55,9 @@ RUNS = re.compile(
     r"|Sandbox::User)\b",
     re.IGNORECASE,
 )
+# Where debconf and installers write it, and whether a lab wants it is its own decision.
+OF_UPDATES = ("/etc/apt/apt.conf.d/10periodic", "/etc/apt/apt.conf.d/20auto-upgrades")
+NO_UPDATES = re.compile(r"APT::Periodic::(?:Enable|Unattended-Upgrade|Update-Package-Lists)\s+\"0\"", re.IGNORECASE)
 DPKG_RUNS = re.compile(r"^\s*(pre-invoke|post-invoke|status-logger|admindir|instdir|root)\b", re.MULTILINE)
 # Docker's images of Debian come with a file that empties apt's cache, and that no package owns.
 EMPTIES_CACHE = re.compile(r"\"rm -f (?:/var/cache/apt/[A-Za-z0-9_/*.-]+ ?)+\|\| true\";?")
@@ -69,6 +72,7 @@ def find(host: Host, _declared: Declared) -> Iterator[Finding]:
     yield from _sources(host, known)
     yield from _keys(host, known)
     yield from _settings(host, known)
+    yield from _held(host)
     for path in _in_folder(host, "/etc/apt/preferences", r"[A-Za-z0-9_.-]+\.pref|[A-Za-z0-9_-]+"):
         odd = known.oddity(host, path, OURS)
         if odd:
@@ -186,6 +190,11 @@ def _settings(host: Host, known: Record) -> Iterator[Finding]:
         if odd and odd.kind != "foreign":
             yield odd.told(TOPIC, path, "error" if RUNS.search(text) else "warning")
         insecure = sorted({(match[1] or match[2]).lower() for match in INSECURE.finditer(text)})
+        if odd and odd.kind == "foreign" and path not in OF_UPDATES and NO_UPDATES.search(text):
+            found, way_out = "nobody installs security updates by themselves", f"rm {path}"
+            yield Finding(
+                TOPIC, in_one_line(f"{path}: no updates"), found, "as unattended-upgrades is set up", in_one_line(way_out)
+            )
         for name in insecure if odd else ():
             found, way_out = "apt checks less than it does by default", f"take {name} out of {path}"
             yield Finding(TOPIC, in_one_line(f"{path}: {name}"), found, "no such setting", in_one_line(way_out), "error")
@@ -203,6 +212,15 @@ def _settings(host: Host, known: Record) -> Iterator[Finding]:
         if odd and (runs or odd.kind == "open"):
             way_out = in_one_line(f"rm {path}") if odd.kind == "foreign" else odd.way_out
             yield odd._replace(found=f"{odd.found}: {', '.join(runs)}", way_out=way_out).told(TOPIC, path, "error")
+
+
+def _held(host: Host) -> Iterator[Finding]:
+    """What is on hold gets no security updates (apt-mark(8))."""
+    for name in re.findall(
+        r"^Package: (\S+)\nStatus: hold ok installed$", host.text(dpkg.STATUS, RECORD_LIMIT) or "", re.MULTILINE
+    ):
+        found, expected = "on hold: apt does not update it, not even for security", "packages that are updated"
+        yield Finding(TOPIC, in_one_line(f"hold of {name}"), found, expected, in_one_line(f"apt-mark unhold {name}"))
 
 
 def _without_comments(text: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from .._conda.shell_files import READS_PROFILE, without_line
 from .._ssh.recovery import COMMAND as OPEN_DOOR
 from .._text.escapes import in_one_line, listing
+from .._workbench import git
 from .declared import Declared
 from .finding import Finding
 from .host import Host
@@ -36,18 +37,27 @@ FOLDERS: tuple[tuple[str, str, Severity], ...] = (
     ("/etc/ssh/ssh_config.d", r".+\.conf", "error"),
     ("/etc/skel", r".+", "warning"),
     ("/etc/skel/.ssh", r".+", "error"),
-    ("/etc/environment.d", r".+\.conf", "error"),
-    ("/usr/local/lib/environment.d", r".+\.conf", "error"),
+    *((f"{top}/environment.d", r".+\.conf", "error") for top in ("/etc", "/run", "/usr/local/lib", "/usr/lib")),
+    ("/etc/xdg/autostart", r".+\.desktop", "error"),
     ("/etc/bash_completion.d", r"[^.].*(?<!~)", "warning"),
     ("/etc/X11/Xsession.d", r"[A-Za-z0-9_-]+", "error"),
-    ("/etc/systemd/system.conf.d", r".+\.conf", "error"),
-    ("/etc/systemd/user.conf.d", r".+\.conf", "error"),
+    # Where pip gets its packages from, of everybody and of root. /etc/pip.conf is a lab's own decision.
+    *((folder, r"pip\.conf", "warning") for folder in ("/etc/xdg/pip", "/root/.config/pip", "/root/.pip")),
+    # Python looks into such an archive before its own folder.
+    ("/usr/lib", r"python3\d+\.zip", "error"),
     # Every python3 of the host runs these first (site(3)), that of Ansible included.
     ("/usr/lib/python3/dist-packages", r".+\.pth|(?:site|user)customize\.py", "error"),
 )
 # /usr/local/lib/python3.11/dist-packages, of a version that is known by the folder's name only.
 LOCAL_PYTHON = r"python3(?:\.\d+)?"
 HOOKS = r".+\.pth|(?:site|user)customize\.py"
+# Where the web door is the lab's: what else nginx serves, and with what.
+NGINX_OURS = "/etc/nginx/research-server"
+NGINX: tuple[tuple[str, str, Severity], ...] = (
+    ("/etc/nginx/conf.d", r".+\.conf", "warning"),
+    ("/etc/nginx/sites-enabled", r"[^.].*", "warning"),
+    ("/etc/nginx/modules-enabled", r".+\.conf", "error"),
+)
 # What setuptools and its like bring themselves; they only prepare an import (site(3)).
 PLAIN_HOOKS = ("distutils-precedence.pth", "easy-install.pth")
 
@@ -55,6 +65,8 @@ PLAIN_HOOKS = ("distutils-precedence.pth", "easy-install.pth")
 FOREIGN: tuple[tuple[str, Severity], ...] = (
     ("/etc/ld.so.preload", "error"),
     ("/etc/ssh/sshrc", "error"),
+    # Whose word ssh takes for who a server is; the lab's own are in its inventory.
+    ("/etc/ssh/ssh_known_hosts", "warning"),
     ("/root/.ssh/rc", "error"),
     ("/root/.ssh/environment", "error"),
     ("/root/.pam_environment", "error"),
@@ -86,9 +98,23 @@ ELSEWHERE = (
 )
 
 MODULI = "/etc/ssh/moduli"
-OURS = (re.compile(r"/etc/profile\.d/conda\.sh|/etc/fish/conf\.d/conda\.fish"),)
+NEEDED = ("/etc/pam.d/", MODULI, "/etc/fail2ban/", "/etc/security/")
+OURS = (re.compile(r"/etc/profile\.d/conda\.sh|/etc/fish/conf\.d/conda\.fish|/etc/nginx/conf\.d/research-server\.conf"),)
 
 # What pam-auth-update writes where no profile is the first of a stack; for `auth` it would let everybody in.
+GIT = "/etc/gitconfig"
+GIT_STARTS = re.compile(
+    r"core\.(?:hookspath|fsmonitor|sshcommand|editor|pager|askpass|gitproxy|attributesfile)|credential\.(?:.+\.)?helper"
+    r"|include(?:if\..+)?\.path|init\.templatedir|filter\..+\.(?:clean|smudge|process)|diff\.(?:external|.+\.(?:textconv|command))"
+    r"|merge\..+\.driver|(?:diff|merge)tool\..+\.cmd|alias\..+|pager\..+|sequence\.editor|gpg\.(?:.+\.)?program"
+    r"|url\..+\.(?:insteadof|pushinsteadof)|http\.(?:.+\.)?(?:sslverify|sslcainfo|proxy)|uploadpack\.packobjectshook"
+)
+# As `git lfs install --system` sets them; cat changes nothing.
+GIT_KNOWN = re.compile(r"^git-lfs |^cat$|/usr/local/bin/research-server-nbstripout (?:process|clean|textconv)$")
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+AUTHORITIES = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
+MOST_CERTIFICATES = 20
+
 EMPTY_STACK = "session [default=1] pam_permit.so"
 
 # environment(5) of pam_env: languages, and the way to the outside that our documents name, are a lab's business.
@@ -104,12 +130,18 @@ WORLD = (
     "anaconda.org",
     "conda.io",
     "debian.org",
+    "docker.com",
+    "docker.io",
     "github.com",
+    "gitlab.com",
     "githubusercontent.com",
     "huggingface.co",
     "nvidia.com",
+    "ntp.org",
     "pypi.org",
     "pythonhosted.org",
+    "pytorch.org",
+    "r-project.org",
     "ubuntu.com",
 )
 LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|0:0:0:0:0:0:0:1")
@@ -127,6 +159,9 @@ def find(host: Host, _declared: Declared) -> Iterator[Finding]:
     yield from _conffiles(host, told)
     yield from _pam(host)
     yield from _environment(host)
+    yield from _managers_environment(host)
+    yield from _git(host)
+    yield from _authorities(host)
     yield from _nsswitch(host)
     yield from _hosts(host)
     yield from _resolver(host)
@@ -138,7 +173,10 @@ def _of_places(host: Host) -> Iterator[Finding]:
     known = record(host)
     modules = [f"/usr/lib/{name}/security" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))]
     local = [f"/usr/local/lib/{name}/dist-packages" for name in host.names("/usr/local/lib") if re.fullmatch(LOCAL_PYTHON, name)]
-    folders = [*FOLDERS, *((path, r".+", "error") for path in modules), *((path, HOOKS, "error") for path in local)]
+    pythons = [name for name in host.names("/usr/lib") if re.fullmatch(LOCAL_PYTHON, name)]
+    local += [f"/usr/lib/{name}" for name in pythons] + [f"/root/.local/lib/{name}/site-packages" for name in pythons]
+    nginx = NGINX if host.status(NGINX_OURS) else ()
+    folders = [*FOLDERS, *nginx, *((path, r".+", "error") for path in modules), *((path, HOOKS, "error") for path in local)]
     for folder, names, severity in folders:
         for path in (folder, *(f"{folder}/{name}" for name in host.names(folder) if re.fullmatch(names, name))):
             odd = None if _generated(path) or path.endswith(PLAIN_HOOKS) else known.oddity(host, path, OURS)
@@ -164,15 +202,16 @@ def _generated(path: str) -> bool:
 def _conffiles(host: Host, told: set[str]) -> Iterator[Finding]:
     known = record(host)
     for path in sorted(known.hashes):
-        if path.startswith(ELSEWHERE) or in_one_line(path) in told or _managed(host, path):
+        missing = host.status(path) is None
+        if path.startswith(ELSEWHERE) or in_one_line(path) in told or (_managed(host, path) and not missing):
             continue
         odd = known.oddity(host, path)
         if odd and odd.kind == "changed" and _with_our_line(host, path):
             continue
         if odd:
             yield odd.told(TOPIC, path, "error" if POWERFUL.fullmatch(path) else "warning")
-        elif path.startswith("/etc/pam.d/") and host.status(path) is None and known.owner(path):
-            # Without it the rules of `other` are used (pam.d(5)).
+        elif missing and path.startswith(NEEDED) and known.owner(path):
+            # Without the first the rules of `other` are used (pam.d(5)), without the others weaker ones, or none.
             way_out = f"apt-get install --reinstall -o Dpkg::Options::=--force-confmiss {known.owner(path)}"
             yield Finding(TOPIC, in_one_line(path), "missing", f"as package {known.owner(path)} brought it", way_out)
 
@@ -228,17 +267,66 @@ def _environment(host: Host) -> Iterator[Finding]:
     for line in (host.text("/etc/environment") or "").splitlines():
         # pam_env(8) reads `export NAME=value` too.
         match = re.match(r"\s*(?:export\s+)?([^=\s#]+)\s*=\s*(.*)", line)
-        if match is None or PLAIN_VARIABLE.fullmatch(match[1]):
+        if match is None or _plain(match[1], match[2].strip().strip("\"'")):
             continue
         name, value = match[1], match[2].strip().strip("\"'")
-        if name == "PATH" and all(map(USUAL_PATH.fullmatch, value.split(":"))):
-            continue
-        severity: Severity = (
-            "error" if re.match(r"LD_|PATH$|PYTHON|BASH_ENV$|ENV$|PERL|CONDA|SSH_|GCONV_|JUPYTER", name) else "warning"
-        )
+        severity = _severity(name)
         way_out = f"sed -i '/^ *\\(export *\\)\\?{name} *=/d' /etc/environment"
         found = in_one_line(f"{name}={value[:200]} for everybody who logs in")
         yield Finding(TOPIC, in_one_line(f"/etc/environment: {name}"), found, "no such variable", in_one_line(way_out), severity)
+
+
+def _plain(name: str, value: str) -> bool:
+    path = name == "PATH" and all(map(USUAL_PATH.fullmatch, value.split(":")))
+    return path or PLAIN_VARIABLE.fullmatch(name) is not None
+
+
+def _severity(name: str) -> Severity:
+    return "error" if re.match(r"LD_|PATH$|PYTHON|BASH_ENV$|ENV$|PERL|CONDA|SSH_|GCONV_|JUPYTER", name) else "warning"
+
+
+def _managers_environment(host: Host) -> Iterator[Finding]:
+    """What systemd hands to each service that it starts; somebody has told it, since files are looked at where they are."""
+    for line in host.output("systemctl", "show-environment").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not _plain(name, value.strip("$'\"")):
+            found, way_out = f"{line[:200]} for each service that is started", f"systemctl unset-environment {name}"
+            title = in_one_line(f"environment of systemd: {name}")
+            yield Finding(TOPIC, title, in_one_line(found), "no such variable", in_one_line(way_out), _severity(name))
+
+
+def _git(host: Host) -> Iterator[Finding]:
+    """What everybody's git starts, reads or is sent to by the settings for all (git-config(1))."""
+    if host.status(GIT) is None:
+        return
+    listing_ = host.output("git", "config", "--file", host.path(GIT), "--no-includes", "--list", "-z")
+    for key, values in sorted(git.parse(listing_).items()):
+        for value in values:
+            if GIT_STARTS.fullmatch(key) and not GIT_KNOWN.search(value) and (not key.startswith("alias.") or value[:1] == "!"):
+                way_out = f"git config --system --unset-all {key}"
+                found, expected = f"{key} = {value[:200]} for everybody", "settings of the role workbench"
+                yield Finding(TOPIC, in_one_line(f"{GIT}: {key}"), in_one_line(found), expected, in_one_line(way_out), "error")
+
+
+def _authorities(host: Host) -> Iterator[Finding]:
+    """Certificates in the bundle that update-ca-certificates(8) has not put there: of no package, and not a lab's own."""
+    text = host.text(BUNDLE, 16 << 20)
+    if text is None:
+        return
+    known: set[str] = set()
+    for top in AUTHORITIES:
+        files = (path for path, status in host.walk(top) if stat.S_ISREG(status.st_mode) and path.endswith(".crt"))
+        known |= {body for path in files for body in _certificates(host.text(path) or "")}
+    foreign = [body for body in _certificates(text) if body not in known] if known else []
+    for body in dict.fromkeys(foreign[:MOST_CERTIFICATES]):
+        name = f"{BUNDLE}: {hashlib.sha256(body.encode()).hexdigest()[:16]}"
+        found, expected = "a certificate of no package, and of no file of the lab's", "what update-ca-certificates has put there"
+        yield Finding(TOPIC, name, found, expected, "update-ca-certificates --fresh", "error")
+
+
+def _certificates(text: str) -> list[str]:
+    found = re.findall(r"-----BEGIN CERTIFICATE-----\s(.+?)-----END CERTIFICATE-----", text, re.DOTALL)
+    return ["".join(body.split()) for body in found]
 
 
 def _nsswitch(host: Host) -> Iterator[Finding]:

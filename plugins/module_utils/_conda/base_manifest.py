@@ -55,7 +55,7 @@ def look(prefix: str, level: str) -> Look:
     except CondaEnvError as error:
         unreadable = error.cause
     actual = Actual(True, written, conda, tuple(pip_packages(prefix)), unreadable)
-    why = changes(actual, written) or ["records of conda or pip were changed by hand"]
+    why = changes(actual, written) or [manifest.by_hand(written)]
     now, then = (*actual.conda, *actual.pip), (*written.conda, *written.pip)
     return _told(why, _lines(now, then), _lines(then, now), found)
 

@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import byte_code
-from .manifest import MANIFEST_FILE, Manifest
+from .manifest import MANIFEST_FILE, Manifest, settings
 from .verify import Expected, Problem, expected_files, groups, hash_all
 
 FILES, FULL = "files", "full"
@@ -70,7 +70,15 @@ def of(written: Manifest, level: str) -> tuple[Problem, ...]:
         # An earlier version of this module wrote none; it wrote the manifest last.
         with contextlib.suppress(OSError):
             finished = os.lstat(os.path.join(written.prefix, MANIFEST_FILE)).st_mtime_ns
-    return find(written.prefix, level, Notes(finished, written.known_damage or (), written.made))
+    return (*_settings(written), *find(written.prefix, level, Notes(finished, written.known_damage or (), written.made)))
+
+
+def _settings(written: Manifest) -> Iterator[Problem]:
+    """Variables and pins: they are told whatever else conda or pip have changed."""
+    if written.settings and settings(written.prefix) != written.settings:
+        yield Problem(
+            "conda-meta/state or conda-meta/pinned", "", "", "altered", "the variables and pins that were noted", "others"
+        )
 
 
 def noted(written: Manifest, notes: Notes) -> Manifest:

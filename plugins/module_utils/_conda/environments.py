@@ -100,7 +100,7 @@ def drift(prefix: str, written: manifest.Manifest) -> list[str]:
         actual = Actual(True, written, tuple(conda_packages(prefix)), pip, shadows=shadows(prefix, pip))
     except CondaEnvError as error:
         actual = Actual(True, written, unreadable=error.cause)
-    return [mask_urls(line) for line in changes(actual, written)] or ["records of conda or pip were changed by hand"]
+    return [mask_urls(line) for line in changes(actual, written)] or [manifest.by_hand(written)]
 
 
 def created(prefix: str) -> datetime.datetime | None:

@@ -10,6 +10,7 @@ backup, a `touch`, one more hard link), the thorough one decides. Standard libra
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,6 +18,7 @@ import os
 import typing as t
 
 from .._host.files import put_file, read_bounded
+from .._text.escapes import listing
 from .records import RECORD_LIMIT, Package, distribution_files, pip_packages, read_json, record_files, site_packages
 
 MANIFEST_FILE = ".conda_env.json"
@@ -134,6 +136,16 @@ def confirm(manifest: Manifest) -> Manifest | None:
     if thorough_fingerprint(manifest.prefix, manifest.site_packages) == manifest.thorough:
         return dataclasses.replace(manifest, quick=quick)
     return None
+
+
+def by_hand(manifest: Manifest) -> str:
+    """In words, where the packages are the same and the manifest is not true: which files have changed since it was taken."""
+    found = []
+    for path in watched(manifest.prefix, manifest.site_packages):
+        with contextlib.suppress(OSError):
+            if os.lstat(path).st_ctime_ns > manifest.finished_ns > 0:
+                found.append(os.path.relpath(path, manifest.prefix))
+    return f"records of conda or pip were changed by hand{': ' if found else ''}{listing(found, 5)}"
 
 
 def write(manifest: Manifest, name: str = MANIFEST_FILE, folder: str = "") -> None:

@@ -96,8 +96,8 @@ def as_lines(packages: t.Iterable[Package], requirements: Sequence[str]) -> list
     return [package.line() for package in sorted(set(packages))] + [f"pip: {mask_urls(line)}" for line in requirements]
 
 
-def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tuple[str, ...]:
-    """Why the environment is not what its specification says; empty if it is."""
+def reasons(actual: Actual, digest: str, drift: str, prune: bool = True) -> tuple[str, ...]:
+    """Why the environment is not what its specification says; empty if it is. `drift`: what is told where no package differs."""
     if not actual.exists:
         return ("the environment does not exist",)
     if actual.manifest is None:
@@ -108,7 +108,7 @@ def reasons(actual: Actual, digest: str, drift: bool, prune: bool = True) -> tup
     if prune and actual.manifest.kept:
         found.append("packages beyond the specification were kept: " + ", ".join(actual.manifest.kept))
     if drift:
-        found.extend(changes(actual, actual.manifest) or ["records of conda or pip were changed by hand"])
+        found.extend(changes(actual, actual.manifest) or [drift])
     return tuple(found)
 
 

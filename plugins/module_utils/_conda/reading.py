@@ -22,7 +22,7 @@ def read(task: Task) -> tuple[Actual, tuple[str, ...]]:
     """What is there, and the reasons to change it."""
     found = task.layout.found()
     if found is Found.MISSING:
-        return Actual(), reasons(Actual(), task.digest, False)
+        return Actual(), reasons(Actual(), task.digest, "")
     conda_generations.require_room(task.layout, found, task.options.adopt)
     generation = task.layout.current() if found is Found.GENERATION else None
     written = manifest.load(generation) if generation else None
@@ -36,7 +36,7 @@ def read(task: Task) -> tuple[Actual, tuple[str, ...]]:
     right = confirmed is not None and confirmed.digest == task.digest and not (task.prune and confirmed.kept)
     if confirmed is not None and right and not damaged and not owned:
         return Actual(exists=True, manifest=confirmed, frozen=frozen, unwritten=confirmed is not written), ()
-    drift = written is not None and confirmed is None
+    drift = manifest.by_hand(written) if written and not confirmed else ""
     unreadable = ""
     try:
         conda = tuple(conda_packages(prefix))
@@ -47,7 +47,7 @@ def read(task: Task) -> tuple[Actual, tuple[str, ...]]:
     accepted = None if task.prune else additions.tolerated(actual)
     if accepted is not None:
         damaged = damage.of(accepted, task.options.verify)
-        actual, drift = dataclasses.replace(actual, manifest=accepted, unwritten=True, damage=damaged), False
+        actual, drift = dataclasses.replace(actual, manifest=accepted, unwritten=True, damage=damaged), ""
     return actual, (*reasons(actual, task.digest, drift, task.prune), *owned, *damage.reasons(damaged))
 
 

@@ -39,6 +39,8 @@ ExecStartPre=/bin/sh -c 'test -e {log} || install -m 0640 /dev/null {log}'
 PACKAGED = ("jail.d/defaults-debian.conf",)
 
 NUMBERS = ("maxretry", "findtime", "bantime")
+# A command that says whom to spare.
+TEXTS = ("ignorecommand",)
 PROMPT = "fail2ban> "
 # fail2ban.server.utils, Utils; jail.conf(5), "Time abbreviation format".
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2629728, "y": 31557600}
@@ -112,7 +114,18 @@ def numbers(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
             value = seconds(str(words[3]))
             if value is not None:
                 found.append((str(words[1]), str(words[2]), str(value)))
+        if len(words) == 4 and words[0] == "set" and words[1] in names and words[2] in TEXTS:
+            found.append((str(words[1]), str(words[2]), str(words[3])))
     return found
+
+
+def actions(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
+    """The same of what a jail does with those whom it bans, by name."""
+    found: dict[str, list[str]] = {name: [] for name in jails}
+    for words in _spoken(dump):
+        if len(words) > 3 and words[0] == "set" and words[1] in found and words[2] == "addaction":
+            found[str(words[1])].append(str(words[3]))
+    return [(jail, "actions", " ".join(sorted(names))) for jail, names in found.items() if names]
 
 
 def spared(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
@@ -128,7 +141,10 @@ def spared(dump: str, jails: Iterable[str]) -> list[tuple[str, str, str]]:
 def answered(key: str, text: str) -> str:
     """An answer of the running server, as numbers() and spared() write what it should be."""
     # A heading, and a tree of one per line.
-    return _networks(re.findall(r"^[|`]- (\S+)$", text, re.MULTILINE)) if key == "ignoreip" else text
+    if key == "ignoreip":
+        return _networks(re.findall(r"^[|`]- (\S+)$", text, re.MULTILINE))
+    # A sentence, and the names; or a sentence that there are none.
+    return " ".join(sorted(text.partition(":\n")[2].split(", "))) if key == "actions" else text
 
 
 def _networks(texts: Iterable[str]) -> str:

@@ -5,9 +5,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 from .._host.difference import Difference, difference
+from .._host.runner import Runner
+
+
+def unit_differences(host: Runner, name: str, link: str, *, wanted: bool = True) -> list[Difference]:
+    """Of the unit that loads a table at boot, and again when nftables.service has emptied all (PartOf=): on, and up."""
+    # systemd goes by the name of the link; one to nothing masks it (systemd.unit(5)).
+    enabled = os.path.lexists(link) and os.path.realpath(link) != os.devnull
+    if enabled != wanted:
+        now, then = ("disabled\n", "enabled\n") if wanted else ("enabled\n", "disabled\n")
+        return [difference(name, now, then)]
+    if wanted and host.attempt("systemctl", "is-active", "--quiet", name)[0] != 0:
+        return [difference(name, "stopped\n", "active\n")]
+    return []
+
+
+def enable(host: Runner, name: str, link: str) -> None:
+    if os.path.realpath(link) == os.devnull:
+        os.unlink(link)  # counts as enabled
+    host.run("systemctl", "enable", "--quiet", name)
 
 
 def loading(name: str, before: str, after: str, file: str, new: Collection[str]) -> list[Difference]:

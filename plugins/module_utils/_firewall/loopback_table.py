@@ -18,7 +18,7 @@ from .._host.files import put_file, read_file
 from .._host.refused import RefusedError
 from .._host.runner import Runner
 from . import loopback as firewall_loopback
-from .loading import loading
+from .loading import enable, loading, unit_differences
 
 # Terse: who is connecting just now is no part of the rules.
 SHOW = f"nft --stateless --terse list table {firewall_loopback.TABLE}"
@@ -47,10 +47,7 @@ class Loopback(Runner):
         if self.nft:
             before, after = self._loaded(), self._as_loaded() if self.table else ""
             found += loading(f"table {firewall_loopback.TABLE}", before, after, firewall_loopback.RULES, new)
-        if os.path.lexists(LINK) != bool(self.table):
-            now, then = ("disabled\n", "enabled\n") if self.table else ("enabled\n", "disabled\n")
-            found.append(difference(firewall_loopback.UNIT_NAME, now, then))
-        return found
+        return found + unit_differences(self, firewall_loopback.UNIT_NAME, LINK, wanted=bool(self.table))
 
     def apply(self) -> None:
         if self.table:
@@ -58,7 +55,7 @@ class Loopback(Runner):
             # By itself first: nft says what is wrong, a unit only that something is.
             self.run(self.nft, "--file", firewall_loopback.RULES)
             self.run("systemctl", "daemon-reload")
-            self.run("systemctl", "enable", "--quiet", firewall_loopback.UNIT_NAME)
+            enable(self, firewall_loopback.UNIT_NAME, LINK)
             self.run("systemctl", "reload-or-restart", firewall_loopback.UNIT_NAME)
             return
         if os.path.exists(firewall_loopback.UNIT):

@@ -12,7 +12,7 @@ import stat
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
-from . import getent
+from . import acl, attributes, getent
 from .difference import Difference, difference
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -37,6 +37,8 @@ class Fault(t.NamedTuple):
     """What it shall be."""
     owner: int = 0
     group: int = 0
+    locked: str = ""
+    """With which attribute not even root can change it (chattr(1))."""
 
     @property
     def is_file(self) -> bool:
@@ -47,7 +49,7 @@ class Fault(t.NamedTuple):
         found = f"{kind}{_owners(self.status.st_uid, self.status.st_gid)}"
         return difference(
             self.path,
-            f"{found}, mode {stat.S_IMODE(self.status.st_mode):04o}\n",
+            f"{found}, mode {stat.S_IMODE(self.status.st_mode):04o}{', ' if self.locked else ''}{self.locked}\n",
             f"{_owners(self.owner, self.group)}, mode {self.mode:04o}\n",
         )
 
@@ -60,6 +62,8 @@ class Fault(t.NamedTuple):
         try:
             if not os.path.samestat(os.fstat(handle), self.status) or (self.is_file and os.fstat(handle).st_nlink > 1):
                 return  # another one by now, or a file that has another name, too
+            if self.locked:
+                attributes.unlock(handle)
             # In this order: until the end nobody else gains anything.
             os.fchown(handle, self.owner, self.group)
             os.fchmod(handle, self.mode)
@@ -91,12 +95,13 @@ def _file_faults(files: Mapping[str, int | Rights]) -> Iterator[Fault]:
             mode = stat.S_IMODE(status.st_mode)
             if stat.S_ISDIR(status.st_mode):
                 continue  # whoever writes the file will say so
+            locked = attributes.locked(path)
             if isinstance(wanted, Rights):
                 # Others may have made it a link to another file of theirs.
-                if stat.S_ISREG(status.st_mode) and (status.st_uid != 0 or mode & wanted.never):
-                    yield Fault(path, status, mode & ~wanted.never, group=status.st_gid)
-            elif not stat.S_ISREG(status.st_mode) or mode != wanted or (status.st_uid, status.st_gid) != (0, 0):
-                yield Fault(path, status, wanted)
+                if stat.S_ISREG(status.st_mode) and (locked or status.st_uid != 0 or mode & wanted.never):
+                    yield Fault(path, status, mode & ~wanted.never, group=status.st_gid, locked=locked)
+            elif locked or not stat.S_ISREG(status.st_mode) or mode != wanted or (status.st_uid, status.st_gid) != (0, 0):
+                yield Fault(path, status, wanted, locked=locked)
 
 
 def closed(folders: Iterable[str]) -> list[Fault]:
@@ -141,7 +146,8 @@ def _folder_faults(paths: Iterable[str]) -> Iterator[Fault]:
     for folder in sorted({above for path in paths for above in _above(path)}):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = os.stat(folder)
-            if others_can_write(status) and not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX):
+            listed = status.st_mode & stat.S_IWGRP and acl.named(folder, acl.WRITE)
+            if listed or (others_can_write(status) and not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX)):
                 mode = stat.S_IMODE(status.st_mode) & ~OTHERS_WRITE
                 yield Fault(os.path.realpath(folder), status, mode, group=status.st_gid)
 

@@ -54,7 +54,7 @@ def read_facts(host: Sshd, params: t.Mapping[str, t.Any]) -> Facts:
         host_keys=_host_keys(as_list(params["settings"].get("HostKey"))),
         ports=ports,
         firewall=os.path.exists(firewall_rules.SSH_PORTS),
-        unread=_newer_than(PID_FILE, [*configuration, *folders]),
+        unread=_newer_than(PID_FILE, [*configuration, *folders, *map(str, as_list(params["settings"].get("HostKey")))]),
     )
 
 

@@ -50,4 +50,4 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
     if "workbench" in roles:
         environments += ["nbstripout"] if value("workbench_nbstripout") else []
         told["linger"] = sorted(str(name) for name in value("workbench_linger") or [])
-    return {**told, "environments": environments}
+    return {**told, "environments": environments, "roles": sorted(roles)}

@@ -41,11 +41,20 @@ WORK = {
         f"mkdir -p .config/systemd/user && printf '%s' '{SERVICE}' > .config/systemd/user/train.service; "
         "export XDG_RUNTIME_DIR=/run/user/$(id -u); systemctl --user daemon-reload && systemctl --user enable --now train"
     ),
+    "an environment of Python alone": f"{LAB} -m venv --without-pip venv && venv/bin/python -c 'import json'",
+    "a terminal that goes on": "tmux new-session -d 'sleep 3600'",
     "files in common places": "touch /tmp/mine /var/tmp/mine; mkdir -m 1777 /tmp/all; ln -s /etc/shadow /tmp/x; mkfifo /tmp/pipe",
     "files of their own": (
         "echo 'alias l=ls' >> .bashrc; mkdir -p bin .ssh; printf 'Host x\\n' > .ssh/config; "
         "printf 'channels: [mine]\\n' > .condarc; printf '#!/bin/sh\\nsleep 9\\n' > bin/long; chmod 755 bin/long"
     ),
+}
+# What happens to a server by itself, or by an administrator on any day.
+DAYS = {
+    "systemd starts anew": "systemctl daemon-reexec && systemctl daemon-reload",
+    "the journal is rotated": "journalctl --rotate",
+    "somebody is banned": "fail2ban-client set sshd banip 203.0.113.7",
+    "a package is installed": "apt-get install -qy acl",
 }
 # As `apt upgrade` does: packages bring their files again, and restart their services.
 UPGRADE = "apt-get install -qy --reinstall openssh-server fail2ban nftables sudo python3-minimal bash"
@@ -59,6 +68,12 @@ def server(host: t.Any, servers: dict[str, t.Any]) -> t.Any:
 @pytest.mark.parametrize("work", WORK)
 def test_people_work(server: t.Any, work: str) -> None:
     done = server.run("su - bob -c %s", WORK[work])
+    assert done.rc == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_days_go_by(server: t.Any, day: str) -> None:
+    done = server.run(DAYS[day])
     assert done.rc == 0, done.stdout + done.stderr
 
 

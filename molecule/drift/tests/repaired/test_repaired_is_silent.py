@@ -45,13 +45,16 @@ def test_a_fault_that_comes_later_is_new_for_one_night(drift: t.Any, servers: di
 def test_a_fail2ban_that_runs_otherwise_than_its_files_say(drift: t.Any, servers: dict[str, t.Any]) -> None:
     """Somebody has told it, or has changed a file that it has not read since."""
     told, other = servers
-    servers[told].check_output("fail2ban-client set sshd addignoreip 203.0.113.9; touch /etc/fail2ban/filter.d/sshd.conf")
+    servers[told].check_output(
+        "fail2ban-client set sshd addignoreip 203.0.113.9; fail2ban-client set sshd ignorecommand /bin/true;"
+        "fail2ban-client set sshd addaction idle; touch /etc/fail2ban/filter.d/sshd.conf"
+    )
     run = drift()
     servers[told].check_output("systemctl reload fail2ban")
     assert run.verdicts == {told: "drift", other: "clean"}, run.output
     (found,) = run.report["hosts"][told]["drift"]
     assert found["role"] == "fail2ban"
-    assert "203.0.113.9" in found["diff"]
+    assert all(says in found["diff"] for says in ("203.0.113.9", "ignorecommand /bin/true", "idle"))
     assert "/etc/fail2ban/filter.d/sshd.conf (is)\n" in found["diff"] and "-changed since fail2ban has read it" in found["diff"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -51,3 +52,14 @@ def test_numbers_and_groups_of_this_machine() -> None:
 def test_without_a_sshd_keys_are_looked_for_in_homes() -> None:
     module: Any = SimpleNamespace(get_bin_path=lambda *_unused: None)
     assert reading.sshd_files(module) == (".ssh/authorized_keys",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whose a file is, decides")
+def test_a_home_whose_account_has_another_number_by_now(public_folder: Path) -> None:
+    home = public_folder / "somebody"
+    home.mkdir()
+    os.chown(home, 4711, 4711)
+    entry = cast("pwd.struct_passwd", SimpleNamespace(pw_name="somebody", pw_dir=str(home), pw_uid=4712))
+    found = reading.home_obstacle(entry)
+    # Below a folder that others can write in, that is told first.
+    assert "usermod -u 4711 somebody" in found or "others than root can write" in found

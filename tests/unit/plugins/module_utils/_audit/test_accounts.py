@@ -64,6 +64,31 @@ def found(root: Path, declared: Declared = DECLARED) -> list[Finding]:
     return list(accounts.find(Host(lambda *_argv: (1, "", ""), str(root)), declared))
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("alice:100000:65536", False),
+        ("alice:0:65536", True),
+        ("alice:1000:2", True),
+        ("ops:165536:65536\nalice:165540:10", True),
+        ("root:100000:1000000\nalice:100000:65536", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["subuid", "subgid"])
+def test_subordinate_numbers_are_nobody_elses(root: Path, name: str, line: str, told: bool) -> None:
+    (root / "etc" / name).write_text(f"{line}\n")
+    assert bool(found(root)) is told
+    assert all(finding.name.startswith(f"/etc/{name}: ") and finding.severity == "error" for finding in found(root))
+
+
+def test_the_primary_group_of_somebody(root: Path) -> None:
+    put(root, "passwd", "alice:x:1001:1001:", "alice:x:1001:1002:")
+    assert found(root) == [], "where useradd gives no groups of their own it is the lab's decision"
+    (root / "etc/login.defs").write_text("USERGROUPS_ENAB yes\n")
+    (finding,) = found(root)
+    assert (finding.name, finding.way_out) == ("primary group of alice: left", "usermod -g alice alice")
+
+
 def put(root: Path, name: str, before: str, after: str) -> None:
     path = root / "etc" / name
     text = path.read_text()

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import time
 import typing as t
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,7 @@ KERNELS = "usr/local/share/jupyter/kernels"
 NLP = f"{ROOT}/envs/.generations/nlp-0123456789ab.2"
 FORMER = f"{ROOT}/envs/.generations/nlp-ba9876543210.1"
 SITE = "lib/python3.12/site-packages"
+LIB = "lib/python3.12"
 FORGE = "https://conda.anaconda.org/conda-forge/linux-64"
 DECLARED = Declared(
     conda_root=f"/{ROOT}", environments=("nlp",), channels=("conda-forge",), kernels_dir=f"/{KERNELS}", people=("alice",)
@@ -99,6 +102,31 @@ def pinned(world: World) -> None:
     world.write(f"{NLP}/.conda_env.json", json.dumps({"settings": settings(str(world.root / NLP))}))
 
 
+def stranger(path: str) -> t.Callable[[World], object]:
+    return lambda world: world.write(path)
+
+
+def cached(world: World, text: str) -> None:
+    """A package that was unpacked, and written to by somebody since."""
+    folder = f"{ROOT}/pkgs/x-1-0"
+    paths = [{"_path": "x.py", "path_type": "hardlink", "sha256": hashlib.sha256(b"x = 1").hexdigest(), "size_in_bytes": 5}]
+    world.write(f"{folder}/info/paths.json", json.dumps({"paths": [*paths, {"_path": "../../x"}, {"_path": 1}, 1]}))
+    os.utime(world.write(f"{folder}/info/repodata_record.json"), (1000, 1000))
+    world.write(f"{folder}/x.py", text)
+
+
+def linked(world: World) -> None:
+    """Before the module had finished."""
+    world.write(f"{NLP}/etc/jupyter/nbconfig/notebook.d/x.json")
+    world.write(f"{NLP}/.conda_env.json", json.dumps({"finished_ns": time.time_ns() + 10**12}))
+
+
+def noted(world: World) -> None:
+    """What an installer has made, and the module noted."""
+    world.write(f"{ROOT}/bin/activate")
+    world.write(f"{ROOT}/.conda_installed.json", json.dumps({"made": [["bin/activate", "sha256:0"]]}))
+
+
 def dots(world: World) -> None:
     """What conda and pip leave."""
     for name in ("__pycache__/x.pyc", "numpy-2.0.dist-info.c~", "~ip/__init__.py", "notes.txt"):
@@ -107,6 +135,7 @@ def dots(world: World) -> None:
 
 def program(world: World) -> None:
     """A link to the lab's own."""
+    world.package(ROOT, "conda", FORGE, "bin/conda")
     world.write(f"{ROOT}/bin/conda")
     (world.root / "usr/local/bin").mkdir(parents=True)
     (world.root / "usr/local/bin/conda").symlink_to("../../../opt/miniconda3/bin/conda")
@@ -152,6 +181,9 @@ LEGITIMATE: dict[str, Callable[[World], t.Any]] = {
     "a kernel of pip": lambda world: world.pip("ipykernel", "../../../share/jupyter/kernels/py/kernel.json"),
     "pins of the module": pinned,
     "what conda and pip leave": dots,
+    "what an installer made": noted,
+    "what a package made when it was linked": linked,
+    "a package in the cache": lambda world: cached(world, "x = 1"),
     "an environment of a person": hers,
     "her own installation": lambda world: world.write("home/alice/miniconda3/conda-meta/history"),
     "a program of ours": program,
@@ -325,9 +357,56 @@ MUTATIONS: dict[str, tuple[Callable[[World], t.Any], str, str]] = {
     ),
     "settings beside": (lambda world: world.write(f"{ROOT}/condarc"), f"settings /{ROOT}/condarc", "rm"),
     "settings of an environment": (lambda world: world.write(f"{NLP}/.condarc"), f"settings /{NLP}/.condarc", "rm"),
+    **{
+        f"a stranger at {path}": (stranger(f"{NLP}/{path}"), f"nlp: file {path.replace(f'{LIB}/site-', 'site-')}", "rm -r")
+        for path in (
+            "bin/ls",
+            "lib/libssl.so.3",
+            "lib/python312.zip",
+            f"{LIB}/requests.py",
+            f"{LIB}/lib-dynload/x.so",
+            f"{LIB}/site-packages/numpy/core.cpython-312-x86_64-linux-gnu.so",
+            "etc/ipython/ipython_config.py",
+            "etc/jupyter/jupyter_server_config.d/evil.json",
+            "share/jupyter/labextensions/evil/package.json",
+            "share/jupyter/lab/settings/overrides.json",
+            "pip.conf",
+            "pyvenv.cfg",
+        )
+    },
+    "a program in the base": (stranger(f"{ROOT}/bin/ls"), "base: file bin/ls", "rm -r"),
+    "settings of mamba": (stranger(f"{ROOT}/.mambarc"), f"settings /{ROOT}/.mambarc", "rm"),
+    "settings of root": (stranger("root/.condarc"), "settings /root/.condarc", "rm"),
+    "start-up files of IPython": (
+        stranger("etc/ipython/ipython_config.py"),
+        "setting of Jupyter /etc/ipython/ipython_config.py",
+        "rm",
+    ),
+    "an installation further down": (stranger("opt/tools/mini/conda-meta/history"), "installation /opt/tools/mini", "rm -r"),
+    "an installation at the top": (stranger("data/mini/conda-meta/history"), "installation /data/mini", "rm -r"),
+    "a script of a kernel": (
+        stranger(f"{KERNELS}/nlp/kernel.js"),
+        f"script of a kernel /{KERNELS}/nlp/kernel.js",
+        "rm -r",
+    ),
+    "a module that is closed": (
+        chmod(f"{NLP}/{SITE}/numpy/__init__.py", 0o600),
+        f"/{NLP}/{SITE}/numpy/__init__.py: closed to others",
+        "chmod go+rX",
+    ),
+    "a package in the cache that says something else": (
+        lambda world: cached(world, "x = 2"),
+        "cache: x-1-0",
+        f"rm -r /{ROOT}/pkgs/x-1-0 ",
+    ),
+    "a folder that is closed": (
+        lambda world: (world.root / f"{NLP}/include").mkdir(mode=0o700),
+        f"/{NLP}/include: closed to others",
+        "chmod go+rX",
+    ),
     "a file for everybody": (
-        lambda world: world.write(f"{NLP}/bin/tool").chmod(0o777),
-        f"/{NLP}/bin/tool: writable for everybody",
+        lambda world: world.write(f"{NLP}/share/tool").chmod(0o777),
+        f"/{NLP}/share/tool: writable for everybody",
         "chmod go-w",
     ),
     "a file of a person": (

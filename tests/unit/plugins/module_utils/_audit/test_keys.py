@@ -188,3 +188,27 @@ def test_what_people_own_is_not_followed(root: Path) -> None:
     (root / "home/eve/.ssh").rmdir()
     (root / "home/eve/.ssh").symlink_to("/etc")
     assert ("/home/eve/.ssh/authorized_keys", "error") in told(root)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("AcceptEnv LANG LC_* COLORTERM NO_COLOR", False),
+        ("Subsystem sftp /usr/lib/openssh/sftp-server", False),
+        ("Subsystem sftp internal-sftp -f AUTH", False),
+        ("Subsystem sftp /usr/local/lib/x", True),
+        ("AcceptEnv LANG LD_*", True),
+        ("SetEnv LD_PRELOAD=/tmp/x.so", True),
+        ("Match User eve\nForceCommand /usr/local/bin/x", True),
+        ("GSSAPIAuthentication yes", True),
+    ],
+)
+def test_what_sshd_starts_and_with_what(root: Path, line: str, told: bool) -> None:
+    write(root, "etc/ssh/sshd_config.d/90-more.conf", f"{line}\n")
+    names = [finding.name for finding in found(root)]
+    assert names == ([f"/etc/ssh/sshd_config.d/90-more.conf: {names[0].partition(': ')[2]}"] if told else [])
+
+
+def test_what_was_put_aside_is_nobodys_key(root: Path) -> None:
+    (root / "etc/ssh/authorized_keys.d/alice.replaced.1").symlink_to("/home/alice/keys")
+    assert found(root) == []

@@ -459,3 +459,19 @@ def test_a_host_without_anything(tmp_path: Path) -> None:
         raise AssertionError("nothing is to be asked")
 
     assert list(find(Host(attempt, root=str(tmp_path)), DECLARED)) == []
+
+
+@pytest.mark.parametrize(
+    ("exe", "uid", "unit", "told"),
+    [
+        ("/usr/bin/python3.11", 0, "/system.slice/run-u1.service", True),
+        ("/usr/local/bin/door", 0, "/system.slice/door.service", True),
+        ("/usr/sbin/sshd", 0, SSH, False),
+        ("/usr/bin/python3.11", 1001, HERS, False),
+    ],
+)
+def test_sockets_without_a_file(world: World, exe: str, uid: int, unit: str, told: bool) -> None:
+    world.process(77, exe, uid, unit=unit)
+    world.write("proc/net/unix", "Num RefCount Protocol Flags Type St Inode Path\n0: 2 0 00010000 0001 01 4242 @door\n")
+    (world.root / "proc/77/fd/3").symlink_to("socket:[4242]")
+    assert [finding.name for finding in world.find()] == ([f"unix @door {exe.rpartition('/')[2]} of root"] if told else [])

@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 def install(root: Path, name: str, files: dict[str, str]) -> None:
     sums = ""
     for path, text in files.items():
-        put(root, path, text)
+        put(root, path, text).chmod(0o755 if path.startswith("usr/bin/") else 0o644)
         sums += f"{hashlib.md5(text.encode()).hexdigest()}  {path}\n"
     put(root, f"var/lib/dpkg/info/{name}.list", "/.\n" + "".join(f"/{path}\n" for path in files))
     put(root, f"var/lib/dpkg/info/{name}.md5sums", sums)
@@ -176,7 +176,7 @@ def test_many_files_of_a_package_are_told_as_one(root: Path) -> None:
 
 
 def test_diversions(root: Path) -> None:
-    put(root, "usr/bin/hello.real", "hello")
+    put(root, "usr/bin/hello.real", "hello").chmod(0o755)
     install(root, "wrapper", {"usr/bin/hello": "wrapper"})
     put(root, "var/lib/dpkg/diversions", "/usr/bin/hello\n/usr/bin/hello.real\nwrapper\n")
     day = (DAY - 1) % 7
@@ -192,7 +192,7 @@ def test_the_diverting_package_keeps_its_own_file(root: Path) -> None:
 
 def test_a_diversion_by_hand(root: Path) -> None:
     (root / "usr/bin/sudo").rename(root / "usr/bin/sudo.distrib")
-    put(root, "usr/bin/sudo", "evil")
+    put(root, "usr/bin/sudo", "evil").chmod(0o755)
     put(root, "var/lib/dpkg/diversions", "/usr/bin/sudo\n/usr/bin/sudo.distrib\n:\n")
     finding = one(root)
     assert (finding.name, finding.way_out) == ("/usr/bin/sudo", "dpkg-divert --local --rename --remove /usr/bin/sudo")
@@ -201,7 +201,7 @@ def test_a_diversion_by_hand(root: Path) -> None:
 @pytest.mark.parametrize(("by", "says"), [("hello", "no file of package hello"), ("evil", "evil, which is not installed")])
 def test_a_diversion_in_the_name_of_a_package_that_did_not_bring_what_is_there(root: Path, by: str, says: str) -> None:
     (root / "usr/bin/sudo").rename(root / "usr/bin/sudo.real")
-    put(root, "usr/bin/sudo", "evil")
+    put(root, "usr/bin/sudo", "evil").chmod(0o755)
     put(root, "var/lib/dpkg/diversions", f"/usr/bin/sudo\n/usr/bin/sudo.real\n{by}\n")
     finding = one(root)
     assert (finding.name, finding.severity) == ("/usr/bin/sudo", "error")
@@ -350,3 +350,45 @@ def test_a_conffile_that_became_a_link(settings: Path) -> None:
     assert "--reinstall" in odd.way_out
     assert odd.way_out.endswith(" sudo")
     assert stat.S_ISLNK((settings / "etc/changed").lstat().st_mode)
+
+
+def test_a_program_of_nobody_among_those_of_packages(root: Path) -> None:
+    for name, target in {"view": "/etc/alternatives/view", "gone": "/usr/lib/gone", "tool": "sudo"}.items():
+        (root / "usr/bin" / name).symlink_to(target)
+    (root / "etc/alternatives").mkdir(parents=True)
+    (root / "etc/alternatives/view").symlink_to("/usr/bin/sudo")
+    put(root, "usr/sbin/policy-rc.d")
+    assert found(root) == []
+    put(root, "usr/bin/evil")
+    assert (one(root).name, one(root).found) == ("/usr/bin/evil", "a program of no package")
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o755, False), (0o700, True), (0o644, True), (0o4750, False)])
+def test_a_program_that_nobody_can_start(root: Path, mode: int, told: bool) -> None:
+    (root / "usr/bin/hello").chmod(mode)
+    assert [finding.way_out for finding in found(root)] == (["chmod 0755 /usr/bin/hello"] if told else [])
+
+
+def test_a_program_that_an_administrator_has_closed_in_dpkgs_words(root: Path) -> None:
+    put(root, "var/lib/dpkg/statoverride", "root lab 0750 /usr/bin/hello\n")
+    (root / "usr/bin/hello").chmod(0o750)
+    assert found(root) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "usr/local/lib/libssl.so.3",
+        "usr/local/lib/x86_64-linux-gnu/libssl.so.3",
+        "usr/local/lib/python3.11/dist-packages/apt.py",
+        "usr/local/lib/python3.11/dist-packages/apt/__init__.py",
+    ],
+)
+def test_a_library_in_front_of_that_of_a_package(root: Path, path: str) -> None:
+    put(root, "usr/lib/x86_64-linux-gnu/libssl.so.3")
+    put(root, "usr/lib/python3/dist-packages/apt/__init__.py")
+    put(root, "usr/local/lib/libmine.so.1")
+    put(root, "usr/local/lib/python3.11/dist-packages/mine.py")
+    assert found(root) == []
+    put(root, path)
+    assert one(root).name == f"/{path.removesuffix('/__init__.py')}"

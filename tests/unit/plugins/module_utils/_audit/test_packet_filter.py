@@ -419,3 +419,12 @@ def test_where_nft_may_not_look_it_says_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     host = Host(lambda *_argv: (1, "", "Operation not permitted"), root=str(world.root))
     assert list(find(host, Declared())) == []
+
+
+def test_a_network_beside_this_one(world: World) -> None:
+    for name in ("netns-0a1b2c3d-0a1b-0a1b-0a1b-0123456789ab", "cni-0a1b2c3d-0a1b-0a1b-0a1b-0123456789ab", "rootless-netns"):
+        world.write(f"run/netns/{name}")
+    assert world.find() == []
+    world.write("run/netns/hidden")
+    (finding,) = world.find()
+    assert finding.name == "network namespace hidden"

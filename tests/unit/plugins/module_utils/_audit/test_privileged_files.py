@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import stat
 import struct
 from pathlib import Path
@@ -178,11 +180,16 @@ def test_a_diverted_file_and_one_of_the_old_place(root: Path) -> None:
         ("srv/x", 0o666, (0, 0), "writable by everybody"),
         ("usr/local/bin/tool", 0o755, (ALICE, 0), "in other hands than root's"),
         ("usr/bin/tool2", 0o775, (0, PROJECT), "in other hands than root's"),
-        ("etc/x", 0o664, (0, PROJECT), ""),
+        ("etc/x", 0o664, (0, PROJECT), "in other hands than root's"),
+        ("etc/x", 0o644, (ALICE, 0), "in other hands than root's"),
+        ("usr/share/x", 0o644, (ALICE, 0), "in other hands than root's"),
+        ("usr/src/x", 0o644, (ALICE, 0), ""),
+        ("opt/tool/x", 0o644, (ALICE, 0), ""),
         ("usr/local/bin/tool", 0o775, (0, 50), ""),
         ("opt/conda/x", 0o666, (0, 0), ""),
         ("srv/projects/imaging/x", 0o666, (ALICE, PROJECT), ""),
-        ("var/cache/x", 0o666, (0, 0), ""),
+        ("var/cache/x", 0o666, (0, 0), "writable by everybody"),
+        ("var/cache/x", 0o664, (0, PROJECT), ""),
     ],
 )
 def test_system_files_in_other_hands(root: Path, path: str, mode: int, owner: tuple[int, int], says: str) -> None:
@@ -215,6 +222,7 @@ def test_where_the_bits_mean_nothing_now(root: Path) -> None:
     """A file system for temporary files that is mounted nosuid; all file systems of the test are one."""
     (root / "proc/self/mountinfo").write_text("1 0 0:1 / /dev/shm rw,nosuid - tmpfs x rw\n")
     put(root, "dev/shm/sh", 0o4755)
+    (root / "dev/shm").chmod(0o1777)
     (finding,) = found(root)
     assert (finding.name, finding.severity) == ("/dev/shm/sh: set-user-ID of root", "warning")
 
@@ -242,3 +250,64 @@ def test_many_are_cut(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_time_is_limited(root: Path) -> None:
     (finding,) = found(root, seconds=-1)
     assert (finding.name, finding.severity) == ("search not finished", "notice")
+
+
+@pytest.mark.parametrize(("path", "mode"), [("tmp", 0o777), ("var/tmp", 0o777), ("tmp", 0o1755)])
+def test_folders_of_everybody(root: Path, path: str, mode: int) -> None:
+    (root / path).chmod(mode)
+    assert f"/{path}: other rights" in names(root)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "told"),
+    [
+        ("etc/shadow", 0o640, False),
+        ("etc/shadow", 0o644, True),
+        ("etc/gshadow-", 0o604, True),
+        ("var/backups/shadow.bak", 0o600, False),
+        ("var/backups/shadow.bak", 0o644, True),
+        ("var/backups/dpkg.status.0", 0o644, False),
+        ("etc/ssl/private/lab.key", 0o644, True),
+    ],
+)
+def test_secrets_of_root(root: Path, path: str, mode: int, told: bool) -> None:
+    put(root, path, mode, 0, SHADOW)
+    assert names(root) == ([f"/{path}: readable"] if told else [])
+
+
+def test_the_home_of_root_is_open(root: Path) -> None:
+    (root / "root").chmod(0o755)
+    assert names(root) == ["/root: readable"]
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "number", "told"),
+    [
+        ("srv/.disk", 0o666, (7, 200), "/srv/.disk: a device"),
+        ("srv/.disk", 0o600, (7, 200), ""),
+        ("srv/chroot/null", 0o666, (1, 3), ""),
+        ("dev/sda", 0o660, (8, 0), ""),
+        ("dev/sda", 0o666, (8, 0), "/dev/sda: open"),
+    ],
+)
+def test_devices(root: Path, path: str, mode: int, number: tuple[int, int], told: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    kind = stat.S_IFCHR if number == (1, 3) else stat.S_IFBLK
+    try:
+        os.mknod(root / path, kind | mode, os.makedev(*number))
+    except PermissionError:
+        pytest.skip("no devices can be made here")
+    (root / path).chmod(mode)
+    assert names(root) == ([told] if told else [])
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o660, False), (0o666, True)])
+def test_the_door_of_an_engine(root: Path, mode: int, told: bool) -> None:
+    (root / "run").mkdir()
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as door:
+        here = os.getcwd()
+        os.chdir(root / "run")  # the path of a socket is short (unix(7))
+        door.bind("docker.sock")
+        os.chdir(here)
+    (root / "run/docker.sock").chmod(mode)
+    assert names(root) == (["/run/docker.sock: in other hands than root's"] if told else [])

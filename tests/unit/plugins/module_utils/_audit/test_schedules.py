@@ -332,3 +332,75 @@ def test_a_host_without_dpkg_has_jobs_all_the_same(root: Path) -> None:
     put(root, "/etc/cron.d/evil")
     put(root, "/var/spool/cron/root", "* * * * * x\n")
     assert one(root).name == "crontab of root"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            f"{top}/{name}.d/x.conf"
+            for top in schedules.FOLDERS
+            for name in ("tmpfiles", "sysctl", "modprobe", "sysusers", "binfmt")
+        ),
+        "/etc/systemd/logind.conf.d/x.conf",
+        "/usr/lib/systemd/journald.conf.d/x.conf",
+        "/etc/dbus-1/system.d/x.conf",
+        "/usr/local/share/dbus-1/system-services/x.service",
+        "/etc/systemd/system/user-.slice.d/x.conf",
+        "/etc/systemd/system.control/user-1000.slice.d/50-TasksMax.conf",
+    ],
+)
+def test_settings_wherever_systemd_looks_for_them(root: Path, path: str) -> None:
+    put(root, path, "x = 1\n")
+    assert one(root).name == path
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/run/tmpfiles.d/static-nodes.conf", "c! /dev/fuse 0600 - - - 10:229\nd /dev/net 0755 - - -\n"),
+        ("/run/udev/rules.d/99-netplan-eth0.rules", 'SUBSYSTEM=="net", NAME="lan"\n'),
+        ("/run/systemd/transient/user-1000.slice.d/50-x.conf", "[Slice]\n"),
+        ("/etc/systemd/journald.conf.d/x.conf", "# nothing\n[Journal]\n"),
+        ("/etc/systemd/logind.conf.d/50-research-server.conf", "[Login]\nKillUserProcesses=no\n"),
+    ],
+)
+def test_what_programs_write_at_boot_is_no_finding(root: Path, path: str, text: str) -> None:
+    put(root, path, text)
+    assert found(root) == []
+
+
+def test_a_rule_that_starts_something_is_one_wherever_it_is(root: Path) -> None:
+    put(root, "/run/udev/rules.d/99-x.rules", 'RUN+="/bin/x"\n')
+    assert one(root).name == "/run/udev/rules.d/99-x.rules"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "roles", "told"),
+    [
+        ("/etc/systemd/system/research-server-drift.service", "[Service]\n", ("drift",), False),
+        ("/etc/systemd/system/research-server-drift.service", "[Service]\n", ("sshd",), True),
+        ("/etc/systemd/system/research-server-drift.service", "[Service]\n", (), False),
+        ("/etc/systemd/system/jupyter@ada.service.d/50-research-server.conf", "[Service]\n", ("sshd",), True),
+        ("/etc/modprobe.d/research-server-nvidia.conf", "options nouveau modeset=0\n", ("nvidia",), False),
+        ("/etc/modprobe.d/research-server-nvidia.conf", "options nouveau modeset=0\n", ("sshd",), True),
+        ("/etc/modprobe.d/research-server-nvidia.conf", "install dummy /bin/x\n", ("nvidia",), True),
+    ],
+)
+def test_a_name_of_ours_is_good_for_the_roles_of_the_host(
+    root: Path, path: str, text: str, roles: tuple[str, ...], told: bool
+) -> None:
+    put(root, path, text)
+    host = Host(lambda *_argv, **_more: (127, "", "none"), str(root))
+    names = [finding.name for finding in schedules.find(host, Declared(roles=roles))]
+    assert names == ([path] if told else [])
+
+
+def test_what_keeps_a_server_safe_is_switched_off(root: Path) -> None:
+    put(root, "/usr/lib/systemd/system/apt-daily.timer")
+    put(root, "/var/lib/dpkg/info/apt.list", "/lib/systemd/system/apt-daily.timer\n")
+    link(root, "/etc/systemd/system/timers.target.wants/apt-daily.timer", "/lib/systemd/system/apt-daily.timer")
+    put(root, f"{schedules.SWITCHED_ON}/timers.target.wants/apt-daily.timer")
+    assert found(root) == []
+    (root / "etc/systemd/system/timers.target.wants/apt-daily.timer").unlink()
+    assert (one(root).name, one(root).way_out) == ("apt-daily.timer", "systemctl enable --now apt-daily.timer")

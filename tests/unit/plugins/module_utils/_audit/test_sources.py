@@ -233,3 +233,15 @@ def test_what_is_in_the_way(root: Path) -> None:
     names = {finding.name for finding in found(root)}
     folder = "/etc/apt/sources.list.d"
     assert names == {f"{folder}/pipe.list", f"{folder}/link.list", "/etc/apt/trusted.gpg.d/link.asc"}
+
+
+def test_a_package_on_hold(root: Path) -> None:
+    status = root / "var/lib/dpkg/status"
+    status.write_text(f"{status.read_text()}\nPackage: openssh-server\nStatus: hold ok installed\nVersion: 1\n")
+    assert (one(root).name, one(root).way_out) == ("hold of openssh-server", "apt-mark unhold openssh-server")
+
+
+@pytest.mark.parametrize(("name", "told"), [("99off", True), ("20auto-upgrades", False)])
+def test_updates_that_somebody_switched_off(root: Path, name: str, told: bool) -> None:
+    put(root, f"/etc/apt/apt.conf.d/{name}", 'APT::Periodic::Unattended-Upgrade "0";\n')
+    assert [finding.name for finding in found(root)] == ([f"/etc/apt/apt.conf.d/{name}: no updates"] if told else [])

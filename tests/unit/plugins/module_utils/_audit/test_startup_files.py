@@ -177,8 +177,12 @@ def test_texts_of_earlier_releases(root: Path) -> None:
         ("/etc/skel/.bash_profile", "warning"),
         ("/etc/skel/.ssh/authorized_keys", "error"),
         ("/etc/environment.d/evil.conf", "error"),
+        ("/usr/lib/environment.d/evil.conf", "error"),
+        ("/etc/xdg/autostart/evil.desktop", "error"),
+        ("/etc/xdg/pip/pip.conf", "warning"),
+        ("/etc/ssh/ssh_known_hosts", "warning"),
+        ("/usr/lib/python311.zip", "error"),
         ("/etc/bash_completion.d/evil", "warning"),
-        ("/etc/systemd/system.conf.d/evil.conf", "error"),
         ("/lib/x86_64-linux-gnu/security/pam_evil.so", "error"),
         ("/usr/lib/python3/dist-packages/evil.pth", "error"),
         ("/usr/lib/python3/dist-packages/sitecustomize.py", "error"),
@@ -381,3 +385,71 @@ def test_the_role_sshd_compares_its_groups_itself(root: Path) -> None:
     put(root, "/etc/ssh/sshd_config.d/00-research-server.conf")
     put(root, "/etc/ssh/ssh_config", "another content\n")
     assert one(root).name == "/etc/ssh/ssh_config"
+
+
+@pytest.mark.parametrize("path", ["/usr/lib/python3.11/usercustomize.py", "/root/.local/lib/python3.11/site-packages/evil.pth"])
+def test_hooks_of_a_python_that_is_there(root: Path, path: str) -> None:
+    (root / "usr/lib/python3.11").mkdir()
+    put(root, path, "evil")
+    assert one(root).name == path
+
+
+def test_what_nginx_serves_beside_the_labs_door(root: Path) -> None:
+    put(root, "/etc/nginx/conf.d/research-server.conf")
+    put(root, "/etc/nginx/conf.d/evil.conf")
+    assert found(root) == [], "without the role proxy nginx is somebody's own"
+    (root / "etc/nginx/research-server").mkdir()
+    assert one(root).name == "/etc/nginx/conf.d/evil.conf"
+
+
+def with_answer(root: Path, program: str, answer: str) -> list[Finding]:
+    def attempt(*argv: str) -> tuple[int, str, str]:
+        return (0, answer, "") if argv[0] == program else (127, "", "")
+
+    return list(startup_files.find(Host(attempt, str(root)), Declared()))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("core.hookspath\n/tmp/x", True),
+        ("alias.st\n!/tmp/x", True),
+        ("alias.st\nstatus", False),
+        ("url.https://evil/.insteadof\nhttps://github.com/", True),
+        ("include.path\n/srv/gitconfig", True),
+        ("filter.lfs.process\ngit-lfs filter-process", False),
+        ("filter.nbstripout.clean\n/opt/c/bin/python -I /usr/local/bin/research-server-nbstripout clean", False),
+        ("filter.nbstripout.smudge\ncat", False),
+        ("user.name\nLab", False),
+    ],
+)
+def test_what_everybodys_git_starts(root: Path, entry: str, told: bool) -> None:
+    put(root, "/etc/gitconfig")
+    names = [finding.name for finding in with_answer(root, "git", f"{entry}\0")]
+    assert names == ([f"/etc/gitconfig: {entry.partition(chr(10))[0]}"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [("LANG=C.UTF-8", ""), ("PATH=/usr/local/bin:/usr/bin", ""), ("LD_PRELOAD=/tmp/x.so", "error"), ("LAB=x", "warning")],
+)
+def test_what_systemd_hands_to_its_services(root: Path, line: str, severity: str) -> None:
+    told = [(finding.name, finding.severity) for finding in with_answer(root, "systemctl", f"{line}\n")]
+    assert told == ([(f"environment of systemd: {line.partition('=')[0]}", severity)] if severity else [])
+
+
+def test_a_certificate_that_somebody_put_into_the_bundle(root: Path) -> None:
+    def certificate(body: str) -> str:
+        return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+    put(root, "/usr/share/ca-certificates/mozilla/a.crt", certificate("AAAA"))
+    put(root, "/usr/local/share/ca-certificates/lab.crt", certificate("BB\nBB"))
+    put(root, "/etc/ssl/certs/ca-certificates.crt", certificate("AAAA") + certificate("BBBB"))
+    assert found(root) == []
+    put(root, "/etc/ssl/certs/ca-certificates.crt", certificate("AAAA") + certificate("CCCC"))
+    assert one(root).name.startswith("/etc/ssl/certs/ca-certificates.crt: ")
+
+
+def test_the_file_of_groups_for_key_exchange_is_gone(root: Path) -> None:
+    (root / "etc/ssh/moduli").unlink()
+    assert (one(root).name, one(root).found) == ("/etc/ssh/moduli", "missing")

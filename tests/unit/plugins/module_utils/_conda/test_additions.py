@@ -129,8 +129,8 @@ def test_additions_are_taken_into_the_state_and_may_go_again(prefix: Path, state
     third = tolerated(read(prefix, second))
     assert third is not None
     assert third.kept == ("more",)
-    assert reasons(Actual(True, third), "d", False, prune=True) == ("packages beyond the specification were kept: more",)
-    assert reasons(Actual(True, third), "d", False, prune=False) == ()
+    assert reasons(Actual(True, third), "d", "", prune=True) == ("packages beyond the specification were kept: more",)
+    assert reasons(Actual(True, third), "d", "", prune=False) == ()
 
 
 CHANGES: dict[str, t.Callable[[Path], object]] = {
@@ -158,5 +158,5 @@ def test_a_shadow_is_named_also_under_another_name(prefix: Path, state: manifest
         "pip package lib 1.0 shadows conda package lib 1.0",
         "pip package torch 2.1 shadows conda package pytorch 2.0",
     ]
-    assert reasons(dataclasses.replace(actual, manifest=None), "d", False)[1:] == tuple(changes(actual, state))
+    assert reasons(dataclasses.replace(actual, manifest=None), "d", "")[1:] == tuple(changes(actual, state))
     assert additions(str(prefix), SPECIFICATION).pip == ()

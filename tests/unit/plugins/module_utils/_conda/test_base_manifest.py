@@ -80,7 +80,7 @@ CHANGES: dict[str, tuple[t.Callable[[Path], object], str]] = {
     "another version": (upgrade, "conda package conda 1 0 https://lab is missing; " + CONDA.format("conda 2")),
     "a record": (
         lambda it: put(it / "conda-meta/history", "edited"),
-        "records of conda or pip were changed by hand",
+        "records of conda or pip were changed by hand: conda-meta/history",
     ),
     "packages and files": (
         package_and_program,

@@ -159,3 +159,11 @@ def test_who_is_spared_is_compared_as_networks() -> None:
     assert "203.0.113.9/32" in bans.answered("ignoreip", answer.replace("`-", "|- 203.0.113.9\n`-"))
     assert bans.answered("ignoreip", "No IP address/network is ignored") == ""
     assert bans.answered("maxretry", "5") == "5"
+
+
+def test_what_a_jail_does_and_who_is_spared_by_a_command() -> None:
+    dump = "['set', 'sshd', 'addaction', 'nftables']\n['set', 'sshd', 'ignorecommand', '']\n['set', 'x', 'addaction', 'mail']\n"
+    assert bans.actions(dump, ["sshd"]) == [("sshd", "actions", "nftables")]
+    assert bans.numbers(dump, ["sshd"]) == [("sshd", "ignorecommand", "")]
+    assert bans.answered("actions", "The jail sshd has the following actions:\nnftables, mail") == "mail nftables"
+    assert bans.answered("actions", "No actions for jail sshd") == ""

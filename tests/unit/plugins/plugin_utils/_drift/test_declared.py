@@ -39,7 +39,7 @@ def told(*roles: str, **variables: t.Any) -> dict[str, t.Any]:
 
 def test_a_host_of_which_nothing_is_said() -> None:
     nothing: dict[str, t.Any] = {"administrators": [], "people": [], "with_password": [], "extra_groups": {}}
-    assert told() == {**nothing, "allow": [], "environments": [], "sshd_ports": [22]}
+    assert told() == {**nothing, "allow": [], "environments": [], "roles": [], "sshd_ports": [22]}
     assert told("sshd", **LAB)["people"] == [], "without the role accounts nobody is declared"
 
 
@@ -53,7 +53,9 @@ def test_who_has_a_password_or_needs_one_for_sudo() -> None:
 
 def test_of_a_role_that_a_host_does_not_have_nothing_is_declared() -> None:
     found = told("accounts", **ALL)
-    assert found.keys() == {"administrators", "people", "with_password", "extra_groups", "sshd_ports", "allow", "environments"}
+    always = {"administrators", "people", "with_password", "extra_groups", "sshd_ports", "allow", "environments", "roles"}
+    assert found.keys() == always
+    assert found["roles"] == ["accounts"]
     assert (found["sshd_ports"], found["allow"], found["environments"]) == ([22], [], [])
 
 
