@@ -58,8 +58,9 @@ options:
   exclude_newer:
     description:
       - Leaves out packages that a channel got later than this, as C(exclude_newer) of conda. A duration (V(7d), V(P7D)), a date
-        (V(2026-04-01)) or a time (V(2026-04-01T12:00:00Z)). If the installation has one in its
-        C(.condarc) too, the earlier counts.
+        (V(2026-04-01)) or a time (V(2026-04-01T12:00:00Z)). If the installation has one in its C(.condarc) too, for all, for a
+        channel (C(channel_settings)) or for a package (C(exclude_newer_package)), the earlier counts. What is exempt there
+        (V(false)) stays exempt.
       - It needs conda 26.9 or newer, and is refused with an older one. The packages of a lock are chosen already.
     type: str
     default: ''

@@ -359,7 +359,7 @@ def test_check_mode_on_a_host_without_conda(conda: Conda, tmp_path: Path) -> Non
         (["nunpy"], {}, "not in the declared channels"),
         (["app=1", "lib=2"], {}, "cannot be installed together"),
         (["lib=1.0", "old=7"], {}, "old=7"),
-        (["lib=[x"], {}, "cannot be understood"),
+        (["lib[nothing=1]"], {}, "cannot be understood"),
         (["lib"], {"channels": ["nowhere"]}, "nowhere"),
         (["lib"], {"channel_alias": "http://127.0.0.1:9/conda"}, "127.0.0.1:9"),
         (["lib"], {"channel_alias": "http://user:hunter2@127.0.0.1:9/t/to-ken/conda"}, "127.0.0.1:9"),
@@ -380,7 +380,14 @@ def test_errors_name_environment_and_cause(
     assert conda.generations("wrong-") == []
 
 
-class Guarded(http.server.SimpleHTTPRequestHandler):
+class Open(http.server.SimpleHTTPRequestHandler):
+    """Channels for all."""
+
+    def log_message(self, format: str, *args: t.Any) -> None:
+        """Tests print nothing."""
+
+
+class Guarded(Open):
     """Channels for those who know a password or a token."""
 
     def translate_path(self, path: str) -> str:
@@ -391,9 +398,6 @@ class Guarded(http.server.SimpleHTTPRequestHandler):
             super().do_GET()
         else:
             self.send_error(401)
-
-    def log_message(self, format: str, *args: t.Any) -> None:
-        pass
 
 
 @pytest.mark.parametrize("place", ["ada:hunter2@127.0.0.1:{port}", "127.0.0.1:{port}/t/to-ken"], ids=["password", "token"])
@@ -614,9 +618,66 @@ def test_what_a_task_forbids_counts_together_with_the_host(
         condarc.write_text(before)
 
 
+def test_a_configuration_that_conda_cannot_read_is_told(conda: Conda) -> None:
+    condarc = conda.root / ".condarc"
+    before = condarc.read_text()
+    condarc.write_text(f"{before}denylist_channels: [lab\n")
+    try:
+        done = conda.run(name="unread", definition={"channels": ["lab"], "dependencies": ["lib"]}, check=True)
+    finally:
+        condarc.write_text(before)
+    assert "conda cannot read its configuration on this host; what that forbids does not count: " in done["notes"][0]
+
+
 def test_a_conda_that_cannot_leave_out_what_is_new_is_named(conda: Conda) -> None:
     if "exclude_newer" in conda.conda("config", "--describe"):
         pytest.skip("this conda can")
     done = conda.run(name="young", definition={"channels": ["lab"], "dependencies": ["lib"]}, exclude_newer="7d")
     assert "the conda of this host cannot do what the task demands" in done["msg"]
     assert "expected 26.9 or newer" in done["msg"]
+
+
+# All packages here are of January 2024.
+OLD, LATER = "'2023-06-01'", "'2025-06-01'"
+
+
+@pytest.mark.cases(3)
+@pytest.mark.parametrize(
+    ("task", "host", "left_out"),
+    [
+        (OLD, "", True),
+        ("", f"channel_settings: [{{channel: lab, exclude_newer: {OLD}}}]", True),
+        (OLD, f"channel_settings: [{{channel: lab, exclude-newer: {LATER}}}]", True),
+        ("", f"channel_settings: [{{channel: 'http://*/lab', exclude_newer: {OLD}}}]", True),
+        ("", f"channel_settings: [{{channel: other, exclude_newer: {OLD}}}]", False),
+        (OLD, "channel_settings: [{channel: lab, exclude_newer: false}]", False),
+        ("", f"cooldown: {OLD}", True),
+        (LATER, f"exclude_newer: {OLD}", True),
+        (LATER, "", False),
+        ("", f"exclude_newer_package: {{lib: {OLD}}}", True),
+        (OLD, f"exclude_newer_package: {{lib: {LATER}}}", True),
+        ("", f"exclude_newer: {OLD}\nexclude_newer_package: {{lib: false}}", False),
+    ],
+)
+def test_what_is_too_new_for_host_or_task_is_left_out(conda: Conda, task: str, host: str, left_out: bool) -> None:
+    if "exclude_newer" not in conda.conda("config", "--describe"):
+        pytest.skip("this conda cannot")
+    condarc = conda.root / ".condarc"
+    before = condarc.read_text()
+    serve = functools.partial(Open, directory=conda.channels)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    alias = f"http://127.0.0.1:{server.server_port}"
+    condarc.write_text(f"{before}channel_alias: {alias}\n{host}\n")
+    try:
+        definition = {"channels": ["lab"], "dependencies": ["lib"]}
+        done = conda.run(name="young", definition=definition, channel_alias=alias, exclude_newer=task.strip("'"), check=True)
+    finally:
+        condarc.write_text(before)
+        server.shutdown()
+    if conda.solver() == "rattler":  # which knows no limit of age up to conda-rattler-solver 0.2
+        assert "the solver rattler of conda" in done["msg"]
+        assert "does not know 'exclude_newer" in done["msg"]
+    else:
+        assert bool(done.get("failed")) == left_out, done
+        assert ("not in the declared channels" in done.get("msg", "")) == left_out

@@ -49,8 +49,10 @@ def test_conda_reads_the_same_names(conda: Conda, tmp_path: Path, monkeypatch: p
             specs += understand(case, case.write(tmp_path / case.name)).conda
     # A package's path names no package until conda looks into the file.
     specs = [spec for spec in dict.fromkeys(specs) if not spec.startswith("/")]
-    assert len(specs) > 100
-    assert dict(zip(specs, names(conda, specs), strict=True)) == {spec: package_name(spec) for spec in specs}
+    # Where its solver is rattler, conda 26 knows extras, and refuses pip's way of writing them.
+    read = {spec: name for spec, name in zip(specs, names(conda, specs), strict=True) if "extras=[" not in str(name)}
+    assert len(read) > 100
+    assert read == {spec: package_name(spec) for spec in read}
 
 
 def test_what_conda_does_not_understand_is_refused(conda: Conda) -> None:
@@ -90,8 +92,11 @@ def nobodys_settings(conda: Conda) -> t.Iterator[None]:
 
 
 def solved(conda: Conda, path: Path) -> set[str]:
-    """Name, version and build of each package that conda itself would take; older versions answer with an environment file."""
-    output = conda.conda("env", "create", "--dry-run", "--json", "-n", "none", "-f", str(path))
+    """Name, version and build of each package that conda itself would take; older versions answer with an environment file.
+
+    Its solver rattler finds no `channel::package` where `channel_alias` says where the channel is.
+    """
+    output = conda.conda("env", "create", "--solver=classic", "--dry-run", "--json", "-n", "none", "-f", str(path))
     found = json.loads(output[output.index("{") :])
     if "actions" in found:
         return {"{name}={version}={build_string}".format(**item) for item in found["actions"]["LINK"]}

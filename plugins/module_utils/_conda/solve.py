@@ -98,7 +98,7 @@ _EXPLANATIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Check spelling and version, or add the channel that has them.",
     ),
     (
-        ("InvalidMatchSpec", "InvalidVersionSpec", "InvalidSpec"),
+        ("InvalidMatchSpec", "InvalidVersionSpec", "InvalidSpec", "InvalidMatchSpecError"),  # the last is rattler's
         "a dependency cannot be understood: {text}",
         "Write it as 'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'.",
     ),

@@ -47,7 +47,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
     from conda.core.prefix_data import PrefixData
     from conda.models.channel import Channel
 
-    host = of_host()
+    host, unread = of_host()
     configure(request)  # the task's channels have their names from here
     request["policy"] = policy = with_task(host, request)
     context = configure(request)
@@ -74,7 +74,7 @@ def run(request: dict[str, t.Any]) -> dict[str, t.Any]:
         PrefixData(request["prefix"]).reload()  # which has the channels of its packages by their URLs
         specs, records = specs_restored(specs, asked, request), records_restored(records, asked["channels"])
     check_packages(records, policy)
-    notes += check_gpu(records, request["gpu"])
+    notes += unread + check_gpu(records, request["gpu"])
     if request["install"] and (unlink or records or not request["base"]):
         if request["extract_again"]:
             forget_extracted(request["pkgs_dirs"], records)

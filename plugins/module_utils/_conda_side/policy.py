@@ -14,8 +14,13 @@ from .plain import details
 _KEYS = ("allowlist_channels", "denylist_channels", "disallowed_packages", "exclude_newer", "exclude_newer_package")
 # The word that conda 26.9 brings.
 _NEWER = "exclude_newer"
-# How a solver of that conda says that it knows it; what it does not say, it does not do.
-_ABILITIES = {_NEWER: "supports_exclude_newer_global", "exclude_newer_package": "supports_exclude_newer_package"}
+# Each place of it in a condarc -> how a message names it, and how a solver of that conda says that it knows it; what it does not
+# say, it does not do.
+_ABILITIES = {
+    _NEWER: ("'exclude_newer'", "supports_exclude_newer_global"),
+    "exclude_newer_package": ("'exclude_newer_package'", "supports_exclude_newer_package"),
+    "channel_settings": ("'exclude_newer' in 'channel_settings'", "supports_exclude_newer_channel"),
+}
 
 
 class PolicyUnknownError(Exception):
@@ -26,10 +31,10 @@ class ForbiddenChannelError(Exception):
     """A channel that is denied, or that is not among those allowed."""
 
 
-def of_host() -> dict[str, t.Any]:
+def of_host() -> tuple[dict[str, t.Any], list[str]]:
     """What the installation's own configuration forbids, its channels as URLs by its own aliases, which the task need not share.
 
-    A condarc that conda cannot read forbids nothing to conda either.
+    A condarc that conda cannot read forbids nothing, and nobody can work with that conda; that is a note.
     """
     from conda.base.context import context, reset_context
 
@@ -39,9 +44,12 @@ def of_host() -> dict[str, t.Any]:
         plain = {key: details(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
         for key in ("allowlist_channels", "denylist_channels"):
             plain[key] = urls(plain[key] or ())
-    except Exception:
-        return {}
-    return {key: dict(value) if hasattr(value, "items") else value for key, value in plain.items() if value}
+        if hasattr(context, _NEWER):
+            plain["channel_settings"] = limits_of_channels(context.channel_settings)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return {}, [f"conda cannot read its configuration on this host; what that forbids does not count: {reason}"]
+    return {key: dict(value) if hasattr(value, "items") else value for key, value in plain.items() if value}, []
 
 
 def with_task(host: dict[str, t.Any], request: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -61,8 +69,30 @@ def with_task(host: dict[str, t.Any], request: dict[str, t.Any]) -> dict[str, t.
     elif allowed:
         both["allowlist_channels"] = allowed
     if request[_NEWER]:
-        both[_NEWER] = earlier([request[_NEWER], *filter(None, [host.get(_NEWER)])])
+        limit = request[_NEWER]
+        both[_NEWER] = earlier([limit, *filter(None, [host.get(_NEWER)])])
+        packages, channels = both.get("exclude_newer_package", {}), both.get("channel_settings", [])
+        both["exclude_newer_package"] = {name: within(value, limit) for name, value in packages.items()}
+        both["channel_settings"] = [{**channel, _NEWER: within(channel[_NEWER], limit)} for channel in channels]
     return both
+
+
+def limits_of_channels(settings: t.Iterable[t.Mapping[str, str]]) -> list[dict[str, str]]:
+    """What a condarc says about the age of single channels' packages, the channels as URLs. The last one that fits counts."""
+    return [
+        {"channel": url, _NEWER: value}
+        for one in settings
+        for name, value in [(one.get("channel"), one.get(_NEWER, one.get("exclude-newer")))]
+        if name and value
+        for url in ([name] if set("*?[") & set(name) else urls([name]))
+    ]
+
+
+def within(value: t.Any, limit: str) -> t.Any:
+    """What the host says about one channel or package, within the task's limit for all; what the host exempts stays exempt."""
+    from conda.core.exclude_newer import ExcludeNewerPolicy
+
+    return earlier([value, limit]) if ExcludeNewerPolicy.from_values(None, {"any": value}).active else value
 
 
 def earlier(values: list[str]) -> str:
@@ -85,11 +115,9 @@ def check_solver(context: t.Any, policy: dict[str, t.Any]) -> None:
     if not wanted:
         return
     solver = context.plugin_manager.get_cached_solver_backend()
-    lacking = [key for key in wanted if not getattr(solver, _ABILITIES[key], False)]
-    if lacking:
-        raise PolicyUnknownError(
-            f"the solver {context.solver} of conda {conda.__version__} does not know {' and '.join(map(repr, lacking))}"
-        )
+    names = [name for name, ability in map(_ABILITIES.__getitem__, wanted) if not getattr(solver, ability, False)]
+    if names:
+        raise PolicyUnknownError(f"the solver {context.solver} of conda {conda.__version__} does not know {' and '.join(names)}")
 
 
 def urls(channels: t.Iterable[str]) -> list[str]:

@@ -28,6 +28,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.wor
             "cannot be installed together",
             "'channel_priority: flexible'",
         ),
+        (["InvalidMatchSpecError", "Exception"], "could not parse build number", "cannot be understood: could not", "name>=1,<2"),
         (["ResolvePackageNotFound"], "- nunpy", "not in the declared channels: - nunpy", "spelling"),
         (["PackagesNotFoundError"], "nunpy", "not in the declared channels", "spelling"),
         (

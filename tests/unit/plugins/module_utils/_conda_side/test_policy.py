@@ -29,6 +29,11 @@ SILENT = types.SimpleNamespace()
             {"exclude_newer": "7d", "exclude_newer_package": {"x": "1d"}},
             "the solver rattler of conda 26.9.0 does not know 'exclude_newer_package'",
         ),
+        (
+            SILENT,
+            {"channel_settings": [{"channel": "https://a.example/lab", "exclude_newer": "7d"}], "exclude_newer": "1d"},
+            "the solver rattler of conda 26.9.0 does not know 'exclude_newer' and 'exclude_newer' in 'channel_settings'",
+        ),
     ],
 )
 def test_a_solver_that_cannot_keep_to_a_limit_is_named(
@@ -43,3 +48,18 @@ def test_a_solver_that_cannot_keep_to_a_limit_is_named(
     with pytest.raises(policy.PolicyUnknownError) as error:
         policy.check_solver(context, wanted)
     assert str(error.value) == told
+
+
+def test_what_is_said_of_single_channels_has_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "urls", lambda names: [f"https://a.example/{name}/{part}" for name in names for part in "mr"])
+    settings = [
+        {"channel": "lab", "auth": "token"},
+        {"exclude_newer": "7d"},
+        {"channel": "lab", "auth": "token", "exclude_newer": "7d"},
+        {"channel": "https://*.example/lab", "exclude-newer": "False"},
+    ]
+    assert policy.limits_of_channels(settings) == [
+        {"channel": "https://a.example/lab/m", "exclude_newer": "7d"},
+        {"channel": "https://a.example/lab/r", "exclude_newer": "7d"},
+        {"channel": "https://*.example/lab", "exclude_newer": "False"},
+    ]
