@@ -237,5 +237,5 @@ def test_conda_works_in_its_terminal(host, shell):
             assert f"bin/{shell}" in bob.shell(f"readlink /proc/{number}/exe")
     finally:
         host.check_output(
-            "usermod --shell /bin/bash bob; systemctl stop jupyter@bob; rm -f /home/bob/.zshrc /home/bob/terminal.txt"
+            "usermod --shell /bin/bash bob; systemctl restart jupyter@bob; rm -f /home/bob/.zshrc /home/bob/terminal.txt"
         )

@@ -675,7 +675,7 @@ class TestLoopback:
 # What decides nothing about who connects: judged for the versions that the lock of the test bed names.
 FREE = {
     *("allow_external_kernels", "allow_password_change", "allowed_extensions_uris", "answer_yes", "app_dir"),
-    *("app_settings_dir", "app_url", "authorizer_class", "autoreload", "autorestart", "base_url", "blacklist_uris"),
+    *("app_settings_dir", "app_url", "authorizer_class", "autoreload", "autorestart", "blacklist_uris"),
     *("blocked_extensions_uris", "browser", "cache_files", "cache_ports", "certfile", "check_for_updates_class"),
     *("client_ca", "client_class", "client_factory", "collaborative", "config_manager_class", "connection_file"),
     *("contents_manager_class", "control_port", "cookie_name", "copy_absolute_path", "core_mode", "custom_css"),
