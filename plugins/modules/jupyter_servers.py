@@ -207,7 +207,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._firewall import loopback as firewall_loopback
 from ..module_utils._firewall.loopback_table import Loopback
-from ..module_utils._host import rights
+from ..module_utils._host import getent, rights
 from ..module_utils._host.difference import difference
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
@@ -289,20 +289,13 @@ def strangers(limits: t.Mapping[str, t.Any], every: t.Collection[str], check_mod
 def person(module: AnsibleModule, entry: pwd.struct_passwd, port: int, total: t.Mapping[str, float]) -> tuple[Person, str]:
     """What the units are to know of somebody, and what is wrong with their limits."""
     params, limits = module.params, module.params["limits"]
-    groups = [_group(number) for number in os.getgrouplist(entry.pw_name, entry.pw_gid)]
+    groups = [getent.group(number) for number in os.getgrouplist(entry.pw_name, entry.pw_gid)]
     mine = resolve(limits, entry.pw_name, groups, total)
     share = gpus.share(mine.get(GPUS), gpus.present())
     environment = {} if share.visible is None else {"CUDA_VISIBLE_DEVICES": share.visible}
     where = f"{DOORS}/{entry.pw_name}.sock" if params["listen"] == "socket" else f"127.0.0.1:{port}"
     home = entry.pw_dir if params["protect_keys"] else ""
     return Person(entry, where, home, slice_lines(mine, share.devices), share.devices, environment), share.problem
-
-
-def _group(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return ""
 
 
 def _total() -> dict[str, float]:

@@ -101,7 +101,6 @@ MODULI = "/etc/ssh/moduli"
 NEEDED = ("/etc/pam.d/", MODULI, "/etc/fail2ban/", "/etc/security/")
 OURS = (re.compile(r"/etc/profile\.d/conda\.sh|/etc/fish/conf\.d/conda\.fish|/etc/nginx/conf\.d/research-server\.conf"),)
 
-# What pam-auth-update writes where no profile is the first of a stack; for `auth` it would let everybody in.
 GIT = "/etc/gitconfig"
 GIT_STARTS = re.compile(
     r"core\.(?:hookspath|fsmonitor|sshcommand|editor|pager|askpass|gitproxy|attributesfile)|credential\.(?:.+\.)?helper"
@@ -115,6 +114,7 @@ BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 AUTHORITIES = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 MOST_CERTIFICATES = 20
 
+# What pam-auth-update writes where no profile is the first of a stack; for `auth` it would let everybody in.
 EMPTY_STACK = "session [default=1] pam_permit.so"
 
 # environment(5) of pam_env: languages, and the way to the outside that our documents name, are a lab's business.
