@@ -29,6 +29,11 @@ NAME = "lab.example.org"
 PASSWORDS = {"ada": "ada's secret", "bob": "bob's secret"}
 FOLDER = "/etc/nginx/research-server"
 CONFIG = "/etc/nginx/conf.d/research-server.conf"
+# A reload has only been asked for when systemctl comes back: until nginx says what it has read.
+ASK = f"curl --silent --insecure --resolve {NAME}:443:127.0.0.1 https://{NAME}/.research-server"
+READ = f"timeout 60 sh -c 'until [ \"$({ASK})\" = 0 ]; do sleep 0.1; done'"
+# What runs is another one than its files say.
+OTHER = f"sed -E 's/200 [0-9a-f]+/200 0/' -i.kept {CONFIG} && systemctl reload nginx && {READ} && mv {CONFIG}.kept {CONFIG}"
 SITES = [{"name": "page", "to": "folder:/srv/page", "path": "/page/", "auth": "none"}]
 
 
@@ -391,8 +396,7 @@ def test_a_second_run_changes_nothing_and_check_mode_tells_the_truth(host, conve
         f"chmod 644 {FOLDER}/server.key",
         f"echo 'eve:x' >> {FOLDER}/wiki.htpasswd",
         "systemctl stop nginx",
-        # What runs is another one than its files say.
-        f"sed -E 's/return 200 [0-9a-f]+/return 200 0/' -i.kept {CONFIG} && systemctl reload nginx && mv {CONFIG}.kept {CONFIG}",
+        OTHER,
     ):
         before = host.check_output(f"cat {CONFIG}")
         host.check_output(damage)
