@@ -122,7 +122,7 @@ import dataclasses
 import os
 import typing as t
 
-from ..module_utils._conda import generations as conda_generations
+from ..module_utils._conda import switch
 from ..module_utils._conda.errors import answer, secrets
 from ..module_utils._conda.generations import Layout
 from ..module_utils._conda.gpus import variables
@@ -186,7 +186,7 @@ def installation(arguments: dict[str, t.Any], specification: Specification, chec
 def forget(layout: Layout, prefix: str) -> None:
     """Remove the environment in which pip was asked."""
     if os.path.lexists(prefix):
-        conda_generations.remove(layout, [prefix])
+        switch.remove(layout, [prefix])
 
 
 @guarded

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import environments_txt
-from . import generations as conda_generations
+from . import environments_txt, switch
 from .frame import Frame
 from .generations import Found
 from .plan import Plan
@@ -20,17 +19,17 @@ def absent(frame: Frame) -> dict[str, t.Any]:
     layout = frame.task.layout
     found = layout.found()
     if found is Found.OTHER:
-        conda_generations.require_room(layout, found, True)
+        switch.require_room(layout, found, True)
     plan = Plan()
     if found is not Found.MISSING or layout.generations():
         prefix = layout.current() or layout.link
         before = packages(prefix) if found in (Found.GENERATION, Found.ENVIRONMENT) else ()
         plan = Plan("remove", ("the environment is to be absent",), before)
-    told = conda_generations.foreign_link(layout)
+    told = switch.foreign_link(layout)
     if not frame.check_mode:
         with frame.alone():
             # Also without a plan: a killed run may have left something for which no name is shown.
-            conda_generations.remove(layout, conda_generations.take_away(layout) if plan.changed else ())
+            switch.remove(layout, switch.take_away(layout) if plan.changed else ())
             if plan.changed:
                 environments_txt.forget(layout.contains)
     return frame.task.report(plan, told)

@@ -17,9 +17,9 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import manifest
+from .actual import Actual, Shadow
 from .errors import CondaEnvError
 from .owner import owner_of
-from .plan import Actual, Shadow
 from .records import Package, normal, package_of, pip_packages, read_json, record_files, site_packages
 from .requirements import logical_lines
 from .specification import Specification

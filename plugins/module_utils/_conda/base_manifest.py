@@ -16,10 +16,11 @@ import typing as t
 from collections.abc import Collection, Iterator
 
 from . import damage, manifest
+from .actual import Actual, as_lines
 from .damage import Notes
 from .errors import CondaEnvError
 from .installer import MARKER
-from .plan import Actual, as_lines, changes
+from .plan import changes
 from .records import Package, conda_packages, pip_packages
 from .verify import Problem, expected_files
 

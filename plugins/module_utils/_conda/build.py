@@ -15,13 +15,13 @@ from .._nvidia.cuda_needs import of_records, of_requirements, of_specs
 from .._text.secrets import mask_urls
 from . import manifest
 from . import pip as conda_pip
+from .actual import as_lines
 from .additions import NO_ADDITIONS, Additions, additions
 from .damage import first_look, noted
 from .errors import CondaEnvError
 from .frame import Frame
 from .gpus import fitting, needs_of_pip
 from .lock import pip_lines
-from .plan import as_lines
 from .prefix import check_imports, tidy_permissions
 from .present import Content
 from .records import conda_packages, pip_packages

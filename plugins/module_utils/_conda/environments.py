@@ -14,11 +14,12 @@ import typing as t
 
 from .._text.secrets import mask_urls
 from . import manifest
+from .actual import Actual
 from .additions import shadows
 from .contents import listing
 from .errors import CondaEnvError
 from .generations import FOLDER, Found, Layout
-from .plan import Actual, changes
+from .plan import changes
 from .records import conda_packages, pip_packages
 
 _GENERATION = re.compile(r"^(?P<name>.+?)(?:-[0-9a-f]{12}\.\d+|\.adopted\.\d+)$")

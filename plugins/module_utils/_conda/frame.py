@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 from .._nvidia.cuda import NO_GPU
 from .._nvidia.reading import read_gpus
-from . import generations as conda_generations
-from . import in_place_backup
+from . import in_place_backup, switch
 from .errors import secrets
 from .gpus import offer_of, variables
 from .mutex import exclusive, mutex_file, writable_home
@@ -58,9 +57,9 @@ class Frame:
     def sweep(self) -> list[str]:
         """Remove generations that nobody needs or uses any more. The mutex is held."""
         paths = self.task.superseded()
-        used = conda_generations.in_use(paths)
+        used = switch.in_use(paths)
         free = [path for path in paths if path not in used]
-        conda_generations.remove(self.task.layout, free)
+        switch.remove(self.task.layout, free)
         return free
 
 

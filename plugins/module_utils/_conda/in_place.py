@@ -18,10 +18,11 @@ from .._text.secrets import mask_urls
 from . import base_manifest, in_place_backup, manifest
 from . import frozen as conda_frozen
 from . import pip as conda_pip
+from .actual import as_lines
 from .errors import CondaEnvError
 from .frame import Frame
 from .options import Options
-from .plan import Plan, as_lines
+from .plan import Plan
 from .prefix import check_imports
 from .records import Package, conda_packages, pip_packages, read_json
 from .solve import Extension, extend

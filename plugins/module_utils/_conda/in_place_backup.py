@@ -20,7 +20,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 
-from .generations import sync_folder
+from .switch import sync_folder
 
 BEFORE = ".base-before"
 _MAKING = f"{BEFORE}.tmp"

@@ -14,12 +14,12 @@ import os
 import typing as t
 from collections.abc import Mapping, Sequence
 
-from . import damage, environments_txt, manifest
+from . import damage, environments_txt, manifest, switch
 from . import frozen as conda_frozen
-from . import generations as conda_generations
+from .actual import Actual
 from .errors import CondaEnvError
 from .frame import Frame
-from .plan import Actual, Plan
+from .plan import Plan
 from .reading import read
 from .task import Task
 from .workshop import Workshop
@@ -84,7 +84,7 @@ def _foresee(task: Task, source: Source, actual: Actual, why: tuple[str, ...]) -
     if actual.damage and task.options.verify == damage.FILES:
         # The run that follows may read another share of the files, or none.
         plan = dataclasses.replace(plan, settings_after=(*plan.settings_after, damage.REPAIR))
-    return task.report(plan, [*conda_generations.foreign_link(task.layout), *content.notes], **content.more)
+    return task.report(plan, [*switch.foreign_link(task.layout), *content.notes], **content.more)
 
 
 def _replace(frame: Frame, workshop: Workshop, source: Source, actual: Actual, why: tuple[str, ...]) -> dict[str, t.Any]:
@@ -98,11 +98,11 @@ def _replace(frame: Frame, workshop: Workshop, source: Source, actual: Actual, w
         content = source.fill(workshop, prefix)
     except (CondaEnvError, OSError):
         if os.path.lexists(prefix):
-            conda_generations.remove(layout, [prefix])
+            switch.remove(layout, [prefix])
         raise
     conda_frozen.write(prefix, task.frozen)
-    told = conda_generations.foreign_link(layout)
-    kept = conda_generations.switch(layout, prefix)
+    told = switch.foreign_link(layout)
+    kept = switch.switch(layout, prefix)
     if os.path.dirname(layout.link) != os.path.join(task.root, "envs"):
         environments_txt.add(layout.link)
     more = {**content.more, "swept": swept + frame.sweep(), **({"kept": kept} if kept else {})}

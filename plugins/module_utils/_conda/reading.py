@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from . import additions, damage, manifest
+from . import additions, damage, manifest, switch
 from . import frozen as conda_frozen
-from . import generations as conda_generations
+from .actual import Actual, as_lines
 from .errors import CondaEnvError
 from .generations import Found
-from .plan import Actual, as_lines, reasons
+from .plan import reasons
 from .records import conda_packages, pip_packages
 from .task import Task
 
@@ -23,7 +23,7 @@ def read(task: Task) -> tuple[Actual, tuple[str, ...]]:
     found = task.layout.found()
     if found is Found.MISSING:
         return Actual(), reasons(Actual(), task.digest, "")
-    conda_generations.require_room(task.layout, found, task.options.adopt)
+    switch.require_room(task.layout, found, task.options.adopt)
     generation = task.layout.current() if found is Found.GENERATION else None
     written = manifest.load(generation) if generation else None
     confirmed = manifest.confirm(written) if written else None

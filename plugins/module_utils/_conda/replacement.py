@@ -20,10 +20,10 @@ from collections.abc import Collection, Iterator, Mapping
 from . import base_manifest, installer
 from .base_manifest import INSTALLED
 from .errors import CondaEnvError
-from .generations import exchange, sync_folder
 from .installer import CARRIED, MARKER, UNFINISHED, Installer
 from .prefix import tidy_permissions
 from .process import Completed, Runner
+from .switch import exchange, sync_folder
 from .workshop import PACKAGE_CACHE
 
 # unshare(1): changes of the mount table are seen by the installer alone.

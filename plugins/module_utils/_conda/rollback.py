@@ -9,7 +9,7 @@ import dataclasses
 import os
 import typing as t
 
-from . import generations, manifest
+from . import manifest, switch
 from .errors import CondaEnvError
 from .frame import Frame
 from .generations import Found, Layout, left
@@ -40,7 +40,7 @@ def rolled_back(frame: Frame) -> dict[str, t.Any]:
         plan = _plan(layout, step)
         if step.target:
             mark(step.target, layout.current())
-            generations.switch(layout, step.target)
+            switch.switch(layout, step.target)
     return frame.task.report(plan, step.notes)
 
 

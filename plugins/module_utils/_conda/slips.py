@@ -27,13 +27,14 @@ _TYPESET = {
     "\u2217": "*",
     "\u00d7": "*",
 }
-_COMMENT = re.compile(r"(?:^|\s)#.*")
-_TWO = re.compile(r"\s-\s")
+_COMMENT = r"(?:^|\s)#.*"
+_TWO = r"\s-\s"
+_TURNED = r"=([<>!~])(?!=)"
 
 
 def check(text: str, path: Path = (), *, ascii_only: bool = False) -> None:
     """Refuse a line with a sign that is not what it looks like, and one that holds two items of a list."""
-    line = _COMMENT.sub("", text)
+    line = re.sub(_COMMENT, "", text)
     for number, sign in enumerate(line, 1):
         if sign == "\t" or (sign.isascii() and sign.isprintable()):
             continue
@@ -46,9 +47,14 @@ def check(text: str, path: Path = (), *, ascii_only: bool = False) -> None:
                 "Type that line again: web pages and word processors change signs.",
                 path,
             )
-    if _TWO.search(line):
+    if re.search(_TWO, line):
         raise SpecificationError(
             f"found '{' '.join(line.split())}', which is two items in one",
             "Begin each item of the list in the same column: a blank too many makes it a part of the one before.",
             path,
         )
+
+
+def turned(text: str) -> str:
+    """With `<=` for `=<`, and the like."""
+    return re.sub(_TURNED, r"\1=", text)

@@ -13,9 +13,9 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from .._text.escapes import in_one_line
-from . import grammar, slips
+from . import slips
 from .errors import CondaEnvError, Path, SpecificationError, kind
-from .requirements import nested_file, requirements
+from .requirements import logical_lines, nested_file
 
 KEYS = ("name", "prefix", "channels", "dependencies", "variables")
 # Written to the digest: raise it when the way an environment is built changes, and every environment is built again.
@@ -38,23 +38,24 @@ _FOREIGN_KEYS = {
     "includes": "It is conda-devenv's: write what it renders.",
     "environment": "Write environment variables under 'variables'.",
 }
+# Of almost every line nothing more is to be asked: a name, and a plain version.
+_NAME_ALONE, _NUMBER = r"[A-Za-z0-9][A-Za-z0-9_-]*", r"[0-9]+(?:\.[0-9]+)*"
+PLAIN_SPEC = re.compile(rf"{_NAME_ALONE}(?:(?:==?|[<>]=?){_NUMBER}(?:\.\*)?)?")
+PLAIN_REQUIREMENT = re.compile(rf"{_NAME_ALONE}(?:(?:[=~<>]=|[<>]){_NUMBER})?")
+# Compiled where they are asked for: a run that finds nothing to do needs few of them.
 # A package in a match spec, after its channel (a name or URL) and conda's old `channel:namespace:`.
-_NAME = re.compile(r"^(?:(?:[^\s\[]*::)|(?:[^\s\[:/]+:[^\s\[:/]*:))?(?P<name>[A-Za-z0-9_.\-*+]+)")
-_ARCHIVE = re.compile(r"(?P<name>[^/\\]+)-[^-/]+-[^-/]+\.(?:conda|tar\.bz2)(?:#[0-9A-Za-z:]+)?$")
+_NAME = r"^(?:(?:[^\s\[]*::)|(?:[^\s\[:/]+:[^\s\[:/]*:))?(?P<name>[A-Za-z0-9_.\-*+]+)"
+_ARCHIVE = r"(?P<name>[^/\\]+)-[^-/]+-[^-/]+\.(?:conda|tar\.bz2)(?:#[0-9A-Za-z:]+)?$"
 # conda takes it; wrong indentation leaves it, and what was meant for pip becomes conda's.
 EMPTY_PIP = "'pip:' is empty: what pip should install has to be indented below it"
-# What a person wrote for pip, or for a program that fills in templates, and conda would take for something else.
-_PIP_SYNTAX = re.compile(r"^-|^[a-z]+\+[a-z]+://|\s@\s|;\s*\w+\s*(?:[<>=!~]=?|in\b)")
-_EXTRAS = re.compile(r"^[^\[=]*\[\s*[A-Za-z0-9_.,\s-]*\]")
-_TEMPLATE = re.compile(r"\{\{|\{%|\$\{|\$[A-Za-z_]")
 # micromamba's selectors; managed hosts are Linux.
-_SELECTOR = re.compile(r"^sel\((?P<platform>[a-z]+)\)$")
+_SELECTOR = r"^sel\((?P<platform>[a-z]+)\)$"
 _OURS, _OTHERS = ("linux", "unix"), ("win", "osx")
-_ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-_WINDOWS = re.compile(r"^(?:file:/*)?[A-Za-z]:[\\/]|^\\\\")
-_MODULE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")
-_CUDA = re.compile(r"[1-9]\d?\.\d{1,2}")
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_ENVIRONMENT_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
+_WINDOWS = r"^(?:file:/*)?[A-Za-z]:[\\/]|^\\\\"
+_MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+_CUDA = r"[1-9]\d?\.\d{1,2}"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 # Of a module that reads a specification; documented in the fragment conda_channels.
@@ -104,7 +105,7 @@ class Settings:
 
 def check_cuda(stated: str) -> str:
     """What `Settings.cuda` is for an option. Raises CondaEnvError."""
-    if stated in ("auto", "none") or _CUDA.fullmatch(stated):
+    if stated in ("auto", "none") or re.fullmatch(_CUDA, stated):
         return "" if stated == "auto" else stated
     raise CondaEnvError(f"cuda: found '{stated}'; expected 'auto', 'none' or a version of CUDA such as '12.8'", "Quote it.")
 
@@ -148,7 +149,7 @@ class Specification:
 def package_name(spec: str) -> str:
     """Name in a match spec such as `conda-forge::numpy>=1.26,<2`, or of a package's URL; empty for a pattern."""
     spec = re.sub(r"\s#.*", "", spec).strip()
-    found = _ARCHIVE.search(spec) or _NAME.match(spec)
+    found = re.search(_ARCHIVE, spec) or re.match(_NAME, spec)
     return found.group("name").lower() if found and "*" not in found.group("name") else ""
 
 
@@ -163,7 +164,7 @@ def check_name(name: str) -> None:
             f"'{name}' is the conda installation itself",
             "Give the environment another name: packages for people do not belong into the base environment.",
         )
-    if not _ENVIRONMENT_NAME.match(name):
+    if not re.match(_ENVIRONMENT_NAME, name):
         raise CondaEnvError(
             f"found the name '{name}'; expected letters, digits and '.', '_', '+', '-', not starting with '.' or '-'"
         )
@@ -172,7 +173,7 @@ def check_name(name: str) -> None:
 def check_modules(smoke: Sequence[str]) -> None:
     """Refuse what is not the name of a module."""
     for name in smoke:
-        if not _MODULE.match(name):
+        if not re.match(_MODULE, name):
             raise CondaEnvError(f"smoke: found '{name}'; expected the name of a Python module, such as 'numpy'")
 
 
@@ -247,16 +248,18 @@ def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple
     for index, item in enumerate(items):
         path: Path = ("dependencies", index)
         if isinstance(item, Mapping) and list(item) == ["pip"]:
-            pip.extend(requirements(item["pip"], (*path, "pip")))
+            pip.extend(_requirements(item["pip"], (*path, "pip")))
             notes += [EMPTY_PIP] if item["pip"] is None else []
             continue
         spec = _selected(item, path) if isinstance(item, Mapping) else item
         if spec is None and isinstance(item, Mapping):
             notes.append(f"'{next(iter(item))}' in the specification is left out: managed hosts are Linux")
         elif isinstance(spec, str) and spec.strip():
-            slips.check(spec, path, ascii_only="://" not in spec and not spec.startswith("/"))
             conda.append(" ".join(spec.split()))
-            notes.extend(_check_spec(conda[-1], path))
+            if not PLAIN_SPEC.fullmatch(spec):
+                from . import match_spec  # noqa: PLC0415 - few lines need it
+
+                notes.extend(match_spec.check(spec, path))
         else:
             raise SpecificationError(f"found {spec!r} ({kind(spec)}); expected a package such as 'numpy=1.26'", "Quote it.", path)
     if not conda and not pip:
@@ -264,9 +267,33 @@ def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple
     return tuple(dict.fromkeys(conda)), tuple(pip), tuple(notes)
 
 
+def _requirements(items: t.Any, path: Path) -> list[str]:
+    """Check the list under `pip:`; one line each. Raises SpecificationError."""
+    if items is None:
+        return []
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", path=path)
+    lines: list[str] = []
+    for index, item in enumerate(items):
+        if not isinstance(item, str) or not item.strip():
+            raise SpecificationError(
+                f"found {item!r} ({kind(item)}); expected a requirement such as 'requests==2.32.3'",
+                "Quote it.",
+                (*path, index),
+            )
+        # An item may be a piece of a requirements file: conda writes the items to one.
+        for line in logical_lines(item):
+            if not PLAIN_REQUIREMENT.fullmatch(line):
+                from . import requirement  # noqa: PLC0415 - few lines need it
+
+                requirement.check(line, (*path, index))
+            lines.append(line)
+    return lines
+
+
 def _selected(item: Mapping[t.Any, t.Any], path: Path) -> t.Any:
     """What stands under a selector of this platform, None under one of another."""
-    found = _SELECTOR.match(str(next(iter(item)))) if len(item) == 1 else None
+    found = re.match(_SELECTOR, str(next(iter(item)))) if len(item) == 1 else None
     if found and found.group("platform") in _OURS:
         return next(iter(item.values())) or ""
     if found and found.group("platform") in _OTHERS:
@@ -279,39 +306,11 @@ def _selected(item: Mapping[t.Any, t.Any], path: Path) -> t.Any:
     )
 
 
-def _check_spec(spec: str, path: Path) -> tuple[str, ...]:
-    """Refuse what conda would silently take for something else; notes about what it ignores."""
-    if spec.startswith("@EXPLICIT"):
-        raise SpecificationError("is an explicit list of packages (@EXPLICIT)", _WHERE_INSTEAD + ".", path)
-    if _TEMPLATE.search(spec):
-        raise SpecificationError(
-            f"found the template '{spec}'; expected a package such as 'numpy=1.26'",
-            "Fill it in before: conda and this module take the text as it is. 'definition' may hold Ansible's templates.",
-            path,
-        )
-    if _PIP_SYNTAX.search(re.sub(r"\[.*\]", "", spec)):
-        raise SpecificationError(
-            f"found '{spec}', which is written for pip; expected a package such as 'numpy=1.26'",
-            "Put it under '- pip:' in the dependencies.",
-            path,
-        )
-    if spec.endswith((".conda", ".tar.bz2")) and "://" not in spec and not spec.startswith("/"):
-        raise SpecificationError(
-            f"found the local path '{spec}'; expected a package that exists for the managed host",
-            "Use an absolute path on the managed host, a URL, or a channel.",
-            path,
-        )
-    grammar.check_match_spec(spec, path)
-    if _EXTRAS.search(spec):
-        return (f"conda has no extras and ignores the brackets in '{spec}'",)
-    return ()
-
-
 def _channels(items: t.Any) -> tuple[str, ...]:
     channels = _strings(items, "channels")
     for index, channel in enumerate(channels):
         slips.check(channel, ("channels", index))
-        if _WINDOWS.match(channel):
+        if re.match(_WINDOWS, channel):
             raise SpecificationError(
                 f"found the Windows path '{channel}'; expected a channel that the managed host can reach",
                 "Use a name, a URL, or 'file:///' with an absolute path on the managed host.",
@@ -344,7 +343,7 @@ def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
         raise SpecificationError(f"found a {kind(items)}; expected a mapping of names to values", path=("variables",))
     for name, value in items.items():
         path: Path = ("variables", name)
-        if not isinstance(name, str) or not _VARIABLE.match(name):
+        if not isinstance(name, str) or not re.match(_VARIABLE, name):
             raise SpecificationError(f"found the variable name {name!r}; expected letters, digits and '_'", path=path)
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             raise SpecificationError(f"found {value!r} ({kind(value)}); expected text", "Quote it.", path)

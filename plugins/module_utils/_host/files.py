@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable
 
@@ -75,7 +74,7 @@ def put_file(
 def _create(folder: int, name: str) -> tuple[str, int]:
     """A new file of a name that nobody else chooses, locked for as long as it is open: who writes it is alive."""
     while True:
-        temporary = f".{name}.{secrets.token_hex(8)}.new"
+        temporary = f".{name}.{os.urandom(8).hex()}.new"
         # Its own folder's owner must not lock it, to be waited for: it is closed to everybody else until it is locked.
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
         with contextlib.suppress(OSError):  # some network file systems know no locks

@@ -25,6 +25,8 @@ _UNSEEN = frozenset(
 
 def unseen(text: str, kept: str = "") -> set[str]:
     """The characters of a text that nobody sees, or that are more than a character to a terminal."""
+    if text.isascii() and text.isprintable():  # almost every text
+        return set()
     return {sign for sign in set(text).difference(kept) if not sign.isprintable() or sign in _UNSEEN}
 
 

@@ -122,7 +122,7 @@ def find(text: str, kinds: Sequence[Kind] = KINDS) -> list[Span]:
     folded = bare.casefold()
     found = []
     for kind in kinds:
-        if any(mark in folded for mark in kind.marks):
+        if any(map(folded.__contains__, kind.marks)):
             found += [match.span(1) for match in re.finditer(kind.pattern, bare)]
     if kinds is KINDS and ("-----" in bare or "private-" in folded):
         found += _keys(bare)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from ...module_utils._conda import requirement
 from ...module_utils._conda.errors import CondaEnvError, SpecificationError
 from ...module_utils._conda.errors import Path as ItemPath
-from ...module_utils._conda.requirements import check_local, nested_file
+from ...module_utils._conda.requirements import nested_file
 from ...module_utils._conda.specification import parse
 from ...module_utils._text.secrets import mask_urls
 from .text import read_text
@@ -187,7 +188,7 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
         entries = text.splitlines()
         for number, entry in _whole(entries):
             try:
-                check_local(entry)
+                requirement.check(entry)
             except SpecificationError as error:
                 raise CondaEnvError(f"{path}, line {number}: {error.cause}", error.way_out) from None
         lines = [_follow(entry, path.parent, root, files) for entry in entries]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import manifest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.actual import Actual
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.additions import (
     Additions,
     additions,
@@ -18,7 +19,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.add
     shadows,
     tolerated,
 )
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.plan import Actual, changes, reasons
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.plan import changes, reasons
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package, conda_packages, pip_packages
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Specification
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.actual import Actual, as_lines
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.manifest import Manifest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.plan import Actual, Plan, as_lines, reasons
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.plan import Plan, reasons
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
 
 LIB = Package("lib", "1", "0", "c")

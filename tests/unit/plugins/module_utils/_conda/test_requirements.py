@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import SpecificationError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.requirements import (
-    check_local,
     logical_lines,
     nested_file,
 )
@@ -27,71 +25,6 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.req
 )
 def test_files_named_in_requirements(line: str, expected: tuple[str, str] | None) -> None:
     assert nested_file(line) == expected
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "requests",
-        "requests[security]>=2,<3",
-        'tomli; python_version < "3.11"',
-        "x; platform_machine == 'a/b'",
-        "x==1 --hash=sha256:00",
-        "x @ https://h.example/x.whl",
-        "x[y]@git+https://h.example/x",
-        "x @ file:///srv/x.whl ; python_version > '3'",
-        "x @ ${WHEELS}/x.whl",
-        "https://h.example/x.tar.gz",
-        "git+ssh://git@h.example/a/b.git",
-        "/srv/x-1-py3-none-any.whl",
-        "/srv/code/x[extra]",
-        "file://localhost/srv/x.tar.gz",
-        "-e /srv/code/x",
-        "-e git+https://h.example/x#egg=x",
-        "-f /srv/wheels",
-        "--find-links https://h.example/w",
-        "-i https://h.example/simple",
-        "--extra-index-url=https://h.example",
-        "--only-binary=:all:",
-        "--pre",
-        "-r more/a.txt",
-        "-c limits.txt",
-        "# ./x.whl",
-    ],
-)
-def test_what_a_managed_host_has(line: str) -> None:
-    check_local(line)
-
-
-@pytest.mark.parametrize(
-    ("line", "target"),
-    [
-        (".", "."),
-        ("..", ".."),
-        ("./x", "./x"),
-        ("~/x", "~/x"),
-        (".[dev]", ".[dev]"),
-        ("x.whl", "x.whl"),
-        ("x-1.tar.gz[extra]", "x-1.tar.gz[extra]"),
-        ("wheels/x.whl ; python_version > '3'", "wheels/x.whl"),
-        ("code/x", "code/x"),
-        ("file:x.whl", "file:x.whl"),
-        ("file://./x.whl", "file://./x.whl"),
-        ("-e .", "."),
-        ("-e.", "."),
-        ("-e x[dev]", "x[dev]"),
-        ("--editable=../x", "../x"),
-        ("x @ ./x.whl", "./x.whl"),
-        ("x[y] @ file:x.whl", "file:x.whl"),
-        ("-f wheels", "wheels"),
-        ("--find-links 'my wheels'", "my wheels"),
-        ("--index-url=../simple", "../simple"),
-    ],
-)
-def test_what_exists_on_the_controller_alone(line: str, target: str) -> None:
-    with pytest.raises(SpecificationError, match="found the local path") as caught:
-        check_local(line)
-    assert f"'{target}'" in caught.value.cause
 
 
 def test_lines_that_continue() -> None:

@@ -7,16 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._conda import generations, manifest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import generations, manifest, switch
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.generations import Layout
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.rollback import Step, choose, former, mark
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    (tmp_path / generations.FOLDER).mkdir()
-    return Layout(str(tmp_path / "nlp"))
 
 
 def build(layout: Layout, digest: str) -> str:
@@ -24,7 +18,7 @@ def build(layout: Layout, digest: str) -> str:
     path = layout.next(digest * 64)
     (Path(path) / "conda-meta").mkdir(parents=True)
     manifest.write(manifest.take(path, digest, [], []))
-    generations.switch(layout, path)
+    switch.switch(layout, path)
     return path
 
 
@@ -32,7 +26,7 @@ def back(layout: Layout, wanted: str = "") -> str:
     step = choose(layout, wanted)
     if step.target:
         mark(step.target, layout.current())
-        generations.switch(layout, step.target)
+        switch.switch(layout, step.target)
     return layout.current() or ""
 
 

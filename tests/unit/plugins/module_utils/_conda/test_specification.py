@@ -6,14 +6,19 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._conda import match_spec, requirement
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import (
+    PLAIN_REQUIREMENT,
+    PLAIN_SPEC,
     Settings,
     SpecificationError,
     check_name,
     package_name,
     parse,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 FORGE = ["conda-forge"]
 
@@ -228,3 +233,19 @@ def test_a_policy_is_part_of_the_digest_only_where_it_says_something() -> None:
     assert plain == given.digest(Settings(allowlist_channels=(), denylist_channels=(), exclude_newer=""))
     others = [Settings(denylist_channels=("b",)), Settings(allowlist_channels=("lab",)), Settings(exclude_newer="7d")]
     assert len({plain, *(given.digest(settings) for settings in others)}) == 4
+
+
+class TestPlainLines:
+    """Those of which nothing more is asked would pass, whatever were asked."""
+
+    @given(st.from_regex(PLAIN_SPEC, fullmatch=True))
+    def test_for_conda(self, line: str) -> None:
+        assert match_spec.check(line) == ()
+
+    @given(st.from_regex(PLAIN_REQUIREMENT, fullmatch=True))
+    def test_for_pip(self, line: str) -> None:
+        requirement.check(line)
+
+    @pytest.mark.parametrize("line", ["x.whl", "-U", "a b", "a==1.zip", "a\n", "\uff41", "a - b", "a==1 ", "-r a"])
+    def test_others_are_none(self, line: str) -> None:
+        assert not PLAIN_SPEC.fullmatch(line) and not PLAIN_REQUIREMENT.fullmatch(line)

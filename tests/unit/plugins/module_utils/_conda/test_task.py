@@ -148,7 +148,6 @@ def test_the_module_imports_little_until_something_is_to_be_done() -> None:
         "errors",
         "frozen",
         "generations",
-        "grammar",
         "plan",
         "records",
         "requirements",

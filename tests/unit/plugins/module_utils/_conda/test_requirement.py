@@ -6,76 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import SpecificationError
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.grammar import check_match_spec, check_requirement
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.requirement import check
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import parse
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        "numpy",
-        "numpy=",
-        "numpy 1.26",
-        "numpy 1.26 py311*",
-        "numpy = 1.26",
-        "numpy >= 1.20, < 2",
-        "numpy>=1.20 ,<2",
-        "numpy=1.2.*,<3",
-        "numpy<2|>3",
-        "numpy~=1.2",
-        "numpy!=1.3",
-        "numpy=1!2.0",
-        "numpy=1.26.4=pypi_0",
-        "python=3.11.*=*_cpython",
-        "libblas=*=*mkl",
-        "pytorch=2.1.0+cu118",
-        "conda-forge::numpy>=1,<2",
-        "lab/label/dev::numpy",
-        "channel:main:numpy",
-        "__cuda>=12",
-        "py*",
-        "numpy>=1.20 # why",
-        "numpy[version='>=1.2,<2', build=*py311*]",
-        "numpy[version='(>=1,<2)|>3']",
-        "requests[security]",
-        "*[build=*cuda*]",
-        "https://example.org/linux-64/numpy-1.26-0.conda",
-        "/srv/numpy-1.26-0.conda",
-    ],
-)
-def test_what_conda_reads_as_it_is_meant_passes(spec: str) -> None:
-    check_match_spec(spec)
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ("numpy (>=1.2)", "Write 'numpy >=1.2',"),  # conda takes any version
-        ("blas=2.*=^(open|mk)l.*$", "drops what stands in parentheses"),  # conda asks for builds like ^l.*$
-        ("numpy if win", "drops the condition"),
-        ("numpy=>1.2", "Did you mean 'numpy>=1.2'?"),
-        ("numpy=<1.2", "Did you mean 'numpy<=1.2'?"),  # conda leaves 1.2 out
-        ("numpy<", "'<'"),  # conda takes any version
-        ("numpy>=1.20,", "a comma with nothing beside it"),
-        ("numpy,>=1.20", "the name 'numpy,'"),
-        ("numpy>==1.20", "'>==1.20'"),
-        ("numpy===1.2", "'===1.2'"),
-        ("numpy~1.2", "'~1.2'"),
-        ("numpy^1.2", "the name 'numpy^1.2'"),
-        ("numpy@1.2", "the name 'numpy@1.2'"),
-        ("numpy >=1 <2", "'>=1<2'"),
-        ("numpy 1 <2", "'1<2'"),
-        ("setuptools <59.6.", "'<59.6.'"),
-        ("numpy=1..2", "'=1..2'"),
-        ("numpy!1", "'!1'"),
-        ("numpy[version='>=1.2,']", "a comma with nothing beside it"),
-        ("numpy[version='>=1.2'", "without its other half"),
-    ],
-)
-def test_what_conda_cannot_read_or_reads_without_a_part_is_refused(spec: str, said: str) -> None:
-    with pytest.raises(SpecificationError) as error:
-        parse({"channels": ["lab"], "dependencies": [spec]})
-    assert said in f"{error.value.cause} {error.value.way_out}"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +39,7 @@ def test_what_conda_cannot_read_or_reads_without_a_part_is_refused(spec: str, sa
     ],
 )
 def test_what_pip_reads_passes(line: str) -> None:
-    check_requirement(line)
+    check(line)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +67,68 @@ def test_what_pip_cannot_read_or_reads_without_a_part_is_refused(line: str, said
     with pytest.raises(SpecificationError) as error:
         parse({"channels": ["lab"], "dependencies": ["pip", {"pip": [line]}]})
     assert said in f"{error.value.cause} {error.value.way_out}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "requests",
+        "requests[security]>=2,<3",
+        'tomli; python_version < "3.11"',
+        "x; platform_machine == 'a/b'",
+        "x==1 --hash=sha256:00",
+        "x @ https://h.example/x.whl",
+        "x[y]@git+https://h.example/x",
+        "x @ file:///srv/x.whl ; python_version > '3'",
+        "x @ ${WHEELS}/x.whl",
+        "https://h.example/x.tar.gz",
+        "git+ssh://git@h.example/a/b.git",
+        "/srv/x-1-py3-none-any.whl",
+        "/srv/code/x[extra]",
+        "file://localhost/srv/x.tar.gz",
+        "-e /srv/code/x",
+        "-e git+https://h.example/x#egg=x",
+        "-f /srv/wheels",
+        "--find-links https://h.example/w",
+        "-i https://h.example/simple",
+        "--extra-index-url=https://h.example",
+        "--only-binary=:all:",
+        "--pre",
+        "-r more/a.txt",
+        "-c limits.txt",
+        "# ./x.whl",
+    ],
+)
+def test_what_a_managed_host_has(line: str) -> None:
+    check(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [
+        (".", "."),
+        ("..", ".."),
+        ("./x", "./x"),
+        ("~/x", "~/x"),
+        (".[dev]", ".[dev]"),
+        ("x.whl", "x.whl"),
+        ("x-1.tar.gz[extra]", "x-1.tar.gz[extra]"),
+        ("wheels/x.whl ; python_version > '3'", "wheels/x.whl"),
+        ("code/x", "code/x"),
+        ("file:x.whl", "file:x.whl"),
+        ("file://./x.whl", "file://./x.whl"),
+        ("-e .", "."),
+        ("-e.", "."),
+        ("-e x[dev]", "x[dev]"),
+        ("--editable=../x", "../x"),
+        ("x @ ./x.whl", "./x.whl"),
+        ("x[y] @ file:x.whl", "file:x.whl"),
+        ("-f wheels", "wheels"),
+        ("--find-links 'my wheels'", "my wheels"),
+        ("--index-url=../simple", "../simple"),
+    ],
+)
+def test_what_exists_on_the_controller_alone(line: str, target: str) -> None:
+    with pytest.raises(SpecificationError, match="found the local path") as caught:
+        check(line)
+    assert f"'{target}'" in caught.value.cause
