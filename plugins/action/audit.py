@@ -33,7 +33,9 @@ class ActionModule(ActionBase):
         told = declared(RoleVariables(self._templar, READ, variables).value, groups)
         names = [*groups, str(variables["inventory_hostname"])]
         arguments = {**told, "names": names, **arguments}
-        return {**result, **self._execute_module(module_args=arguments, task_vars=variables)}
+        # Who remembers findings has to know why one is gone.
+        kept = [f"{entry['topic']}: {entry['name']}" for entry in arguments.get("accepted") or []]
+        return {**result, **self._execute_module(module_args=arguments, task_vars=variables), "accepted": kept}
 
 
 def accepted(path: Path) -> list[dict[str, str]]:

@@ -277,6 +277,8 @@ def there_is(action: str, fields: t.Mapping[str, t.Any], data: t.Mapping[str, t.
     if action == f"{COLLECTION}accounts":
         people = [*(arguments.get("administrators") or []), *(arguments.get("researchers") or [])]
         return {"people": sorted(text_of(one["name"]) for one in people if one.get("state", "present") == "present")}
+    if action == AUDIT and isinstance(data.get("accepted"), list):
+        return {"accepted": [label(one) for one in data["accepted"]]}
     return {}
 
 

@@ -199,6 +199,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+accepted:
+  description: What the lab has accepted, as topic and name.
+  returned: always
+  type: list
+  elements: str
+  sample: ["listeners: tcp 0.0.0.0:80"]
+  version_added: 0.2.0
 changed:
   description: Whether there are findings. Nothing has been changed.
   returned: always

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from .history_store import to_read, to_write
+from .report import label
 
 # What one would want to see next to each other: this season and the same one last year.
 KEEP_DAYS = 400
@@ -127,7 +128,8 @@ def _take_in(database: sqlite3.Connection, run: _Run, name: str, told: Mapping[s
     for finding in found.values():
         _see(database, run, host, finding)
     if run.whole and told["verdict"] in COMPARED:
-        _miss(database, run, host, {(item["role"], item["task"], json.dumps(item["items"])) for item in found.values()})
+        places = {(item["role"], item["task"], json.dumps(item["items"])) for item in found.values()}
+        _miss(database, run, host, places, told.get("accepted", ()))
 
 
 def _see(database: sqlite3.Connection, run: _Run, host: int, finding: Mapping[str, t.Any]) -> None:
@@ -164,8 +166,10 @@ def _before(run: _Run, first_seen: t.Any) -> str:
     return min(first_seen, run.started) if isinstance(first_seen, str) and _TIME.fullmatch(first_seen) else run.started
 
 
-def _miss(database: sqlite3.Connection, run: _Run, host: int, places: Collection[tuple[t.Any, ...]]) -> None:
-    """End what is not there any more. ``places`` are those at which something was found."""
+def _miss(
+    database: sqlite3.Connection, run: _Run, host: int, places: Collection[tuple[t.Any, ...]], accepted: Collection[str]
+) -> None:
+    """End what is not told any more. ``places`` are those at which something was found, ``accepted`` what is no drift by now."""
     gone = database.execute(
         "SELECT finding, role, task, items, by_turns, last_seen, missed FROM findings JOIN spells ON finding = findings.id"
         " WHERE host = ? AND ended IS NULL AND last_run < ?",
@@ -174,6 +178,8 @@ def _miss(database: sqlite3.Connection, run: _Run, host: int, places: Collection
     for finding, role, task, items, by_turns, last_seen, missed in gone:
         if (role, task, items) in places:
             ending = "changed"
+        elif label(": ".join([task, *json.loads(items)])) in accepted:
+            ending = "accepted"
         elif by_turns and not _had_its_turn(run, last_seen, missed + 1):
             database.execute("UPDATE spells SET missed = missed + 1 WHERE finding = ? AND ended IS NULL", (finding,))
             continue

@@ -109,9 +109,10 @@ def _short(host: Mapping[str, t.Any], last_run: Mapping[str, t.Any]) -> Iterator
         yield f"{count(len(there), 'difference')} since {oldest[:10]}" + (f" ({new} new)" if new else "")
     else:
         yield "no difference"
-    repaired = sum(finding["state"] == "repaired" and finding["ended"] == last for finding in host["findings"])
-    if repaired:
-        yield f"{repaired} repaired"
+    for ending in ("repaired", "accepted"):
+        ended = sum(finding["state"] == ending and finding["ended"] == last for finding in host["findings"])
+        if ended:
+            yield f"{ended} {ending}"
     if last and last != last_run["started"] and not last_run["left_out"]:
         yield f"not in the last run, but on {last[:10]}"
 

@@ -17,7 +17,7 @@ from ..summary import title
 
 
 class Change(t.NamedTuple):
-    """One thing to tell. `kind` is V(new), V(changed), V(repaired) or V(verdict)."""
+    """One thing to tell. `kind` is V(new), V(changed), V(repaired), V(accepted) or V(verdict)."""
 
     host: str
     kind: str
@@ -36,12 +36,13 @@ def situation(
     for name, host in report["hosts"].items():
         if history is not None and name in history:
             there = _open(finding for finding in history[name]["findings"] if finding["ended"] is None)
+            accepted = [finding["fingerprint"] for finding in history[name]["findings"] if finding["state"] == "accepted"]
         else:
-            there = _open(host["drift"])
+            there, accepted = _open(host["drift"]), []
             if host["verdict"] not in COMPARED:
                 there = {**before.get(name, {}).get("open", {}), **there}
         verdict = host["verdict"]
-        hosts[name] = {"verdict": "drift" if verdict == "clean" and there else verdict, "open": there}
+        hosts[name] = {"verdict": "drift" if verdict == "clean" and there else verdict, "open": there, "accepted": accepted}
     return hosts
 
 
@@ -61,9 +62,9 @@ def _of_host(name: str, before: Mapping[str, t.Any] | None, now: Mapping[str, t.
     for finding in fresh.values():
         yield Change(name, "changed" if finding["place"] in replaced else "new", finding["title"])
     there = [finding["place"] for finding in fresh.values()]
-    for finding in gone.values():
+    for key, finding in gone.items():
         if finding["place"] not in there:
-            yield Change(name, "repaired", finding["title"])
+            yield Change(name, "accepted" if key in now["accepted"] else "repaired", finding["title"])
 
 
 def _open(findings: t.Iterable[Mapping[str, t.Any]]) -> dict[str, dict[str, t.Any]]:

@@ -121,7 +121,7 @@ def _digest_day(day: str, now: datetime.datetime) -> str:
 
 def _counted(changed: t.Iterable[Change]) -> str:
     kinds = [change.kind for change in changed]
-    parts = [f"{kinds.count(kind)} {kind}" for kind in ("new", "changed", "repaired") if kind in kinds]
+    parts = [f"{kinds.count(kind)} {kind}" for kind in ("new", "changed", "repaired", "accepted") if kind in kinds]
     if "verdict" in kinds:
         number = kinds.count("verdict")
         parts.append(f"{number} host{'s' if number > 1 else ''} with another verdict")

@@ -23,7 +23,7 @@ SCHEMA = 1
 NAMED = 50
 TEXT = 32 * 1024
 SUBJECT = 160
-SIGNS = {"new": "+", "changed": "~", "repaired": "-", "verdict": "*"}
+SIGNS = {"new": "+", "changed": "~", "repaired": "-", "accepted": "-", "verdict": "*"}
 # What to do about it, by the kind of the event.
 WAYS_OUT = {
     "alarm": "Look why on the controller: systemctl list-timers 'research-server-drift*'; journalctl -u research-server-drift",

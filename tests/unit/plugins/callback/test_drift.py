@@ -198,6 +198,7 @@ def test_each_finding_of_an_audit_is_one_of_its_own(kind: Kind) -> None:
     assert len({item["fingerprint"] for item in host["drift"]}) == 2
     assert host["verdict"] == ("failed" if kind == "failed" else "drift")
     assert kind == "failed" or host["notices"] == ["a reboot is due"]
+    assert there_is(AUDIT, {}, {"accepted": ["listeners: \x1b[2J"]}) == {"accepted": ["listeners: \\x1b[2J"]}
     assert_fit_to_be_printed(told_all)
 
 

@@ -15,13 +15,14 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit.pac
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.damage import REPAIR, sides
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import Problem
 from ansible_collections.openlab.research_server.plugins.plugin_utils._drift import history
-from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import Outcome, TaskRef
+from ansible_collections.openlab.research_server.plugins.plugin_utils._drift.report import Outcome, TaskRef, label
 from ansible_collections.openlab.research_server.tests.unit.plugins.plugin_utils._drift.nights import (
     BROKEN,
     OFF,
     Nights,
     day,
     edit,
+    listener,
     report,
 )
 
@@ -50,6 +51,15 @@ def test_what_is_gone_is_repaired_and_what_comes_back_is_new(nights: Nights) -> 
     assert nights.findings() == [("Write x", "new", day(3), None, 1), ("Write x", "repaired", day(0), day(1), 1)]
     nights.run(4)
     assert nights.findings() == [("Write x", "repaired", day(3), day(4), 1), ("Write x", "repaired", day(0), day(1), 1)]
+
+
+@pytest.mark.parametrize("name", ["tcp 0.0.0.0:80", "/srv/" + "x" * 200])
+def test_what_the_lab_has_accepted_is_not_repaired(nights: Nights, name: str) -> None:
+    nights.run(0, listener(label(name)), listener("udp 0.0.0.0:53"))
+    nights.run(1, accepted=[label(f"listeners: {name}"), "listeners: tcp 0.0.0.0:8"])
+    assert {told[1] for told in nights.findings()} == {"accepted", "repaired"}
+    nights.run(2, listener(label(name)))
+    assert nights.findings()[0][1] == "new"
 
 
 @pytest.mark.parametrize("outcome", [OFF, BROKEN])

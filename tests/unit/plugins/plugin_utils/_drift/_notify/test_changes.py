@@ -13,6 +13,7 @@ from ansible_collections.openlab.research_server.tests.unit.plugins.plugin_utils
     OFF,
     Nights,
     edit,
+    listener,
     report,
 )
 
@@ -29,7 +30,7 @@ class Told:
         self.remembers = remembers
 
     def night(self, number: int, hosts: dict[str, t.Any], **options: t.Any) -> list[Change]:
-        told = report(number, hosts)
+        told = report(number, hosts, accepted=options.pop("accepted", ()))
         self.nights.record(told, **options)
         past = history.told(self.nights.path, 1)["hosts"] if self.remembers else None
         now = situation(told, past, self.known)
@@ -51,6 +52,16 @@ def test_what_is_new_is_told_once_and_so_is_its_repair(tmp_path):
     assert lab.night(1, {"a": [edit("banner")], "b": []}) == []
     assert lab.night(2, {"a": [], "b": []}) == [Change("a", "verdict", "drift -> clean"), Change("a", "repaired", BANNER)]
     assert lab.night(3, {"a": [], "b": []}) == []
+
+
+def test_what_the_lab_has_accepted_is_not_called_repaired(tmp_path):
+    lab = Told(tmp_path)
+    lab.night(0, {"a": [listener("tcp 0.0.0.0:80"), listener("udp 0.0.0.0:53")]})
+    told = lab.night(1, {"a": []}, accepted=["listeners: tcp 0.0.0.0:80"])
+    assert {(change.kind, change.what[-14:]) for change in told if change.kind != "verdict"} == {
+        ("accepted", "tcp 0.0.0.0:80"),
+        ("repaired", "udp 0.0.0.0:53"),
+    }
 
 
 def test_a_difference_in_the_place_of_another_has_changed(tmp_path):
