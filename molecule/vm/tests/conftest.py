@@ -58,7 +58,7 @@ class Machine:
         return self.login("ops").run("true").returncode == 0
 
     def boots(self):
-        return len(docker("exec", MACHINE, "cat", "/srv/boots").splitlines())
+        return len(docker("exec", MACHINE, "sh", "-c", "cat /srv/boots || :").splitlines())
 
     def wait(self, boots):
         wait_until(lambda: self.boots() > boots, BOOT_SECONDS)
