@@ -183,7 +183,7 @@ class TestLimits:
         environment = host.check_output(f"tr '\\0' '\\n' < /proc/{main_pid(host, 'bob')}/environ")
         assert "CUDA_VISIBLE_DEVICES=1" in environment.splitlines()
         allowed = host.check_output("systemctl show -p DeviceAllow --value jupyter@alice jupyter@bob")
-        assert "/dev/nvidia1 rw" in allowed and "char-nvidia*" not in allowed
+        assert "/dev/char/195:1 rw" in allowed and "char-nvidia*" not in allowed
 
     def test_names_that_nobody_has_are_told_and_the_others_served(self, host, converge, restored):
         failed = converge(

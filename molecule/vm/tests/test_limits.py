@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 
 import pytest
@@ -62,10 +63,10 @@ class TestLimits:
 
     def test_nor_by_ssh(self, host, machine):
         killed = events(host, "alice", "memory.events", "oom_kill")
-        done = machine.login("alice").run(f"python3 -c '{TAKE_MEMORY}'", 300)
+        done = machine.login("alice").run(f"python3 -c {shlex.quote(TAKE_MEMORY)}", 300)
         assert done.returncode != 0 and "taken" not in done.stdout
         assert events(host, "alice", "memory.events", "oom_kill") > killed
-        done = machine.login("bob").run(f"python3 -c '{TAKE_MEMORY}'", 300)
+        done = machine.login("bob").run(f"python3 -c {shlex.quote(TAKE_MEMORY)}", 300)
         assert done.stdout.strip() == "taken", done
 
     def test_processes(self, host, machine):
@@ -83,7 +84,10 @@ class TestLimits:
         assert share < 0.45, share
 
     def test_devices(self, host, machine):
-        """Without a driver there is no such device (ENXIO); where the share lacks it, nobody even looks (EPERM)."""
+        """Without a driver there is no such device (ENXIO); where the share lacks it, nobody even looks (EPERM).
+
+        They come when people have long been there, as from a driver that is loaded late.
+        """
         host.check_output("for n in 0 1; do mknod -m 666 /dev/nvidia$n c 195 $n; done")
         try:
             said = [machine.login("alice").run(f"cat /dev/nvidia{number}").stderr for number in (0, 1)]

@@ -18,8 +18,12 @@ from .._host.files import read_file
 from .limits import ALL
 
 PROC = "/proc/driver/nvidia/gpus"
-# What each program needs beside the GPUs themselves; not there without the driver, and then not asked for.
-COMMON = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
+# /dev/nvidia0 and the others by their numbers (Linux, Documentation/admin-guide/devices.txt: 195 is NVIDIA's). systemd looks up a
+# path when a unit begins, and who logs in before the driver has made that node would never get it.
+NODE = "/dev/char/195:{minor}"
+# What each program needs beside the GPUs themselves: /dev/nvidiactl, and the nodes of the module nvidia-uvm, which has no fixed
+# number.
+COMMON = (NODE.format(minor=255), "char-nvidia-uvm")
 # MIG instances are opened through capabilities of which the driver has hundreds; which one is whose, only the driver tells.
 CAPABILITIES = "char-nvidia-caps"
 NUMBER, GPU, MIG = re.compile(r"\d{1,2}"), re.compile(r"GPU-[0-9a-f-]{36}"), re.compile(r"MIG-[0-9a-fA-F-]{36}")
@@ -70,7 +74,7 @@ def share(wanted: Iterable[object] | None, gpus: Iterable[Gpu]) -> Share:
     if any(MIG.fullmatch(word) for word in words):
         # The GPU of an instance is not in its UUID.
         minors = sorted({*minors, *(gpu.minor for gpu in known)})
-    devices = [f"/dev/nvidia{minor}" for minor in minors]
+    devices = [NODE.format(minor=minor) for minor in minors]
     common = [*COMMON, *([CAPABILITIES] if any(MIG.fullmatch(word) for word in words) else [])] if devices else []
     visible = ",".join(by_word[word].uuid or word if word in by_word else word for word in words)
     return Share([*devices, *common], visible)

@@ -37,9 +37,12 @@ class Output:
     idle: bool = False
 
     def add(self, message: Message) -> None:
+        kind, content = message.get("msg_type") or message["header"]["msg_type"], message["content"]
+        if kind == "status" and content["execution_state"] in ("restarting", "dead"):
+            # Of the server itself: the kernel's process has ended, and nothing more will come from it.
+            self.error, self.idle = f"the kernel has died ({content['execution_state']})", True
         if message.get("parent_header", {}).get("msg_id") != self.request:
             return  # another request's, or the kernel's own
-        kind, content = message.get("msg_type") or message["header"]["msg_type"], message["content"]
         if kind == "stream":
             self.text += content["text"]
         elif kind in ("execute_result", "display_data"):
@@ -162,7 +165,12 @@ class Jupyter:
         try:
             channel.send(json.dumps(request))
             while not output.idle and time.monotonic() < deadline:
-                output.add(json.loads(channel.recv()))
+                # The server's pings come back too: whoever only waits for messages would wait as long as the server lives.
+                kind, frame = channel.recv_data_frame(control_frame=True)
+                if kind == websocket.ABNF.OPCODE_CLOSE:
+                    raise JupyterError(f"{self.url}: the server has closed the channel to the kernel")
+                if kind == websocket.ABNF.OPCODE_TEXT:
+                    output.add(json.loads(frame.data))
         except (OSError, websocket.WebSocketException) as error:
             raise JupyterError(f"{self.url}: the kernel did not answer: {error}") from error
         finally:

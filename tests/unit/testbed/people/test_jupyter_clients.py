@@ -37,6 +37,13 @@ def test_messages_without_a_parent_are_the_kernels_own() -> None:
     assert not output.idle
 
 
+@pytest.mark.parametrize("state", ["restarting", "dead"])
+def test_a_kernel_that_has_died_answers_no_more(state: str) -> None:
+    output = Output("mine")
+    output.add({"header": {"msg_type": "status"}, "parent_header": {}, "content": {"execution_state": state}})
+    assert output.idle and state in output.error
+
+
 def test_a_request_is_complete_and_unique() -> None:
     first, second = execute_request("1", "s"), execute_request("1", "s")
     assert first["header"]["msg_id"] != second["header"]["msg_id"]

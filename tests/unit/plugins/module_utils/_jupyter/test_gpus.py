@@ -38,15 +38,15 @@ def test_none_is_none() -> None:
 
 def test_one_is_named_by_number_or_uuid_and_shown_by_uuid() -> None:
     for word in (1, "1", SECOND.uuid):
-        assert share([word], [FIRST, SECOND]) == (["/dev/nvidia1", *COMMON], SECOND.uuid, "")
+        assert share([word], [FIRST, SECOND]) == (["/dev/char/195:1", *COMMON], SECOND.uuid, "")
 
 
 def test_without_the_driver_the_numbers_are_taken_as_they_are() -> None:
-    assert share([0, 2], []) == (["/dev/nvidia0", "/dev/nvidia2", *COMMON], "0,2", "")
+    assert share([0, 2], []) == (["/dev/char/195:0", "/dev/char/195:2", *COMMON], "0,2", "")
 
 
 def test_instances_are_told_apart_by_the_variable_alone() -> None:
-    assert share([MIG], [FIRST]) == (["/dev/nvidia0", *COMMON, "char-nvidia-caps"], MIG, "")
+    assert share([MIG], [FIRST]) == (["/dev/char/195:0", *COMMON, "char-nvidia-caps"], MIG, "")
 
 
 def test_a_gpu_that_is_not_there_is_told_and_gives_none() -> None:
