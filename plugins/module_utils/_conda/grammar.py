@@ -21,6 +21,8 @@ _AROUND_SIGNS = re.compile(r"\s*([<>=!~,|]+)\s*")
 _BRACKETS = re.compile(r"\[.*\]")
 _BRACKETS_VERSION = re.compile(r"\bversion=(?P<quote>[\"']?)(?P<version>[^\"'\]]*)(?P=quote)")
 _TURNED = re.compile(r"=([<>!~])(?!=)")
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z_-]*")
+_TEXT = re.compile(r"[\w.-]+\.txt")
 _CONDA_EXAMPLE = "'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'"
 
 # PEP 508, and the older form in parentheses.
@@ -33,6 +35,10 @@ _HASH = re.compile(r"\s--hash[\s=]+(?P<hash>\S*)")
 _GOOD_HASH = re.compile(r"sha(?:256|384|512):[0-9A-Fa-f]+")
 # How pixi and cargo write what pip writes behind an `@`.
 _QUERY = re.compile(r"(?P<address>git\+[^\s?#]+)\?(?:rev|branch|tag|ref)=(?P<revision>[^\s&#;]+)")
+# The page of a repository, which pip would download for an archive.
+_PAGE = re.compile(
+    r"https?://\S+?\.git(?:@[^\s#]+)?|https?://(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)(?:/[^/\s#?]+){2}/?"
+)
 # Options of a requirements file that take a value (pip's documentation, "Requirements File Format").
 _WITH_VALUE = frozenset(
     """-i --index-url --pypi-url --extra-index-url -c --constraint -r --requirement -e --editable -f --find-links --no-binary
@@ -65,6 +71,7 @@ def check_match_spec(spec: str, path: Path = ()) -> None:
             "Leave the condition out, or give each kind of host an environment file of its own.",
             path,
         )
+    _check_words(plain, path)
     # conda's old 'channel:namespace:name'.
     joined = _AROUND_SIGNS.sub(r"\1", plain.rsplit(":", 1)[-1])
     name = re.split(r"[\s<>=!~]", joined, maxsplit=1)[0]
@@ -74,6 +81,29 @@ def check_match_spec(spec: str, path: Path = ()) -> None:
     named = _BRACKETS_VERSION.search(brackets[0]) if brackets else None
     if named:
         _check_versions(spec, _AROUND_SIGNS.sub(r"\1", named["version"]), path, grouped=True)
+
+
+def _check_words(spec: str, path: Path) -> None:
+    """Refuse what conda takes for something else without a word: a part before a colon, packages in a row, a file."""
+    front, colon, rest = spec.partition(":")
+    if colon and rest and ":" not in rest:
+        instead = f"{front}={rest}" if rest[0].isdigit() else f"{front}::{rest}"
+        raise SpecificationError(
+            f"found '{spec}', of which conda drops what stands before the colon", f"Did you mean '{instead}'?", path
+        )
+    words = spec.split()
+    if len(words) > 1 and _LETTERS.fullmatch(words[1]):
+        raise SpecificationError(
+            f"found '{spec}', of which conda takes '{words[1]}' for the version of '{words[0]}'",
+            "Make each package an item of its own; a version is written 'name=version'.",
+            path,
+        )
+    if _TEXT.fullmatch(spec):
+        raise SpecificationError(
+            f"found the name of a file, '{spec}'; expected a package such as 'numpy=1.26'",
+            f"'- pip:' in the dependencies takes '-r {spec}', if it is written for pip.",
+            path,
+        )
 
 
 def _check_versions(spec: str, versions: str, path: Path, *, grouped: bool = False) -> None:
@@ -110,6 +140,9 @@ def check_requirement(line: str, path: Path = ()) -> None:
                 path,
             )
     requirement = re.split(r"\s--?[A-Za-z]", text, maxsplit=1)[0].strip()
+    for mistaken, what, instead in ((_PAGE, "the page of a repository", "git+"), (_TEXT, "the name of a file", "-r ")):
+        if mistaken.fullmatch(requirement):
+            raise SpecificationError(f"found '{requirement}', {what}", f"Did you mean '{instead}{requirement}'?", path)
     is_place = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|[./~\\$]", requirement) is not None or (
         "/" in requirement and "@" not in requirement
     )

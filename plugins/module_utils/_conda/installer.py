@@ -32,8 +32,8 @@ CARRIED = ("envs", PACKAGE_CACHE, PRIVATE_CACHE)
 # A folder with one of these is somebody's conda, whole or not. A program `bin/conda` is none: it may lead to another place.
 _OF_CONDA = ("conda-meta", "condabin")
 # What holds the programs and data of others, even where somebody has unpacked a conda into it: it is never moved as a whole.
-OF_THE_SYSTEM = frozenset(
-    "/ /bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /usr/local /var".split()
+OF_THE_SYSTEM = re.compile(
+    r"/(?:bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|usr/local|var)?"
 )
 
 
@@ -102,7 +102,7 @@ def reason(found: Installed, wanted: Installer) -> str:
 
 def require_room(prefix: str, found: Installed, mount_points: Sequence[str]) -> None:
     """Raise CondaEnvError where an installation cannot be put, or replaced as a whole, without harm to what others have there."""
-    if prefix in OF_THE_SYSTEM:
+    if OF_THE_SYSTEM.fullmatch(prefix):
         raise CondaEnvError(
             "found a folder of the system; expected one that is conda's alone",
             f"Choose a folder in it: {os.path.join(prefix, 'miniconda3')}.{_UNCHANGED}",

@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Sequence
 
 from . import grammar, slips
-from .errors import Path, SpecificationError, kind
+from .errors import AS_A_LIST, Path, SpecificationError, kind
 
 _FILE_OPTION = re.compile(r"^(?P<flag>-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>.+)$")
 # Options whose value pip takes for a place.
@@ -23,6 +23,7 @@ _BUILD_MACHINE = re.compile(
 )
 # git's own notation, which is no URL.
 _SCP = re.compile(r"git\+(?:ssh://)?(?P<user>[\w.-]+)@(?P<host>[\w.-]+):(?!\d+/)(?P<path>[^\s/]\S*)")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _CONTINUED = re.compile(r"\s*\\\n\s*")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -40,7 +41,7 @@ def requirements(items: t.Any, path: Path) -> list[str]:
     if items is None:
         return []
     if isinstance(items, str) or not isinstance(items, Sequence):
-        raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", path=path)
+        raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", AS_A_LIST, path)
     lines: list[str] = []
     for index, item in enumerate(items):
         if not isinstance(item, str) or not item.strip():
@@ -137,7 +138,7 @@ def _check_place(line: str, path: Path) -> None:
 
 def _is_path(target: str) -> bool:
     plain = re.sub(r"\[[^]]*\]$", "", target.split(" ", 1)[0])
-    if plain.startswith(("./", "../", "~/")) or plain in (".", ".."):
+    if plain.startswith(("./", "../", "~/")) or plain in (".", "..") or _WINDOWS.match(target):
         return True
     return plain.endswith(_ARCHIVES) or re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+/?", plain) is not None
 

@@ -50,7 +50,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
 
 def _of_the_system(prefix: str) -> list[str]:
     path = posixpath.normpath(prefix)
-    if path not in OF_THE_SYSTEM:
+    if not OF_THE_SYSTEM.fullmatch(path):
         return []
     return [
         f"miniconda_prefix: found '{prefix}', a folder of the system; expected one that is conda's alone, since it is replaced "

@@ -53,6 +53,11 @@ def test_what_conda_reads_as_it_is_meant_passes(spec: str) -> None:
         ("numpy (>=1.2)", "Write 'numpy >=1.2',"),  # conda takes any version
         ("blas=2.*=^(open|mk)l.*$", "drops what stands in parentheses"),  # conda asks for builds like ^l.*$
         ("numpy if win", "drops the condition"),
+        ("conda-forge:numpy", "Did you mean 'conda-forge::numpy'?"),  # conda takes it from any channel
+        ("python:3.11", "Did you mean 'python=3.11'?"),  # conda looks for a package 3.11
+        ("python numpy pandas", "takes 'numpy' for the version of 'python'"),
+        ("pip install requests", "takes 'install' for the version of 'pip'"),
+        ("requirements.txt", "takes '-r requirements.txt'"),
         ("numpy=>1.2", "Did you mean 'numpy>=1.2'?"),
         ("numpy=<1.2", "Did you mean 'numpy<=1.2'?"),  # conda leaves 1.2 out
         ("numpy<", "'<'"),  # conda takes any version
@@ -93,6 +98,8 @@ def test_what_conda_cannot_read_or_reads_without_a_part_is_refused(spec: str, sa
         "numpy@git+https://example.org/numpy.git@v1",
         "git+https://example.org/numpy.git@v1#egg=numpy",
         "https://example.org/numpy.whl --hash=sha256:0a",
+        "https://github.com/a/b/archive/main.zip",
+        "git+https://github.com/a/b",
         "numpy==1 --hash=sha256:0a --hash sha512:0b",
         "numpy==1 --config-settings=x=y",
         "/srv/numpy.whl",
@@ -128,6 +135,9 @@ def test_what_pip_reads_passes(line: str) -> None:
         ("-f https://example.org/files jaxlib==0.1", "Make 'jaxlib==0.1' an item of its own."),
         ("--no-index numpy", "Make 'numpy' an item of its own."),
         ('--trusted-host "a', "Close the quotes."),
+        ("requirements.txt", "Did you mean '-r requirements.txt'?"),
+        ("https://github.com/a/b", "Did you mean 'git+https://github.com/a/b'?"),
+        ("https://git.lab.example/a/b.git@v1", "Did you mean 'git+https://git.lab.example/a/b.git@v1'?"),
         ("--group dev", "which pip does not take there"),
     ],
 )
