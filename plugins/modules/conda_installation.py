@@ -212,8 +212,6 @@ def fetch(url: str, timeout: int, target: str | None) -> None:
 def apply(arguments: dict[str, t.Any], wanted: installer.Installer, tmpdir: str) -> str:
     """Download, verify, install; returns where a foreign installation was kept. The scratch folder is private and goes away."""
     prefix = arguments["prefix"]
-    if not os.path.isdir(os.path.dirname(prefix)):
-        raise CondaEnvError(f"the folder {os.path.dirname(prefix)} does not exist", "Create it, or choose another prefix.")
     with exclusive(mutex_file(prefix), "base", arguments["lock_timeout"]) as handle:
         kept = replacement.repair_interrupted(prefix)
         found = installer.read(prefix)

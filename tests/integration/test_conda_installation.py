@@ -246,11 +246,19 @@ def somebodys_folder(host: Host) -> None:
     (host.prefix / "results.csv").write_text("mine")
 
 
+def somebodys_programs(host: Host) -> None:
+    """As in a folder that is on everybody's PATH: `conda` is a program that leads to another place."""
+    (host.prefix / "bin").mkdir(parents=True)
+    (host.prefix / "bin/conda").write_text("#!/bin/sh\nexec /elsewhere/bin/conda\n")
+    (host.prefix / "bin/solver").write_text("mine")
+
+
 @pytest.mark.parametrize(
     ("put", "says"),
     [
         (somebodys_file, "found a file in its place; expected a folder, or nothing"),
         (somebodys_folder, "found what is no conda installation: results.csv; expected one, or an empty folder"),
+        (somebodys_programs, "found what is no conda installation: bin; expected one, or an empty folder"),
     ],
 )
 def test_what_is_no_conda_is_refused(host: Host, put: t.Callable[[Host], None], says: str) -> None:
@@ -260,6 +268,14 @@ def test_what_is_no_conda_is_refused(host: Host, put: t.Callable[[Host], None], 
         refused = host.run(host.offer("1"), check=check)
         assert says in refused["msg"] and "Nothing has been changed" in refused["msg"]
     assert tree(host.folder) == before
+
+
+def test_a_disk_that_is_not_mounted_is_named_in_check_mode_too(host: Host) -> None:
+    host.prefix = host.folder / "disk" / "conda"
+    for check in (True, False):
+        refused = host.run(host.offer("1"), check=check)
+        assert f"found no folder {host.folder / 'disk'}; expected the one that conda is put into" in refused["msg"]
+    assert host.names() == []
 
 
 @pytest.fixture

@@ -256,3 +256,13 @@ def test_plugins_do_not_import_plugins(imports):
 def test_the_workshop_stands_on_texts_alone(imports):
     needs = {room(need) for file, needs in imports.items() if room(file) == "module_utils/_host" for need in needs}
     assert needs == {"module_utils/_host", "module_utils/_text"}
+
+
+# What a reader of Chinese met under two names, and the one that the pages have.
+ONE_WORD = {"课题组": "实验室", "令牌": "token", "口令": "密码", "您": "你"}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.zh.md")), ids=lambda page: page.name)
+def test_a_chinese_page_has_one_word_for_one_thing(page):
+    text = page.read_text(encoding="utf-8")
+    assert not {word: right for word, right in ONE_WORD.items() if word in text}

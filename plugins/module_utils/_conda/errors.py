@@ -71,6 +71,9 @@ class CondaEnvError(RefusedError):
         return f"{said}{'' if said.endswith(('.', ':', '!', '?')) else '.'}\n{self.way_out}"
 
 
+AS_A_LIST = "Begin each item with a dash and a blank, on a line of its own: '- item'."
+
+
 class SpecificationError(CondaEnvError):
     """A specification that cannot be used; `path` leads to the item, so that the reader of a file can name its line."""
 

@@ -29,8 +29,12 @@ ESSENTIAL = ("bin/python", "bin/conda", "conda-meta/history", "etc/profile.d/con
 PASSAGES = ("bin", "condabin", "conda-meta", "envs", "etc", "etc/profile.d", "lib", "shell", "shell/condabin")
 # What belongs to the host and not to the installer.
 CARRIED = ("envs", PACKAGE_CACHE, PRIVATE_CACHE)
-# A folder with one of these is somebody's conda, whole or not.
-_OF_CONDA = ("conda-meta", "condabin", "bin/conda")
+# A folder with one of these is somebody's conda, whole or not. A program `bin/conda` is none: it may lead to another place.
+_OF_CONDA = ("conda-meta", "condabin")
+# What holds the programs and data of others, even where somebody has unpacked a conda into it: it is never moved as a whole.
+OF_THE_SYSTEM = re.compile(
+    r"/(?:bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|usr/local|var)?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +102,18 @@ def reason(found: Installed, wanted: Installer) -> str:
 
 def require_room(prefix: str, found: Installed, mount_points: Sequence[str]) -> None:
     """Raise CondaEnvError where an installation cannot be put, or replaced as a whole, without harm to what others have there."""
+    if OF_THE_SYSTEM.fullmatch(prefix):
+        raise CondaEnvError(
+            "found a folder of the system; expected one that is conda's alone",
+            f"Choose a folder in it: {os.path.join(prefix, 'miniconda3')}.{_UNCHANGED}",
+        )
     if not found.exists:
+        parent = os.path.dirname(prefix)
+        if not os.path.isdir(parent):
+            raise CondaEnvError(
+                f"found no folder {parent}; expected the one that conda is put into",
+                f"Make it, mount the disk that it is on, or choose another prefix.{_UNCHANGED}",
+            )
         return
     if not os.path.isdir(prefix):
         raise CondaEnvError(

@@ -25,6 +25,8 @@ _CONDA_NAME = r"[A-Za-z0-9_.*+?-]+|\^.*\$"
 _AROUND_SIGNS = r"\s*([<>=!~,|]+)\s*"
 _BRACKETS = r"\[.*\]"
 _BRACKETS_VERSION = r"\bversion=(?P<quote>[\"']?)(?P<version>[^\"'\]]*)(?P=quote)"
+_LETTERS = r"[A-Za-z][A-Za-z_-]*"
+_TEXT = r"[\w.-]+\.txt"
 _CONDA_EXAMPLE = "'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'"
 
 
@@ -80,6 +82,7 @@ def _check_grammar(spec: str, path: Path) -> None:
             "Leave the condition out, or give each kind of host an environment file of its own.",
             path,
         )
+    _check_parts(plain, path)
     # conda's old 'channel:namespace:name'.
     joined = re.sub(_AROUND_SIGNS, r"\1", plain.rsplit(":", 1)[-1])
     name = re.split(r"[\s<>=!~]", joined, maxsplit=1)[0]
@@ -89,6 +92,29 @@ def _check_grammar(spec: str, path: Path) -> None:
     named = re.search(_BRACKETS_VERSION, brackets[0]) if brackets else None
     if named:
         _check_versions(spec, re.sub(_AROUND_SIGNS, r"\1", named["version"]), path, grouped=True)
+
+
+def _check_parts(spec: str, path: Path) -> None:
+    """Refuse what conda takes for something else without a word: a part before a colon, packages in a row, a file."""
+    front, colon, rest = spec.partition(":")
+    if colon and rest and ":" not in rest:
+        instead = f"{front}={rest}" if rest[0].isdigit() else f"{front}::{rest}"
+        raise SpecificationError(
+            f"found '{spec}', of which conda drops what stands before the colon", f"Did you mean '{instead}'?", path
+        )
+    words = spec.split()
+    if len(words) > 1 and re.fullmatch(_LETTERS, words[1]):
+        raise SpecificationError(
+            f"found '{spec}', of which conda takes '{words[1]}' for the version of '{words[0]}'",
+            "Make each package an item of its own; a version is written 'name=version'.",
+            path,
+        )
+    if re.fullmatch(_TEXT, spec):
+        raise SpecificationError(
+            f"found the name of a file, '{spec}'; expected a package such as 'numpy=1.26'",
+            f"'- pip:' in the dependencies takes '-r {spec}', if it is written for pip.",
+            path,
+        )
 
 
 def _check_versions(spec: str, versions: str, path: Path, *, grouped: bool = False) -> None:

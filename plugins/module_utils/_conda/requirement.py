@@ -42,6 +42,10 @@ _HASH = r"\s--hash[\s=]+(?P<hash>\S*)"
 _GOOD_HASH = r"sha(?:256|384|512):[0-9A-Fa-f]+"
 # How pixi and cargo write what pip writes behind an `@`.
 _QUERY = r"(?P<address>git\+[^\s?#]+)\?(?:rev|branch|tag|ref)=(?P<revision>[^\s&#;]+)"
+# The page of a repository, which pip would download for an archive.
+_PAGE = r"https?://\S+?\.git(?:@[^\s#]+)?|https?://(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)(?:/[^/\s#?]+){2}/?"
+_TEXT = r"[\w.-]+\.txt"
+_WINDOWS = r"[A-Za-z]:[\\/]|\\\\"
 # Options of a requirements file that take a value (pip's documentation, "Requirements File Format").
 _WITH_VALUE = frozenset(
     """-i --index-url --pypi-url --extra-index-url -c --constraint -r --requirement -e --editable -f --find-links --no-binary
@@ -122,7 +126,7 @@ def _check_place(line: str, path: Path) -> None:
 
 def _is_path(target: str) -> bool:
     plain = re.sub(r"\[[^]]*\]$", "", target.split(" ", 1)[0])
-    if plain.startswith(("./", "../", "~/")) or plain in (".", ".."):
+    if plain.startswith(("./", "../", "~/")) or plain in (".", "..") or re.match(_WINDOWS, target):
         return True
     return plain.endswith(_ARCHIVES) or re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+/?", plain) is not None
 
@@ -148,6 +152,9 @@ def _check_grammar(line: str, path: Path) -> None:
                 path,
             )
     requirement = re.split(r"\s--?[A-Za-z]", text, maxsplit=1)[0].strip()
+    for mistaken, what, instead in ((_PAGE, "the page of a repository", "git+"), (_TEXT, "the name of a file", "-r ")):
+        if re.fullmatch(mistaken, requirement):
+            raise SpecificationError(f"found '{requirement}', {what}", f"Did you mean '{instead}{requirement}'?", path)
     is_place = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|[./~\\$]", requirement) is not None or (
         "/" in requirement and "@" not in requirement
     )

@@ -13,8 +13,9 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from .._text.escapes import in_one_line
+from .._text.secrets import mask_urls
 from . import slips
-from .errors import CondaEnvError, Path, SpecificationError, kind
+from .errors import AS_A_LIST, CondaEnvError, Path, SpecificationError, kind
 from .requirements import logical_lines, nested_file
 
 KEYS = ("name", "prefix", "channels", "dependencies", "variables")
@@ -241,7 +242,7 @@ def _dependencies(items: t.Any) -> tuple[tuple[str, ...], tuple[str, ...], tuple
             "has no dependencies", "List at least one package under 'dependencies:', for example 'python=3.11'."
         )
     if not isinstance(items, Sequence) or isinstance(items, str):
-        raise SpecificationError(f"found a {kind(items)}; expected a list", path=("dependencies",))
+        raise SpecificationError(f"found a {kind(items)}; expected a list", AS_A_LIST, ("dependencies",))
     conda: list[str] = []
     pip: list[str] = []
     notes: list[str] = []
@@ -272,7 +273,7 @@ def _requirements(items: t.Any, path: Path) -> list[str]:
     if items is None:
         return []
     if isinstance(items, str) or not isinstance(items, Sequence):
-        raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", path=path)
+        raise SpecificationError(f"found a {kind(items)}; expected a list of requirements", AS_A_LIST, path)
     lines: list[str] = []
     for index, item in enumerate(items):
         if not isinstance(item, str) or not item.strip():
@@ -310,6 +311,12 @@ def _channels(items: t.Any) -> tuple[str, ...]:
     channels = _strings(items, "channels")
     for index, channel in enumerate(channels):
         slips.check(channel, ("channels", index))
+        if "," in channel or " " in channel:
+            raise SpecificationError(
+                f"found '{mask_urls(channel)}'; expected one channel",
+                "Make each channel an item of its own.",
+                ("channels", index),
+            )
         if re.match(_WINDOWS, channel):
             raise SpecificationError(
                 f"found the Windows path '{channel}'; expected a channel that the managed host can reach",
@@ -329,7 +336,7 @@ def _strings(items: t.Any, key: str) -> tuple[str, ...]:
     if items is None:
         return ()
     if isinstance(items, str) or not isinstance(items, Sequence):
-        raise SpecificationError(f"found a {kind(items)}; expected a list of {key}", path=(key,))
+        raise SpecificationError(f"found a {kind(items)}; expected a list of {key}", AS_A_LIST, (key,))
     for index, item in enumerate(items):
         if not isinstance(item, str) or not item.strip():
             raise SpecificationError(f"found {item!r} ({kind(item)}); expected a string", "Quote it.", (key, index))
@@ -340,7 +347,11 @@ def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
     if items is None:
         return ()
     if not isinstance(items, Mapping):
-        raise SpecificationError(f"found a {kind(items)}; expected a mapping of names to values", path=("variables",))
+        raise SpecificationError(
+            f"found a {kind(items)}; expected a mapping of names to values",
+            "Write each as 'NAME: value', without a dash.",
+            ("variables",),
+        )
     for name, value in items.items():
         path: Path = ("variables", name)
         if not isinstance(name, str) or not re.match(_VARIABLE, name):

@@ -211,6 +211,8 @@ class Host(Runner):
                 wrong = remove_tree(path, REMOVAL_SECONDS)
                 if wrong:
                     problems.append(f"{name}: {wrong}; expected nothing to be left of a former user; remove it by hand")
+        # Whose account and home went first has a service that failed meanwhile: systemd would remember it for ever.
+        self.attempt("systemctl", "reset-failed", "--", *both(names))
         self.systemctl("daemon-reload")
         return problems
 

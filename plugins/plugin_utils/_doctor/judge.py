@@ -213,7 +213,11 @@ def conda_prefix(conda: Mapping[str, t.Any], wanted: Wanted) -> Iterator[Finding
     if conda["obstacle"] and conda["installer"] != wanted.installer:
         place, _semicolon, expected = conda["obstacle"].partition("; expected ")
         yield Finding(
-            "conda", ERROR, f"{wanted.prefix}: {place}", expected, "move it away, or set miniconda_prefix to a folder in it"
+            "conda",
+            ERROR,
+            f"{wanted.prefix}: {place}",
+            expected,
+            "move away what is in the way, mount what is missing, or set miniconda_prefix to another folder, such as one in it",
         )
     elif conda["kept"]:
         what = "a conda that is not ours" if conda["complete"] else "a damaged conda that is not ours"

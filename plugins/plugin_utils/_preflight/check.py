@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.validation import check_type_dict
@@ -55,6 +55,28 @@ def check_unknown(role: str, options: Iterable[str], names: Iterable[str]) -> li
             hint = f"did you mean '{near[0]}'?" if near else f"the role has: {', '.join(known)}"
             problems.append(f"{name}: unknown variable of role '{role}'; {hint}")
     return problems
+
+
+# Below this a name is somebody else's: "jupyterhub" is not "jupyter", "ssh" is "sshd".
+_SAME_PREFIX = 0.85
+
+
+def check_prefix(role: str, options: Iterable[str], names: Collection[str]) -> list[str]:
+    """Name every variable that would be one of the role's, had it the role's name in front: it would be ignored in silence.
+
+    Where the variable itself is set, too, the other one is the lab's own.
+    """
+    ends = {option.removeprefix(f"{role}_"): option for option in options if option not in names}
+    problems = []
+    for name in sorted(names):
+        for front, end in ((name[:place], name[place + 1 :]) for place, sign in enumerate(name) if sign == "_"):
+            if end in ends and front != role and _resembles(front, role):
+                problems.append(f"{name}: unknown variable; did you mean '{ends[end]}'?")
+    return problems
+
+
+def _resembles(front: str, role: str) -> bool:
+    return not front.endswith(f"_{role}") and difflib.SequenceMatcher(None, front, role).ratio() >= _SAME_PREFIX
 
 
 def check_nothing(options: Mapping[str, t.Any], values: Mapping[str, t.Any], defaults: Mapping[str, t.Any]) -> list[str]:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 from collections.abc import Iterable, Mapping
+
+from ...module_utils._conda.installer import OF_THE_SYSTEM
 
 CHECKSUM = re.compile(r"sha256:[0-9a-fA-F]{64}")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -32,7 +35,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     """Say what is wrong with the role's variables; nothing if they can be applied."""
     problems = _installer(variables)
     if prefix := str(variables.get("miniconda_prefix", "")):
-        problems += place("miniconda_prefix", prefix)
+        problems += place("miniconda_prefix", prefix) or _of_the_system(prefix)
     channels: list[str] = variables.get("miniconda_channels", [])
     if not channels:
         problems.append("miniconda_channels: found no channel; expected at least one, for example conda-forge")
@@ -43,6 +46,16 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
             "use conda-forge, or set 'miniconda_accept_anaconda_tos: true' if your organisation accepts them"
         )
     return [*problems, *_policy(variables, channels)]
+
+
+def _of_the_system(prefix: str) -> list[str]:
+    path = posixpath.normpath(prefix)
+    if not OF_THE_SYSTEM.fullmatch(path):
+        return []
+    return [
+        f"miniconda_prefix: found '{prefix}', a folder of the system; expected one that is conda's alone, since it is replaced "
+        f"as a whole; choose a folder in it, for example {posixpath.join(path, 'miniconda3')}"
+    ]
 
 
 def _policy(variables: Mapping[str, t.Any], channels: Iterable[str]) -> list[str]:

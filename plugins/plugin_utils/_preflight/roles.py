@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 
 from .._role_variables import ROLES, RoleVariables, read_yaml
 from . import together
-from .check import check_nothing, check_unknown, check_values
+from .check import check_nothing, check_prefix, check_unknown, check_values
 from .membership import lost
 
 PACKAGE = __name__.rpartition(".")[0]
@@ -61,7 +61,7 @@ def check_role(templar: t.Any, role: str, variables: dict[str, t.Any], facts: di
     specs = read_yaml(ROLES / role / "meta" / "argument_specs.yml").get("argument_specs", {})
     options = specs.get("main", {}).get("options", {})
     told = RoleVariables(templar, [role], variables)
-    values, problems, later = {}, check_unknown(role, options, variables), []
+    values, problems, later = {}, [*check_unknown(role, options, variables), *check_prefix(role, options, variables)], []
     for name in options:
         try:
             values[name] = told.value(name)

@@ -53,6 +53,11 @@ def test_what_conda_reads_as_it_is_meant_passes(spec: str) -> None:
         ("numpy (>=1.2)", "Write 'numpy >=1.2',"),  # conda takes any version
         ("blas=2.*=^(open|mk)l.*$", "drops what stands in parentheses"),  # conda asks for builds like ^l.*$
         ("numpy if win", "drops the condition"),
+        ("conda-forge:numpy", "Did you mean 'conda-forge::numpy'?"),  # conda takes it from any channel
+        ("python:3.11", "Did you mean 'python=3.11'?"),  # conda looks for a package 3.11
+        ("python numpy pandas", "takes 'numpy' for the version of 'python'"),
+        ("pip install requests", "takes 'install' for the version of 'pip'"),
+        ("requirements.txt", "takes '-r requirements.txt'"),
         ("numpy=>1.2", "Did you mean 'numpy>=1.2'?"),
         ("numpy=<1.2", "Did you mean 'numpy<=1.2'?"),  # conda leaves 1.2 out
         ("numpy<", "'<'"),  # conda takes any version

@@ -170,6 +170,8 @@ def test_a_specification_is_understood(definition: dict[str, t.Any], conda: tupl
         ({"channels": ["nodefaults"], "dependencies": ["x"]}, ("channels",), "no channel"),
         ({"channels": "conda-forge", "dependencies": ["x"]}, ("channels",), "found a text"),
         ({"channels": [{"a": "b"}], "dependencies": ["x"]}, ("channels", 0), "mapping"),
+        ({"channels": ["a", "conda-forge, bioconda"], "dependencies": ["x"]}, ("channels", 1), "expected one channel"),
+        ({"channels": ["conda-forge bioconda"], "dependencies": ["x"]}, ("channels", 0), "expected one channel"),
         (spec("x", variables=["A=b"]), ("variables",), "found a list"),
         (spec("x", variables={"A-B": "c"}), ("variables", "A-B"), "variable name"),
         (spec("x", variables={"A": True}), ("variables", "A"), "truth value"),

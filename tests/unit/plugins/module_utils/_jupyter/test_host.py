@@ -15,7 +15,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What the host's programs were asked."""
     commands: list[tuple[str, ...]] = []
 
-    def attempt(_host: t.Any, *argv: str) -> tuple[int, str, str]:
+    def attempt(_host: t.Any, *argv: str, data: str | None = None) -> tuple[int, str, str]:
         commands.append(argv)
         return 0, "", ""
 
@@ -42,3 +42,13 @@ def test_the_end_of_a_journal_is_about_what_was_started(
     assert asked[-2] == ("journalctl", "--sync")
     assert asked[-1][:2] == ("journalctl", "_SYSTEMD_UNIT=jupyter@bob.service")
     assert asked[-1][2 : asked[-1].index("-n")] == expected
+
+
+def test_a_leavers_service_that_has_failed_is_forgotten(asked: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their processes and home go first: a service that starts again in that moment fails, and stays so when it is stopped."""
+    monkeypatch.setattr(room, "remove_tree", lambda _path, _seconds: "")
+    room.Host(t.cast("t.Any", None), "", {}).remove(["bo"])
+    stopped, forgotten = (
+        asked.index(("systemctl", verb, "--", "jupyter@bo.socket", "jupyter@bo.service")) for verb in ("stop", "reset-failed")
+    )
+    assert stopped < forgotten

@@ -84,6 +84,7 @@ def test_a_healthy_host_has_nothing_in_the_way() -> None:
         ({"sshd_matches": ["/f:1"]}, "sshd", WARNING),
         ({"conda": {**NO_CONDA, "exists": True, "complete": True, "kept": "/opt/miniconda3.replaced.1"}}, "conda", WARNING),
         ({"conda": {**NO_CONDA, "exists": True, "obstacle": "found a mount point; expected a folder"}}, "conda", ERROR),
+        ({"conda": {**NO_CONDA, "obstacle": "found no folder /data; expected the one that conda is put into"}}, "conda", ERROR),
     ],
 )
 def test_what_is_in_the_way_is_found_and_told_with_what_to_do(change: dict[str, t.Any], topic: str, severity: str) -> None:

@@ -40,6 +40,24 @@ def test_an_unknown_variable_without_a_likely_meaning_lists_what_the_role_has():
 
 
 @pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (["account_researchers"], "accounts_researchers"),
+        (["acounts_researchers"], "accounts_researchers"),
+        # The lab's own, from which it makes the variable; another role's; another program's.
+        (["account_researchers", "accounts_researchers"], ""),
+        (["our_accounts_researchers"], ""),
+        (["drift_researchers"], ""),
+        (["account_something"], ""),
+        (["researchers", "_researchers", "__accounts_researchers"], ""),
+    ],
+)
+def test_a_typing_error_in_the_name_of_a_role_is_named_too(names, meant):
+    found = preflight.check_prefix("accounts", ["accounts_researchers", "accounts_projects"], names)
+    assert found == ([f"{names[0]}: unknown variable; did you mean '{meant}'?"] if meant else [])
+
+
+@pytest.mark.parametrize(
     ("values", "expected"),
     [
         pytest.param({"sshd_port": 2222}, 0, id="right"),

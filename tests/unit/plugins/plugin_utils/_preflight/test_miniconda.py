@@ -25,6 +25,7 @@ def test_good_variables() -> None:
     assert check(GOOD) == []
     assert check({**GOOD, "miniconda_channels": ["defaults"], "miniconda_accept_anaconda_tos": True}) == []
     assert check({**GOOD, "miniconda_base_url": "file:///srv/mirror"}) == []
+    assert check({**GOOD, "miniconda_prefix": "/usr/local/miniconda3"}) == check({**GOOD, "miniconda_prefix": "/conda"}) == []
     assert check({**GOOD, "miniconda_exclude_newer": "7d", "miniconda_version": "py314_26.11.0-1"}) == []
     assert check({**GOOD, "miniconda_allowlist_channels": ["conda-forge", "x"], "miniconda_denylist_channels": ["y"]}) == []
 
@@ -44,6 +45,10 @@ def test_good_variables() -> None:
         ({"miniconda_prefix": "opt/x"}, "absolute"),
         ({"miniconda_prefix": "/"}, "absolute"),
         *(({"miniconda_prefix": f"/opt/mini{odd}conda"}, "letters, digits") for odd in " \t\n;&|$`'\"\\<>()*?[]{}~!#:%=,@"),
+        *(
+            ({"miniconda_prefix": path}, "a folder of the system; expected one that is conda's alone")
+            for path in ("/opt", "/opt/", "/usr/local", "/home", "/opt/miniconda3/..", "/opt/../usr/./local/")
+        ),
         ({"miniconda_base_url": "repo.example/miniconda"}, "URL"),
         ({"miniconda_channel_alias": "ftp://x"}, "URL"),
         ({"miniconda_channels": []}, "at least one"),
