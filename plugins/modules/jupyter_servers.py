@@ -64,6 +64,12 @@ options:
         description: Login name to limits.
         type: dict
         default: {}
+  devices:
+    description: Devices that are no GPUs, such as V(/dev/fuse), which users whose C(gpus) are given keep.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   web:
     description:
       - Addresses, such as V(https://web.lab.example), at which a web server on this host shows the servers to browsers, each
@@ -238,6 +244,11 @@ def obstacle(found: pwd.struct_passwd | None, check_mode: bool) -> str:
         return "" if check_mode else f"{absent}name out of jupyter_users"
     if found.pw_uid == 0:
         return "found the uid 0; expected a person's own account; take the name out of jupyter_users"
+    first = getent.user(found.pw_uid)
+    if first not in ("", found.pw_name):
+        return (
+            f"found the uid {found.pw_uid}, which is {first}'s, too; expected one of its own; take the name out of jupyter_users"
+        )
     if not found.pw_dir.startswith("/"):
         return f"found the home {found.pw_dir!r}; expected an absolute path; correct it with usermod --home"
     return ""
@@ -291,7 +302,7 @@ def person(module: AnsibleModule, entry: pwd.struct_passwd, port: int, total: t.
     params, limits = module.params, module.params["limits"]
     groups = [getent.group(number) for number in os.getgrouplist(entry.pw_name, entry.pw_gid)]
     mine = resolve(limits, entry.pw_name, groups, total)
-    share = gpus.share(mine.get(GPUS), gpus.present())
+    share = gpus.share(mine.get(GPUS), gpus.present(), params["devices"])
     environment = {} if share.visible is None else {"CUDA_VISIBLE_DEVICES": share.visible}
     where = f"{DOORS}/{entry.pw_name}.sock" if params["listen"] == "socket" else f"127.0.0.1:{port}"
     home = entry.pw_dir if params["protect_keys"] else ""
@@ -411,6 +422,7 @@ def main() -> None:
             "ports": {"type": "dict", "required": True},
             "listen": {"type": "str", "choices": ["port", "socket"], "default": "port"},
             "limits": {"type": "dict", "default": {}, "options": {part: {"type": "dict", "default": {}} for part in PARTS}},
+            "devices": {"type": "list", "elements": "str", "default": []},
             "web": {"type": "list", "elements": "str", "default": []},
             "web_user": {"type": "str", "default": "www-data"},
             "conda_root": {"type": "path", "default": "/opt/miniconda3"},

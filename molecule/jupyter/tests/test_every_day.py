@@ -125,6 +125,10 @@ class TestCommand:
         assert "it is up again" in self.run(host, "restart").stdout and main_pid(host, "alice") != before
         assert "jupyter" in self.run(host, "logs").stdout.lower()
         assert "lab-jupyter kernels add" in self.run(host, "nonsense").stderr
+        planted = login_of(host, "alice").run(
+            "mkdir -p mine && echo exit > mine/json.py && PYTHONPATH=mine lab-jupyter status; rm -r mine"
+        )
+        assert "awake" in planted.stdout, "what a project has on its path is not the command's"
 
     def test_work_is_ended_by_force_only(self, host):
         with tunnel(login_of(host, "alice"), PORTS["alice"]) as port:
@@ -146,8 +150,13 @@ class TestCommand:
         assert new == token_of(host, "alice") != old
         with tunnel(login_of(host, "alice"), PORTS["alice"]) as port:
             wait_until_answers(Jupyter(f"http://127.0.0.1:{port}", new))
-            answer = requests.get(f"http://127.0.0.1:{port}/api/kernels", params={"token": old}, timeout=30)
-            assert answer.status_code == 403
+            kernels, browser = f"http://127.0.0.1:{port}/api/kernels", requests.Session()
+            assert requests.get(kernels, params={"token": old}, timeout=30).status_code == 403
+            browser.get(f"http://127.0.0.1:{port}/lab", params={"token": new}, timeout=30).raise_for_status()
+            assert browser.get(kernels, timeout=30).ok, "by its cookie"
+            assert self.run(host, "token --renew").returncode == 0
+            wait_until_answers(Jupyter(f"http://127.0.0.1:{port}", token_of(host, "alice")))
+            assert browser.get(kernels, timeout=30).status_code == 403, "who was logged in with the old one is out, too"
 
     def test_nobody_does_it_to_somebody_else(self, host):
         host.check_output("systemctl start jupyter@alice")
@@ -178,12 +187,33 @@ class TestLimits:
         assert main_pid(host, "alice") == pids["alice"], "limits hold without a restart"
         assert converge(jupyter_user_limits=limits, jupyter_group_limits=groups, jupyter_memory_max="2G").changed == 0
 
+    def test_jobs_of_cron_share_them(self, host):
+        job = "@reboot cat /proc/self/cgroup > cron.txt"
+        host.check_output(f"echo '{job}' | crontab -u alice -; rm -f /run/crond.reboot; systemctl restart cron")
+        told = host.file("/home/alice/cron.txt")
+        try:
+            wait_until(lambda: told.exists and told.content_string, 30)
+            assert f"/user.slice/user-{host.user('alice').uid}.slice/" in told.content_string
+        finally:
+            host.check_output("crontab -u alice -r; rm -f /home/alice/cron.txt")
+
+    def test_a_logout_takes_no_shared_memory_from_a_kernel(self, host):
+        """Kernels are in no session: the last one to end would take it (logind.conf(5), RemoveIPC=)."""
+        manager = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+        assert host.check_output(f"busctl get-property {manager} RemoveIPC") == "b false"
+
     def test_who_has_no_gpus_sees_none(self, host, converge, restored):
-        assert converge(jupyter_user_limits={"alice": {"gpus": []}, "bob": {"gpus": [1]}}, jupyter_restart="always").ok
+        assert converge(
+            jupyter_user_limits={"alice": {"gpus": []}, "bob": {"gpus": [1]}},
+            jupyter_restart="always",
+            jupyter_devices=["char-nvidia*", "/dev/fuse"],
+        ).ok
         environment = host.check_output(f"tr '\\0' '\\n' < /proc/{main_pid(host, 'bob')}/environ")
         assert "CUDA_VISIBLE_DEVICES=1" in environment.splitlines()
         allowed = host.check_output("systemctl show -p DeviceAllow --value jupyter@alice jupyter@bob")
         assert "/dev/char/195:1 rw" in allowed and "char-nvidia*" not in allowed
+        shared = f"systemctl show -p DeviceAllow --value jupyter@alice user-{host.user('alice').uid}.slice"
+        assert host.check_output(shared).count("/dev/fuse rw") == 2, "what is no GPU stays"
 
     def test_names_that_nobody_has_are_told_and_the_others_served(self, host, converge, restored):
         failed = converge(

@@ -511,8 +511,13 @@ class TestRuns:
 
     def test_users_without_an_account_are_named_and_the_others_served(self, host, converge):
         host.check_output(close("bob"))
-        failed = converge(jupyter_users=["alice", "bob", "nobody-knows"])
+        host.check_output("echo twin:x:$(id -u bob):$(id -g bob)::/home/bob:/bin/bash >> /etc/passwd")
+        try:
+            failed = converge(jupyter_users=["alice", "bob", "nobody-knows", "twin"])
+        finally:
+            host.check_output("sed -i /^twin:/d /etc/passwd")
         assert not failed.ok and "nobody-knows: found no account on this host" in failed.message
+        assert f"twin: found the uid {host.user('bob').uid}, which is bob's, too" in failed.message
         assert all(all(state) for state in states(host).values())
         assert converge().changed == 1, "the list of ports"
 

@@ -266,7 +266,7 @@ FAULTS = {
     "chmod 0600 /etc/gitconfig": "mode 0600",
     "echo '*.pdf binary' > /etc/gitattributes": f"*.ipynb filter={FILTER}",
     "rm /etc/motd.d/research-server": "/etc/motd.d/research-server",
-    "sed -i s/=no/=yes/ /etc/systemd/logind.conf.d/50-research-server.conf": "KillUserProcesses=yes",
+    "sed -i s/Processes=no/Processes=yes/ /etc/systemd/logind.conf.d/50-research-server.conf": "KillUserProcesses=yes",
     "loginctl disable-linger bob": "bob = on",
     "echo [] > /etc/research-server/linger.json": "linger.json",
     "apt-get remove -qy htop": "htop = installed",
@@ -330,13 +330,9 @@ def nobody_is_logged_in(host, name):
 class TestLongJobs:
     def test_tmux_goes_on_after_the_logout(self, host, carol):
         """carol has no lingering."""
-        assert (
-            host.run(
-                "busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager "
-                "KillUserProcesses"
-            ).stdout
-            == "b false\n"
-        )
+        manager = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+        told = host.check_output(f"busctl get-property {manager} KillUserProcesses RemoveIPC")
+        assert told.splitlines() == ["b false", "b false"], "nor does it lose its shared memory"
         carol.check("tmux new-session -d -s work 'echo $$ > ~/pid; exec sleep 100000'")
         nobody_is_logged_in(host, "carol")
         wait_until(

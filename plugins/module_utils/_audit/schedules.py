@@ -137,7 +137,7 @@ _ROLES = (
     r"/etc/systemd/system/jupyter@[^/]+\.(?:service|socket)\.d/50-research-server\.conf",
     r"/etc/systemd/system/user-\d+\.slice\.d/50-research-server\.conf",
     r"/etc/sysctl\.d/zz-research-server-sshd\.conf",
-    r"/etc/systemd/logind\.conf\.d/50-research-server\.conf",
+    r"/etc/systemd/logind\.conf\.d/50-research-server(?:-jupyter)?\.conf",
     r"/etc/modprobe\.d/research-server-nvidia\.conf",
     r"/etc/modules-load\.d/research-server-nvidia\.conf",
     # Written at each boot by netplan's generator, which a package owns.
@@ -150,10 +150,10 @@ OURS = tuple(map(re.compile, _ROLES))
 OF_ROLES = {
     "drift": re.compile(r".*/research-server-drift\b.*"),
     "firewall": re.compile(r".*/research-server-firewall\b.*"),
-    "jupyter": re.compile(r".*/(?:research-server-loopback\.service|jupyter@.*)"),
+    "jupyter": re.compile(r".*/(?:research-server-loopback\.service|50-research-server-jupyter\.conf|jupyter@.*)"),
     "sshd": re.compile(r".*/research-server-sshd\b.*"),
     "nvidia": re.compile(r".*/research-server-nvidia\b.*"),
-    "workbench": re.compile(r"/etc/systemd/logind\.conf\.d/.*"),
+    "workbench": re.compile(r"/etc/systemd/logind\.conf\.d/50-research-server\.conf"),
 }
 SWITCHED_ON = "/var/lib/systemd/deb-systemd-helper-enabled"
 KEEPERS = frozenset(

@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Iterator
 
 from .._conda.shell_files import READS_PROFILE, without_line
+from .._jupyter import sessions
 from .._ssh.recovery import COMMAND as OPEN_DOOR
 from .._text.escapes import in_one_line, listing
 from .._workbench import git
@@ -247,7 +248,8 @@ def _pam(host: Host) -> Iterator[Finding]:
         fixed = [line for line in _pam_lines(template) if not line.startswith("$")]
         lines = _pam_lines(text)
         # The type in front is not in a profile (pam-auth-update(8), PROFILE FORMAT).
-        foreign = [line for line in lines if line not in (*fixed, EMPTY_STACK) and line.partition(" ")[2] not in profiles]
+        known_lines = (*fixed, EMPTY_STACK, *(sessions.LINES if f"/etc/pam.d/{name}" == sessions.STACK else ()))
+        foreign = [line for line in lines if line not in known_lines and line.partition(" ")[2] not in profiles]
         if foreign or [line for line in lines if line in fixed] != fixed:
             found = f"lines of no package: {listing(foreign, 5)}" if foreign else "lines of its template are missing or moved"
             way_out = "pam-auth-update --force"

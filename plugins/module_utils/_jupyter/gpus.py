@@ -26,7 +26,7 @@ NODE = "/dev/char/195:{minor}"
 COMMON = (NODE.format(minor=255), "char-nvidia-uvm")
 # MIG instances are opened through capabilities of which the driver has hundreds; which one is whose, only the driver tells.
 CAPABILITIES = "char-nvidia-caps"
-NUMBER, GPU, MIG = re.compile(r"\d{1,2}"), re.compile(r"GPU-[0-9a-f-]{36}"), re.compile(r"MIG-[0-9a-fA-F-]{36}")
+NUMBER, GPU, MIG = re.compile(r"[0-9]{1,2}"), re.compile(r"GPU-[0-9a-f-]{36}"), re.compile(r"MIG-[0-9a-fA-F-]{36}")
 
 
 class Gpu(NamedTuple):
@@ -57,8 +57,11 @@ def present(folder: str = PROC) -> list[Gpu]:
     return found
 
 
-def share(wanted: Iterable[object] | None, gpus: Iterable[Gpu]) -> Share:
-    """Of somebody who may use the GPUs `wanted`: minor numbers, UUIDs of GPUs or MIG instances; C(all), or none."""
+def share(wanted: Iterable[object] | None, gpus: Iterable[Gpu], besides: Iterable[str] = ()) -> Share:
+    """Of somebody who may use the GPUs `wanted`: minor numbers, UUIDs of GPUs or MIG instances; C(all), or none.
+
+    `besides`: devices that are no GPUs, which the person keeps.
+    """
     words = [str(word) for word in wanted] if wanted is not None else [ALL]
     if ALL in words:
         return Share(None, None)
@@ -67,7 +70,7 @@ def share(wanted: Iterable[object] | None, gpus: Iterable[Gpu]) -> Share:
     missing = [word for word in words if not MIG.fullmatch(word) and word not in by_word]
     if missing and known:
         there = ", ".join(f"{gpu.minor} ({gpu.uuid})" for gpu in known)
-        return Share([], "", f"gpus: found {', '.join(missing)}; expected GPUs of this host: {there}; correct the limit")
+        return Share([*besides], "", f"gpus: found {', '.join(missing)}; expected GPUs of this host: {there}; correct the limit")
     minors = sorted(
         {by_word[word].minor for word in words if word in by_word} | {int(word) for word in words if NUMBER.fullmatch(word)}
     )
@@ -76,5 +79,6 @@ def share(wanted: Iterable[object] | None, gpus: Iterable[Gpu]) -> Share:
         minors = sorted({*minors, *(gpu.minor for gpu in known)})
     devices = [NODE.format(minor=minor) for minor in minors]
     common = [*COMMON, *([CAPABILITIES] if any(MIG.fullmatch(word) for word in words) else [])] if devices else []
-    visible = ",".join(by_word[word].uuid or word if word in by_word else word for word in words)
-    return Share([*devices, *common], visible)
+    # Of a GPU that is named twice, by its number and by its UUID, CUDA would see none.
+    visible = ",".join(dict.fromkeys(by_word[word].uuid or word if word in by_word else word for word in words))
+    return Share([*besides, *devices, *common], visible)

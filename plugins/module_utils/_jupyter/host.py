@@ -24,6 +24,7 @@ from .._host.files import put_file, read_file
 from .._host.listening import Listener
 from .._host.remove_tree import remove_tree
 from .._host.runner import Runner
+from . import sessions
 from .servers import (
     JOURNAL_READ,
     Door,
@@ -224,14 +225,16 @@ class Host(Runner):
         found = {PORTS: f"{json.dumps(told, indent=4, sort_keys=True)}\n"}
         # Of those who have left, whatever their account was; what is another's in there stays.
         found |= dict.fromkeys(glob.glob(f"{UNITS}/user-[0-9]*.slice.d/{OURS}"), "")
-        for person in people:
+        everybody = list(people)
+        found |= sessions.files(self.header, bool(everybody))
+        for person in everybody:
             found |= person.files(self.header)
         found |= {path: text for path, (text, _mode) in self.given.items()}
         return {path: text for path, text in found.items() if (read_file(path) or "") != text}
 
     def rights(self, people: t.Iterable[Person]) -> list[rights.Fault]:
         """Who else could change what the services read, or read what is somebody's secret."""
-        files = [PORTS, loopback.RULES, loopback.UNIT, *(path for person in people for path in person.files(""))]
+        files = [PORTS, sessions.LOGIND, loopback.RULES, loopback.UNIT, *(path for person in people for path in person.files(""))]
         modes = {path: mode for path, (_text, mode) in self.given.items()}
         found = rights.faults({**dict.fromkeys(files, 0o644), **modes}, [STATE])
         for person in people:
@@ -254,6 +257,8 @@ class Host(Runner):
                     os.rmdir(os.path.dirname(path))
         if any(path.startswith(UNITS) for path in files):
             self.systemctl("daemon-reload")
+        if sessions.LOGIND in files:
+            self.attempt("systemctl", "kill", "--signal=HUP", sessions.LOGIND_UNIT)
 
     @staticmethod
     def with_files(server: Server, files: t.Mapping[str, str]) -> Server:

@@ -20,7 +20,7 @@ NAMES = (*DIRECTIVES, GPUS)
 ALL = "all"
 
 _UNITS = {unit: 1024**power for power, unit in enumerate(("B", "K", "M", "G", "T", "P", "E"))}
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([BKMGTPE]?)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([BKMGTPE]?)")
 
 Limits = Mapping[str, t.Any]
 

@@ -13,11 +13,15 @@ from __future__ import annotations
 import re
 import typing as t
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_SIZE = rf"(?:{_NUMBER}\s*[KMGTPE]\s*)*{_NUMBER}\s*[KMGTPEB]?"
-_PERCENT = r"\d+(?:\.\d{1,2})?%"
+# ASCII alone: Python's \d and \s are digits and blanks of all scripts.
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+# Each unit once, the larger ones first, as in 1G 512M.
+_SIZE = "(?=[0-9])" + "".join(rf"(?:{_NUMBER}[ \t]*{unit}[ \t]*)?" for unit in "EPTGMK") + rf"(?:{_NUMBER}[ \t]*B?)?"
+_PERCENT = r"[0-9]+(?:\.[0-9]{1,2})?%"
+_SHARE = r"(?:100(?:\.00?)?|[0-9]{1,2}(?:\.[0-9]{1,2})?)%"
+_SOME = r"(?=.*[1-9])"
 _UNIT = r"(?:us|usec|µs|ms|msec|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)"
-_TIME = rf"(?:{_NUMBER}\s*{_UNIT}\s*)*{_NUMBER}\s*{_UNIT}?"
+_TIME = rf"(?:{_NUMBER}[ \t]*{_UNIT}[ \t]*)*{_NUMBER}[ \t]*{_UNIT}?"
 _LIMIT = rf"(?:infinity|{_SIZE})(?::(?:infinity|{_SIZE}))?"
 
 
@@ -29,15 +33,18 @@ class Form(t.NamedTuple):
 
 
 SIZE = Form(
-    re.compile(rf"infinity|{_PERCENT}|{_SIZE}"), "a size such as 64G (K, M, G or T, no B after it), a percentage or 'infinity'"
+    re.compile(rf"infinity|{_SHARE}|{_SIZE}"),
+    "a size such as 64G (K, M, G or T, no B after it), a percentage up to 100% or 'infinity'",
 )
-QUOTA = Form(re.compile(_PERCENT), "a percentage of one processor such as 800%")
-COUNT = Form(re.compile(rf"infinity|{_PERCENT}|[1-9]\d*"), "a whole number, a percentage or 'infinity'")
-WEIGHT = Form(re.compile(r"idle|[1-9]\d{0,3}|10000"), "a whole number from 1 to 10000")
+MOST = Form(re.compile(rf"infinity|{_SOME}(?:{_SHARE}|{_SIZE})"), f"{SIZE.expected}, and not 0")
+QUOTA = Form(re.compile(rf"{_SOME}{_PERCENT}"), "a percentage of one processor such as 800%")
+COUNT = Form(re.compile(rf"infinity|{_SOME}{_SHARE}|[1-9][0-9]*"), "a whole number, a percentage up to 100% or 'infinity'")
+WEIGHT = Form(re.compile(r"idle|[1-9][0-9]{0,3}|10000"), "a whole number from 1 to 10000")
 TIME = Form(re.compile(rf"infinity|{_TIME}"), "a time such as 90 (seconds), 5min or 1h 30min")
 LIMIT = Form(re.compile(_LIMIT), "a number, 'infinity', or two of them with a colon between")
 FORMS = {
-    **dict.fromkeys(("MemoryMax", "MemoryHigh", "MemoryLow", "MemoryMin", "MemorySwapMax", "MemoryZSwapMax"), SIZE),
+    **dict.fromkeys(("MemoryMax", "MemoryHigh"), MOST),
+    **dict.fromkeys(("MemoryLow", "MemoryMin", "MemorySwapMax", "MemoryZSwapMax"), SIZE),
     "CPUQuota": QUOTA,
     "TasksMax": COUNT,
     **dict.fromkeys(("CPUWeight", "IOWeight"), WEIGHT),
@@ -54,6 +61,6 @@ def problem(directive: str, value: t.Any) -> str:
     # None takes a directive of the role away; an empty value is systemd's own way to say "none".
     if form is None or value is None or value == "":
         return ""
-    if not isinstance(value, bool) and form.pattern.fullmatch(str(value).strip()):
+    if not isinstance(value, bool) and form.pattern.fullmatch(str(value).strip(" \t")):
         return ""
     return f"found {value!r}; expected {form.expected}; systemd would ignore it, and there would be no such limit"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...module_utils._conda.errors import CondaEnvError
 from ...module_utils._conda.specification import Settings, Specification, parse
+from ...module_utils._jupyter.limits import size
 from .._jupyter.environment import dependencies
 from .._jupyter.port import HIGHEST, LOWEST, collisions, free_port, port_of
 from . import directives
@@ -57,6 +58,7 @@ FIXED_DIRECTIVES = {
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
     """Say what is wrong with the role's variables; nothing if they can be applied."""
+    variables = _named(variables)
     users: list[str] = variables.get("jupyter_users", [])
     ports: Mapping[str, t.Any] = variables.get("jupyter_ports", {})
     problems = [*_names(users), *_explicit(ports)]
@@ -72,13 +74,22 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     return problems
 
 
+def _named(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """With names as text: YAML reads some as numbers or dates, others as yes and no."""
+    return {
+        name: {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else value
+        for name, value in variables.items()
+    }
+
+
 def warnings(variables: Mapping[str, t.Any]) -> list[str]:
     """Ports of somebody whose name is one typing error away from a person without one. Those of people who left may stay."""
+    variables = _named(variables)
     users = set(variables.get("jupyter_users", []))
     ports = variables.get("jupyter_ports", {})
     found = []
     for name in sorted(set(ports) - users):
-        near = difflib.get_close_matches(str(name), sorted(users - set(ports)), n=1)
+        near = difflib.get_close_matches(name, sorted(users - set(ports)), n=1)
         if near:
             found.append(f"jupyter_ports: found '{name}', who has no JupyterLab here; did you mean '{near[0]}'?")
     if variables.get("jupyter_lock_policy") == "prefer":
@@ -91,16 +102,23 @@ LIMITS = {
     "jupyter_cpu_quota": "CPUQuota",
     "jupyter_memory_high": "MemoryHigh",
     "jupyter_memory_max": "MemoryMax",
-    "jupyter_start_timeout": "TimeoutStartSec",
     "jupyter_tasks_max": "TasksMax",
 }
 # The same, of groups and of people.
 OF_SOMEBODY = {"cpu_quota": "CPUQuota", "memory_high": "MemoryHigh", "memory_max": "MemoryMax", "tasks_max": "TasksMax"}
-GPU = re.compile(r"all|\d{1,2}|(?:GPU|MIG)-[0-9a-fA-F-]{36}")
+# With less of it nobody could log in to say so. 64 is 64 bytes.
+LEAST = {"memory_high": "128M", "memory_max": "128M", "tasks_max": "32"}
+GPU = re.compile(r"all|[0-9]{1,2}|(?:GPU|MIG)-[0-9a-fA-F-]{36}")
 
 
 def _limits(variables: Mapping[str, t.Any]) -> list[str]:
-    found = [(name, directives.problem(directive, variables.get(name))) for name, directive in LIMITS.items()]
+    found = [
+        (
+            name,
+            directives.problem(directive, variables.get(name)) or _too_little(name.removeprefix("jupyter_"), variables.get(name)),
+        )
+        for name, directive in LIMITS.items()
+    ]
     found += [
         (f"jupyter_unit_settings: {name}", directives.problem(name, value))
         for name, value in sorted(variables.get("jupyter_unit_settings", {}).items())
@@ -113,6 +131,14 @@ def _limits(variables: Mapping[str, t.Any]) -> list[str]:
     idle = variables.get("jupyter_stop_idle_after", 0)
     if idle < 0:
         found.append(("jupyter_stop_idle_after", f"found {idle}; expected seconds, or 0 for never; correct the number"))
+    if variables.get("jupyter_start_timeout", 1) < 1:
+        # For systemd it is no limit, and a run would wait for nobody.
+        found.append(
+            (
+                "jupyter_start_timeout",
+                f"found {variables['jupyter_start_timeout']}; expected seconds, 1 or more; correct the number",
+            )
+        )
     return [f"{name}: {sentence}" for name, sentence in found if sentence]
 
 
@@ -120,18 +146,28 @@ def _of_somebody(limits: object) -> list[str]:
     if not isinstance(limits, Mapping):
         return [f"found {limits!r}; expected limits such as {{memory_max: 8G}}; write one limit per line below the name"]
     problems = []
-    for limit, value in sorted(limits.items()):
+    for limit, value in sorted(limits.items(), key=str):
         if limit == "gpus":
             sentence = _gpus(value)
             problems.append(f"{limit}: {sentence}" if sentence else "")
         elif limit in OF_SOMEBODY:
-            sentence = directives.problem(OF_SOMEBODY[limit], value)
+            sentence = directives.problem(OF_SOMEBODY[limit], value) or _too_little(limit, value)
             problems.append(f"{limit}: {sentence}" if sentence else "")
         else:
             near = difflib.get_close_matches(str(limit), (*OF_SOMEBODY, "gpus"), n=1)
             meant = f"; did you mean '{near[0]}'?" if near else ""
             problems.append(f"found '{limit}'; expected {', '.join((*sorted(OF_SOMEBODY), 'gpus'))}{meant or '; remove it'}")
     return list(filter(None, problems))
+
+
+def _too_little(limit: str, value: object) -> str:
+    """Of a limit that systemd reads."""
+    least, word = LEAST.get(limit), str(value).strip()
+    # Whether a share of the host is enough, only the host knows.
+    if least is None or value is None or word.endswith("%") or size(word, 1.0) >= size(least, 1.0):
+        return ""
+    meant = f"; did you mean '{word}G'?" if word.isdecimal() and least.endswith("M") else "; correct the number"
+    return f"found {value!r}; expected at least {least}, or nobody whom it is for could log in{meant}"
 
 
 def _gpus(wanted: object) -> str:
@@ -251,8 +287,11 @@ def _directives(settings: Mapping[str, t.Any]) -> list[str]:
                 f"jupyter_unit_settings: found '{name}'; expected the name of a [Service] setting, for example 'CPUQuota' "
                 "(systemd.exec(5), systemd.resource-control(5)); correct the name"
             )
-        elif any("\n" in str(line) for line in (value if isinstance(value, list) else [value])):
-            problems.append(f"jupyter_unit_settings: found a line break in '{name}'; expected one line, or a list; correct it")
+        elif any("\n" in str(line) or str(line).endswith("\\") for line in (value if isinstance(value, list) else [value])):
+            problems.append(
+                f"jupyter_unit_settings: found a line break in '{name}', or a backslash at the end; expected one line or a list; "
+                "correct it"
+            )
     return problems
 
 

@@ -42,7 +42,7 @@ def keep_token(path: Path) -> str:
         status = path.lstat()
         private = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
         token = path.read_text(encoding="ascii").strip() if private else ""
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         token = ""
     if len(token) >= TOKEN_BYTES:
         return token

@@ -9,8 +9,8 @@ lab-jupyter stop | restart        end it; it starts again when it is used. With 
 lab-jupyter logs [LINES]          the end of what it has written
 lab-jupyter token --renew         a new token; the old one opens nothing any more
 lab-jupyter kernels               the kernels that notebooks can choose, and those that run
-lab-jupyter kernels add PREFIX    offer an environment of your own, such as ~/envs/mine
-lab-jupyter kernels remove NAME   take it back; the environment stays
+lab-jupyter kernels add PREFIX [NAME]   offer an environment of your own, such as ~/envs/mine
+lab-jupyter kernels remove NAME         take it back; the environment stays
 """
 
 from __future__ import annotations
@@ -106,8 +106,9 @@ def token_of(name: str) -> str:
     path = TOKENS / name / "token"
     try:
         return path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}; has the service ever run? systemctl status jupyter@{name}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no text"
+        raise RefusedError(f"{path}: {why}; has the service ever run? systemctl status jupyter@{name}") from None
 
 
 def show(name: str, told: Told) -> None:
@@ -247,8 +248,10 @@ def logs(name: str, lines: int) -> None:
 
 
 def renew(name: str) -> None:
-    """Write another token beside the old one, and put it in its place."""
+    """Write another token beside the old one, and put it in its place. Browsers that know the old one are logged out."""
     path = TOKENS / name / "token"
+    # What their cookies are signed with; the server makes a new one.
+    path.with_name("cookie_secret").unlink(missing_ok=True)
     new = path.with_name(f".token.{os.getpid()}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -260,7 +263,7 @@ def kernels(home: Path, group: Path) -> None:
     for whose, folder in KERNELS.items():
         for path in sorted((home / folder).glob("*/kernel.json")):
             spec = _spec(path)
-            print(f"{path.parent.name:<24}{whose:<8}{spec.get('display_name', '?'):<28}{_prefix_of(spec)}")
+            print(f"{path.parent.name:<24}{whose:<8}{spec.get('display_name', '?')!s:<28}{_prefix_of(spec)}")
     current = {
         os.path.realpath(_prefix_of(_spec(path))) for folder in KERNELS.values() for path in (home / folder).glob("*/kernel.json")
     }
@@ -280,6 +283,11 @@ def _spec(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _made_here(folder: Path) -> bool:
+    metadata = _spec(folder / "kernel.json").get("metadata")
+    return isinstance(metadata, dict) and OURS in metadata
+
+
 def _prefix_of(spec: dict[str, Any]) -> str:
     metadata = spec.get("metadata") if isinstance(spec.get("metadata"), dict) else {}
     for tag in (metadata or {}).values():
@@ -288,7 +296,7 @@ def _prefix_of(spec: dict[str, Any]) -> str:
     return str((spec.get("argv") or ["?"])[0])
 
 
-def add(home: Path, prefix: Path, told: Told) -> str:
+def add(home: Path, prefix: Path, told: Told, name: str = "") -> str:
     """Offer an environment as a kernel. Returns the kernel's name."""
     prefix = Path(os.path.abspath(prefix.expanduser()))
     python = prefix / "bin" / "python"
@@ -299,12 +307,17 @@ def add(home: Path, prefix: Path, told: Told) -> str:
         raise RefusedError(
             f"{prefix}: found no ipykernel; expected it there; conda install -p {shlex.quote(str(prefix))} ipykernel"
         )
-    name = NOT_IN_A_NAME.sub("-", prefix.name.lower()) or "mine"
+    name = NOT_IN_A_NAME.sub("-", (name or prefix.name).lower()).strip(".-") or "mine"
     folder = home / KERNELS["yours"] / name
-    if folder.exists() and OURS not in _spec(folder / "kernel.json").get("metadata", {}):
-        raise RefusedError(
-            f"{folder}: found a kernel that 'lab-jupyter kernels add' did not make; remove it, or rename the environment"
-        )
+    way_out = f"give yours another name: lab-jupyter kernels add {shlex.quote(str(prefix))} NAME"
+    if (KERNELS["lab"] / name).exists():
+        raise RefusedError(f"found '{name}', a kernel of the lab, which yours would hide; {way_out}")
+    # A folder alone is what a full home has left of one.
+    there = (folder / "kernel.json").exists()
+    if there and not _made_here(folder):
+        raise RefusedError(f"{folder}: found a kernel that 'lab-jupyter kernels add' did not make; remove it, or {way_out}")
+    if there and _prefix_of(_spec(folder / "kernel.json")) != str(prefix):
+        raise RefusedError(f"found '{name}', your kernel of {_prefix_of(_spec(folder / 'kernel.json'))}; {way_out}")
     folder.mkdir(parents=True, exist_ok=True)
     start = folder / "start"
     start.write_text(
@@ -325,7 +338,7 @@ def remove(home: Path, name: str) -> None:
     folder = home / KERNELS["yours"] / name
     if "/" in name or not (folder / "kernel.json").is_file():
         raise RefusedError(f"found no kernel '{name}' of yours; 'lab-jupyter kernels' lists them")
-    if OURS not in _spec(folder / "kernel.json").get("metadata", {}):
+    if not _made_here(folder):
         raise RefusedError(
             f"{folder}: 'lab-jupyter kernels add' did not make it; remove it with: jupyter kernelspec remove {name}"
         )
@@ -365,7 +378,7 @@ class Command:
         print("it is up again")
 
     def logs(self, lines: str = str(LINES)) -> None:
-        if not lines.isdigit():
+        if not lines.isdecimal():
             raise RefusedError(f"logs: found {lines!r}; expected a number of lines")
         logs(self.name, int(lines))
 
@@ -373,13 +386,15 @@ class Command:
         token_of(self.name)
         stop(self.group, self.force)
         renew(self.name)
+        # A page that was open may have woken it before, with the old one.
+        stop(self.group, True)
         self.show()
 
     def kernels(self) -> None:
         kernels(self.home, self.group)
 
-    def add(self, prefix: str) -> None:
-        print(f"kernel '{add(self.home, Path(prefix), self.told)}' is offered from now on; reload the page")
+    def add(self, prefix: str, name: str = "") -> None:
+        print(f"kernel '{add(self.home, Path(prefix), self.told, name)}' is offered from now on; reload the page")
 
     def remove(self, name: str) -> None:
         remove(self.home, name)
@@ -394,7 +409,7 @@ COMMANDS: list[tuple[tuple[str, ...], Callable[..., None], tuple[int, ...]]] = [
     (("logs",), Command.logs, (0, 1)),
     (("token", "--renew"), Command.renew, (0,)),
     (("kernels",), Command.kernels, (0,)),
-    (("kernels", "add"), Command.add, (1,)),
+    (("kernels", "add"), Command.add, (1, 2)),
     (("kernels", "remove"), Command.remove, (1,)),
 ]
 
@@ -412,7 +427,7 @@ def act(arguments: list[str]) -> None:
 def main(arguments: list[str]) -> str | None:
     try:
         act(arguments)
-    except RefusedError as problem:
+    except (RefusedError, OSError) as problem:
         return f"lab-jupyter: {problem}"
     return None
 

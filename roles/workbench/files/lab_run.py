@@ -158,7 +158,11 @@ def start(account: pwd.struct_passwd, job: Job, mail: str, command: Sequence[str
         raise RefusedError(
             f"found a job '{job.name}' already; expected a new name; take another one, or remove {job.log}"
         ) from None
-    job.write({"command": list(command), "directory": os.getcwd(), "mail": mail, "started": time.time()})
+    try:
+        job.write({"command": list(command), "directory": os.getcwd(), "mail": mail, "started": time.time()})
+    except OSError:
+        job.forget()
+        raise
     # Or a Python that writes into a file would keep its output to itself for a long time.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     # Not Type=exec: of a job that ends at once systemd may say that it could not be started. The program is known to be there.
@@ -223,9 +227,10 @@ def show(jobs: Sequence[Job]) -> None:
     if not jobs:
         print("no jobs; start one with:  lab-run -- COMMAND...")
         return
-    records = {job: job.read() for job in jobs}
-    asked = [job for job in jobs if "ended" not in records[job]]
+    asked = [job for job in jobs if "ended" not in job.read()]
     answers = systemctl("is-active", *(job.unit for job in asked)).stdout.split() if asked else []
+    # After that: what has ended meanwhile has written down how.
+    records = {job: job.read() for job in jobs}
     running = dict(zip(asked, answers)) if len(answers) == len(asked) else {}
     rows = [("NAME", "STATE", "STARTED", "LOG", "COMMAND")]
     for job, record in records.items():

@@ -112,7 +112,7 @@ def test_any_answer_can_be_looked_at(answer: t.Any) -> None:
         assert isinstance(misfit(answer, shape), str)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(list(places(HEALTHY))), st.sampled_from(list(places(GPU))), JSON, JSON)
 def test_what_fits_can_be_judged_and_told(way: tuple[t.Any, ...], gpu_way: tuple[t.Any, ...], one: t.Any, other: t.Any) -> None:
     facts, gpu = changed(HEALTHY, way, one), changed(GPU, gpu_way, other)

@@ -48,9 +48,9 @@ def test_a_token_that_others_could_read_is_replaced(program: types.ModuleType, t
     assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("text", ["", "short\n"])
-def test_an_empty_or_short_token_is_replaced(program: types.ModuleType, tmp_path: Path, text: str) -> None:
-    (tmp_path / "token").write_text(text)
+@pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 50])
+def test_what_is_no_token_is_replaced(program: types.ModuleType, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
     (tmp_path / "token").chmod(0o600)
     assert len(program.keep_token(tmp_path / "token")) >= 43
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -84,11 +85,28 @@ def test_the_owner_is_told_how_to_connect(
 @pytest.mark.usefixtures("told")
 def test_a_renewed_token_is_another_and_private(program: types.ModuleType, tmp_path: Path) -> None:
     old = token(tmp_path)
+    (tmp_path / "alice" / "cookie_secret").touch()
     program.renew("alice")
     path = tmp_path / "alice" / "token"
     assert program.token_of("alice") != old and len(program.token_of("alice")) >= 43
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["token"]
+
+
+@pytest.mark.usefixtures("told")
+def test_who_comes_back_before_the_token_is_renewed_is_not_let_in(
+    program: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is open wakes the server at once."""
+    done: list[object] = []
+    monkeypatch.setattr(program, "stop", lambda _group, force: done.append(force))
+    monkeypatch.setattr(program, "renew", done.append)
+    monkeypatch.setattr(program, "show", lambda name, _told: done.append(f"show {name}"))
+    monkeypatch.setattr(program, "token_of", lambda _name: "")
+    command = program.Command.__new__(program.Command)
+    command.name, command.force, command.group, command.told = "alice", False, Path("/x"), None
+    command.renew()
+    assert done == [False, "alice", True, "show alice"]
 
 
 @pytest.fixture
@@ -165,6 +183,22 @@ def test_an_environment_of_ones_own_becomes_a_kernel_and_is_taken_back(program: 
     assert f"'{prefix}/bin/python'" in (folder / "start").read_text().replace("'/bin/python", "/bin/python'")
     program.remove(tmp_path, "my-env")
     assert not folder.exists() and prefix.exists()
+    assert program.add(tmp_path, prefix, told, "../Other one") == "other-one"
+
+
+def test_no_kernel_hides_another(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter looks in a person's own folder first, and many environments are called `env`."""
+    told = program.Told(20207, "port", "/c", [])
+    monkeypatch.setitem(program.KERNELS, "lab", tmp_path / "shared")
+    (tmp_path / "shared" / "nlp").mkdir(parents=True)
+    with pytest.raises(program.RefusedError, match=r"'nlp', a kernel of the lab, .* kernels add .*/nlp NAME"):
+        program.add(tmp_path, environment(tmp_path / "nlp", True), told)
+    first, second = (environment(tmp_path / name / "env", True) for name in ("one", "two"))
+    program.add(tmp_path, first, told)
+    with pytest.raises(program.RefusedError, match=f"'env', your kernel of {first}; give yours another name"):
+        program.add(tmp_path, second, told)
+    (tmp_path / program.KERNELS["yours"] / "two").mkdir()
+    assert program.add(tmp_path, second, told, "two") == "two", "an empty folder is in nobody's way"
 
 
 def test_what_is_no_kernel_is_refused(program: types.ModuleType, tmp_path: Path) -> None:
@@ -178,6 +212,9 @@ def test_what_is_no_kernel_is_refused(program: types.ModuleType, tmp_path: Path)
     (folder / "kernel.json").write_text("{}")
     with pytest.raises(program.RefusedError, match="did not make"):
         program.add(tmp_path, environment(tmp_path / "mine", True), told)
+    (folder / "kernel.json").write_text('{"metadata": null}')
+    with pytest.raises(program.RefusedError, match="did not make"):
+        program.add(tmp_path, tmp_path / "mine", told)
     for name in ("mine", "absent", "../kernels"):
         with pytest.raises(program.RefusedError):
             program.remove(tmp_path, name)
@@ -192,10 +229,20 @@ def test_kernels_are_listed_with_whose_they_are(
     (shared / "lab" / "kernel.json").write_text(json.dumps({"display_name": "Lab", "metadata": {"x": {"prefix": "/opt/e/lab"}}}))
     (shared / "odd").mkdir()
     (shared / "odd" / "kernel.json").write_text("[")
+    (shared / "list").mkdir()
+    (shared / "list" / "kernel.json").write_text('{"display_name": [], "argv": ["x"]}')
     monkeypatch.setitem(program.KERNELS, "lab", shared)
     program.kernels(tmp_path, tmp_path)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["lab", "lab", "Lab", "/opt/e/lab"], ["odd", "lab", "?", "?"]]
+    assert lines == [["lab", "lab", "Lab", "/opt/e/lab"], ["list", "lab", "[]", "x"], ["odd", "lab", "?", "?"]]
+
+
+def test_a_full_home_is_told_in_one_line(program: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_arguments: list[str]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/home/ada/.local")
+
+    monkeypatch.setattr(program, "act", full)
+    assert program.main([]) == "lab-jupyter: [Errno 28] No space left on device: '/home/ada/.local'"
 
 
 @pytest.mark.parametrize("words", [["what"], ["token"], ["kernels", "add"], ["status", "x"], ["logs", "1", "2"]])

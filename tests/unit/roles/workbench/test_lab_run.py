@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -127,6 +128,17 @@ def test_what_could_not_be_started_leaves_nothing(
     assert list(Path("lab-run").iterdir()) == []
 
 
+def test_where_there_is_no_room_nothing_begins(
+    program: types.ModuleType, ada: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert "No space left on device" in run(program, "--name", "one", "--", "true")
+    assert list(Path("lab-run").iterdir()) == [], "or the next try would find a job of that name"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -190,6 +202,23 @@ def test_jobs_are_listed_with_what_is_known(
     answers.stdout = "active\n"
     run(program)
     assert "unknown from here" in capsys.readouterr().out
+
+
+def test_a_job_that_ends_while_it_is_asked_for_has_ended(
+    program: types.ModuleType, ada: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: t.Any
+) -> None:
+    job = program.Job(Path("lab-run"), "one")
+    job.folder.mkdir()
+    job.log.touch()
+    job.write({"command": ["true"], "started": 1e9})
+
+    def answer(*_arguments: str) -> types.SimpleNamespace:
+        job.write({"command": ["true"], "started": 1e9, "ended": 1e9 + 5, "result": "done"})
+        return types.SimpleNamespace(stdout="inactive\n")
+
+    monkeypatch.setattr(program, "systemctl", answer)
+    assert run(program) == ""
+    assert "done after 0:00:05" in capsys.readouterr().out
 
 
 def test_without_lingering_nothing_begins(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

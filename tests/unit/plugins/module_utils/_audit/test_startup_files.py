@@ -15,6 +15,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit.dec
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.finding import Finding
 from ansible_collections.openlab.research_server.plugins.module_utils._audit.host import Host
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.shell_files import READS_PROFILE
+from ansible_collections.openlab.research_server.plugins.module_utils._jupyter import sessions
 from ansible_collections.openlab.research_server.tests.unit.plugins.host_tree import link, put
 
 pytestmark = pytest.mark.usefixtures("nobody_is_a_person")
@@ -272,6 +273,15 @@ def test_a_profile_of_nobody_makes_no_line_legitimate(root: Path) -> None:
     put(root, "/usr/share/pam-configs/evil", "Auth:\n\tsufficient\tpam_permit.so\n")
     put(root, "/etc/pam.d/common-auth", f"auth\tsufficient\tpam_permit.so\n{AUTH}")
     assert one(root).name == "/etc/pam.d/common-auth"
+
+
+def test_the_lines_of_the_role_jupyter_in_their_stack_alone(root: Path) -> None:
+    ours = "".join(f"{line}\n" for line in sessions.LINES)
+    put(root, "/usr/share/pam/common-session-noninteractive", TEMPLATES["common-session"])
+    put(root, sessions.STACK, SESSION + ours)
+    assert found(root) == []
+    put(root, "/etc/pam.d/common-session", SESSION + ours)
+    assert one(root).name == "/etc/pam.d/common-session"
 
 
 def test_a_stack_that_is_gone(root: Path) -> None:

@@ -41,6 +41,17 @@ def test_one_is_named_by_number_or_uuid_and_shown_by_uuid() -> None:
         assert share([word], [FIRST, SECOND]) == (["/dev/char/195:1", *COMMON], SECOND.uuid, "")
 
 
+def test_one_that_is_named_twice_is_shown_once() -> None:
+    """A person's groups may name it in different ways."""
+    assert share([1, SECOND.uuid, "1"], [FIRST, SECOND]) == share([1], [FIRST, SECOND])
+
+
+def test_devices_that_are_no_gpus_stay() -> None:
+    for wanted, visible in (([], ""), ([7], ""), ([1], SECOND.uuid)):
+        found = share(wanted, [FIRST, SECOND], ["/dev/fuse"])
+        assert found.devices is not None and found.devices[0] == "/dev/fuse" and found.visible == visible
+
+
 def test_without_the_driver_the_numbers_are_taken_as_they_are() -> None:
     assert share([0, 2], []) == (["/dev/char/195:0", "/dev/char/195:2", *COMMON], "0,2", "")
 

@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.directives import problem
 
 READ = {
-    "MemoryMax": ["64G", "64 G", "1.5G", "1G 512M", "25%", "infinity", 1073741824, "100B", None, ""],
+    "MemoryMax": ["64G", "64 G", "1.5G", "1G 512M", "25%", "100%", "infinity", 1073741824, "100B", None, ""],
+    "MemorySwapMax": [0, "8G"],
     "CPUQuota": ["800%", "12.5%", ""],
     "TasksMax": ["15%", 100, "infinity"],
     "CPUWeight": [100, "10000"],
@@ -22,9 +23,10 @@ READ = {
     "Nice": ["whatever"],
 }
 IGNORED = {
-    "MemoryMax": ["64 GB", "64GB", "64GiB", "64g", "64,5G", "-1", "G", "50 %", True],
-    "CPUQuota": ["800", "8 cores", "-5%", 4],
-    "TasksMax": ["0", "-1", "many", "1.5"],
+    "MemoryMax": ["64 GB", "64GB", "64GiB", "64g", "64,5G", "-1", "G", "50 %", True, 0, "0G", "0%", "150%"],
+    "MemoryHigh": ["512M 1G", "1G 1G", "\uff16\uff14G", "64\N{NO-BREAK SPACE}G", "64G\N{NO-BREAK SPACE}", "\n64G", ["64G"]],
+    "CPUQuota": ["800", "8 cores", "-5%", 4, "0%", "\u0664\u0660\u0660%"],
+    "TasksMax": ["0", "-1", "many", "1.5", "150%", "1e3", "max", 1e3],
     "CPUWeight": [0, 10001, "high"],
     "TimeoutStopSec": ["5 minuten", "soon", "-1", "1h,30min"],
     "LimitNOFILE": ["lots", "1:2:3", "1024-4096"],

@@ -79,6 +79,7 @@ def test_what_a_lab_writes_is_accepted() -> None:
         ({"jupyter_unit_settings": {"cpuquota": "1"}}, "found 'cpuquota'", "CPUQuota"),
         ({"jupyter_unit_settings": {"Nice": "1\nUser=root"}}, "line break in 'Nice'", "one line"),
         ({"jupyter_unit_settings": {"Nice": ["1", "2\nUser=root"]}}, "line break in 'Nice'", "one line"),
+        ({"jupyter_unit_settings": {"Environment": "A=\\"}}, "in 'Environment', or a backslash at the end", "one line"),
         ({"jupyter_language": "zh-CN"}, "found 'zh-CN'", "'zh_CN'"),
         ({"jupyter_language": "Chinese"}, "found 'Chinese'", "'zh_CN'"),
         ({"jupyter_settings": {"theme": "JupyterLab Dark"}}, "found 'theme: JupyterLab Dark'", "themes"),
@@ -103,8 +104,15 @@ def test_each_mistake_is_one_sentence_with_advice(variables: dict[str, t.Any], f
         ({"jupyter_user_limits": {"ada": {"gpus": "all"}}}, "jupyter_user_limits: ada: gpus: found 'all'; expected a list"),
         ({"jupyter_gpus": ["nvidia0"]}, "jupyter_gpus: found ['nvidia0']; expected a list"),
         ({"jupyter_gpus": [True]}, "expected a list of GPUs"),
+        ({"jupyter_gpus": ["\uff11"]}, "expected a list of GPUs"),
+        ({"jupyter_memory_max": "64"}, "jupyter_memory_max: found '64'; expected at least 128M"),
+        ({"jupyter_user_limits": {"ada": {"memory_max": 64}}}, "ada: memory_max: found 64; expected at least 128M, or nobody"),
+        ({"jupyter_user_limits": {"ada": {"memory_max": 64}}}, "did you mean '64G'?"),
+        ({"jupyter_group_limits": {"g": {"tasks_max": 8}}}, "g: tasks_max: found 8; expected at least 32"),
+        ({"jupyter_group_limits": {"g": {1: 2, "memory_max": "1G"}}}, "g: found '1'; expected cpu_quota"),
         ({"jupyter_memory_high": "lots"}, "jupyter_memory_high: found 'lots'"),
         ({"jupyter_stop_idle_after": -1}, "jupyter_stop_idle_after: found -1; expected seconds, or 0 for never"),
+        ({"jupyter_start_timeout": 0}, "jupyter_start_timeout: found 0; expected seconds, 1 or more"),
         ({"jupyter_unit_settings": {"Slice": "system.slice"}}, "jupyter_unit_settings: found 'Slice'"),
         ({"jupyter_unit_settings": {"Restart": "always"}}, "jupyter_unit_settings: found 'Restart'"),
     ],
@@ -112,6 +120,18 @@ def test_each_mistake_is_one_sentence_with_advice(variables: dict[str, t.Any], f
 def test_a_limit_that_would_be_none_is_refused(variables: dict[str, t.Any], says: str) -> None:
     problems = check(variables)
     assert len(problems) == 1 and says in problems[0]
+
+
+def test_names_that_yaml_reads_as_something_else_are_names() -> None:
+    """Beside others that are text."""
+    odd: dict[object, object] = {7: {"memory_max": "64 GB"}, False: {}, "ada": {"memory_max": "1G"}}
+    (problem,) = check({"jupyter_user_limits": odd})
+    assert problem.startswith("jupyter_user_limits: 7: memory_max: found '64 GB'")
+    for variable in ("jupyter_server_options", "jupyter_unit_settings", "jupyter_settings"):
+        found = check({variable: {4: {}, 3: {}}})
+        assert [problem.startswith(f"{variable}: found '") for problem in found] == [True, True]
+    assert len(check({"jupyter_ports": {7: 0, "bob": 0}})) == 2
+    assert warnings({"jupyter_users": ["bob"], "jupyter_ports": {7: 20000, "alice": 20001}}) == []
 
 
 def test_users_with_the_same_port_get_a_proposal_that_is_accepted() -> None:
