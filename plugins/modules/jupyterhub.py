@@ -73,6 +73,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+restarted:
+  description: Whether JupyterHub was started, or started again.
+  returned: success
+  type: bool
 """
 
 import contextlib
@@ -241,7 +245,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
                 f"jupyterhub_users: found no account {', '.join(missing)} on this host; all others are served. Create it (role "
                 "accounts), or take the name out"
             )
-    return {"changed": bool(diff) or restart, "diff": diff}
+    return {"changed": bool(diff) or restart, "restarted": restart, "diff": diff}
 
 
 @guarded
