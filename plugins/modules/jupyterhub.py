@@ -104,9 +104,13 @@ from ..module_utils._proxy.files import File, differences, faults, new, or_as_be
 from ..module_utils._proxy.sites import HUB_SOCKET
 
 FOLDER = "/etc/research-server/jupyterhub"
-SETTINGS, KEY, CLIENT_SECRET, DOORS = (f"{FOLDER}/{name}" for name in ("settings.json", "key", "client_secret", "doors"))
-UNITS = ("jupyterhub.socket", "jupyterhub.service")
-SOCKET, SERVICE = UNITS
+SETTINGS = f"{FOLDER}/settings.json"
+KEY = f"{FOLDER}/key"
+CLIENT_SECRET = f"{FOLDER}/client_secret"
+DOORS = f"{FOLDER}/doors"
+SOCKET = "jupyterhub.socket"
+SERVICE = "jupyterhub.service"
+UNITS = (SOCKET, SERVICE)
 RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
 KEY_BYTES = 32
 JOURNAL_LINES = "15"

@@ -122,7 +122,8 @@ def held_by_systemd(_path: str, **_named: Any) -> socket.socket:
 
 
 tornado.netutil.bind_unix_socket = held_by_systemd
-c = get_config()  # noqa: F821  JupyterHub gives it to the files that it reads
+# JupyterHub gives it to the files that it reads.
+c = globals()["get_config"]()
 
 c.JupyterHub.hub_bind_url = "http+unix://%2Frun%2Fjupyterhub.sock"
 c.JupyterHub.proxy_class = Nginx
