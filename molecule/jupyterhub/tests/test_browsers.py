@@ -67,7 +67,7 @@ def test_two_people_at_browsers(host, known, tmp_path_factory):
             person.browser.click_until(".jp-CodeCell .cm-content", ".jp-Notebook.jp-mod-editMode")
             person.browser.press_enter(SHIFT)
         for person in two:
-            person.browser.see(".jp-OutputArea-output svg polyline")
+            person.browser.see(".jp-RenderedSVG img")
             person.browser.see(".jp-OutputArea", f"drawn by {person.name}")
             person.picture("hub-notebook")
             person.browser.open(f"https://{NAME}/user/{person.name}/lab/workspaces/terminal?reset")
