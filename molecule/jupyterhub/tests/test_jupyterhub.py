@@ -68,8 +68,10 @@ def test_secrets_are_nobodys(host):
     for path in ("client_secret", "key", "doors/bob"):
         assert "Permission denied" in host.run("runuser -u alice -- cat /etc/research-server/jupyterhub/%s", path).stderr
     assert host.run("runuser -u alice -- ls /var/lib/jupyterhub/").rc != 0
-    journal = host.check_output("journalctl -u jupyterhub -u nginx -o cat; cat /var/log/nginx/research-server*.log")
-    assert SECRET not in journal and "?code=" not in journal.partition("-- nginx")[2]
+    log = host.check_output("cat /var/log/nginx/research-server*.log")
+    assert "/hub/oauth_callback" in log and "code=" not in log
+    journal = log + host.check_output("journalctl -u jupyterhub -u nginx -o cat")
+    assert SECRET not in journal and key not in journal
     word = host.file("/etc/research-server/jupyterhub/doors/bob").content_string.strip()
     assert len(word) == 64 and word not in journal
 
