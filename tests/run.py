@@ -26,7 +26,7 @@ LOGS = ROOT / ".cache" / "logs"
 # Scenarios spend a part of their time waiting for hosts: three at once keep two cores busy.
 WORKERS = int(os.environ.get("TEST_WORKERS", "3"))
 # What takes longest, in that order: begun first, none of it runs alone at the end.
-LONGEST = ("colleague", "jupyter", "nvidia-repository", "drift", "proxy", "drift-controller", "sshd", "firewall", "fail2ban")
+LONGEST = ("colleague", "jupyter", "jupyterhub", "nvidia-repository", "drift", "proxy", "drift-controller", "sshd", "firewall")
 # Scenarios that are played with another ansible-core than all others: the oldest and the newest that the collection promises.
 CORES = {"bastion": "oldest", "conda_envs": "newest"}
 # A hanging stage must end as a failure, with its log, before CI's own limit.

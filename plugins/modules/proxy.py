@@ -51,7 +51,7 @@ options:
       auth:
         description: How people show who they are.
         type: str
-        choices: [basic, certificate, none]
+        choices: [basic, certificate, hub, none]
         required: true
       from:
         description: Addresses and networks from which it can be reached; all if empty.
@@ -447,7 +447,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "to": {"type": "str", "required": True},
                     "path": {"type": "str", "required": True},
-                    "auth": {"type": "str", "choices": ["basic", "certificate", "none"], "required": True},
+                    "auth": {"type": "str", "choices": ["basic", "certificate", "hub", "none"], "required": True},
                     "from": texts,
                     "users": texts,
                 },

@@ -17,13 +17,14 @@ from .._host.files import put_file, read_file
 
 
 class File(t.NamedTuple):
-    """A file of root's as it shall be."""
+    """A file of root's, or of somebody's in a folder of root's, as it shall be."""
 
     text: str | None
     """None: there shall be none."""
     mode: int = 0o644
     group: int = 0
     secret: bool = False
+    owner: int = 0
 
 
 def new(files: Mapping[str, File]) -> dict[str, File]:
@@ -46,12 +47,13 @@ def _told(text: str | None, secret: bool, which: str) -> str | None:
 def faults(files: Mapping[str, File], folders: Mapping[str, File]) -> list[rights.Fault]:
     """Who else owns them, or could read or change them."""
     there = {path: file for path, file in files.items() if file.text is not None}
-    found = rights.faults({path: file.mode for path, file in there.items() if not file.group})
-    for path, file in {**folders, **{path: file for path, file in there.items() if file.group}}.items():
+    roots = {path: file.mode for path, file in there.items() if not (file.group or file.owner)}
+    found = rights.faults(roots)
+    for path, file in {**folders, **{path: file for path, file in there.items() if path not in roots}}.items():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = os.lstat(path)
-            if (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) != (file.mode, 0, file.group):
-                found.append(rights.Fault(path, status, file.mode, group=file.group))
+            if (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) != (file.mode, file.owner, file.group):
+                found.append(rights.Fault(path, status, file.mode, file.owner, file.group))
     return found
 
 
@@ -62,7 +64,7 @@ def write(files: Mapping[str, File]) -> None:
                 os.unlink(path)
         else:
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            put_file(*os.path.split(path), file.text, file.mode, owner=(0, file.group) if os.geteuid() == 0 else None)
+            put_file(*os.path.split(path), file.text, file.mode, owner=(file.owner, file.group) if os.geteuid() == 0 else None)
 
 
 @contextlib.contextmanager
@@ -87,4 +89,4 @@ def _kept(path: str) -> File:
     if text is None:
         return File(None)
     status = os.stat(path)
-    return File(text, stat.S_IMODE(status.st_mode), status.st_gid)
+    return File(text, stat.S_IMODE(status.st_mode), status.st_gid, owner=status.st_uid)

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Iterable, Sequence
 
 from . import acme
-from .sites import PROOF, Site
+from .sites import HUB, HUB_PATH, HUB_SOCKET, PROOF, Site
 
 FOLDER = "/etc/nginx/research-server"
 CONFIG = "/etc/nginx/conf.d/research-server.conf"
@@ -38,6 +38,7 @@ map $http_upgrade ${own}_connection {{ default upgrade; "" ""; }}
 map $http_authorization ${own}_token {{ default ""; "~*^(token|bearer) " $http_authorization; }}
 map $http_origin ${own}_foreign {{ default 1; "" 0; {origins}}}
 map $request_uri ${own}_crooked {{ default 0; "~*^[^?]*(/|%2f|%5c|\\x5c)(\\.|%2e)(\\.|%2e)(/|%2f|%5c|\\x5c|\\?|$)" 1; }}
+map $http_accept ${own}_page {{ default 0; "~text/html" 1; }}
 map "$request_method $uri" ${own}_login {{ default ""; "~^POST .*/login/?$" $binary_remote_addr; }}
 map "$status $upstream_status $remote_user" ${own}_failed {{ default 0; "~^401  ." 1; }}
 limit_req_zone ${own}_login zone={own}_login:1m rate=1r/s;
@@ -129,6 +130,9 @@ SANDBOX = f"{FRAMES}; sandbox allow-scripts allow-forms allow-popups allow-downl
 
 # What programs believe of a proxy. This one tells none of it, and nobody else shall.
 TOLD_BY_PROXIES = ("Forwarded", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
+# By which the hub learns whose JupyterLab is asked for, and that JupyterLab, that the hub lets its visitor in.
+PERSON, DOOR = "X-Research-Server-Person", "X-Research-Server-Door"
+MAY = f"{PROOF}/may"
 
 # Websockets, and answers that come in pieces; uploads go through as they come, into no file of ours.
 UPSTREAM = """\
@@ -147,6 +151,32 @@ UPSTREAM = """\
         proxy_send_timeout 300s;
         proxy_cookie_flags ~ secure;
 {hidden}"""
+
+# The hub is asked before each request to somebody's JupyterLab: without its yes nothing goes on. Whoever comes for a page
+# is sent to it to log in, all else is told that it may not.
+LOGIN = """\
+    location ^~ {path} {{
+{lines}{upstream}    }}
+    location = {may} {{
+        internal;
+        proxy_pass http://unix:{socket}:{path}lab/may;
+        proxy_pass_request_body off;
+        proxy_set_header Content-Length "";
+        proxy_set_header Authorization "";
+        proxy_set_header Host {host};
+        proxy_set_header {person} ${own}_person;
+    }}
+    location @{own}_enter {{
+        if (${own}_page = 0) {{ return 401; }}
+        return 302 {path}lab?next=$request_uri;
+    }}
+"""
+BY_HUB = """\
+        set ${own}_person {person};
+        auth_request {may};
+        auth_request_set ${own}_door $upstream_http_{door};
+        error_page 401 = @{own}_enter;
+"""
 
 # Whoever may write in the folder cannot have nginx read what lies elsewhere.
 FILES = """\
@@ -215,7 +245,11 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
     listen, own_tls = _listen(server), TLS.format(own=OWN)
     labs = any(site.lab for site in sites)
     locations = "".join(_location(number, site, suffix, sandboxed=labs) for number, site in enumerate(sites))
+    behind_hub = [site for site in sites if site.auth == HUB]
+    if behind_hub:
+        locations += _login(behind_hub, suffix)
     if all(site.path != "/" for site in sites):
+        locations += f"    location = / {{ return 302 {HUB_PATH}; }}\n" if behind_hub else ""
         locations += "    location / { return 404; }\n"
     return (
         SHARED.format(header=HEADER, own=OWN, origins=origins)
@@ -255,10 +289,35 @@ def _people(number: int, site: Site) -> str:
     return f'map "$ssl_client_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
 
 
-def _location(number: int, site: Site, suffix: str, *, sandboxed: bool) -> str:
+def _login(sites: Sequence[Site], suffix: str) -> str:
+    """JupyterHub's own pages, open to where one of the sites is."""
+    anywhere = any(not site.networks for site in sites)
+    networks = () if anywhere else sorted({network for site in sites for network in site.networks})
+    hub = Site(HUB, "socket", HUB_SOCKET, HUB_PATH, HUB, tuple(networks), ())
+    return LOGIN.format(
+        path=HUB_PATH,
+        socket=HUB_SOCKET,
+        lines=_lines(_limits(hub)),
+        upstream=_behind(hub, suffix, sandboxed=False),
+        may=MAY,
+        host=_host(suffix),
+        person=PERSON,
+        own=OWN,
+    )
+
+
+def _limits(site: Site) -> list[str]:
     lines = [f"        allow {network};" for network in site.networks]
     lines += ["        deny all;"] if site.networks else []
-    lines += [f"        limit_req zone={OWN}_login burst=5 nodelay;"]
+    return [*lines, f"        limit_req zone={OWN}_login burst=5 nodelay;"]
+
+
+def _host(suffix: str) -> str:
+    return "$http_host" if suffix else "$host"
+
+
+def _location(number: int, site: Site, suffix: str, *, sandboxed: bool) -> str:
+    lines = _limits(site)
     if site.auth == "basic":
         lines += [
             f"        limit_req zone={OWN}_basic burst=200 nodelay;",
@@ -267,10 +326,15 @@ def _location(number: int, site: Site, suffix: str, *, sandboxed: bool) -> str:
         ]
     elif site.auth == "certificate":
         lines += [f"        if (${OWN}_may_{number} = 0) {{ return 403; }}"]
+    elif site.auth == HUB:
+        lines += BY_HUB.format(own=OWN, person=site.users[0], may=MAY, door=DOOR.lower().replace("-", "_")).splitlines()
     # Of what it passes on nginx does so by itself.
     bare = (
         f"    location = {site.path[:-1]} {{ return 301 {site.path}; }}\n" if site.kind == "folder" and site.path != "/" else ""
     )
+    if site.auth == HUB:
+        # The session is the hub's.
+        bare = f"    location = {site.path}logout {{ return 302 {HUB_PATH}logout; }}\n"
     return f"{bare}    location ^~ {site.path} {{\n{_lines(lines)}{_behind(site, suffix, sandboxed=sandboxed)}    }}\n"
 
 
@@ -282,14 +346,18 @@ def _headers(indent: str, policy: str) -> str:
 def _behind(site: Site, suffix: str, *, sandboxed: bool) -> str:
     if site.kind == "folder":
         return FILES.format(folder=site.target) + (_headers("        ", SANDBOX) if sandboxed else "")
+    told = dict.fromkeys((*TOLD_BY_PROXIES, PERSON, DOOR), '""')
+    if site.lab and site.auth == HUB:
+        told[DOOR] = f"${OWN}_door"
+    # The password is nginx's business. A token is that of the program behind it; the hub takes none.
+    authorization = {"basic": f"${OWN}_token", HUB: "" if site.lab else '""'}.get(site.auth, "")
     return UPSTREAM.format(
         target=f"http://127.0.0.1:{site.target}" if site.kind == "port" else f"http://unix:{site.target}",
-        host="$http_host" if suffix else "$host",
+        host=_host(suffix),
         own=OWN,
-        told=_lines(f'        proxy_set_header {name} "";' for name in TOLD_BY_PROXIES),
-        # The password is nginx's business. A token is that of the program behind it.
-        authorization=f"        proxy_set_header Authorization ${OWN}_token;\n" if site.auth == "basic" else "",
-        hidden=_lines(f"        proxy_hide_header {name};" for name in HEADERS),
+        told=_lines(f"        proxy_set_header {name} {value};" for name, value in told.items()),
+        authorization=f"        proxy_set_header Authorization {authorization};\n" if authorization else "",
+        hidden=_lines(f"        proxy_hide_header {name};" for name in (*HEADERS, DOOR)),
     )
 
 

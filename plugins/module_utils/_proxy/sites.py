@@ -21,9 +21,11 @@ FILE = re.compile(r"/[A-Za-z0-9._/@+-]*[A-Za-z0-9._@+-]")
 USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 # Of crypt(5), those that nobody tries fast: yescrypt, bcrypt, SHA-512.
 HASH = re.compile(r"\$(y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]+\$|2[aby]\$\d\d\$|6\$(rounds=\d+\$)?[./A-Za-z0-9]+\$)[./A-Za-z0-9]+")
-AUTHS = ("basic", "certificate", "none")
+AUTHS = ("basic", "certificate", "hub", "none")
 # People's JupyterLabs, below one path: JupyterHub's addresses.
 JUPYTER, JUPYTER_PATH = "jupyter", "/user/"
+# Their login page: JupyterHub, which has its socket from systemd.
+HUB, HUB_PATH, HUB_SOCKET = "hub", "/hub/", "/run/jupyterhub.sock"
 # Answers that are no site's: the proof that the running nginx has read this configuration.
 PROOF = "/.research-server"
 
@@ -46,12 +48,14 @@ class Site(t.NamedTuple):
 def sites_of(
     entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]], labs: Mapping[str, str] | None = None
 ) -> list[Site]:
-    """`known`: for each kind of authentication everybody who has what it takes. `labs`: whose JupyterLab is where.
+    """`known`: for each kind of authentication everybody who has what it takes. `labs`: whose JupyterLab is where, all of whom
+    the hub knows.
 
     The site of all JupyterLabs becomes one for each person, who alone may come in: to a browser all are one origin, and the page
     of one could use another's.
     """
     found: list[Site] = []
+    known = {**known, HUB: [*(labs or ())]}
     for site in (_site(entry, known) for entry in entries):
         found += [site] if site.kind != JUPYTER or labs is None else _each(site, labs)
     return found
@@ -87,7 +91,7 @@ def problems(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collect
             for value, count in collections.Counter(values).items()
             if count > 1
         ]
-    return found + _one_origin(sites)
+    return [*found, *_one_origin(sites), *_beside_the_hub(sites)]
 
 
 def _one_origin(sites: Iterable[Site]) -> list[str]:
@@ -103,6 +107,13 @@ def _one_origin(sites: Iterable[Site]) -> list[str]:
     ]
 
 
+def _beside_the_hub(sites: Iterable[Site]) -> t.Iterator[str]:
+    sites = list(sites)
+    for site in sites if any(site.auth == HUB for site in sites) else ():
+        if site.path.startswith(HUB_PATH):
+            yield f"proxy_sites, entry {site.name}: path: found '{site.path}', where JupyterHub's login page is; expected another"
+
+
 def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator[str]:
     if not NAME.fullmatch(site.name):
         yield f"name: found '{site.name}'; expected small letters, digits and '-', beginning with a letter; correct it"
@@ -115,6 +126,11 @@ def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator
     for network in site.networks:
         if networks.parse(network) is None:
             yield f"from: found '{network}'; expected an address or a network such as 192.0.2.0/24; correct it"
+    if site.auth == HUB:
+        # Whom it knows, the role jupyterhub says.
+        if site.kind != JUPYTER:
+            yield "auth: found 'hub'; expected it with 'to: jupyter' alone; choose 'certificate' or 'basic'"
+        return
     if site.auth != "none" and not site.users:
         yield (
             f"found nobody who could come in; expected people in proxy_{_LIST[site.auth]}; name them there, or set 'auth: none' "
@@ -136,8 +152,8 @@ def _target_problems(site: Site) -> t.Iterator[str]:
             yield f"path: found '{site.path}'; expected '{JUPYTER_PATH}', below which people's JupyterLabs are; correct it"
         if site.auth == "none":
             yield (
-                "auth: found 'none'; expected 'certificate' or 'basic': to a browser all JupyterLabs of a server are one, so "
-                "nobody may see another's page; correct it"
+                "auth: found 'none'; expected 'hub', 'certificate' or 'basic': to a browser all JupyterLabs of a server are "
+                "one, so nobody may see another's page; correct it"
             )
     elif site.kind == "port":
         if not (site.target.isascii() and site.target.isdigit() and 1 <= int(site.target) <= 65535):

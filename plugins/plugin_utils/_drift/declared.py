@@ -47,6 +47,8 @@ def declared(value: Callable[[str], t.Any], roles: Collection[str]) -> dict[str,
         # JupyterLab has an environment of its own.
         environments.append("jupyter")
         told["jupyter_ports"] = sorted(port_of(str(name), value("jupyter_ports")) for name in value("jupyter_users") or [])
+    if "jupyterhub" in roles:
+        environments.append("jupyterhub")
     if "workbench" in roles:
         environments += ["nbstripout"] if value("workbench_nbstripout") else []
         told["linger"] = sorted(str(name) for name in value("workbench_linger") or [])

@@ -28,13 +28,14 @@ ROLES = (
     "jupyter",
     "workbench",
     "proxy",
+    "jupyterhub",
     "drift",
 )
 # What finds the host and learns what it is belongs to every part of the site.
 ALWAYS = "always"
 FULL = "miniconda_verify=full"
 # They build anew what was damaged if all files are read, which nobody waits for otherwise.
-_READ_FILES = ("miniconda", "conda_envs", "jupyter", "workbench", "drift")
+_READ_FILES = ("miniconda", "conda_envs", "jupyter", "jupyterhub", "workbench", "drift")
 
 Finding = Mapping[str, t.Any]
 

@@ -18,7 +18,7 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [*_ports(values), *_proxy(values), *_labs(values), *_lingering(values), *_places(values)]
+    return [*_ports(values), *_proxy(values), *_labs(values), *_hub(values), *_lingering(values), *_places(values)]
 
 
 def _places(values: Values) -> list[str]:
@@ -46,9 +46,9 @@ def _labs(values: Values) -> list[str]:
                 f"{where} to: found 'jupyter' with 'jupyter_listen: {jupyter['jupyter_listen']}', by which only its owner can "
                 "connect; expected 'jupyter_listen: port'; set that"
             )
-        people = sorted(
-            map(str, site.get("users") or proxy.get("proxy_people" if site["auth"] == "certificate" else "proxy_passwords", ()))
-        )
+        if site["auth"] == sites.HUB and not values.get("jupyterhub"):
+            continue
+        people = sorted(map(str, site.get("users") or _known(values, site["auth"])))
         strangers = [name for name in people if name not in jupyter["jupyter_users"]]
         if site.get("users") and strangers:
             found.append(
@@ -61,6 +61,38 @@ def _labs(values: Values) -> list[str]:
                 "expected the names that people log in with"
             )
     return found
+
+
+def _known(values: Values, auth: str) -> t.Iterable[str]:
+    """Who can show who they are."""
+    variables = {"basic": "proxy_passwords", "certificate": "proxy_people", "hub": "jupyterhub_users"}
+    role, variable = variables[auth].partition("_")[0], variables[auth]
+    people: t.Iterable[str] = values.get(role, {}).get(variable, ())
+    return people
+
+
+def _hub(values: Values) -> t.Iterator[str]:
+    """A login page has something behind it, and whoever shall log in somewhere has a page to do so."""
+    hub, jupyter = values.get("jupyterhub"), values.get("jupyter", {})
+    asked = [site["name"] for site in values.get("proxy", {}).get("proxy_sites", []) if site["auth"] == sites.HUB]
+    if hub is None:
+        yield from (
+            f"proxy_sites, entry {name}: auth: found 'hub'; expected a host with JupyterHub; put it into "
+            "the group jupyterhub, too"
+            for name in asked
+        )
+    elif hub and "proxy" not in values:
+        yield "jupyterhub: found no web server on this host; expected one in front of it; put the host into the group proxy, too"
+    elif hub and values["proxy"] and not asked:
+        yield (
+            "proxy_sites: found no entry with 'auth: hub', and JupyterHub on this host; expected one; add "
+            "{name: lab, to: jupyter, path: /user/, auth: hub}"
+        )
+    elif hub and jupyter and (strangers := sorted({*hub["jupyterhub_users"]} - {*jupyter["jupyter_users"]})):
+        yield (
+            f"jupyterhub_users: found {', '.join(strangers)}, without a JupyterLab on this host; expected names of "
+            "jupyter_users; correct the name, or take it out"
+        )
 
 
 def _proxy(values: Values) -> list[str]:

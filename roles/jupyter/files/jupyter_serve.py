@@ -9,6 +9,7 @@ Run by jupyter@USER.service, with the Python of JupyterLab's own environment. Th
 from __future__ import annotations
 
 import ctypes
+import hmac
 import os
 import pwd
 import secrets
@@ -21,6 +22,8 @@ from typing import Any
 
 TOKEN_BYTES = 32
 WRITABLE_KEYS = "--writable-keys"  # the lab's decision, jupyter_protect_keys
+# The word by which the lab's hub lets somebody in by the web door: for the owner to read, and for root to write.
+DOORS = Path("/etc/research-server/jupyterhub/doors")
 WEB = "--web"  # the server is behind the lab's web server too, below a path of its owner's
 # sd_listen_fds(3): the first file descriptor that systemd hands over, and the one socket that is expected.
 FIRST, ONE = 3, "1"
@@ -187,6 +190,7 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
     options = [option for option in options if option != WEB]
     # Only JupyterLab's own environment has these.
     from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415
+    from jupyter_server.auth.identity import PasswordIdentityProvider, User  # noqa: PLC0415
     from jupyter_server.serverapp import ServerApp  # noqa: PLC0415
     from jupyterlab.labapp import LabApp  # noqa: PLC0415
 
@@ -197,7 +201,14 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
             inherited: list[str] = super()._kernel_dirs_default()
             return [folder for folder in inherited if not folder.startswith(f"{prefix}/")]
 
-    globals()["LabKernels"] = LabKernels  # found by Jupyter as __main__.LabKernels
+    class TwoDoors(PasswordIdentityProvider):
+        """By the web door a visitor is who the hub says, by the tunnel whoever has the token. All other checks are the same."""
+
+        def get_user(self, handler: Any) -> Any:
+            word = handler.request.headers.get("X-Research-Server-Door", "")
+            return User(account.pw_name) if let_in(DOORS / account.pw_name, word) else super().get_user(handler)
+
+    globals().update(LabKernels=LabKernels, TwoDoors=TwoDoors)  # found by Jupyter as __main__.LabKernels
     # Old names of the server's options, such as NotebookApp.ip in somebody's file, would win over the arguments.
     LabApp.shim_config_from_notebook_to_jupyter_server = lambda _app, config: config
     listen_at(door, ServerApp)
@@ -222,6 +233,15 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
     # The server opens its door in its own loop. What is put there now has its turn after that.
     server.io_loop.add_callback(tell_systemd, "READY=1")
     server.start()
+
+
+def let_in(door: Path, word: str) -> bool:
+    """Whether this is the word of the lab's hub, which nginx hands on when the hub lets the owner in."""
+    try:
+        expected = door.read_text(encoding="ascii").strip()
+    except OSError:
+        return False
+    return bool(expected) and hmac.compare_digest(expected.encode(), word.encode())
 
 
 def without_token(_handler: Any, page_config: dict[str, Any]) -> dict[str, Any]:

@@ -87,6 +87,8 @@ class Jupyter:
     """File with the certificate of who certified an https server."""
     certificate: str = ""
     """File with the visitor's own certificate and its key."""
+    headers: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    """In place of the token: what a browser sends that has logged in elsewhere."""
 
     def get(self, path: str) -> t.Any:
         return self._ask("GET", path)
@@ -181,12 +183,16 @@ class Jupyter:
             raise JupyterError(f"{self.url}: the code did not end within {self.timeout:g} s")
         return output.text
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return dict(self.headers) or {"Authorization": f"token {self.token}"}
+
     def _channel(self, address: str) -> websocket.WebSocket:
         files = {"ca_certs": self.authority, "certfile": self.certificate}
         return websocket.create_connection(
             address,
             timeout=self.timeout,
-            header={"Authorization": f"token {self.token}"},
+            header=self._headers,
             http_no_proxy=["*"],
             sslopt={name: path for name, path in files.items() if path},
         )
@@ -194,7 +200,7 @@ class Jupyter:
     def _ask(self, method: str, path: str, body: Message | None = None) -> t.Any:
         with requests.Session() as session:
             session.trust_env = False  # no proxy on the way to loopback
-            session.headers["Authorization"] = f"token {self.token}"
+            session.headers.update(self._headers)
             session.verify, session.cert = self.authority or True, self.certificate or None
             try:
                 answer = session.request(method, f"{self.url}{path}", json=body, timeout=self.timeout)

@@ -207,3 +207,13 @@ def test_only_who_is_unused_ends(program: types.ModuleType, door: socket.socket,
         monkeypatch.setattr(program, "visited", lambda _door, visited=visited: visited)
         server.shutdown_no_activity()
         assert Server.ended == ended
+
+
+def test_the_word_of_the_hub_lets_in_and_nothing_else(program: types.ModuleType, tmp_path: Path) -> None:
+    door = tmp_path / "ada"
+    assert not program.let_in(door, ""), "there is no hub"
+    door.write_text("")
+    assert not program.let_in(door, "")
+    door.write_text("word\n")
+    assert program.let_in(door, "word")
+    assert not any(program.let_in(door, wrong) for wrong in ("", "wor", "word\n", "words", "w\u00f6rd"))

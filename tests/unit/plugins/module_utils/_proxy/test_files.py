@@ -50,6 +50,17 @@ def test_a_link_is_never_what_it_shall_be(tmp_path: Path) -> None:
     assert set(new({str(tmp_path / "link"): File("same")})) == {str(tmp_path / "link")}
 
 
+def test_a_file_may_be_somebodys(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("same")
+    own, group = path.stat().st_uid, path.stat().st_gid
+    path.chmod(0o400)
+    wanted = File("same", 0o400, group, owner=own + 1)
+    (fault,) = faults({str(path): wanted}, {})
+    assert (fault.owner, fault.group, fault.mode) == (own + 1, group, 0o400)
+    assert not own or faults({str(path): wanted._replace(owner=own)}, {}) == []
+
+
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("ada:old-hash")

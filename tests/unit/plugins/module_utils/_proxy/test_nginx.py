@@ -113,6 +113,31 @@ def test_files_beside_peoples_jupyterlabs_have_an_origin_of_their_own() -> None:
     assert all(f"add_header {name} " in page for name in nginx.HEADERS)
 
 
+def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
+    labs = [
+        Site(f"lab.{name}", "port", "1", f"/user/{name}/", "hub", ("192.0.2.0/24",), (name,), lab=True) for name in ("ada", "bob")
+    ]
+    text = nginx.render(server(), [*labs, PAGE._replace(path="/page/")])
+    hers, login = block(text, "/user/ada/"), block(text, "/hub/")
+    assert "set $research_server_person ada;" in hers and "auth_request /.research-server/may;" in hers
+    assert hers.count("X-Research-Server-Door") == 2  # one in, none out
+    assert "proxy_set_header X-Research-Server-Door $research_server_door;" in hers
+    assert "location = /user/ada/logout { return 302 /hub/logout; }" in text
+    asked = text.partition("location = /.research-server/may {")[2].partition("}")[0]
+    assert "internal;" in asked and "X-Research-Server-Person $research_server_person;" in asked
+    # Nobody says it in nginx's place, nor hears it.
+    for said in ("X-Research-Server-Person", "X-Research-Server-Door", "Authorization"):
+        assert f'proxy_set_header {said} "";' in login
+    assert "proxy_hide_header X-Research-Server-Door;" in login
+    assert all("allow 192.0.2.0/24;\n        deny all;" in part for part in (hers, login)), "from where the labs are"
+    assert "location = / { return 302 /hub/; }" in text and text.count("location ^~ /hub/ {") == 1
+    assert "sandbox" in block(text, "/page/")
+    anywhere = nginx.render(server(), [labs[0]._replace(networks=()), labs[1]])
+    assert "deny all" not in block(anywhere, "/hub/")
+    without = nginx.render(server(), [ADA, PAGE])
+    assert "auth_request" not in without and "/hub/" not in without
+
+
 def test_an_authority_gets_its_answer_by_http_and_everybody_else_is_sent_on() -> None:
     assert "listen 80" not in nginx.render(server(), [WIKI])
     asked = server(webroot="/srv/acme", certificate="", files=("/live/chain", "/live/key"), port=8443)

@@ -47,7 +47,9 @@ YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$6foLM1JhGupouWKMU70wxK61Kw9ZnecbACjJwR
         ({"to": "http://elsewhere.example"}, "to: found 'http://elsewhere.example'"),
         ({"to": "jupyter", "path": "/user/"}, ""),
         ({"to": "jupyter", "path": "/lab/"}, "path: found '/lab/'; expected '/user/'"),
-        ({"to": "jupyter", "path": "/user/", "auth": "none"}, "auth: found 'none'; expected 'certificate' or 'basic'"),
+        ({"to": "jupyter", "path": "/user/", "auth": "none"}, "auth: found 'none'; expected 'hub', 'certificate' or 'basic'"),
+        ({"to": "jupyter", "path": "/user/", "auth": "hub"}, ""),
+        ({"auth": "hub"}, "auth: found 'hub'; expected it with 'to: jupyter' alone"),
         ({"to": "jupyter:ada"}, "to: found 'jupyter:ada'"),
         ({"from": ["office"]}, "from: found 'office'"),
         ({"users": ["zoe"]}, "users: found zoe; expected names of proxy_passwords"),
@@ -59,6 +61,24 @@ def test_what_makes_no_sense_is_told_with_its_name(change: dict[str, t.Any], say
     found = problems([{**SITE, **change}], KNOWN)
     assert len(found) == bool(says) and says in " ".join(found)
     assert all(f"entry {change.get('name', 'wiki')}:" in line for line in found)
+
+
+BY_HUB: dict[str, t.Any] = {"name": "lab", "to": "jupyter", "path": "/user/", "auth": "hub"}
+
+
+def test_the_hub_knows_everybody_who_has_a_jupyterlab() -> None:
+    places = {"bob": "port:2", "ada": "port:1"}
+    assert [(site.path, site.users, site.target) for site in sites_of([BY_HUB], KNOWN, places)] == [
+        ("/user/ada/", ("ada",), "1"),
+        ("/user/bob/", ("bob",), "2"),
+    ]
+    assert [site.users for site in sites_of([{**BY_HUB, "users": ["bob"]}], KNOWN, places)] == [("bob",)]
+
+
+def test_the_login_page_has_its_path_to_itself() -> None:
+    page = {"name": "page", "to": "folder:/srv/www", "path": "/hub/", "auth": "none"}
+    assert "path: found '/hub/', where JupyterHub's login page is" in problems([BY_HUB, page], KNOWN)[0]
+    assert problems([page], KNOWN) == [] and problems([BY_HUB, {**page, "path": "/"}], KNOWN) == []
 
 
 def test_names_and_paths_are_there_once() -> None:

@@ -126,6 +126,10 @@ def test_people_have_a_jupyterlab_by_the_role_s_own_rule() -> None:
     assert told("jupyter", **LAB, jupyter_users=[])["jupyter_ports"] == []
 
 
+def test_the_hub_has_an_environment_of_its_own() -> None:
+    assert told("jupyterhub", **ALL)["environments"] == ["jupyterhub"]
+
+
 def test_the_workbench_has_an_environment_of_its_own_and_says_who_lingers() -> None:
     assert told("workbench", **ALL)["environments"] == ["nbstripout"]
     assert told("workbench", **ALL, workbench_nbstripout=False)["environments"] == []

@@ -88,3 +88,28 @@ def test_jupyterlabs_behind_the_web_server_are_there(
     proxy = {"proxy_port": 443, "proxy_people": ["ada", "grace"], "proxy_passwords": {}, "proxy_sites": [{**LABS, **change}]}
     found = check({"proxy": proxy, **({} if jupyter is None else {"jupyter": jupyter})})
     assert len(found) == bool(says) and all(line.startswith("proxy_sites, entry lab:") and says in line for line in found)
+
+
+BY_HUB = {"name": "lab", "to": "jupyter", "path": "/user/", "auth": "hub"}
+
+
+@pytest.mark.parametrize(
+    ("site", "hub", "says"),
+    [
+        (BY_HUB, {"jupyterhub_users": ["ada"]}, ""),
+        (BY_HUB, {}, ""),  # what is wrong with it is told by its own check
+        (BY_HUB, None, "put it into the group jupyterhub, too"),
+        (LABS, {"jupyterhub_users": ["ada"]}, "found no entry with 'auth: hub'"),
+        (BY_HUB, {"jupyterhub_users": ["ada", "zoe"]}, "jupyterhub_users: found zoe, without a JupyterLab"),
+        (BY_HUB, {"jupyterhub_users": ["zoe"]}, "found nobody who could come in: none of zoe"),
+    ],
+)
+def test_a_login_page_has_something_behind_it(site: dict[str, t.Any], hub: dict[str, t.Any] | None, says: str) -> None:
+    proxy = {"proxy_port": 443, "proxy_people": ["ada"], "proxy_passwords": {}, "proxy_sites": [site]}
+    found = check({"proxy": proxy, "jupyter": SERVED, **({} if hub is None else {"jupyterhub": hub})})
+    assert bool(found) == bool(says) and says in " ".join(found)
+
+
+def test_a_login_page_is_reached_through_the_web_server() -> None:
+    (found,) = check({"jupyter": SERVED, "jupyterhub": {"jupyterhub_users": ["ada"]}})
+    assert "put the host into the group proxy, too" in found

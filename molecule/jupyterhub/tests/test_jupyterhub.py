@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who has logged in comes into their own JupyterLab, and nobody into somebody else's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import websocket
+from people.jupyter_api import Jupyter, JupyterError, wait_until_answers
+from people.researcher import login_of, main_pid, port_of, token_of
+from people.ssh_tunnel import tunnel
+from waiting import wait_until
+
+NAME, COOKIE, PATIENCE = "lab.example.org", "research-server-lab", 180
+SECRET = "word between the lab and the institute"
+CODE = """import getpass, numpy
+print("ran as", getpass.getuser(), "with numpy", numpy.__version__)"""
+
+
+def sql(host, query):
+    """What the hub has written down."""
+    file = "file:/var/lib/private/jupyterhub/jupyterhub.sqlite?mode=ro"
+    program = f"import sqlite3; print(sqlite3.connect({file!r}, uri=True).execute({query!r}).fetchall())"
+    return host.check_output("python3 -c %s", program)
+
+
+def refusal(jupyter):
+    with pytest.raises(JupyterError) as refused:
+        jupyter.kernels()
+    return str(refused.value)
+
+
+def test_a_cell_and_a_terminal(host, people):
+    for name, somebody in people.items():
+        theirs = somebody.lab(name)
+        wait_until_answers(theirs, PATIENCE)
+        assert f"ran as {name} with numpy 2" in theirs.execute("lab", CODE)
+        assert f"here is {name}" in theirs.shell("echo here is $(id -un)")
+        assert theirs.get("/api/me")["identity"]["username"] == name
+
+
+def test_one_server_two_doors(host, people):
+    hers = people["alice"].lab("alice")
+    with hers.kernel("lab") as kernel, tunnel(login_of(host, "alice"), port_of(host, "alice")) as local:
+        assert hers.run(kernel, "x = 6") == ""
+        by_tunnel = Jupyter(f"http://127.0.0.1:{local}/user/alice", token_of(host, "alice"), PATIENCE)
+        assert by_tunnel.run(kernel, "print(x * 7)").strip() == "42"
+        # There the token is asked for as ever; the hub's cookies are nothing.
+        assert " 403 " in refusal(Jupyter(f"http://127.0.0.1:{local}/user/alice", "", PATIENCE, headers=hers.headers))
+
+
+def test_the_hub_can_do_nothing_on_the_host(host):
+    told = host.check_output("systemd-analyze security --no-pager jupyterhub.service | tail -n 1")
+    assert float(told.split(": ")[1].split()[0]) < 2, told
+    pid = host.check_output("systemctl show -p MainPID --value jupyterhub")
+    status = dict(line.split(":", 1) for line in host.file(f"/proc/{pid}/status").content_string.splitlines())
+    assert int(status["Uid"].split()[0]) > 60000 and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"].strip() == "1"
+
+
+def test_secrets_are_nobodys(host):
+    pid = host.check_output("systemctl show -p MainPID --value jupyterhub")
+    seen = host.check_output("cat /proc/%s/cmdline /proc/%s/environ | tr '\\0' '\\n'", pid, pid)
+    key = host.file("/etc/research-server/jupyterhub/key").content_string
+    assert "jupyterhub_config.py" in seen and SECRET not in seen and key not in seen
+    for path in ("client_secret", "key", "doors/bob"):
+        assert "Permission denied" in host.run("runuser -u alice -- cat /etc/research-server/jupyterhub/%s", path).stderr
+    assert host.run("runuser -u alice -- ls /var/lib/jupyterhub/").rc != 0
+    log = host.check_output("cat /var/log/nginx/research-server*.log")
+    assert "/hub/oauth_callback" in log and "code=" not in log
+    journal = log + host.check_output("journalctl -u jupyterhub -u nginx -o cat")
+    assert SECRET not in journal and key not in journal
+    word = host.file("/etc/research-server/jupyterhub/doors/bob").content_string.strip()
+    assert len(word) == 64 and word not in journal
+
+
+@pytest.mark.one_release
+class TestAttackers:
+    def test_a_stranger(self, visitor):
+        stranger = visitor()
+        for path in ("/user/alice/api", "/user/alice/lab", "/user/alice/static/favicon.ico"):
+            assert stranger.status(path) == 401, path
+        page = stranger.get("/user/alice/lab?reset", allow_redirects=False)
+        assert (page.status_code, page.headers["Location"]) == (302, "/hub/lab?next=/user/alice/lab?reset")
+        assert "the institute" in stranger.get("/user/alice/lab").text
+
+    def test_somebody_whom_the_institute_knows_and_the_lab_does_not(self, host, visitor):
+        mallory = visitor()
+        assert mallory.log_in("mallory").status_code == 403
+        assert not mallory.cookie("jupyterhub-hub-login") and not mallory.cookie(COOKIE)
+        assert "mallory" not in sql(host, "select name from users")
+
+    def test_a_member_at_a_colleagues(self, host, people, visitor):
+        alice, hers = people["alice"], {"Authorization": f"token {token_of(host, 'bob')}"}
+        for path in ("/user/bob/api/kernels", "/user/bob/lab", "/user/bob/login"):
+            assert alice.status(path) == 401 and alice.status(path, headers=hers) == 401, path
+            assert alice.status(path, params={"token": token_of(host, "bob")}) == 401
+        assert alice.get("/user/bob/lab").status_code == 403
+        # The login to one's own leads nowhere else.
+        for place in ("/user/bob/lab", "https://evil.example/", "//evil.example/", "/hub/home"):
+            assert alice.get(f"/hub/lab?next={place}", allow_redirects=False).status_code == 403, place
+
+    def test_no_path_leads_around_it(self, people):
+        for path in (
+            "/user/alice/../bob/api/kernels",
+            "/user/alice/%2e%2e/bob/api/kernels",
+            "/user/alice%2f..%2fbob/api/kernels",
+            "/user/%62ob/api/kernels",
+            "/user//bob/api/kernels",
+            "/user/alice/..%5cbob/api/kernels",
+            "/USER/bob/api/kernels",
+        ):
+            assert people["alice"].status(path) in (400, 401, 403, 404), path
+
+    def test_what_only_nginx_says_nobody_else_can(self, host, people):
+        alice = people["alice"]
+        word = host.file("/etc/research-server/jupyterhub/doors/bob").content_string.strip()
+        forged = {"X-Research-Server-Person": "bob", "X-Research-Server-Door": word}
+        assert alice.status("/user/bob/api/kernels", headers=forged) == 401
+        # Past nginx by the tunnel of somebody else's there is no way, and her own server does not take his word.
+        assert alice.status("/user/alice/api/kernels", headers=forged) == 200
+        assert alice.status("/.research-server/may") == 404
+        for headers in ({}, {"X-Research-Server-Person": "alice"}):
+            assert alice.status("/hub/lab/may", headers=headers) == 401
+        with tunnel(login_of(host, "alice"), port_of(host, "alice")) as local:
+            at_hers = Jupyter(f"http://127.0.0.1:{local}/user/alice", "", PATIENCE, headers=forged)
+            assert " 403 " in refusal(at_hers)
+
+    def test_pages_from_elsewhere(self, people):
+        alice = people["alice"]
+        hers = alice.lab("alice")
+        assert alice.status("/user/alice/api/kernels", "POST", json={"name": "lab"}) == 403, "without the word against it"
+        assert alice.status("/user/alice/api/kernels", headers={"Origin": "https://evil.example"}) == 403
+        with hers.kernel("lab") as kernel:
+            for origin in ("https://evil.example", "null"):
+                with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+                    websocket.create_connection(
+                        f"wss://{NAME}/user/alice/api/kernels/{kernel}/channels",
+                        origin=origin,
+                        sslopt={"ca_certs": hers.authority},
+                        header=dict(hers.headers),
+                        timeout=PATIENCE,
+                    )
+
+    def test_a_colleague_on_the_host(self, host):
+        ask = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/jupyterhub.sock')"
+        assert "PermissionError" in host.run("runuser -u bob -- python3 -c %s", ask).stderr
+        assert host.run("runuser -u www-data -- python3 -c %s", ask).rc == 0
+        reach = f"import socket; socket.create_connection(('127.0.0.1', {port_of(host, 'alice')}), 5)"
+        assert "refused" in host.run("runuser -u bob -- python3 -c %s", reach).stderr
+
+    def test_nobody_gets_tokens_servers_or_other_people_of_the_hub(self, host, people):
+        alice = people["alice"]
+        xsrf = alice.cookie("_xsrf", "/hub/")
+        for method, path in (
+            ("POST", "/hub/api/users/alice/tokens"),
+            ("POST", "/hub/api/users/alice/server"),
+            ("GET", "/hub/api/users"),
+            ("GET", "/hub/api/users/bob"),
+            ("POST", "/hub/api/users/eve"),
+            ("POST", "/hub/api/shutdown"),
+            ("GET", "/hub/admin"),
+        ):
+            assert alice.status(path, method, headers={"X-XSRFToken": xsrf}) in (403, 404), path
+        # What a browser has for one's JupyterLab opens nothing of the hub's own.
+        bearer = {"Authorization": f"token {alice.cookie(COOKIE)}"}
+        stranger = type(alice)()
+        assert stranger.status("/hub/api/user", headers=bearer) == 403
+
+
+@pytest.mark.one_release
+class TestSessions:
+    def test_who_logs_out_is_out(self, visitor):
+        alice = visitor()
+        alice.log_in("alice")
+        hers = alice.lab("alice")
+        assert hers.kernels()
+        assert alice.get("/user/alice/logout").url == f"https://{NAME}/hub/login"
+        assert " 401 " in refusal(hers), "with the cookies of before"
+
+    def test_a_restart_of_the_hub_leaves_kernels_and_sessions_alone(self, host, people):
+        hers, before = people["alice"].lab("alice"), main_pid(host, "alice")
+        with hers.kernel("lab") as kernel:
+            assert hers.run(kernel, "x = 6") == ""
+            host.check_output("systemctl restart jupyterhub.service")
+            # Whoever comes meanwhile waits.
+            assert hers.run(kernel, "print(x * 7)").strip() == "42"
+        assert main_pid(host, "alice") == before
+
+    def test_without_the_hub_nothing_is_open(self, host, people):
+        hers = people["alice"].lab("alice")
+        with hers.kernel("lab") as kernel:
+            try:
+                host.check_output("systemctl stop jupyterhub.socket jupyterhub.service")
+                assert " 500 " in refusal(hers)
+                assert people["bob"].status("/user/alice/api") == 500
+            finally:
+                host.check_output("systemctl start jupyterhub.socket jupyterhub.service")
+            assert hers.run(kernel, "print('still there')").strip() == "still there"
+
+    def test_it_wakes(self, host, people):
+        host.check_output("systemctl stop jupyter@alice.service")
+        wait_until_answers(people["alice"].lab("alice"), PATIENCE)
+        assert host.service("jupyter@alice").is_running
+
+    def test_who_leaves_is_out_with_the_next_run(self, host, converge, people):
+        his = people["bob"].lab("bob")
+        assert his.kernels()
+        try:
+            done = converge(jupyterhub_users=["alice"])
+            assert done.ok, done.message
+            assert " 401 " in refusal(his)
+            assert "bob" not in sql(host, "select name from users") and "alice" in sql(host, "select name from users")
+            assert sql(host, "select count(*) from api_tokens where user_id not in (select id from users)") == "[(0,)]"
+            assert not host.file("/etc/research-server/jupyterhub/doors/bob").exists
+            assert people["alice"].lab("alice").kernels(), "nobody else is"
+        finally:
+            assert converge().ok
+        assert people["bob"].log_in("bob").ok
+
+
+@pytest.mark.one_release
+class TestRuns:
+    def test_check_mode_tells_the_truth(self, host, converge):
+        host.check_output("echo '# more' >> /usr/local/lib/research-server/jupyterhub_config.py")
+        host.check_output("cd /etc/research-server/jupyterhub && chmod 0644 client_secret && echo other > doors/alice")
+        host.check_output("systemctl disable jupyterhub.socket; systemctl stop jupyterhub.service")
+        foreseen = converge("--check", "--diff")
+        assert foreseen.ok and foreseen.changed == 1, foreseen.message
+        for says in ("# more", "mode 0644", "old secret", "active, disabled", "inactive, enabled"):
+            assert says in foreseen.text, says
+        assert SECRET not in foreseen.text and host.service("jupyterhub.service").is_running is False
+        done = converge()
+        assert done.ok and done.changed == 1, done.message
+        assert converge("--check").changed == 0
+
+    def test_what_it_does_not_run_with_is_taken_back(self, host, converge, people):
+        before = host.file("/etc/systemd/system/jupyterhub.service").content_string
+        done = converge(__jupyterhub_unit_settings={"User": "nobody-there", "StateDirectory": "jupyterhub"})
+        assert not done.ok and "the one before is back" in done.message, done.message
+        assert host.file("/etc/systemd/system/jupyterhub.service").content_string == before
+        wait_until(lambda: people["alice"].status("/user/alice/api") == 200, PATIENCE)
+
+    def test_bad_input_is_refused_before_anything_is_changed(self, converge):
+        for variables, says in (
+            ({"jupyterhub_token_url": "http://login.example.org/token"}, "expected an address of https"),
+            ({"jupyterhub_users": ["alice", "zoe"]}, "zoe, without a JupyterLab"),
+        ):
+            done = converge(**variables)
+            assert not done.ok and says in done.message and not done.changed, done.message
+
+
+def test_the_words_are_of_people_alone(host):
+    """Last: what a run has left."""
+    doors = json.loads(
+        host.check_output(
+            "python3 -c %s", "import json, os; print(json.dumps(sorted(os.listdir('/etc/research-server/jupyterhub/doors'))))"
+        )
+    )
+    assert doors == ["alice", "bob"]

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of the role `jupyterhub` must satisfy. Pure. Private to this collection."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from .jupyter import NAME
+
+
+def check(variables: Mapping[str, t.Any]) -> list[str]:
+    """One sentence for each problem: found, expected, what to do. None has the secret in it."""
+    problems = [
+        f"jupyterhub_users: found {name!r}; expected login names of people; correct it, or take it out"
+        for name in variables.get("jupyterhub_users", [])
+        if name == "root" or not NAME.fullmatch(str(name))
+    ]
+    problems += [
+        f"{name}: found nothing; expected what the provider has given you; set it"
+        for name in ("jupyterhub_client_id", "jupyterhub_client_secret")
+        if not str(variables.get(name, "")).strip()
+    ]
+    for name in ("authorize", "token", "userdata"):
+        variable = f"jupyterhub_{name}_url"
+        address = str(variables.get(variable, ""))
+        if not _safe(address):
+            problems.append(
+                f"{variable}: found '{address}'; expected an address of https, such as https://login.example.org/oauth2/{name}: "
+                "whoever can read what goes there can log in as anybody; correct it"
+            )
+    return problems
+
+
+def _safe(address: str) -> bool:
+    """HTTPS, or a provider on the host itself."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or local) and not any(sign.isspace() for sign in address)

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JupyterHub as the login of the lab's web door. JupyterLabs are systemd's: their sockets wake them, and nothing is started here.
+
+Read by jupyterhub.service, without any rights. nginx asks here before each request (auth_request) whether a visitor's browser may
+use a person's JupyterLab. With a yes it gets a word to hand on, by which that JupyterLab knows that it comes from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import tornado.netutil
+from jupyterhub import orm
+from jupyterhub.handlers import BaseHandler
+from jupyterhub.proxy import Proxy
+from jupyterhub.spawner import Spawner
+from oauthenticator.generic import GenericOAuthenticator
+from tornado import web
+
+SETTINGS = json.loads(Path(os.environ["RESEARCH_SERVER_HUB"]).read_text(encoding="utf-8"))
+SECRETS = Path(os.environ["CREDENTIALS_DIRECTORY"])
+STATE = Path(os.environ["STATE_DIRECTORY"])
+KEY = (SECRETS / "key").read_bytes()
+# A browser's right to one JupyterLab. It is sent below that person's path only.
+COOKIE = "research-server-lab"
+SESSION_DAYS = 7
+# sd_listen_fds(3): the one socket that systemd hands over.
+FIRST = 3
+
+
+def scope(name: str) -> str:
+    return f"access:servers!user={name}"
+
+
+class Enter(BaseHandler):
+    """Let somebody who has logged in into their own JupyterLab, from here on until they log out."""
+
+    @web.authenticated
+    def get(self) -> None:
+        user = self.current_user
+        home = f"/user/{user.name}/"
+        # As nginx has put it there: the whole of the address, unquoted.
+        place = self.request.query.partition("next=")[2] or f"{home}lab"
+        if not place.startswith(home):
+            raise web.HTTPError(403, "This is somebody else's JupyterLab.")
+        # Logging out ends all tokens of the session; who is deleted has none.
+        session = self.get_session_cookie() or self.set_session_cookie()
+        token = user.orm_user.new_api_token(
+            scopes=[scope(user.name)], session_id=session, expires_in=SESSION_DAYS * 86400, note="JupyterLab in a browser"
+        )
+        self.set_cookie(COOKIE, token, path=home, secure=True, httponly=True, samesite="Lax", expires_days=SESSION_DAYS)
+        self.redirect(place)
+
+
+class May(web.RequestHandler):
+    """Whether a browser may use somebody's JupyterLab. nginx alone is answered: it has the name out of all other requests."""
+
+    def get(self) -> None:
+        name = self.request.headers.get("X-Research-Server-Person", "")
+        token = orm.APIToken.find(self.settings["db"], self.get_cookie(COOKIE, ""), kind="user")
+        theirs = token and token.user.name == name and token.session_id and token.scopes == [scope(name)]
+        if not theirs or name not in SETTINGS["people"]:
+            raise web.HTTPError(401)
+        self.set_header("X-Research-Server-Door", hmac.new(KEY, name.encode(), hashlib.sha256).hexdigest())
+        self.set_status(204)
+
+
+class Login(GenericOAuthenticator):
+    def get_handlers(self, app: Any) -> list[Any]:
+        # Pages from which servers would be started and stopped lead to the one that everybody has.
+        to_lab = {"url": "/hub/lab", "permanent": False}
+        pages = [(page, web.RedirectHandler, to_lab) for page in (r"/home", r"/spawn.*", r"/user/.*", r"/token")]
+        return [(r"/lab", Enter), (r"/lab/may", May), *pages, *super().get_handlers(app)]
+
+
+class Nothing(Spawner):
+    """Nobody has a server of JupyterHub's."""
+
+    async def start(self) -> None:
+        raise web.HTTPError(403, "JupyterLabs are started by their own sockets.")
+
+    async def stop(self, now: bool = False) -> None:
+        pass
+
+    async def poll(self) -> int:
+        return 0
+
+
+class Nginx(Proxy):
+    """The way to each JupyterLab stands in nginx's configuration."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self.should_start = False
+        self.routes: dict[str, Any] = {}
+
+    async def add_route(self, routespec: str, target: str, data: Any) -> None:
+        self.routes[routespec] = {"routespec": routespec, "target": target, "data": data}
+
+    async def delete_route(self, routespec: str) -> None:
+        self.routes.pop(routespec, None)
+
+    async def get_all_routes(self) -> dict[str, Any]:
+        return self.routes
+
+
+def held_by_systemd(_path: str, **_named: Any) -> socket.socket:
+    """In place of a socket of JupyterHub's own: while it is away, nobody else can have the place, and visitors wait."""
+    held = socket.socket(fileno=FIRST)
+    held.setblocking(False)
+    held.set_inheritable(False)
+    return held
+
+
+tornado.netutil.bind_unix_socket = held_by_systemd
+# JupyterHub gives it to the files that it reads.
+c = globals()["get_config"]()
+
+c.JupyterHub.hub_bind_url = "http+unix://%2Frun%2Fjupyterhub.sock"
+c.JupyterHub.proxy_class = Nginx
+c.JupyterHub.spawner_class = Nothing
+c.JupyterHub.cleanup_servers = False
+c.JupyterHub.default_url = "/hub/lab"
+c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
+c.JupyterHub.upgrade_db = True
+c.JupyterHub.cookie_secret_file = f"{STATE}/cookie_secret"
+c.JupyterHub.cookie_max_age_days = SESSION_DAYS
+# To enter one's own JupyterLab is all that anybody can do here: no tokens of one's own, no servers, no administrators.
+c.JupyterHub.load_roles = [{"name": "user", "scopes": ["access:servers!user", "read:users:name!user"]}]
+
+c.JupyterHub.authenticator_class = Login
+c.Login.login_service = SETTINGS["login_service"]
+c.Login.client_id = SETTINGS["client_id"]
+c.Login.client_secret = (SECRETS / "client_secret").read_text(encoding="utf-8").strip()
+c.Login.authorize_url = SETTINGS["authorize_url"]
+c.Login.token_url = SETTINGS["token_url"]
+c.Login.userdata_url = SETTINGS["userdata_url"]
+c.Login.username_claim = SETTINGS["username_claim"]
+c.Login.scope = SETTINGS["scope"]
+c.Login.allowed_users = set(SETTINGS["people"])
+c.Login.allow_existing_users = False
+c.Login.admin_users = set()
+# Who is no longer among them is deleted at the start, with sessions and tokens.
+c.Login.username_pattern = f"^(?:{'|'.join(map(re.escape, SETTINGS['people']))})$"
+c.Login.delete_invalid_users = True

@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, openlab.research_server maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyterhub import check
+
+FITS: dict[str, t.Any] = {
+    "jupyterhub_users": ["ada", "grace.h"],
+    "jupyterhub_client_id": "lab",
+    "jupyterhub_client_secret": "not for your eyes",
+    "jupyterhub_authorize_url": "https://login.example.org/authorize",
+    "jupyterhub_token_url": "https://login.example.org/token",
+    "jupyterhub_userdata_url": "http://localhost:9400/userinfo",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, ""),
+        ({"jupyterhub_users": []}, ""),
+        ({"jupyterhub_users": ["root"]}, "jupyterhub_users: found 'root'"),
+        ({"jupyterhub_users": ["a|b"]}, "jupyterhub_users: found 'a|b'"),
+        ({"jupyterhub_users": ["Ada"]}, "jupyterhub_users: found 'Ada'"),
+        ({"jupyterhub_client_secret": " "}, "jupyterhub_client_secret: found nothing"),
+        ({"jupyterhub_client_id": ""}, "jupyterhub_client_id: found nothing"),
+        ({"jupyterhub_token_url": "http://login.example.org/token"}, "jupyterhub_token_url: found 'http://login"),
+        ({"jupyterhub_token_url": "http://localhost.example.org/token"}, "jupyterhub_token_url: found 'http://localhost."),
+        ({"jupyterhub_token_url": "https:///token"}, "jupyterhub_token_url: found 'https:///token'"),
+        ({"jupyterhub_authorize_url": "https://login.example.org/a b"}, "jupyterhub_authorize_url: found"),
+        ({"jupyterhub_userdata_url": "https://[::1/"}, "jupyterhub_userdata_url: found"),
+    ],
+)
+def test_what_makes_no_sense_is_told_without_the_secret(change: dict[str, t.Any], says: str) -> None:
+    found = check({**FITS, **change})
+    assert len(found) == bool(says) and all(line.startswith(says) and "your eyes" not in line for line in found)
