@@ -107,7 +107,8 @@ FOLDER = "/etc/research-server/jupyterhub"
 SETTINGS = f"{FOLDER}/settings.json"
 KEY = f"{FOLDER}/key"
 CLIENT_SECRET = f"{FOLDER}/client_secret"
-DOORS = f"{FOLDER}/doors"
+# People own theirs, so they are not in /etc.
+DOORS = "/var/lib/research-server/jupyterhub"
 SOCKET = "jupyterhub.socket"
 SERVICE = "jupyterhub.service"
 UNITS = (SOCKET, SERVICE)

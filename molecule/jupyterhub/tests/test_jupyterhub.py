@@ -72,7 +72,7 @@ def test_secrets_are_nobodys(host):
     assert "/hub/oauth_callback" in log and "code=" not in log
     journal = log + host.check_output("journalctl -u jupyterhub -u nginx -o cat")
     assert SECRET not in journal and key not in journal
-    word = host.file("/etc/research-server/jupyterhub/doors/bob").content_string.strip()
+    word = host.file("/var/lib/research-server/jupyterhub/bob").content_string.strip()
     assert len(word) == 64 and word not in journal
 
 
@@ -116,7 +116,7 @@ class TestAttackers:
 
     def test_what_only_nginx_says_nobody_else_can(self, host, people):
         alice = people["alice"]
-        word = host.file("/etc/research-server/jupyterhub/doors/bob").content_string.strip()
+        word = host.file("/var/lib/research-server/jupyterhub/bob").content_string.strip()
         forged = {"X-Research-Server-Person": "bob", "X-Research-Server-Door": word}
         assert alice.status("/user/bob/api/kernels", headers=forged) == 401
         # Past nginx by the tunnel of somebody else's there is no way, and her own server does not take his word.
@@ -214,7 +214,7 @@ class TestSessions:
             assert " 401 " in refusal(his)
             assert "bob" not in sql(host, "select name from users") and "alice" in sql(host, "select name from users")
             assert sql(host, "select count(*) from api_tokens where user_id not in (select id from users)") == "[(0,)]"
-            assert not host.file("/etc/research-server/jupyterhub/doors/bob").exists
+            assert not host.file("/var/lib/research-server/jupyterhub/bob").exists
             assert people["alice"].lab("alice").kernels(), "nobody else is"
         finally:
             assert converge().ok
@@ -256,7 +256,7 @@ def test_the_words_are_of_people_alone(host):
     """Last: what a run has left."""
     doors = json.loads(
         host.check_output(
-            "python3 -c %s", "import json, os; print(json.dumps(sorted(os.listdir('/etc/research-server/jupyterhub/doors'))))"
+            "python3 -c %s", "import json, os; print(json.dumps(sorted(os.listdir('/var/lib/research-server/jupyterhub'))))"
         )
     )
     assert doors == ["alice", "bob"]

@@ -13,7 +13,7 @@ import time
 import typing as t
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -114,8 +114,12 @@ class Jupyter:
         identity = quote(self._ask("POST", "/api/kernels", {"name": name})["id"])
         try:
             yield identity
-        finally:
-            self._ask("DELETE", f"/api/kernels/{identity}")
+        except BaseException:
+            # What went wrong in it says more than that it cannot be ended, such as one that the server is starting anew.
+            with suppress(JupyterError):
+                self._ask("DELETE", f"/api/kernels/{identity}")
+            raise
+        self._ask("DELETE", f"/api/kernels/{identity}")
 
     @contextmanager
     def notebook(self, kernel: str, path: str) -> Iterator[str]:
