@@ -15,6 +15,7 @@ from people.ssh_tunnel import tunnel
 from waiting import wait_until
 
 NAME, COOKIE, PATIENCE = "lab.example.org", "research-server-lab", 180
+WORDS = "/var/lib/research-server/jupyterhub"
 SECRET = "word between the lab and the institute"
 CODE = """import getpass, numpy
 print("ran as", getpass.getuser(), "with numpy", numpy.__version__)"""
@@ -65,14 +66,14 @@ def test_secrets_are_nobodys(host):
     seen = host.check_output("cat /proc/%s/cmdline /proc/%s/environ | tr '\\0' '\\n'", pid, pid)
     key = host.file("/etc/research-server/jupyterhub/key").content_string
     assert "jupyterhub_config.py" in seen and SECRET not in seen and key not in seen
-    for path in ("client_secret", "key", "doors/bob"):
-        assert "Permission denied" in host.run("runuser -u alice -- cat /etc/research-server/jupyterhub/%s", path).stderr
+    for path in ("/etc/research-server/jupyterhub/client_secret", "/etc/research-server/jupyterhub/key", f"{WORDS}/bob"):
+        assert "Permission denied" in host.run("runuser -u alice -- cat %s", path).stderr
     assert host.run("runuser -u alice -- ls /var/lib/jupyterhub/").rc != 0
     log = host.check_output("cat /var/log/nginx/research-server*.log")
     assert "/hub/oauth_callback" in log and "code=" not in log
     journal = log + host.check_output("journalctl -u jupyterhub -u nginx -o cat")
     assert SECRET not in journal and key not in journal
-    word = host.file("/var/lib/research-server/jupyterhub/bob").content_string.strip()
+    word = host.file(f"{WORDS}/bob").content_string.strip()
     assert len(word) == 64 and word not in journal
 
 
@@ -116,7 +117,7 @@ class TestAttackers:
 
     def test_what_only_nginx_says_nobody_else_can(self, host, people):
         alice = people["alice"]
-        word = host.file("/var/lib/research-server/jupyterhub/bob").content_string.strip()
+        word = host.file(f"{WORDS}/bob").content_string.strip()
         forged = {"X-Research-Server-Person": "bob", "X-Research-Server-Door": word}
         assert alice.status("/user/bob/api/kernels", headers=forged) == 401
         # Past nginx by the tunnel of somebody else's there is no way, and her own server does not take his word.
@@ -214,7 +215,7 @@ class TestSessions:
             assert " 401 " in refusal(his)
             assert "bob" not in sql(host, "select name from users") and "alice" in sql(host, "select name from users")
             assert sql(host, "select count(*) from api_tokens where user_id not in (select id from users)") == "[(0,)]"
-            assert not host.file("/var/lib/research-server/jupyterhub/bob").exists
+            assert not host.file(f"{WORDS}/bob").exists
             assert people["alice"].lab("alice").kernels(), "nobody else is"
         finally:
             assert converge().ok
@@ -225,7 +226,7 @@ class TestSessions:
 class TestRuns:
     def test_check_mode_tells_the_truth(self, host, converge):
         host.check_output("echo '# more' >> /usr/local/lib/research-server/jupyterhub_config.py")
-        host.check_output("cd /etc/research-server/jupyterhub && chmod 0644 client_secret && echo other > doors/alice")
+        host.check_output(f"chmod 0644 /etc/research-server/jupyterhub/client_secret && echo other > {WORDS}/alice")
         host.check_output("systemctl disable jupyterhub.socket; systemctl stop jupyterhub.service")
         foreseen = converge("--check", "--diff")
         assert foreseen.ok and foreseen.changed == 1, foreseen.message
