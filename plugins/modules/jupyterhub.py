@@ -108,7 +108,7 @@ SETTINGS = f"{FOLDER}/settings.json"
 KEY = f"{FOLDER}/key"
 CLIENT_SECRET = f"{FOLDER}/client_secret"
 # People own theirs, so they are not in /etc.
-DOORS = "/var/lib/research-server/jupyterhub"
+DOORS = "/var/lib/research-server-jupyterhub"
 SOCKET = "jupyterhub.socket"
 SERVICE = "jupyterhub.service"
 UNITS = (SOCKET, SERVICE)

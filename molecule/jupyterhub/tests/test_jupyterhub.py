@@ -15,7 +15,7 @@ from people.ssh_tunnel import tunnel
 from waiting import wait_until
 
 NAME, COOKIE, PATIENCE = "lab.example.org", "research-server-lab", 180
-WORDS = "/var/lib/research-server/jupyterhub"
+WORDS = "/var/lib/research-server-jupyterhub"
 SECRET = "word between the lab and the institute"
 CODE = """import getpass, numpy
 print("ran as", getpass.getuser(), "with numpy", numpy.__version__)"""
@@ -257,7 +257,7 @@ def test_the_words_are_of_people_alone(host):
     """Last: what a run has left."""
     doors = json.loads(
         host.check_output(
-            "python3 -c %s", "import json, os; print(json.dumps(sorted(os.listdir('/var/lib/research-server/jupyterhub'))))"
+            "python3 -c %s", "import json, os; print(json.dumps(sorted(os.listdir('/var/lib/research-server-jupyterhub'))))"
         )
     )
     assert doors == ["alice", "bob"]

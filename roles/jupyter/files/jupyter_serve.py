@@ -23,7 +23,7 @@ from typing import Any
 TOKEN_BYTES = 32
 WRITABLE_KEYS = "--writable-keys"  # the lab's decision, jupyter_protect_keys
 # The word by which the lab's hub lets somebody in by the web door: for the owner to read, and for root to write.
-DOORS = Path("/var/lib/research-server/jupyterhub")
+DOORS = Path("/var/lib/research-server-jupyterhub")
 WEB = "--web"  # the server is behind the lab's web server too, below a path of its owner's
 # sd_listen_fds(3): the first file descriptor that systemd hands over, and the one socket that is expected.
 FIRST, ONE = 3, "1"
