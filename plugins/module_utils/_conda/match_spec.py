@@ -26,7 +26,6 @@ _AROUND_SIGNS = r"\s*([<>=!~,|]+)\s*"
 _BRACKETS = r"\[.*\]"
 _BRACKETS_VERSION = r"\bversion=(?P<quote>[\"']?)(?P<version>[^\"'\]]*)(?P=quote)"
 _LETTERS = r"[A-Za-z][A-Za-z_-]*"
-_TEXT = r"[\w.-]+\.txt"
 _CONDA_EXAMPLE = "'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'"
 
 
@@ -109,7 +108,7 @@ def _check_parts(spec: str, path: Path) -> None:
             "Make each package an item of its own; a version is written 'name=version'.",
             path,
         )
-    if re.fullmatch(_TEXT, spec):
+    if re.fullmatch(slips.FILE, spec):
         raise SpecificationError(
             f"found the name of a file, '{spec}'; expected a package such as 'numpy=1.26'",
             f"'- pip:' in the dependencies takes '-r {spec}', if it is written for pip.",

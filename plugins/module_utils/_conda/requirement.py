@@ -44,7 +44,6 @@ _GOOD_HASH = r"sha(?:256|384|512):[0-9A-Fa-f]+"
 _QUERY = r"(?P<address>git\+[^\s?#]+)\?(?:rev|branch|tag|ref)=(?P<revision>[^\s&#;]+)"
 # The page of a repository, which pip would download for an archive.
 _PAGE = r"https?://\S+?\.git(?:@[^\s#]+)?|https?://(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)(?:/[^/\s#?]+){2}/?"
-_TEXT = r"[\w.-]+\.txt"
 _WINDOWS = r"[A-Za-z]:[\\/]|\\\\"
 # Options of a requirements file that take a value (pip's documentation, "Requirements File Format").
 _WITH_VALUE = frozenset(
@@ -152,7 +151,7 @@ def _check_grammar(line: str, path: Path) -> None:
                 path,
             )
     requirement = re.split(r"\s--?[A-Za-z]", text, maxsplit=1)[0].strip()
-    for mistaken, what, instead in ((_PAGE, "the page of a repository", "git+"), (_TEXT, "the name of a file", "-r ")):
+    for mistaken, what, instead in ((_PAGE, "the page of a repository", "git+"), (slips.FILE, "the name of a file", "-r ")):
         if re.fullmatch(mistaken, requirement):
             raise SpecificationError(f"found '{requirement}', {what}", f"Did you mean '{instead}{requirement}'?", path)
     is_place = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|[./~\\$]", requirement) is not None or (

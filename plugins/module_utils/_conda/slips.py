@@ -27,6 +27,8 @@ _TYPESET = {
     "\u2217": "*",
     "\u00d7": "*",
 }
+# A file of requirements, named where a package is expected.
+FILE = r"[\w.-]+\.txt"
 _COMMENT = r"(?:^|\s)#.*"
 _TWO = r"\s-\s"
 _TURNED = r"=([<>!~])(?!=)"
