@@ -9,22 +9,21 @@ from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.g
 
 FIRST, SECOND = (Gpu(number, f"GPU-{number:08d}-0000-0000-0000-000000000000") for number in range(2))
 MIG = "MIG-00000000-0000-0000-0000-000000000001"
-# As the driver writes it.
-INFORMATION = """Model: \t\t NVIDIA H100 80GB HBM3
-IRQ:   \t\t 78
-GPU UUID: \t GPU-00000001-0000-0000-0000-000000000000
-Bus Location: \t 0000:0b:00.0
-Device Minor: \t 1
-GPU Excluded:\t No
-"""
+# As the driver of an H200 wrote it.
+RECORDED = Path(__file__).parents[2] / "data/nvidia/h200-information.txt"
 
 
 def test_the_gpus_are_read(tmp_path: Path) -> None:
     assert present(str(tmp_path / "absent")) == []
     (tmp_path / "0000:0b:00.0").mkdir()
-    (tmp_path / "0000:0b:00.0" / "information").write_text(INFORMATION)
+    recorded = RECORDED.read_text(encoding="utf-8")
+    (tmp_path / "0000:0b:00.0" / "information").write_text(recorded)
     (tmp_path / "0000:0c:00.0").mkdir()
-    assert present(str(tmp_path)) == [SECOND]
+    (tmp_path / "0000:0d:00.0").mkdir()
+    (tmp_path / "0000:0d:00.0" / "information").write_text(
+        recorded.replace("GPU-00000000", "GPU-00000001").replace("Minor: \t 0", "Minor: \t 1")
+    )
+    assert present(str(tmp_path)) == [FIRST, SECOND]
 
 
 def test_all_of_them_is_what_the_unit_has() -> None:

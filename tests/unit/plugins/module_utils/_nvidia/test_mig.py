@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._nvidia import mig, smi
 
+DATA = Path(__file__).parents[2] / "data/nvidia"
 # An A100 with 40 GB: name, profile, instance, start and size.
 A100_PARTS = [("1g.5gb", 19, 13, "6:1"), ("2g.10gb", 14, 5, "4:2"), ("4g.20gb", 5, 1, "0:4")]
 # Name, number, free and total.
@@ -84,6 +87,28 @@ def test_what_an_a100_has_room_for(wanted: list[str], fits: bool) -> None:
 @pytest.mark.parametrize(("wanted", "fits"), [(["2g.12gb", "1g.6gb", "1g.6gb"], True), (["2g.12gb", "2g.12gb", "1g.6gb"], False)])
 def test_what_an_a30_has_room_for(wanted: list[str], fits: bool) -> None:
     assert mig.fit(wanted, listing(A30, A30_PLACES)) is fits
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        (["7g.141gb"], True),
+        (["1g.18gb"] * 7, True),
+        (["1g.18gb+me"] + ["1g.18gb"] * 6, True),
+        (["1g.35gb"] * 4, True),
+        (["3g.71gb", "2g.35gb", "1g.18gb"], True),
+        (["4g.71gb", "3g.71gb"], True),
+        (["1g.18gb"] * 8, False),
+        (["1g.18gb+me"] * 2, False),
+        (["1g.35gb"] * 4 + ["1g.18gb"], False),
+        (["3g.71gb", "3g.71gb", "1g.18gb"], False),
+    ],
+)
+def test_what_an_h200_has_room_for(wanted: list[str], fits: bool) -> None:
+    """As the driver 580.159.04 of a machine with one said it: recorded, not composed."""
+    known = mig.profiles(*((DATA / f"h200-mig-{name}.txt").read_text(encoding="utf-8") for name in ("profiles", "placements")))
+    assert sorted(known) == ["1g.18gb", "1g.18gb+me", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb"]
+    assert mig.fit(wanted, known) is fits
 
 
 def test_without_places_the_number_of_each_is_what_is_known() -> None:
