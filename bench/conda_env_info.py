@@ -6,7 +6,7 @@
     python bench/conda_env_info.py [--prefix PREFIX] [--rounds 7]
 
 Without a prefix one is made in a temporary folder. Both read the same warm files, in turns; both are whole processes. Ends with
-`verify_vs_sha256sum=<ratio>` of the medians: 1 is as fast as sha256sum, less is faster.
+`verify_vs_sha256sum=<ratio>` of a round, the median: 1 is as fast as sha256sum, less is faster.
 """
 
 from __future__ import annotations

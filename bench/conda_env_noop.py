@@ -11,7 +11,7 @@ finds nothing to do either, and `conda list --json`. Ours is what Ansible brings
     module body     from the moment Ansible has started the module until it exits, compilation of what it imports included
     module process  the whole process: interpreter, unpacking, Ansible's own part, module body
 
-Ends with `noop_vs_env_update=<ratio> noop_vs_list=<ratio>` of the medians, for the module body.
+Ends with `noop_vs_env_update=<ratio> noop_vs_list=<ratio>` of a round, the median, for the module body.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ and hide the difference. A task lasts from its start to the start of the next on
 and result count. The environment has 400 conda records and 150 pip distributions, and is given as a file and as data; and ten
 times in one task, where a loop would take ten times as long as one.
 
-Ends with `task_vs_stat=<ratio>` of the medians, for the file.
+Ends with `task_vs_stat=<ratio>` of a round, the median, for the file.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 
 Needs the test bed's mirror (`make mirror`); installs a conda into a temporary folder. Both sides start from the same warm package
 cache and make the same packages, in turns; both are whole processes. The physical floor beside them is the same files as hard
-links. Ends with `lock_vs_create=<ratio>` of the medians: less is faster.
+links. Ends with `lock_vs_create=<ratio>` of a round, the median: less is faster.
 """
 
 from __future__ import annotations
