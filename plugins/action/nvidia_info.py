@@ -8,16 +8,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible import constants
-from ansible.plugins.action import ActionBase
 
 from ..module_utils._text.escapes import in_one_line
+from ..plugin_utils._arguments import DirectArguments
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._nvidia.plan import plan
 
 REPORT = "openlab.research_server.drift"
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectArguments):
     _supports_check_mode = True
     _supports_async = False
 
@@ -31,6 +31,7 @@ class ActionModule(ActionBase):
             planned = plan(result["info"], wishes)
             result["msg"] = "\n".join(planned["problems"]) or planned["summary"]
             result["failed"] = bool(planned["problems"])
+            result["apply"] = planned["apply"]
             result["notices"] = planned.get("notices", [])
             # In a line: the result is some sixty of them, of which people read one. In a drift run its report is all they read.
             if not result["failed"] and constants.DEFAULT_STDOUT_CALLBACK != REPORT:

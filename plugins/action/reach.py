@@ -19,8 +19,12 @@ from ..plugin_utils._login.client import has_become_password
 from ..plugin_utils._login.first_contact import check_sudo_password
 from ..plugin_utils._login.reach import endpoint
 from ..plugin_utils._preflight.host import preflight, reached
-from ..plugin_utils._role_variables import RoleVariables
+from ..plugin_utils._role_variables import ROLES, RoleVariables, read_yaml
 
+# Read in the process that those of all hosts come from, as this plugin is imported there.
+for _path in sorted(ROLES.glob("*/*/*.yml")):
+    if _path.parent.name in ("defaults", "meta", "vars"):
+        read_yaml(_path)
 # What the roles' templates use. Ansible looks for a filter in all of them, in the process of each host and task, and compiles
 # what has not been imported in the one that all those come from, as this plugin is.
 FILTERS = [

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils._ssh.server_config import NEGOTIATED
+from ..plugin_utils._arguments import DirectArguments
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._login import client as login_client
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectArguments):
     _supports_check_mode = True
     _supports_async = False
 

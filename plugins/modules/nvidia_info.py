@@ -78,6 +78,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+apply:
+  description: Whether, by O(wishes), there is a GPU on this host that a driver is to be looked after for.
+  returned: with O(wishes)
+  type: bool
 info:
   description: What was found.
   returned: success

@@ -9,9 +9,9 @@ import typing as t
 from pathlib import Path
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ...module_utils._conda.errors import CondaEnvError
+from .._arguments import DirectArguments
 from .._guarded import guarded
 from .file import with_definition
 
@@ -30,7 +30,7 @@ def failure(error: Exception, name: str) -> Data:
     return {"failed": True, "msg": text}
 
 
-class SpecificationAction(ActionBase):
+class SpecificationAction(DirectArguments):
     """Reads the file, so that managed hosts need no YAML; what is wrong with it fails the task with one message."""
 
     _supports_check_mode = True
