@@ -39,14 +39,42 @@ VARIABLES = trusted(
     }
 )
 WITHOUT = [
-    *("{{ word }}", "{{word}}", "{{ number }}", "{{ nothing }}", "{{ no }}", "{{ empty }}", "{{ hosts }}", "{{ named }}", "{{ twice }}"),
+    *(
+        "{{ word }}",
+        "{{word}}",
+        "{{ number }}",
+        "{{ nothing }}",
+        "{{ no }}",
+        "{{ empty }}",
+        "{{ hosts }}",
+        "{{ named }}",
+        "{{ twice }}",
+    ),
     *("{{ word | default('x') }}", "{{ absent | default('x') }}", "{{ absent | default(60) }}", "{{ absent | default([]) }}"),
-    *("{{ absent | default({}) }}", "{{ absent | default(['x']) }}", "{{ absent | default('') }}", "{{ nothing | default('x') }}"),
+    *(
+        "{{ absent | default({}) }}",
+        "{{ absent | default(['x']) }}",
+        "{{ absent | default('') }}",
+        "{{ nothing | default('x') }}",
+    ),
     *("{{ twice | default('x') }}", ["{{ word }}", {"a": "{{ hosts }}"}]),
 ]
 WITH = [
-    *("{{ made }}", "{{ text_with }}", "{{ made | default('x') }}", "{{ wishes }}", "{{ deep }}", "{{ word ~ 'x' }}", "{{ word }}x"),
-    *("{{ broken | default('x') }}", "{{ absent | default('a\\'b') }}", "{{ absent | default(['x', 'y']) }}", "{{ word.upper() }}"),
+    *(
+        "{{ made }}",
+        "{{ text_with }}",
+        "{{ made | default('x') }}",
+        "{{ wishes }}",
+        "{{ deep }}",
+        "{{ word ~ 'x' }}",
+        "{{ word }}x",
+    ),
+    *(
+        "{{ broken | default('x') }}",
+        "{{ absent | default('a\\'b') }}",
+        "{{ absent | default(['x', 'y']) }}",
+        "{{ word.upper() }}",
+    ),
     *("{{ absent | default(word) }}", "{{ absent | default(false) }}", "{{ hosts[0] }}", "{{ empty | default('x', true) }}"),
 ]
 
