@@ -57,6 +57,8 @@ _WINDOWS = r"^(?:file:/*)?[A-Za-z]:[\\/]|^\\\\"
 _MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 _CUDA = r"[1-9]\d?\.\d{1,2}"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+# What `conda activate` sets (conda/activate.py). It sets what the environment says after that.
+_ACTIVATION = ("PATH", "CONDA_DEFAULT_ENV", "CONDA_EXE", "CONDA_PREFIX", "CONDA_PROMPT_MODIFIER", "CONDA_PYTHON_EXE", "CONDA_SHLVL")
 
 
 # Of a module that reads a specification; documented in the fragment conda_channels.
@@ -356,6 +358,12 @@ def _variables(items: t.Any) -> tuple[tuple[str, str], ...]:
         path: Path = ("variables", name)
         if not isinstance(name, str) or not re.match(_VARIABLE, name):
             raise SpecificationError(f"found the variable name {name!r}; expected letters, digits and '_'", path=path)
+        if name in _ACTIVATION:
+            raise SpecificationError(
+                f"found the variable {name}, which 'conda activate' sets itself: whoever activates would have this value instead",
+                "Leave it out; what belongs on PATH goes into a file of 'etc/conda/activate.d'.",
+                path,
+            )
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
             raise SpecificationError(f"found {value!r} ({kind(value)}); expected text", "Quote it.", path)
         if "'" in str(value) or "\0" in str(value):

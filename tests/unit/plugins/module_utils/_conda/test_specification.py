@@ -177,6 +177,7 @@ def test_a_specification_is_understood(definition: dict[str, t.Any], conda: tupl
         (spec("x", variables={"A": True}), ("variables", "A"), "truth value"),
         (spec("x", variables={"A": None}), ("variables", "A"), "nothing"),
         (spec("x", variables={"A": "it's"}), ("variables", "A"), "which conda does not escape"),
+        (spec("x", variables={"PATH": "/opt/bin:$PATH"}), ("variables", "PATH"), "which 'conda activate' sets itself"),
         (spec("x", variables={"A": "'; touch /tmp/x; '"}), ("variables", "A"), "runs what follows"),
     ],
 )
