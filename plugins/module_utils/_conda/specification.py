@@ -58,7 +58,15 @@ _MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 _CUDA = r"[1-9]\d?\.\d{1,2}"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # What `conda activate` sets (conda/activate.py). It sets what the environment says after that.
-_ACTIVATION = ("PATH", "CONDA_DEFAULT_ENV", "CONDA_EXE", "CONDA_PREFIX", "CONDA_PROMPT_MODIFIER", "CONDA_PYTHON_EXE", "CONDA_SHLVL")
+_ACTIVATION = (
+    "PATH",
+    "CONDA_DEFAULT_ENV",
+    "CONDA_EXE",
+    "CONDA_PREFIX",
+    "CONDA_PROMPT_MODIFIER",
+    "CONDA_PYTHON_EXE",
+    "CONDA_SHLVL",
+)
 
 
 # Of a module that reads a specification; documented in the fragment conda_channels.
