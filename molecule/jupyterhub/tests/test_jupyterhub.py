@@ -49,7 +49,9 @@ def test_one_server_two_doors(host, people):
         assert hers.run(kernel, "x = 6") == ""
         by_tunnel = Jupyter(f"http://127.0.0.1:{local}/user/alice", token_of(host, "alice"), PATIENCE)
         assert by_tunnel.run(kernel, "print(x * 7)").strip() == "42"
-        # There the token is asked for as ever; the hub's cookies are nothing.
+        # There the token is asked for as ever; the hub's cookies are nothing. By the web it would be one too many in an address.
+        web, other = host.check_output("runuser -l alice -c lab-jupyter").split("On your own computer")
+        assert f"    https://{NAME}/user/alice/lab\n" in web and "token" not in web and f"token={by_tunnel.token}" in other
         assert " 403 " in refusal(Jupyter(f"http://127.0.0.1:{local}/user/alice", "", PATIENCE, headers=hers.headers))
 
 
