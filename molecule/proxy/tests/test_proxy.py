@@ -225,6 +225,23 @@ def test_a_certificate_opens_its_owners_path_alone(client):
     assert get(client, "/user/ada/", certificate="stranger").status in (400, 403)
 
 
+@pytest.mark.one_release
+def test_a_certificate_that_is_lost_is_revoked_alone(client, converge):
+    issued = (CA / "people.txt").read_text().split("\n")
+    lost = next(line.split()[0] for line in issued if " ada " in line)
+    assert get(client, "/user/ada/", certificate="ada").status == 200
+    done = converge(proxy_revoked=[lost.lower()])
+    assert done.ok, done.message
+    assert get(client, "/user/ada/", certificate="ada").status == 403
+    assert get(client, "/user/bob/", certificate="bob").status == 200 and get(client, "/open/", certificate="ada").status == 200
+    # She gets a new one, and nobody else does.
+    more = {"client_config_directory": str(EPHEMERAL / "clients"), "ansible_connection": "local", "proxy_revoked": [lost]}
+    made = converge(playbook="playbooks/web_certificates.yml", proxy_people=["ada", "bob", "carol"], **more)
+    assert made.ok and "new certificates for ada. docs" in made.text, made.text
+    assert get(client, "/user/ada/", certificate="ada").status == 200
+    assert converge().ok
+
+
 def test_a_site_is_open_to_its_networks_alone(client):
     assert get(client, "/office/").status == 403
     assert get(client, "/open/").status == 200

@@ -200,6 +200,8 @@ class Server(t.NamedTuple):
     """Where the certificate and its key are."""
     webroot: str = ""
     """The folder of what an authority asks for by ACME; empty for none."""
+    revoked: Sequence[str] = ()
+    """Serial numbers of people's certificates that open nothing any more."""
 
 
 def render(server: Server, sites: Sequence[Site]) -> str:
@@ -242,6 +244,7 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
     suffix = _suffix(server)
     origins = "".join(f'"https://{name}{suffix}" 0; ' for name in server.names)
     maps = "".join(_people(number, site) for number, site in enumerate(sites) if site.auth == "certificate")
+    maps = _revoked(server.revoked) + maps if maps else ""
     listen, own_tls = _listen(server), TLS.format(own=OWN)
     labs = any(site.lab for site in sites)
     locations = "".join(_location(number, site, suffix, sandboxed=labs) for number, site in enumerate(sites))
@@ -286,7 +289,13 @@ def _listen(server: Server) -> str:
 def _people(number: int, site: Site) -> str:
     """Whose certificates open a site: the whole subject, so that nobody is taken for somebody with a longer name."""
     lines = "".join(f'"SUCCESS CN={user}" 1; ' for user in site.users)
-    return f'map "$ssl_client_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
+    return f'map "${OWN}_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
+
+
+def _revoked(serials: Iterable[str]) -> str:
+    """No list of the authority's (CRL): one that has ended would shut everybody out, and a new one takes its key."""
+    lines = "".join(f'"{serial}" REVOKED; ' for serial in sorted(set(serials)))
+    return f"map $ssl_client_serial ${OWN}_verify {{ default $ssl_client_verify; {lines}}}\n"
 
 
 def _login(sites: Sequence[Site], suffix: str) -> str:

@@ -64,6 +64,13 @@ def test_who_may_come_in_stands_where_it_counts() -> None:
     assert "ssl_verify_client" not in nginx.render(server(), [WIKI, PAGE])
 
 
+def test_a_certificate_that_is_revoked_is_not_that_of_its_owner() -> None:
+    text = nginx.render(server(revoked=["0AB1", "0AB1"]), [ADA])
+    assert 'map $ssl_client_serial $research_server_verify { default $ssl_client_verify; "0AB1" REVOKED; }' in text
+    assert 'map "$research_server_verify $ssl_client_s_dn" $research_server_may_0 {' in text
+    assert "REVOKED" not in nginx.render(server(), [ADA]) and "ssl_client" not in nginx.render(server(revoked=["0AB1"]), [WIKI])
+
+
 def test_what_is_no_sites_path_is_nothing() -> None:
     assert "location / { return 404; }" in nginx.render(server(), [WIKI])
     assert "location / { return 404; }" not in nginx.render(server(), [PAGE])
