@@ -304,6 +304,21 @@ def test_slashes_that_are_written_out_are_those_of_the_path(client):
     assert get(client, "/user/ada/?next=/../bob", certificate="ada").status == 200, "what stands behind the '?' is no path"
 
 
+@pytest.mark.one_release
+def test_the_drift_page_is_shown_to_whom_it_is_for(host, client):
+    """By the units of docs/examples."""
+    for unit in ("research-server-drift-page.path", "research-server-drift-page.service"):
+        put(host, f"/etc/systemd/system/{unit}", Path("docs/examples/drift", unit).read_text())
+    host.check_output("systemctl daemon-reload && systemctl start research-server-drift-page.path")
+    for page in ("the first night", "the second night"):
+        host.check_output("mkdir -p -m 0700 /var/lib/research-server-drift")
+        put(host, "/var/lib/research-server-drift/.new", page)
+        host.check_output("mv /var/lib/research-server-drift/.new /var/lib/research-server-drift/drift.html")
+        wait_until(lambda page=page: get(client, "/drift/", certificate="ada").body.strip() == page)
+    assert get(client, "/drift/", certificate="bob").status == get(client, "/drift/").status == 403
+    assert "Permission denied" in as_eve(host, "cat /srv/drift/index.html").stderr
+
+
 def test_a_link_in_a_folder_leads_nowhere(client):
     assert get(client, "/page/people").status == 403
     assert get(client, "/page/", more="--request PUT --data x").status == 403
