@@ -129,6 +129,7 @@ def test_the_program_behind_it_gets_the_whole_path_and_who_asks(client):
     forged = [
         "X-Forwarded-For: 203.0.113.9",
         "X-Forwarded-Host: evil.example",
+        "X-Scheme: http",
         "Forwarded: for=203.0.113.9",
         "X-Remote-User: bob",
     ]
@@ -136,7 +137,7 @@ def test_the_program_behind_it_gets_the_whole_path_and_who_asks(client):
     assert told["path"] == "/open/a?b=c"
     headers = told["headers"]
     assert (headers["Host"], headers["X-Forwarded-Proto"], headers["X-Forwarded-For"]) == (NAME, "https", client.address)
-    assert headers["X-Forwarded-Host"] == NAME and {"Forwarded", "X-Remote-User"}.isdisjoint(headers)
+    assert headers["X-Forwarded-Host"] == NAME and {"Forwarded", "X-Scheme", "X-Remote-User"}.isdisjoint(headers)
 
 
 def test_headers_are_strict_and_said_once(client):

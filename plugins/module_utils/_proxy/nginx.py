@@ -129,7 +129,7 @@ POLICY, FRAMES = "Content-Security-Policy", "frame-ancestors 'self'"
 SANDBOX = f"{FRAMES}; sandbox allow-scripts allow-forms allow-popups allow-downloads"
 
 # What programs believe of a proxy. This one tells none of it, and nobody else shall.
-TOLD_BY_PROXIES = ("Forwarded", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
+TOLD_BY_PROXIES = ("Forwarded", "X-Scheme", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
 # By which the hub learns whose JupyterLab is asked for, and that JupyterLab, that the hub lets its visitor in.
 PERSON, DOOR = "X-Research-Server-Person", "X-Research-Server-Door"
 MAY = f"{PROOF}/may"
@@ -152,10 +152,13 @@ UPSTREAM = """\
         proxy_cookie_flags ~ secure;
 {hidden}"""
 
+# Of what the hub is sent: it keeps all of that in its memory, and anybody may send it something.
+MOST_TO_HUB = "64k"
 # The hub is asked before each request to somebody's JupyterLab: without its yes nothing goes on. Whoever comes for a page
 # is sent to it to log in, all else is told that it may not.
 LOGIN = """\
     location ^~ {path} {{
+        client_max_body_size {most};
 {lines}{upstream}    }}
     location = {may} {{
         internal;
@@ -305,6 +308,7 @@ def _login(sites: Sequence[Site], suffix: str) -> str:
     hub = Site(HUB, "socket", HUB_SOCKET, HUB_PATH, HUB, tuple(networks), ())
     return LOGIN.format(
         path=HUB_PATH,
+        most=MOST_TO_HUB,
         socket=HUB_SOCKET,
         lines=_lines(_limits(hub)),
         upstream=_behind(hub, suffix, sandboxed=False),

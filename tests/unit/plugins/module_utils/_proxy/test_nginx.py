@@ -135,7 +135,7 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     # Nobody says it in nginx's place, nor hears it.
     for said in ("X-Research-Server-Person", "X-Research-Server-Door", "Authorization"):
         assert f'proxy_set_header {said} "";' in login
-    assert "proxy_hide_header X-Research-Server-Door;" in login
+    assert "proxy_hide_header X-Research-Server-Door;" in login and "client_max_body_size 64k;" in login
     assert all("allow 192.0.2.0/24;\n        deny all;" in part for part in (hers, login)), "from where the labs are"
     assert "location = / { return 302 /hub/; }" in text and text.count("location ^~ /hub/ {") == 1
     assert "sandbox" in block(text, "/page/")
