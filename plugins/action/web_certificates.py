@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.difference import difference
-from ..module_utils._proxy.sites import user_problems
+from ..module_utils._proxy.sites import revoked_problems, serial, user_problems
 from ..plugin_utils._files import write_private
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._proxy.authority import Authority
@@ -34,17 +34,19 @@ class ActionModule(ActionBase):
                 "directory": {"type": "path", "required": True},
                 "ca_dir": {"type": "path", "required": True},
                 "people": {"type": "list", "elements": "str", "required": True},
+                "revoked": {"type": "list", "elements": "str", "default": []},
             }
         )
-        if wrong := user_problems({}, arguments["people"]):
+        if wrong := [*user_problems({}, arguments["people"]), *revoked_problems(arguments["revoked"])]:
             raise AnsibleActionFail("\n".join(wrong))
         authority = Authority(Path(arguments["ca_dir"]).expanduser(), self._read)
+        revoked = {serial(text) for text in arguments["revoked"]}
         place, new = Path(arguments["directory"]).expanduser(), []
         if not self._task.check_mode:
             authority.make()
         for person in sorted(set(arguments["people"])):
             folder = place / person
-            if authority.outdated(read(folder / OWN)):
+            if authority.outdated(read(folder / OWN), revoked):
                 new.append(person)
                 if not self._task.check_mode:
                     write_private(folder / OWN, authority.certify_person(person))

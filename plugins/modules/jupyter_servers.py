@@ -79,6 +79,11 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  web_login:
+    description: Whether that web server asks visitors for a login in place of the token. Then the address is told without it.
+    type: bool
+    default: false
+    version_added: 0.2.0
   web_user:
     description: The account of that web server's workers. With O(web) it may connect to the ports, too.
     type: str
@@ -226,6 +231,8 @@ from ..module_utils._jupyter.servers import Plan, Server, describe, describe_wan
 PAM_SYSTEMD = ("/usr/lib/*/security/pam_systemd.so", "/usr/lib/security/pam_systemd.so", "/usr/lib64/security/pam_systemd.so")
 # Of the limits, from the general to the specific.
 PARTS = ("general", "groups", "people")
+# What their owners' command is told, beside the ports.
+TOLD = ("listen", "web", "web_login", "conda_root")
 HEADER = "Managed by Ansible, role openlab.research_server.jupyter. The next run undoes what is changed here."
 
 
@@ -366,7 +373,7 @@ def run(module: AnsibleModule, host: Host, result: dict[str, t.Any], problems: l
         problems += host.remove(result["removed"])
 
     table = table_of(params, every, people)
-    files = host.files({"ports": every, **{name: params[name] for name in ("listen", "web", "conda_root")}}, people.values())
+    files = host.files({"ports": every, **{name: params[name] for name in TOLD}}, people.values())
     loopback = Loopback(module, table, HEADER)
     if loopback.missing or not any(map(glob.glob, PAM_SYSTEMD)):
         result.update(changed=True, installed=False, diff=host.differences(files))
@@ -424,6 +431,7 @@ def main() -> None:
             "limits": {"type": "dict", "default": {}, "options": {part: {"type": "dict", "default": {}} for part in PARTS}},
             "devices": {"type": "list", "elements": "str", "default": []},
             "web": {"type": "list", "elements": "str", "default": []},
+            "web_login": {"type": "bool", "default": False},
             "web_user": {"type": "str", "default": "www-data"},
             "conda_root": {"type": "path", "default": "/opt/miniconda3"},
             "files": {

@@ -78,6 +78,11 @@ options:
     type: list
     elements: str
     default: []
+  revoked:
+    description: Serial numbers of certificates that are not accepted any more, as C(openssl x509 -serial) prints them.
+    type: list
+    elements: str
+    default: []
   certificate:
     description: The server's certificate, with those between it and its root.
     type: str
@@ -169,7 +174,7 @@ from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.runner import RefusedError, Runner
 from ..module_utils._proxy import acme, nginx, running
 from ..module_utils._proxy.files import File, differences, faults, new, or_as_before
-from ..module_utils._proxy.sites import Site, sites_of
+from ..module_utils._proxy.sites import Site, serial, sites_of
 
 SERVICE = "nginx.service"
 RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
@@ -367,17 +372,18 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         host.run("systemctl", "mask", "--runtime", SERVICE)
         return {"changed": False, "missing": missing, "request": ""}
     sites = sites_of(params["sites"], {"basic": params["passwords"], "certificate": params["people"]}, params["labs"])
+    revoked = [serial(text) for text in params["revoked"]]
     lacking, certificate = lacks(host, params, bool(missing)), ""
     if by_acme:
         live = (acme.CERTIFICATE, acme.KEY)
-        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), "", live, acme.WEBROOT)
+        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), "", live, acme.WEBROOT, revoked)
         if lacking and not check_mode:
             host.certify(params, server, sites)
     else:
         if lacking and not check_mode:
             return {"changed": True, "missing": [], "request": host.new_key()}
         certificate = ended(params["certificate"]) if params["certificate"] else read_file(nginx.CERTIFICATE) or ""
-        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), certificate)
+        server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), certificate, revoked=revoked)
     text = nginx.render(server, sites)
     group = group_of(params["user"])
     files = {**wanted(params, sites, certificate, group), nginx.CONFIG: File(text)}
@@ -455,6 +461,7 @@ def main() -> None:
             "labs": {"type": "dict", "default": {}},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "people": texts,
+            "revoked": texts,
             "certificate": {"type": "str", "default": ""},
             "certificate_key": {"type": "str", "default": "", "no_log": True},
             "acme_directory": {"type": "str", "default": ""},

@@ -12,7 +12,8 @@ version_added: 0.2.0
 description:
   - Runs on the controller. For each person makes a folder with C(web.pem), a key and a certificate of the lab's own authority,
     for sites of the role C(proxy) with C(auth=certificate); and C(web_ca.crt), by which a browser knows the servers.
-  - A certificate holds for a year. One that ends within 30 days, or is of another authority, is made anew.
+  - A certificate holds for a year. One that ends within 30 days, is of another authority, or is among O(revoked), is made anew.
+  - Whose it is, its serial number and its last day are added to C(people.txt) in O(ca_dir).
 author:
   - openlab.research_server maintainers (@openlab)
 options:
@@ -29,6 +30,11 @@ options:
     type: list
     elements: str
     required: true
+  revoked:
+    description: Serial numbers of certificates that are lost.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Tells whose would be made.

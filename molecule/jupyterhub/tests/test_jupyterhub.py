@@ -22,9 +22,9 @@ print("ran as", getpass.getuser(), "with numpy", numpy.__version__)"""
 
 
 def sql(host, query):
-    """What the hub has written down."""
-    file = "file:/var/lib/private/jupyterhub/jupyterhub.sqlite?mode=ro"
-    program = f"import sqlite3; print(sqlite3.connect({file!r}, uri=True).execute({query!r}).fetchall())"
+    """What the hub has written down, or would have."""
+    file = "/var/lib/private/jupyterhub/jupyterhub.sqlite"
+    program = f"import sqlite3; c = sqlite3.connect({file!r}, 30); print(c.execute({query!r}).fetchall()); c.commit()"
     return host.check_output("python3 -c %s", program)
 
 
@@ -49,7 +49,9 @@ def test_one_server_two_doors(host, people):
         assert hers.run(kernel, "x = 6") == ""
         by_tunnel = Jupyter(f"http://127.0.0.1:{local}/user/alice", token_of(host, "alice"), PATIENCE)
         assert by_tunnel.run(kernel, "print(x * 7)").strip() == "42"
-        # There the token is asked for as ever; the hub's cookies are nothing.
+        # There the token is asked for as ever; the hub's cookies are nothing. By the web it would be one too many in an address.
+        web, other = host.check_output("runuser -l alice -c lab-jupyter").split("On your own computer")
+        assert f"    https://{NAME}/user/alice/lab\n" in web and "token" not in web and f"token={by_tunnel.token}" in other
         assert " 403 " in refusal(Jupyter(f"http://127.0.0.1:{local}/user/alice", "", PATIENCE, headers=hers.headers))
 
 
@@ -93,6 +95,30 @@ class TestAttackers:
         assert not mallory.cookie("jupyterhub-hub-login") and not mallory.cookie(COOKIE)
         assert "mallory" not in sql(host, "select name from users")
 
+    def test_somebody_whose_name_looks_like_a_members(self, host, visitor):
+        for name in ("Alice", "ALICE", "alice ", "alice\n", "root"):
+            somebody = visitor()
+            assert somebody.log_in(name).status_code == 403 and not somebody.cookie(COOKIE), name
+        assert sql(host, "select name from users where lower(trim(name)) not in ('alice', 'bob')") == "[]"
+
+    def test_a_login_that_somebody_else_began(self, visitor):
+        """With the state and the word of PKCE that are in another browser; nor can its end lead to another server."""
+        began, other = visitor(), visitor()
+        form = began.get("/hub/oauth_login?next=//evil.example/")
+        assert "code_challenge_method=S256" in form.url and f"redirect_uri=https%3A%2F%2F{NAME}%2Fhub%2F" in form.url
+        back = began.session.post(form.url, data={"sub": "bob"}, timeout=PATIENCE, allow_redirects=False).headers["Location"]
+        for prepare in ("/hub/login", "/hub/oauth_login"):
+            other.get(prepare)
+            assert other.status(back.partition(NAME)[2]) == 400 and not other.cookie("jupyterhub-hub-login")
+        forged = began.get("/hub/oauth_login", headers={"X-Scheme": "http", "X-Forwarded-Host": "evil.example"}).url
+        assert f"redirect_uri=https%3A%2F%2F{NAME}%2F" in forged
+        end = began.log_in("bob", "/hub/login?next=//evil.example/")
+        assert end.url.startswith(f"https://{NAME}/"), end.url
+
+    def test_the_hub_is_not_filled(self, visitor):
+        """It keeps what it is sent in its memory."""
+        assert visitor().status("/hub/oauth_login", "POST", data=b"x" * (1 << 17)) == 413
+
     def test_a_member_at_a_colleagues(self, host, people, visitor):
         alice, hers = people["alice"], {"Authorization": f"token {token_of(host, 'bob')}"}
         for path in ("/user/bob/api/kernels", "/user/bob/lab", "/user/bob/login"):
@@ -114,6 +140,11 @@ class TestAttackers:
             "/USER/bob/api/kernels",
         ):
             assert people["alice"].status(path) in (400, 401, 403, 404), path
+
+    def test_what_opens_a_jupyterlab_is_sent_there_alone_and_no_page_reads_it(self, people):
+        hers = next(cookie for cookie in people["alice"].session.cookies if cookie.name == COOKIE)
+        assert (hers.path, hers.secure, hers.domain_specified) == ("/user/alice/", True, False)
+        assert hers.has_nonstandard_attr("HttpOnly") and hers.get_nonstandard_attr("SameSite") == "Lax"
 
     def test_what_only_nginx_says_nobody_else_can(self, host, people):
         alice = people["alice"]
@@ -165,6 +196,9 @@ class TestAttackers:
             ("GET", "/hub/admin"),
         ):
             assert alice.status(path, method, headers={"X-XSRFToken": xsrf}) in (403, 404), path
+        for page in ("/hub/home", "/hub/token", "/hub/spawn/alice", "/hub/user/bob/lab"):
+            led = alice.get(page, allow_redirects=False)
+            assert (led.status_code, led.headers["Location"]) == (302, "/hub/lab"), page
         # What a browser has for one's JupyterLab opens nothing of the hub's own.
         bearer = {"Authorization": f"token {alice.cookie(COOKIE)}"}
         stranger = type(alice)()
@@ -180,6 +214,29 @@ class TestSessions:
         assert hers.kernels()
         assert alice.get("/user/alice/logout").url == f"https://{NAME}/hub/login"
         assert " 401 " in refusal(hers), "with the cookies of before"
+
+    def test_logging_out_ends_what_outlives_the_login_itself(self, visitor):
+        """A browser forgets some cookies when it is closed, and the login when that has ended."""
+        for forget in (
+            lambda cookies: cookies.clear_session_cookies(),
+            lambda cookies: cookies.clear(NAME, "/hub/", "jupyterhub-hub-login"),
+        ):
+            alice = visitor()
+            alice.log_in("alice")
+            forget(alice.session.cookies)
+            assert alice.status("/user/alice/api/kernels") == 200, "the JupyterLab is still open to this browser"
+            alice.get("/user/alice/logout")
+            assert alice.status("/user/alice/api/kernels") == 401
+
+    def test_a_session_ends_by_itself(self, host, visitor):
+        alice = visitor()
+        alice.log_in("alice")
+        assert alice.status("/user/alice/api/kernels") == 200
+        days = "(julianday(expires_at) - julianday('now'))"
+        newest = "id = (select max(id) from api_tokens)"
+        assert sql(host, f"select round({days}) from api_tokens where {newest}") == "[(7.0,)]"
+        sql(host, f"update api_tokens set expires_at = datetime('now', '-1 minute') where {newest}")
+        assert alice.status("/user/alice/api/kernels") == 401
 
     def test_a_restart_of_the_hub_leaves_kernels_and_sessions_alone(self, host, people):
         hers, before = people["alice"].lab("alice"), main_pid(host, "alice")
@@ -203,6 +260,9 @@ class TestSessions:
 
     def test_it_wakes(self, host, people):
         host.check_output("systemctl stop jupyter@alice.service")
+        # Not who may not come in.
+        assert people["bob"].status("/user/alice/api") == 401
+        assert not host.service("jupyter@alice").is_running
         wait_until_answers(people["alice"].lab("alice"), PATIENCE)
         assert host.service("jupyter@alice").is_running
 

@@ -129,6 +129,7 @@ def test_the_program_behind_it_gets_the_whole_path_and_who_asks(client):
     forged = [
         "X-Forwarded-For: 203.0.113.9",
         "X-Forwarded-Host: evil.example",
+        "X-Scheme: http",
         "Forwarded: for=203.0.113.9",
         "X-Remote-User: bob",
     ]
@@ -136,7 +137,7 @@ def test_the_program_behind_it_gets_the_whole_path_and_who_asks(client):
     assert told["path"] == "/open/a?b=c"
     headers = told["headers"]
     assert (headers["Host"], headers["X-Forwarded-Proto"], headers["X-Forwarded-For"]) == (NAME, "https", client.address)
-    assert headers["X-Forwarded-Host"] == NAME and {"Forwarded", "X-Remote-User"}.isdisjoint(headers)
+    assert headers["X-Forwarded-Host"] == NAME and {"Forwarded", "X-Scheme", "X-Remote-User"}.isdisjoint(headers)
 
 
 def test_headers_are_strict_and_said_once(client):
@@ -225,6 +226,23 @@ def test_a_certificate_opens_its_owners_path_alone(client):
     assert get(client, "/user/ada/", certificate="stranger").status in (400, 403)
 
 
+@pytest.mark.one_release
+def test_a_certificate_that_is_lost_is_revoked_alone(client, converge):
+    issued = (CA / "people.txt").read_text().split("\n")
+    lost = next(line.split()[0] for line in issued if " ada " in line)
+    assert get(client, "/user/ada/", certificate="ada").status == 200
+    done = converge(proxy_revoked=[lost.lower()])
+    assert done.ok, done.message
+    assert get(client, "/user/ada/", certificate="ada").status == 403
+    assert get(client, "/user/bob/", certificate="bob").status == 200 and get(client, "/open/", certificate="ada").status == 200
+    # She gets a new one, and nobody else does.
+    more = {"client_config_directory": str(EPHEMERAL / "clients"), "ansible_connection": "local", "proxy_revoked": [lost]}
+    made = converge(playbook="playbooks/web_certificates.yml", proxy_people=["ada", "bob", "carol"], **more)
+    assert made.ok and "new certificates for ada. docs" in made.text, made.text
+    assert get(client, "/user/ada/", certificate="ada").status == 200
+    assert converge().ok
+
+
 def test_a_site_is_open_to_its_networks_alone(client):
     assert get(client, "/office/").status == 403
     assert get(client, "/open/").status == 200
@@ -285,6 +303,21 @@ def test_slashes_that_are_written_out_are_those_of_the_path(client):
     assert get(client, "/user%2fbob/", certificate="ada").status == 403
     assert get(client, "//user//bob//", certificate="ada").status == 403
     assert get(client, "/user/ada/?next=/../bob", certificate="ada").status == 200, "what stands behind the '?' is no path"
+
+
+@pytest.mark.one_release
+def test_the_drift_page_is_shown_to_whom_it_is_for(host, client):
+    """By the units of docs/examples."""
+    for unit in ("research-server-drift-page.path", "research-server-drift-page.service"):
+        put(host, f"/etc/systemd/system/{unit}", Path("docs/examples/drift", unit).read_text())
+    host.check_output("systemctl daemon-reload && systemctl start research-server-drift-page.path")
+    for page in ("the first night", "the second night"):
+        host.check_output("mkdir -p -m 0700 /var/lib/research-server-drift")
+        put(host, "/var/lib/research-server-drift/.new", page)
+        host.check_output("mv /var/lib/research-server-drift/.new /var/lib/research-server-drift/drift.html")
+        wait_until(lambda page=page: get(client, "/drift/", certificate="ada").body.strip() == page)
+    assert get(client, "/drift/", certificate="bob").status == get(client, "/drift/").status == 403
+    assert "Permission denied" in as_eve(host, "cat /srv/drift/index.html").stderr
 
 
 def test_a_link_in_a_folder_leads_nowhere(client):

@@ -129,7 +129,7 @@ POLICY, FRAMES = "Content-Security-Policy", "frame-ancestors 'self'"
 SANDBOX = f"{FRAMES}; sandbox allow-scripts allow-forms allow-popups allow-downloads"
 
 # What programs believe of a proxy. This one tells none of it, and nobody else shall.
-TOLD_BY_PROXIES = ("Forwarded", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
+TOLD_BY_PROXIES = ("Forwarded", "X-Scheme", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email")
 # By which the hub learns whose JupyterLab is asked for, and that JupyterLab, that the hub lets its visitor in.
 PERSON, DOOR = "X-Research-Server-Person", "X-Research-Server-Door"
 MAY = f"{PROOF}/may"
@@ -152,10 +152,13 @@ UPSTREAM = """\
         proxy_cookie_flags ~ secure;
 {hidden}"""
 
+# Of what the hub is sent: it keeps all of that in its memory, and anybody may send it something.
+MOST_TO_HUB = "64k"
 # The hub is asked before each request to somebody's JupyterLab: without its yes nothing goes on. Whoever comes for a page
 # is sent to it to log in, all else is told that it may not.
 LOGIN = """\
     location ^~ {path} {{
+        client_max_body_size {most};
 {lines}{upstream}    }}
     location = {may} {{
         internal;
@@ -200,6 +203,8 @@ class Server(t.NamedTuple):
     """Where the certificate and its key are."""
     webroot: str = ""
     """The folder of what an authority asks for by ACME; empty for none."""
+    revoked: Sequence[str] = ()
+    """Serial numbers of people's certificates that open nothing any more."""
 
 
 def render(server: Server, sites: Sequence[Site]) -> str:
@@ -242,6 +247,7 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
     suffix = _suffix(server)
     origins = "".join(f'"https://{name}{suffix}" 0; ' for name in server.names)
     maps = "".join(_people(number, site) for number, site in enumerate(sites) if site.auth == "certificate")
+    maps = _revoked(server.revoked) + maps if maps else ""
     listen, own_tls = _listen(server), TLS.format(own=OWN)
     labs = any(site.lab for site in sites)
     locations = "".join(_location(number, site, suffix, sandboxed=labs) for number, site in enumerate(sites))
@@ -286,7 +292,13 @@ def _listen(server: Server) -> str:
 def _people(number: int, site: Site) -> str:
     """Whose certificates open a site: the whole subject, so that nobody is taken for somebody with a longer name."""
     lines = "".join(f'"SUCCESS CN={user}" 1; ' for user in site.users)
-    return f'map "$ssl_client_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
+    return f'map "${OWN}_verify $ssl_client_s_dn" ${OWN}_may_{number} {{ default 0; {lines}}}\n'
+
+
+def _revoked(serials: Iterable[str]) -> str:
+    """No list of the authority's (CRL): one that has ended would shut everybody out, and a new one takes its key."""
+    lines = "".join(f'"{serial}" REVOKED; ' for serial in sorted(set(serials)))
+    return f"map $ssl_client_serial ${OWN}_verify {{ default $ssl_client_verify; {lines}}}\n"
 
 
 def _login(sites: Sequence[Site], suffix: str) -> str:
@@ -296,6 +308,7 @@ def _login(sites: Sequence[Site], suffix: str) -> str:
     hub = Site(HUB, "socket", HUB_SOCKET, HUB_PATH, HUB, tuple(networks), ())
     return LOGIN.format(
         path=HUB_PATH,
+        most=MOST_TO_HUB,
         socket=HUB_SOCKET,
         lines=_lines(_limits(hub)),
         upstream=_behind(hub, suffix, sandboxed=False),

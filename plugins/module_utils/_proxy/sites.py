@@ -21,6 +21,8 @@ FILE = re.compile(r"/[A-Za-z0-9._/@+-]*[A-Za-z0-9._@+-]")
 USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 # Of crypt(5), those that nobody tries fast: yescrypt, bcrypt, SHA-512.
 HASH = re.compile(r"\$(y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]+\$|2[aby]\$\d\d\$|6\$(rounds=\d+\$)?[./A-Za-z0-9]+\$)[./A-Za-z0-9]+")
+# Of a certificate, as openssl prints it.
+SERIAL = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){0,31}")
 AUTHS = ("basic", "certificate", "hub", "none")
 # People's JupyterLabs, below one path: JupyterHub's addresses.
 JUPYTER, JUPYTER_PATH = "jupyter", "/user/"
@@ -166,6 +168,20 @@ def _target_problems(site: Site) -> t.Iterator[str]:
 
 
 _EXAMPLES = {"port": "port:8000", "socket": "socket:/run/app.sock", "folder": "folder:/srv/www"}
+
+
+def serial(text: str) -> str:
+    """As nginx and OpenSSL write it."""
+    return text.replace(":", "").upper()
+
+
+def revoked_problems(serials: Iterable[t.Any]) -> list[str]:
+    return [
+        f"proxy_revoked: found {text!r}; expected the serial number of a certificate, in quotes, as in people.txt beside "
+        "ca.crt, or behind 'serial=' of 'openssl x509 -in web.pem -noout -serial'; correct it"
+        for text in serials
+        if not (isinstance(text, str) and SERIAL.fullmatch(text))
+    ]
 
 
 def name_problems(names: Collection[str]) -> list[str]:

@@ -19,6 +19,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     names = [str(name) for name in variables.get("proxy_names", [])]
     passwords, people = variables.get("proxy_passwords", {}), variables.get("proxy_people", [])
     problems = sites.name_problems(names) + sites.user_problems(passwords, people)
+    problems += sites.revoked_problems(variables.get("proxy_revoked", []))
     problems += sites.problems(variables.get("proxy_sites", []), {"basic": passwords, "certificate": people})
     if not 1 <= int(variables.get("proxy_port", 443)) <= 65535:
         problems.append(f"proxy_port: found {variables['proxy_port']}; expected a TCP port, from 1 to 65535; correct it")

@@ -29,6 +29,8 @@ with contextlib.suppress(ImportError):
 
 CERTIFICATE = "ca.crt"
 KEY = "ca.key"
+# Which certificates people have: by it, one that is lost is found when nobody has its file any more.
+PEOPLE = "people.txt"
 # More than a year is not what Mozilla calls intermediate.
 SERVER_DAYS = 365
 PERSON_DAYS = 365
@@ -89,16 +91,20 @@ class Authority:
     def certify_person(self, name: str) -> str:
         """A certificate, and the key that is made for it."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return self._certify(name, key.public_key(), PERSON_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH) + _key_text(key)
+        made = self._certify(name, key.public_key(), PERSON_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
+        own = x509.load_pem_x509_certificate(made.encode())
+        with _locked(self.folder), (self.folder / PEOPLE).open("a", encoding="ascii") as stream:
+            stream.write(f"{_serial(own)} {name} until {own.not_valid_after_utc:%Y-%m-%d}\n")
+        return made + _key_text(key)
 
-    def outdated(self, certificate: str) -> bool:
-        """Whether a certificate ends soon, or is none of this authority."""
+    def outdated(self, certificate: str, revoked: Collection[str] = ()) -> bool:
+        """Whether a certificate ends soon, is none of this authority, or is revoked by its serial number."""
         try:
             own, issuer = (x509.load_pem_x509_certificate(text.encode()) for text in (certificate, self.text))
             own.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
             return True
-        return own.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc) < RENEW
+        return _serial(own) in revoked or own.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc) < RENEW
 
     def _certify(
         self,
@@ -141,6 +147,12 @@ _USAGES = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
     *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
 )
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    """As OpenSSL and nginx write it: whole bytes."""
+    digits = f"{certificate.serial_number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
 
 
 def _key_text(key: ec.EllipticCurvePrivateKey) -> str:

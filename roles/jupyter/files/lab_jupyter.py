@@ -63,6 +63,8 @@ class Told(NamedTuple):
     listen: str
     conda_root: str
     web: list[str]
+    web_login: bool = False
+    """By the web a login is asked for in place of the token."""
 
     def far_end(self, name: str) -> str:
         """Of the tunnel."""
@@ -99,7 +101,8 @@ def told_of(name: str, path: Path = TOLD) -> Told:
         raise RefusedError(f"{path}: {error}; tell an administrator") from None
     if name not in ports:
         raise RefusedError(f"{name} has no JupyterLab on this server; ask an administrator for one")
-    return Told(int(ports[name]), str(found["listen"]), str(found["conda_root"]), [str(where) for where in found.get("web", [])])
+    web = [str(where) for where in found.get("web", [])]
+    return Told(int(ports[name]), str(found["listen"]), str(found["conda_root"]), web, bool(found.get("web_login")))
 
 
 def token_of(name: str) -> str:
@@ -116,8 +119,10 @@ def show(name: str, told: Told) -> None:
     connection = os.environ.get("SSH_CONNECTION", "").split()
     ssh_port = f"-p {connection[3]} " if len(connection) == 4 else ""
     token, page = token_of(name), told.page(name)
+    # Whoever has logged in needs no token; one in an address stays in the browser's history.
+    how, key = ("after the login", "") if told.web_login else ("with the password or the certificate", f"?token={token}")
     for address in told.web:
-        print(f"In your browser, with the password or the certificate that it asks for:\n    {address}{page}?token={token}")
+        print(f"In your browser, {how} that it asks for:\n    {address}{page}{key}")
     print(
         f"On your own computer, with the name by which you reach this server instead of {socket.gethostname()}:\n"
         f"    ssh -N -L {told.port}:{told.far_end(name)} {ssh_port}{name}@{socket.gethostname()}\n"

@@ -24,6 +24,7 @@ from jupyterhub.handlers import BaseHandler
 from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import Spawner
 from oauthenticator.generic import GenericOAuthenticator
+from oauthenticator.oauth2 import OAuthLogoutHandler
 from tornado import web
 
 SETTINGS = json.loads(Path(os.environ["RESEARCH_SERVER_HUB"]).read_text(encoding="utf-8"))
@@ -32,6 +33,8 @@ STATE = Path(os.environ["STATE_DIRECTORY"])
 KEY = (SECRETS / "key").read_bytes()
 # A browser's right to one JupyterLab. It is sent below that person's path only.
 COOKIE = "research-server-lab"
+# JupyterHub's: of which session of a browser it is.
+SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_DAYS = 7
 # sd_listen_fds(3): the one socket that systemd hands over.
 FIRST = 3
@@ -57,8 +60,22 @@ class Enter(BaseHandler):
         token = user.orm_user.new_api_token(
             scopes=[scope(user.name)], session_id=session, expires_in=SESSION_DAYS * 86400, note="JupyterLab in a browser"
         )
-        self.set_cookie(COOKIE, token, path=home, secure=True, httponly=True, samesite="Lax", expires_days=SESSION_DAYS)
+        kept = {"secure": True, "httponly": True, "samesite": "Lax", "expires_days": SESSION_DAYS}
+        self.set_cookie(COOKIE, token, path=home, **kept)
+        # JupyterHub's own ends with the browser: whoever opens it again and logs out then would leave the JupyterLab open.
+        self.set_cookie(SESSION_COOKIE, session, path="/", **kept)
         self.redirect(place)
+
+
+class Leave(OAuthLogoutHandler):
+    """Log out of the JupyterLab, too, also where the login itself has ended before: JupyterHub does nothing then."""
+
+    async def handle_logout(self) -> None:
+        await super().handle_logout()
+        if session := self.get_session_cookie():
+            for token in self.db.query(orm.APIToken).filter_by(session_id=session):
+                self.db.delete(token)
+            self.db.commit()
 
 
 class May(web.RequestHandler):
@@ -75,6 +92,12 @@ class May(web.RequestHandler):
 
 
 class Login(GenericOAuthenticator):
+    logout_handler = Leave
+
+    def normalize_username(self, username: str) -> str:
+        """To the letter: 'Ada' may be somebody else at the provider. JupyterHub would take both for ada."""
+        return username
+
     def get_handlers(self, app: Any) -> list[Any]:
         # Pages from which servers would be started and stopped lead to the one that everybody has.
         to_lab = {"url": "/hub/lab", "permanent": False}

@@ -46,9 +46,11 @@ def token(folder: Path) -> str:
 
 
 def test_what_administrators_have_written_is_read(program: types.ModuleType, told: Path) -> None:
-    assert program.told_of("alice", told) == (20207, "port", "/opt/miniconda3", [])
+    assert program.told_of("alice", told) == (20207, "port", "/opt/miniconda3", [], False)
     told.write_text(json.dumps({**TOLD, "web": ["https://web.lab.example"]}))
     assert program.told_of("alice", told).web == ["https://web.lab.example"]
+    told.write_text(json.dumps({**TOLD, "web_login": True}))
+    assert program.told_of("alice", told).web_login
     with pytest.raises(program.RefusedError, match="bob has no JupyterLab"):
         program.told_of("bob", told)
     for text in ("", "[]", '{"alice": 20207}'):
@@ -80,6 +82,9 @@ def test_the_owner_is_told_how_to_connect(
     shown = capsys.readouterr().out
     for address in ("https://web.lab.example", "http://127.0.0.1:20207"):
         assert f"    {address}/user/alice/lab?token={secret}\n" in shown
+    program.show("alice", hers._replace(web=["https://web.lab.example"], web_login=True))
+    web, tunnel = capsys.readouterr().out.split("On your own computer")
+    assert "    https://web.lab.example/user/alice/lab\n" in web and secret not in web and secret in tunnel
 
 
 @pytest.mark.usefixtures("told")

@@ -64,6 +64,13 @@ def test_who_may_come_in_stands_where_it_counts() -> None:
     assert "ssl_verify_client" not in nginx.render(server(), [WIKI, PAGE])
 
 
+def test_a_certificate_that_is_revoked_is_not_that_of_its_owner() -> None:
+    text = nginx.render(server(revoked=["0AB1", "0AB1"]), [ADA])
+    assert 'map $ssl_client_serial $research_server_verify { default $ssl_client_verify; "0AB1" REVOKED; }' in text
+    assert 'map "$research_server_verify $ssl_client_s_dn" $research_server_may_0 {' in text
+    assert "REVOKED" not in nginx.render(server(), [ADA]) and "ssl_client" not in nginx.render(server(revoked=["0AB1"]), [WIKI])
+
+
 def test_what_is_no_sites_path_is_nothing() -> None:
     assert "location / { return 404; }" in nginx.render(server(), [WIKI])
     assert "location / { return 404; }" not in nginx.render(server(), [PAGE])
@@ -128,7 +135,7 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     # Nobody says it in nginx's place, nor hears it.
     for said in ("X-Research-Server-Person", "X-Research-Server-Door", "Authorization"):
         assert f'proxy_set_header {said} "";' in login
-    assert "proxy_hide_header X-Research-Server-Door;" in login
+    assert "proxy_hide_header X-Research-Server-Door;" in login and "client_max_body_size 64k;" in login
     assert all("allow 192.0.2.0/24;\n        deny all;" in part for part in (hers, login)), "from where the labs are"
     assert "location = / { return 302 /hub/; }" in text and text.count("location ^~ /hub/ {") == 1
     assert "sandbox" in block(text, "/page/")

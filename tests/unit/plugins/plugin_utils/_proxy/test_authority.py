@@ -62,6 +62,18 @@ def test_a_host_may_say_what_it_likes(authority: Authority, said: str | None) ->
         authority.certify_server(text, ["lab"])
 
 
+def test_a_persons_certificate_is_written_down_and_can_be_revoked(authority: Authority) -> None:
+    made = [authority.certify_person(name) for name in ("ada", "ada", "bob")]
+    lines = (authority.folder / "people.txt").read_text().splitlines()
+    assert [line.split()[1] for line in lines] == ["ada", "ada", "bob"]
+    serials = [line.split()[0] for line in lines]
+    assert [int(serial, 16) for serial in serials] == [
+        x509.load_pem_x509_certificate(text.encode()).serial_number for text in made
+    ]
+    assert all(len(serial) % 2 == 0 and serial == serial.upper() for serial in serials)
+    assert [authority.outdated(text, serials[:1]) for text in made] == [True, False, False]
+
+
 def test_without_its_key_nothing_is_certified(authority: Authority) -> None:
     key = authority.folder / "ca.key"
     text = key.read_text()
