@@ -153,6 +153,9 @@ info:
       type: dict
       contains:
         state: {description: "V(enabled), V(disabled), or V(unsupported) (no EFI).", type: str}
+        enforced:
+          description: Whether the running kernel takes signed modules only, by C(module.sig_enforce) or its lockdown.
+          type: bool
         key: {description: Certificate that DKMS signs with., type: str, sample: /var/lib/dkms/mok.pub}
         key_enrolled: {description: Whether the firmware or shim trusts it., type: bool}
     packages: {description: "Installed packages of driver, CUDA and kernel, with their versions (dpkg).", type: dict}
@@ -199,15 +202,11 @@ from ..module_utils._nvidia import state as nvidia_state
 from ..module_utils._nvidia.former_keys import read_former_keys
 from ..module_utils._nvidia.kernels import read_dkms, read_kernels
 from ..module_utils._nvidia.reading import read_gpus, read_loaded, read_pci, read_userland, text
+from ..module_utils._nvidia.signatures import read_secure_boot, refused
 from ..module_utils._nvidia.users import read_users
 
-EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
-SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
-IMAGE_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 # What NVIDIA's own installer (a .run file) leaves behind.
 UNINSTALLER = "usr/bin/nvidia-uninstall"
-# Certificate that DKMS signs with: its own on Debian and RHEL, the one of shim-signed on Ubuntu.
-CERTIFICATES = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub")
 
 # What the role writes for the kernel to read early, and the files that have to hold it.
 EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
@@ -226,29 +225,6 @@ FORMER_FILES = (
 )
 INITRAMFS = ("boot/initrd.img-*", "boot/initramfs-*.img")
 INITRAMFS_TOOLS = ("update-initramfs", "dracut")
-
-
-def raw(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def read_secure_boot(root: Path, sysfs: Path) -> dict[str, t.Any]:
-    variables = sysfs / "firmware/efi/efivars"
-    files = (
-        sysfs / "firmware/efi/mok-variables/MokListRT",
-        variables / f"MokListRT-{SHIM}",
-        variables / f"db-{IMAGE_SECURITY}",
-    )
-    key = next((root / name for name in CERTIFICATES if (root / name).is_file()), None)
-    lists = [content for content in map(raw, files) if content]
-    return {
-        "state": nvidia_state.secure_boot(raw(variables / f"SecureBoot-{EFI_GLOBAL}"), raw(variables / f"MokSBStateRT-{SHIM}")),
-        "key": str(key) if key else None,
-        "key_enrolled": nvidia_state.key_enrolled(raw(key) if key else None, lists),
-    }
 
 
 def read_sources(root: Path, ignored: list[str]) -> list[dict[str, t.Any]]:
@@ -308,6 +284,7 @@ def read(
     userland = read_userland(root)
     cuda = read_gpus(root, sysfs, procfs).offer.cuda
     nouveau = (sysfs / "module/nouveau").is_dir()
+    secure_boot = read_secure_boot(root, sysfs)
     lists = root / "var/lib/apt/lists"
     return {
         "gpus": gpus,
@@ -316,8 +293,10 @@ def read(
         "nouveau": nouveau,
         "kernels": kernels,
         "dkms": read_dkms(root),
-        "health": nvidia_state.assess(loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau),
-        "secure_boot": read_secure_boot(root, sysfs),
+        "health": nvidia_state.assess(
+            loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau, refused=refused(secure_boot)
+        ),
+        "secure_boot": secure_boot,
         "packages": nvidia_state.installed_packages(text(root / dpkg.STATUS.lstrip("/"))),
         "available": nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
         "apt_sources": read_sources(root, ignored),

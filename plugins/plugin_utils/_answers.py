@@ -29,6 +29,7 @@ NVIDIA_INFO: t.Any = {
         "gpus": [{"address": str, "architecture": str, "lost": bool}],
         "driver": {"loaded": ({"version": str}, None), "userland": [str]},
         "health": {"disagreements": [str], "next_boot": [str]},
+        "secure_boot": {"state": str, "enforced": bool, "key_enrolled": bool},
     }
 }
 

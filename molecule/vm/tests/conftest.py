@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import textwrap
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import testinfra
+import yaml
 from hosts import machines
 from people.ssh_tunnel import Login
 from waiting import wait_until
 
 SSH = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
-MACHINE = "debian13-vm"
+MACHINE = f"{os.environ.get('VM_RELEASE', 'debian13')}-vm"
 PORT = 2222
 # Each instruction is emulated, and other tests may run beside.
 BOOT_SECONDS = 900
@@ -66,7 +68,9 @@ class Machine:
         done = self.login("ops").run("systemctl is-system-running --wait", BOOT_SECONDS)
         assert done.stdout.strip() in ("running", "degraded"), done
 
-    def reboot(self):
+    def reboot(self, parameters=""):
+        """`parameters`: more of the kernel's, this time."""
+        docker("exec", MACHINE, "sh", "-c", f"echo '{parameters}' > /srv/parameters")
         boots = self.boots()
         self.login("ops").run("sudo systemctl reboot")
         self.wait(boots)
@@ -117,6 +121,18 @@ def ansible():
     def run(program, *words, **variables):
         command = [program, "-i", str(SSH.parent / "inventory"), "-e", json.dumps(variables), *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ask(ansible):
+    """What a module of the collection says on the machine."""
+
+    def run(module, **arguments):
+        words = ("-b", "-m", f"openlab.research_server.{module}", "-a", json.dumps(arguments))
+        done = ansible("ansible", MACHINE, *words, ansible_port=PORT)
+        return yaml.safe_load(textwrap.dedent(done.stdout.partition("=>")[2]))
 
     return run
 

@@ -22,9 +22,12 @@ TAKE_CPU = "import time\nend = time.monotonic() + 20\nwhile time.monotonic() < e
 
 @pytest.fixture(scope="module")
 def limited(host, site):
+    """On a server with swap, which makes nobody's memory larger."""
+    host.check_output("fallocate -l 1G /swap && chmod 0600 /swap && mkswap /swap && swapon /swap")
     done = site(jupyter_user_limits={"alice": LIMITS}, jupyter_restart="always")
     assert done.returncode == 0, done.stdout[-3000:]
     yield
+    host.check_output("swapoff /swap && rm /swap")
     done = site()
     assert done.returncode == 0, done.stdout[-3000:]
 
@@ -66,6 +69,7 @@ class TestLimits:
         done = machine.login("alice").run(f"python3 -c {shlex.quote(TAKE_MEMORY)}", 300)
         assert done.returncode != 0 and "taken" not in done.stdout
         assert events(host, "alice", "memory.events", "oom_kill") > killed
+        assert host.check_output(f"cat {slice_of(host, 'alice')}/memory.swap.current") == "0"
         done = machine.login("bob").run(f"python3 -c {shlex.quote(TAKE_MEMORY)}", 300)
         assert done.stdout.strip() == "taken", done
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .._host import dpkg, kernels, mounts
-from .._nvidia import pci, reading
+from .._nvidia import pci, reading, signatures
 from .._nvidia import state as nvidia_state
 from .._nvidia.kernels import read_kernels
 from .._proxy import acme, nginx
@@ -255,8 +255,15 @@ def _gpus(host: Host) -> Iterator[Finding]:
     if gpus:
         running = (host.text("/proc/sys/kernel/osrelease") or "").strip()
         health = nvidia_state.assess(
-            loaded=None, userland=reading.read_userland(root), kernels=read_kernels(root, running), nouveau=False
+            loaded=reading.read_loaded(sysfs, Path(host.path("/proc"))),
+            userland=reading.read_userland(root),
+            kernels=read_kernels(root, running),
+            nouveau=False,
+            refused=signatures.refused(signatures.read_secure_boot(root, sysfs)),
         )
+        if nvidia_state.REFUSED in health["disagreements"]:
+            way_out = "apply the role nvidia, which tells the steps"
+            yield _due("NVIDIA driver", nvidia_state.REFUSED, "a module that the kernel takes", way_out)
         for found in health["next_boot"]:
             way_out = "apply the role nvidia before the machine boots"
             yield _due("NVIDIA driver after the next boot", found, "a module for that kernel", way_out)

@@ -64,6 +64,9 @@ def _most(limit: str, given: list[t.Any], total: Mapping[str, float]) -> t.Any:
 def slice_lines(limits: Limits, devices: Collection[str] | None) -> str:
     """The unit of all that a person runs: JupyterLab, logins, jobs, timers. An empty value is systemd's own for "no limit"."""
     lines = ["[Slice]", *(f"{DIRECTIVES[name]}={limits[name]}" for name in DIRECTIVES if name in limits)]
+    if size(limits.get("memory_max", ""), 1.0) != float("inf"):
+        # Else the kernel ends nobody who takes more, as long as there is swap: one person would fill that of all.
+        lines.append("MemorySwapMax=0")
     if devices is not None:
         lines += ["DevicePolicy=closed", *(f'DeviceAllow="{device}" rw' for device in devices)]
     return "".join(f"{line}\n" for line in lines)

@@ -24,6 +24,8 @@ OFFERED = re.compile(
     r"(?:\n(?!Version: )[^\n]+)*\nVersion: ([^\n]+)"
 )
 
+REFUSED = "the kernel refuses the module: it takes signed ones only, and the key that would sign this one is not enrolled"
+
 
 def loaded_driver(proc_version: str, module_version: str) -> dict[str, str] | None:
     """Version and flavour of the loaded module, from /proc/driver/nvidia/version and /sys/module/nvidia/version."""
@@ -59,33 +61,19 @@ def branch(version: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def secure_boot(variable: bytes | None, unchecked: bytes | None = None) -> str:
-    """State of Secure Boot from efivarfs files: four bytes of attributes, then 0 or 1.
-
-    C(variable) is ``SecureBoot``, C(unchecked) shim's ``MokSBStateRT``, with which an owner switches validation off.
-    """
-    if variable is None:
-        return "unsupported"
-    enforced = variable[4:5] == b"\x01" and (unchecked or b"")[4:5] != b"\x01"
-    return "enabled" if enforced else "disabled"
-
-
-def key_enrolled(certificate: bytes | None, enrolled: Sequence[bytes]) -> bool:
-    """Whether a DER certificate is in one of the EFI signature lists that shim passed on (MokListRT, db)."""
-    return bool(certificate) and any(t.cast(bytes, certificate) in keys for keys in enrolled)
-
-
 def assess(
     *,
     loaded: Mapping[str, str] | None,
     userland: Sequence[str],
     kernels: Sequence[Mapping[str, t.Any]],
     nouveau: bool,
+    refused: bool = False,
 ) -> dict[str, t.Any]:
     """Say whether the parts of an installed driver agree, and whether a reboot is what is missing.
 
     C(kernels) are the installed kernels with C(release), C(running), C(next) (whether it boots next), C(headers), C(module)
-    (version of the NVIDIA module, or None), and C(state), as RETURN of nvidia_info describes it.
+    (version of the NVIDIA module, or None), and C(state), as RETURN of nvidia_info describes it. C(refused): whether the running
+    kernel would not take the module.
     """
     running = next((kernel for kernel in kernels if kernel["running"]), None)
     built = [kernel for kernel in kernels if kernel["module"]]
@@ -111,6 +99,8 @@ def assess(
                 f"the module is built for kernel {built[-1]['release']}, "
                 f"the running kernel is {running['release'] if running else 'another one'}"
             )
+    if userland and ready and not loaded and refused:
+        in_use.append(REFUSED)
     if userland and not built and not any(kernel["state"] == "other" for kernel in kernels):
         disagreements.append("libraries are installed, but no module is built for any kernel")
     return {
@@ -120,8 +110,8 @@ def assess(
         "on_disk": disagreements,
         "reboot_required": bool(reboot),
         "reboot_reasons": reboot,
-        # The module can be loaded without a reboot: it is there, and nothing else holds the GPU.
-        "loadable": bool(ready) and not loaded and not nouveau,
+        # The module can be loaded without a reboot: it is there, the kernel takes it, and nothing else holds the GPU.
+        "loadable": bool(ready) and not loaded and not nouveau and not refused,
         # So can this version, in place of the loaded one, once nobody uses that.
         "reloadable": ready if loaded and ready in userland and loaded["version"] != ready and not disagreements else "",
         "next_boot": [without_driver(kernel) for kernel in kernels if userland and kernel["next"] and lacks_module(kernel)],

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ...module_utils._conda.installer import too_old
-from ...module_utils._nvidia import cuda
+from ...module_utils._nvidia import cuda, signatures
 from ...module_utils._ssh import port as ssh_port
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -339,6 +339,14 @@ def gpu(info: Mapping[str, t.Any], roles: Collection[str], *, required: bool) ->
     told = f"{len(cards)} NVIDIA ({', '.join(kinds)}), {'driver ' + loaded if loaded else 'no driver loaded'}"
     lost = [f"GPU {card['address']} has fallen off the bus" for card in cards if card["lost"]]
     wrong = [*lost, *info["health"]["disagreements"], *info["health"]["next_boot"]]
+    if signatures.refused(info["secure_boot"]) and not loaded and "nvidia" in roles:
+        return Finding(
+            "gpu",
+            ERROR,
+            f"{told}: the kernel takes signed modules only, and no key of this host is enrolled",
+            "a kernel that takes the driver's module",
+            "apply the role nvidia: it changes nothing, and tells the steps",
+        )
     if wrong:
         expected = "GPUs that answer, one version, and a module for the kernel that boots next"
         return Finding("gpu", WARNING, f"{told}: {'; '.join(wrong)}", expected, "reboot, or apply the role nvidia")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...module_utils._nvidia.apt_sources import extend
 from ...module_utils._nvidia.pci import ARCHITECTURES, UNKNOWN, Architecture, own
+from ...module_utils._nvidia.signatures import refused
 from ...module_utils._nvidia.state import branch, lacks_module, version_key
 from ...module_utils._text.escapes import listing
 from .legacy import leftovers, same
@@ -105,6 +106,11 @@ the module. Nothing has been changed. Either switch Secure Boot off in the firmw
   then on the machine's console, in the blue screen 'MOK management' that waits a few seconds only:
     Enroll MOK > Continue > Yes > the password > Reboot
   and run the play again."""
+SIGNATURE_STEPS = """\
+The kernel takes signed modules only, though Secure Boot, by which it would trust a key of this host, is not on: it would
+refuse the driver's module. Nothing has been changed. Either take what asks for that off the kernel's command line
+(module.sig_enforce or lockdown: see /proc/cmdline, GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub and a reboot),
+or switch Secure Boot on in the firmware's setup. Then run the play again; with Secure Boot it tells how a key is enrolled."""
 
 
 class Wishes(t.TypedDict):
@@ -422,9 +428,9 @@ def obstacles(gpus: Iterable[Mapping[str, t.Any]], info: Mapping[str, t.Any], wi
             "or set nvidia_clean_legacy: true"
         )
     # A module that is loaded has proven that its signature is accepted.
-    refused = info["secure_boot"]["state"] == "enabled" and not info["secure_boot"]["key_enrolled"]
-    if refused and not info["driver"]["loaded"]:
-        problems.append(SECURE_BOOT_STEPS.format(key=info["secure_boot"]["key"] or "none exists yet"))
+    if refused(info["secure_boot"]) and not info["driver"]["loaded"]:
+        steps = SECURE_BOOT_STEPS if info["secure_boot"]["state"] == "enabled" else SIGNATURE_STEPS
+        problems.append(steps.format(key=info["secure_boot"]["key"] or "none exists yet"))
     return problems
 
 

@@ -21,6 +21,8 @@ from .network import NETWORK
 
 RECIPE = Path(__file__).resolve().parent / "machine"
 IMAGE = "research-server/machine:test"
+# Source of kernel modules that a guest has.
+DRIVER = ("Kbuild", "nvidia.c", "nvidia-uvm.c")
 DISK_SECONDS = 600
 
 
@@ -34,7 +36,7 @@ def ensure() -> None:
     images.ensure()
     _ensure_one(IMAGE, "debian13", "Dockerfile", "make-disk", "power")
     for release in images.RELEASES:
-        _ensure_one(guest(release), release, "guest.Dockerfile")
+        _ensure_one(guest(release), release, "guest.Dockerfile", "initramfs-hook", *(f"driver/{name}" for name in DRIVER))
 
 
 def _ensure_one(name: str, release: str, recipe: str, *more: str) -> None:

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._nvidia import signatures
 from ansible_collections.openlab.research_server.plugins.modules import nvidia_info
 from ansible_collections.openlab.research_server.tests.unit.plugins import nvidia_tree
 
@@ -46,7 +47,7 @@ def test_an_empty_host_is_read_without_errors(tmp_path: Path) -> None:
     info = read(tmp_path, available=True)
     assert info["gpus"] == []
     assert info["driver"] == {"loaded": None, "userland": [], "unpackaged": False, "cuda": ""}
-    assert info["secure_boot"] == {"state": "unsupported", "key": None, "key_enrolled": False}
+    assert info["secure_boot"] == {"state": "unsupported", "enforced": False, "key": None, "key_enrolled": False}
     assert info["health"]["consistent"]
 
 
@@ -75,6 +76,15 @@ def test_a_driver_for_the_running_kernel_can_be_loaded(tmp_path: Path) -> None:
     assert info["packages"] == {"libcuda1": "535.261.03-1"}
     assert info["health"]["loadable"]
     assert not info["health"]["reboot_required"]
+
+
+def test_a_driver_that_the_kernel_refuses_can_not(tmp_path: Path) -> None:
+    debian(tmp_path, RUNNING)
+    put(tmp_path / "sys/module/module/parameters/sig_enforce", "Y\n")
+    info = read(tmp_path)
+    assert (info["secure_boot"]["state"], info["secure_boot"]["enforced"]) == ("unsupported", True)
+    assert not info["health"]["loadable"]
+    assert "the kernel refuses the module" in info["health"]["disagreements"][0]
 
 
 def test_a_driver_for_another_kernel_needs_a_reboot(tmp_path: Path) -> None:
@@ -126,14 +136,14 @@ def test_nouveau_needs_a_reboot(tmp_path: Path) -> None:
     assert info["health"]["reboot_required"]
 
 
-@pytest.mark.parametrize("place", ["firmware/efi/mok-variables/MokListRT", f"firmware/efi/efivars/MokListRT-{nvidia_info.SHIM}"])
+@pytest.mark.parametrize("place", ["firmware/efi/mok-variables/MokListRT", f"firmware/efi/efivars/MokListRT-{signatures.SHIM}"])
 def test_secure_boot_and_its_keys(place: str, tmp_path: Path) -> None:
-    put(tmp_path / f"sys/firmware/efi/efivars/SecureBoot-{nvidia_info.EFI_GLOBAL}", b"\x06\0\0\0\x01")
-    assert read(tmp_path)["secure_boot"] == {"state": "enabled", "key": None, "key_enrolled": False}
+    put(tmp_path / f"sys/firmware/efi/efivars/SecureBoot-{signatures.EFI_GLOBAL}", b"\x06\0\0\0\x01")
+    assert read(tmp_path)["secure_boot"] == {"state": "enabled", "enforced": False, "key": None, "key_enrolled": False}
     put(tmp_path / "var/lib/dkms/mok.pub", b"0\x82\x03\x01 a certificate")
     key = str(tmp_path / "var/lib/dkms/mok.pub")
-    assert read(tmp_path)["secure_boot"] == {"state": "enabled", "key": key, "key_enrolled": False}
-    switch = tmp_path / f"sys/firmware/efi/efivars/MokSBStateRT-{nvidia_info.SHIM}"
+    assert read(tmp_path)["secure_boot"] == {"state": "enabled", "enforced": False, "key": key, "key_enrolled": False}
+    switch = tmp_path / f"sys/firmware/efi/efivars/MokSBStateRT-{signatures.SHIM}"
     put(switch, b"\x06\0\0\0\x01")
     assert read(tmp_path)["secure_boot"]["state"] == "disabled"
     switch.unlink()

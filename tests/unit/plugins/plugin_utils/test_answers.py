@@ -47,6 +47,7 @@ GPU: dict[str, t.Any] = {
         "gpus": [{"architecture": "hopper", "address": "0000:17:00.0", "lost": False}],
         "driver": {"loaded": {"version": "570.1", "flavour": "open"}, "userland": ["570.1"]},
         "health": {"disagreements": ["x"], "next_boot": ["y"]},
+        "secure_boot": {"state": "enabled", "enforced": True, "key_enrolled": True},
     }
 }
 SECRET = "s3cretS3cret0123456789"

@@ -271,6 +271,20 @@ def test_the_driver(root: Path, library: str, told: bool) -> None:
     assert [finding.name for finding in found(root)] == (["NVIDIA driver"] if told else [])
 
 
+def test_a_driver_that_the_kernel_refuses(root: Path) -> None:
+    for name, value in (("vendor", "0x10de"), ("device", "0x20b2"), ("class", "0x030200")):
+        put(root, f"/sys/bus/pci/devices/0000:3b:00.0/{name}", f"{value}\n")
+    put(root, "/usr/lib/x86_64-linux-gnu/libcuda.so.550.1.2")
+    put(root, f"/lib/modules/{KERNEL}/modules.dep")
+    put(root, f"/var/lib/dkms/nvidia/550.1.2/{KERNEL}/x86_64/module/nvidia.ko")
+    (root / f"var/lib/dkms/nvidia/kernel-{KERNEL}-x86_64").symlink_to(f"550.1.2/{KERNEL}/x86_64")
+    assert found(root) == []
+    put(root, "/sys/module/module/parameters/sig_enforce", "Y\n")
+    assert one(root).name == "NVIDIA driver" and "the kernel refuses the module" in one(root).found
+    put(root, "/sys/module/nvidia/version", "550.1.2\n")
+    assert found(root) == []
+
+
 @pytest.mark.parametrize(("days", "told"), [(-1, True), (20, True), (22, False)])
 def test_a_certificate_that_ends_is_told(root: Path, days: int, told: bool) -> None:
     put(root, "/etc/nginx/research-server/server.crt", "x")

@@ -71,6 +71,8 @@ def test_the_slice_has_the_limits_in_systemds_words() -> None:
         "MemoryHigh=infinity",
         "CPUQuota=",
         "TasksMax=15%",
+        "MemorySwapMax=0",
     ]
     assert slice_lines({}, ["/dev/nvidia0"]).splitlines() == ["[Slice]", "DevicePolicy=closed", 'DeviceAllow="/dev/nvidia0" rw']
+    assert slice_lines({"memory_max": "infinity"}, None).splitlines() == ["[Slice]", "MemoryMax=infinity"]
     assert slice_lines({}, []).splitlines() == ["[Slice]", "DevicePolicy=closed"]

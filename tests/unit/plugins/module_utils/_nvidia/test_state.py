@@ -85,29 +85,6 @@ def test_branch(version: str, expected: int | None) -> None:
     assert state.branch(version) == expected
 
 
-@pytest.mark.parametrize(
-    ("variable", "unchecked", "expected"),
-    [
-        (None, None, "unsupported"),
-        (b"\x06\x00\x00\x00\x01", None, "enabled"),
-        (b"\x06\x00\x00\x00\x01", b"\x06\x00\x00\x00\x00", "enabled"),
-        (b"\x06\x00\x00\x00\x01", b"\x06\x00\x00\x00\x01", "disabled"),
-        (b"\x06\x00\x00\x00\x00", None, "disabled"),
-        (b"", None, "disabled"),
-    ],
-)
-def test_secure_boot(variable: bytes | None, unchecked: bytes | None, expected: str) -> None:
-    assert state.secure_boot(variable, unchecked) == expected
-
-
-def test_a_key_is_enrolled_when_a_list_holds_the_certificate() -> None:
-    certificate = b"0\x82\x03" + b"certificate"
-    assert state.key_enrolled(certificate, [b"other", b"header" + certificate + b"tail"])
-    assert not state.key_enrolled(certificate, [b"other"])
-    assert not state.key_enrolled(None, [b"anything"])
-    assert not state.key_enrolled(b"", [b"anything"])
-
-
 def kernel(release: str, *, running: bool = False, module: str | None = None, **more: t.Any) -> dict[str, t.Any]:
     return {"release": release, "running": running, "module": module, "next": False, "headers": True, "state": None, **more}
 
@@ -174,6 +151,22 @@ def kernel(release: str, *, running: bool = False, module: str | None = None, **
             {"userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="535.1.1")]},
             {"consistent": False, "loadable": True},
             id="module older than the libraries",
+        ),
+        pytest.param(
+            {"userland": ["550.1.1"], "kernels": [kernel("a", running=True, module="550.1.1")], "refused": True},
+            {"consistent": False},
+            id="the kernel refuses the module",
+        ),
+        pytest.param({"kernels": [kernel("a", running=True)], "refused": True}, {}, id="there is no module to refuse"),
+        pytest.param(
+            {
+                "loaded": {"version": "535.1.1"},
+                "userland": ["535.1.1"],
+                "kernels": [kernel("a", running=True, module="535.1.1")],
+                "refused": True,
+            },
+            {},
+            id="the kernel has taken it before",
         ),
         pytest.param(
             {"userland": ["535.1.1", "550.1.1"], "kernels": [kernel("a", running=True, module="550.1.1")]},

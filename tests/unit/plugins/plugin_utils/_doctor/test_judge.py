@@ -181,6 +181,13 @@ def test_only_who_is_in_the_way_is_named() -> None:
     assert (found.found, found.expected) == ("nc of bob listens on 20001", "a free port for JupyterLab of ada")
 
 
+GPU: dict[str, t.Any] = {
+    "driver": {"loaded": None},
+    "health": {"disagreements": [], "next_boot": []},
+    "secure_boot": {"state": "unsupported", "enforced": False, "key_enrolled": False},
+}
+
+
 @pytest.mark.parametrize(
     ("gpus", "roles", "required", "severity"),
     [
@@ -191,8 +198,24 @@ def test_only_who_is_in_the_way_is_named() -> None:
     ],
 )
 def test_gpu(gpus: list[dict[str, t.Any]], roles: set[str], required: bool, severity: str) -> None:
-    info = {"gpus": gpus, "driver": {"loaded": None}, "health": {"disagreements": [], "next_boot": []}}
-    assert doctor.gpu(info, roles, required=required).severity == severity
+    assert doctor.gpu({**GPU, "gpus": gpus}, roles, required=required).severity == severity
+
+
+@pytest.mark.parametrize(
+    ("changes", "roles", "severity"),
+    [
+        ({}, {"nvidia"}, ERROR),
+        ({}, {"sshd"}, OK),
+        ({"driver": {"loaded": {"version": "550.1.1"}}}, {"nvidia"}, OK),
+        ({"secure_boot": {"state": "enabled", "enforced": True, "key_enrolled": True}}, {"nvidia"}, OK),
+    ],
+)
+def test_a_kernel_that_would_refuse_the_driver_stops_the_site(changes: dict[str, t.Any], roles: set[str], severity: str) -> None:
+    card = {"architecture": "ampere", "lost": False}
+    strict = {"state": "unsupported", "enforced": True, "key_enrolled": False}
+    finding = doctor.gpu({**GPU, "gpus": [card], "secure_boot": strict, **changes}, roles, required=False)
+    assert finding.severity == severity
+    assert ("signed modules only" in finding.found) is (severity == ERROR)
 
 
 REAL = {"start": 1024, "settable": True, "inherits": True, "units": []}

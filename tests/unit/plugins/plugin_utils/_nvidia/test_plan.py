@@ -57,7 +57,7 @@ def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any
             "reloadable": "",
             "next_boot": [],
         },
-        "secure_boot": {"state": "unsupported", "key": None, "key_enrolled": False},
+        "secure_boot": {"state": "unsupported", "enforced": False, "key": None, "key_enrolled": False},
         "packages": {},
         "processes": [],
         "former_keys": [],
@@ -317,7 +317,12 @@ def test_the_toolkit_comes_only_when_asked_for() -> None:
     [("enabled", False, True), ("enabled", True, False), ("disabled", False, False), ("unsupported", False, False)],
 )
 def test_secure_boot_stops_unless_the_key_is_enrolled(state: str, enrolled: bool, blocked: bool) -> None:
-    secure_boot = {"state": state, "key": "/var/lib/dkms/mok.pub" if enrolled else None, "key_enrolled": enrolled}
+    secure_boot = {
+        "state": state,
+        "enforced": False,
+        "key": "/var/lib/dkms/mok.pub" if enrolled else None,
+        "key_enrolled": enrolled,
+    }
     problems = plan(host("20b2", secure_boot=secure_boot))["problems"]
     assert bool(problems) is blocked
     if blocked:
@@ -325,8 +330,15 @@ def test_secure_boot_stops_unless_the_key_is_enrolled(state: str, enrolled: bool
         assert "Enroll MOK" in problems[0]
 
 
+@pytest.mark.parametrize("state", ["disabled", "unsupported"])
+def test_so_does_a_kernel_that_takes_signed_modules_only(state: str) -> None:
+    secure_boot = {"state": state, "enforced": True, "key": None, "key_enrolled": False}
+    (problem,) = plan(host("20b2", secure_boot=secure_boot))["problems"]
+    assert "module.sig_enforce" in problem and "mokutil" not in problem
+
+
 def test_secure_boot_does_not_stop_a_host_whose_driver_is_loaded() -> None:
-    secure_boot = {"state": "enabled", "key": None, "key_enrolled": False}
+    secure_boot = {"state": "enabled", "enforced": True, "key": None, "key_enrolled": False}
     driver = {"loaded": {"version": "535.1.1", "flavour": "open"}, "userland": ["535.1.1"], "unpackaged": False}
     assert plan(host("20b2", secure_boot=secure_boot, driver=driver))["problems"] == []
 
@@ -340,7 +352,7 @@ def test_a_driver_of_nvidias_own_installer_is_not_overwritten() -> None:
 
 
 def test_secure_boot_does_not_matter_without_a_gpu() -> None:
-    secure_boot = {"state": "enabled", "key": None, "key_enrolled": False}
+    secure_boot = {"state": "enabled", "enforced": True, "key": None, "key_enrolled": False}
     assert plan(host(secure_boot=secure_boot))["problems"] == []
 
 
