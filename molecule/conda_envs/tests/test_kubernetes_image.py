@@ -79,7 +79,8 @@ def image(host, variables, tmp_path_factory):
     place = tmp_path_factory.mktemp("kubernetes")
     told = {**variables, "kubernetes_server": host.backend.get_hostname(), "kubernetes_directory": str(place)}
     command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "-e", json.dumps(told)]
-    made = run(*command, PROJECT / "playbooks/kubernetes_values.yml")
+    plain = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+    made = run(*command, PROJECT / "playbooks/kubernetes_values.yml", **plain)
     assert made.returncode == 0, made.stdout + made.stderr
     assert "nlp, plain: make an image of each" in " ".join(made.stdout.split())
     name = made.stdout.partition("docker build --tag ")[2].split()[0]
