@@ -73,7 +73,7 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
         if not (folder / str(item["archive"])).is_file():
             raise CondaEnvError(f"found no file {folder / str(item['archive'])}", "Correct 'archive' or 'conda_envs_dir'.")
         return []
-    specification = _specification(item, variables)
+    specification = read_specification(item, variables)
     policy = ("conda_envs_lock_policy", str(variables.get("conda_envs_lock_policy", "ignore")))
     check_lock(_lock_file(item, variables), specification, policy, _settings(variables), architecture(variables))
     if specification is None:
@@ -88,7 +88,7 @@ def _environment(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> l
     return []
 
 
-def _specification(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> Specification | None:
+def read_specification(item: Mapping[str, t.Any], variables: Mapping[str, t.Any]) -> Specification | None:
     """What the entry or its file says; None where the lock alone says it."""
     definition, folder = item.get("definition"), Path(str(variables.get("conda_envs_dir", ".")))
     if item.get("src") is not None:
@@ -108,7 +108,7 @@ def gpu_needs(variables: Mapping[str, t.Any]) -> list[tuple[str, list[Need]]]:
     for item in variables.get("conda_envs_environments", []):
         if item.get("state", "present") != "present" or item.get("archive") is not None:
             continue
-        specification, lock = _specification(item, variables), None
+        specification, lock = read_specification(item, variables), None
         if variables.get("conda_envs_lock_policy") != "ignore":
             path = _lock_file(item, variables)
             lock = read(path) if path is not None and path.is_file() else None
@@ -128,7 +128,7 @@ def warnings(variables: Mapping[str, t.Any]) -> list[str]:
     for item in variables.get("conda_envs_environments", []):
         if item.get("state", "present") != "present" or item.get("archive") is not None:
             continue
-        specification = _specification(item, variables)
+        specification = read_specification(item, variables)
         if specification and EMPTY_PIP in specification.notes:
             found.append(f"conda environment '{item['name']}': {EMPTY_PIP}")
         if variables.get("conda_envs_lock_policy") == "prefer":

@@ -93,7 +93,7 @@ def warnings(variables: Mapping[str, t.Any]) -> list[str]:
         if near:
             found.append(f"jupyter_ports: found '{name}', who has no JupyterLab here; did you mean '{near[0]}'?")
     if variables.get("jupyter_lock_policy") == "prefer":
-        found += ignored("jupyter", _lock(variables), _specification(variables), Settings(), architecture(variables))
+        found += ignored("jupyter", _lock(variables), read_specification(variables), Settings(), architecture(variables))
     return found
 
 
@@ -311,13 +311,13 @@ def _environment(variables: Mapping[str, t.Any]) -> list[str]:
         return [f"jupyter_language: found '{language}'; expected a language and a region, for example 'zh_CN'; correct it"]
     try:
         policy = ("jupyter_lock_policy", str(variables.get("jupyter_lock_policy", "ignore")))
-        check_lock(_lock(variables), _specification(variables), policy, Settings(), architecture(variables))
+        check_lock(_lock(variables), read_specification(variables), policy, Settings(), architecture(variables))
     except CondaEnvError as error:
         return [f"jupyter_extensions, jupyter_packages: {error.message('jupyter')}".replace("\n", " ")]
     return []
 
 
-def _specification(variables: Mapping[str, t.Any]) -> Specification:
+def read_specification(variables: Mapping[str, t.Any]) -> Specification:
     made_of = dependencies(
         variables.get("jupyter_packages", ["jupyterlab"]),
         variables.get("jupyter_extensions", []),
