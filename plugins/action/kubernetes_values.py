@@ -59,6 +59,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "cpu_guarantee": {"type": "float", "default": 0.5},
     "gpu_resource": {"type": "str", "default": "nvidia.com/gpu"},
 }
+LIMITED = (*jupyter.LIMITS, "jupyter_gpus", "jupyter_group_limits", "jupyter_user_limits")
 # What the action makes of its own; the rest of a wish has the name of its option.
 _MADE = ("tag", "command", "today", "client_secret")
 
@@ -90,7 +91,9 @@ class ActionModule(ActionBase):
             **{name: asked[name] for name in values.Wish._fields if name not in _MADE},
         )
         try:
-            wrong = values.problems(value, wish)
+            wrong = values.problems(value, wish) + jupyter.limits(
+                {name: given for name in LIMITED if (given := value(name)) is not None}
+            )
             made, notices = ({}, []) if wrong else values.values(value, wish)
         except ValueError as error:
             wrong = [f"{error}; expected dates and limits as the roles accounts and jupyter take them"]

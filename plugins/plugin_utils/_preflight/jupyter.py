@@ -68,7 +68,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems += _paths(variables.get("jupyter_writable_paths", []))
     problems += _options(variables.get("jupyter_server_options", {}))
     problems += _directives(variables.get("jupyter_unit_settings", {}))
-    problems += _limits(variables)
+    problems += limits(variables)
     problems += _settings(variables.get("jupyter_settings", {}))
     problems += _environment(variables)
     return problems
@@ -111,7 +111,7 @@ LEAST = {"memory_high": "128M", "memory_max": "128M", "tasks_max": "32"}
 GPU = re.compile(r"all|[0-9]{1,2}|(?:GPU|MIG)-[0-9a-fA-F-]{36}")
 
 
-def _limits(variables: Mapping[str, t.Any]) -> list[str]:
+def limits(variables: Mapping[str, t.Any]) -> list[str]:
     found = [
         (
             name,

@@ -140,6 +140,7 @@ def test_another_image_has_another_tag_and_no_old_file(run: Run, lab: Path) -> N
         ({"miniconda_version": "py312_1.0-0"}, "miniconda_checksum: found none"),
         ({"conda_envs_channel_alias": "https://ada:secret-word@lab.example"}, "credentials in its URL"),
         ({"kubernetes_contact_email": None}, "expected the address that Let's Encrypt writes to"),
+        ({"jupyter_memory_max": "64 lots"}, "jupyter_memory_max"),
     ],
     ids=str,
 )
