@@ -25,6 +25,7 @@ from waiting import wait_until
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 CA = EPHEMERAL / "ca"
+EXAMPLES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "docs" / "examples" / "drift"
 NAME = "lab.example.org"
 PASSWORDS = {"ada": "ada's secret", "bob": "bob's secret"}
 FOLDER = "/etc/nginx/research-server"
@@ -309,7 +310,7 @@ def test_slashes_that_are_written_out_are_those_of_the_path(client):
 def test_the_drift_page_is_shown_to_whom_it_is_for(host, client):
     """By the units of docs/examples."""
     for unit in ("research-server-drift-page.path", "research-server-drift-page.service"):
-        put(host, f"/etc/systemd/system/{unit}", Path("docs/examples/drift", unit).read_text())
+        put(host, f"/etc/systemd/system/{unit}", (EXAMPLES / unit).read_text(encoding="utf-8"))
     host.check_output("systemctl daemon-reload && systemctl start research-server-drift-page.path")
     for page in ("the first night", "the second night"):
         host.check_output("mkdir -p -m 0700 /var/lib/research-server-drift")
