@@ -4,7 +4,7 @@
 """The arguments of a task with fewer templates. Private to this collection.
 
 A role hands most variables to its module as they are: ``option: "{{ variable }}"``. Ansible compiles a program of Jinja for each
-of these, anew for each host; they are half of all templates of a converged host, and a sixth of what it costs the controller.
+of these, anew for each host; they were half of all templates of a converged host.
 """
 
 from __future__ import annotations
