@@ -65,7 +65,7 @@ def ratio(times: Mapping[str, Times], ours: str, peer: str) -> str:
 
     Round by round, as a processor that others use, too, is much slower in one minute than in the next.
     """
-    rounds = zip(times[ours].seconds, times[peer].seconds)
+    rounds = zip(times[ours].seconds, times[peer].seconds, strict=True)
     return f"{statistics.median(mine / other for mine, other in rounds):.3g}"
 
 
