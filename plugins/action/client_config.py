@@ -17,7 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.difference import difference
-from ..plugin_utils._files import replace
+from ..plugin_utils._files import read_text, replace
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._jupyter.port import port_of
 from ..plugin_utils._login.client_config import (
@@ -30,7 +30,7 @@ from ..plugin_utils._login.client_config import (
     short_names,
     ssh_config,
 )
-from ..plugin_utils._people import present
+from ..plugin_utils._people import groups_of
 from ..plugin_utils._role_variables import RoleVariables
 
 READ = ("accounts", "sshd", "jupyter")
@@ -70,15 +70,15 @@ class ActionModule(ActionBase):
                 folder = place / person
                 files[folder / FILES[0]] = ssh_config(person, own, arguments["folder"])
                 files[folder / FILES[1]] = known_hosts(own, time.time())
-        different = {path: text for path, text in files.items() if read(path) != text or not private(path)}
+        different = {path: text for path, text in files.items() if read_text(path) != text or not private(path)}
         for path, text in different.items():
             if path.name == FILES[0]:
                 check(text, [server.alias for server in servers if path.parent.name in server.people])
-        diff = [difference(str(path), read(path), text) for path, text in different.items()]
+        diff = [difference(str(path), read_text(path), text) for path, text in different.items()]
         # Also of a server that this run leaves out.
         left = [folder for folder in made(place) if folder.name not in self._everybody(variables["hostvars"])]
         gone = [path for folder in left for path in (folder / name for name in FILES) if path.exists()]
-        diff += [difference(str(path), read(path), None) for path in gone]
+        diff += [difference(str(path), read_text(path), None) for path in gone]
         if not self._task.check_mode:
             for path, text in different.items():
                 write(path, text)
@@ -109,8 +109,7 @@ class ActionModule(ActionBase):
         value = self._reader(name, hostvars)
         groups = value("group_names")
         bastions = value("groups").get("bastion", [])
-        login = value("accounts_login_group")
-        accounts = {person: frozenset([login, *groups]) for person, groups in groups_of(value).items()}
+        accounts = groups_of(value)
         door = name in bastions
         jump = value("client_config_jump_host")
         served = [person for person in value("jupyter_users") or [] if person in accounts] if "jupyter" in groups else []
@@ -135,12 +134,6 @@ class ActionModule(ActionBase):
         return RoleVariables(self._templar, READ, {**hostvars.raw_get(name), "hostvars": hostvars}).value
 
 
-def groups_of(value: t.Callable[[str], t.Any]) -> dict[str, list[str]]:
-    """Who has an account by a host's variables, and the groups that the entry names."""
-    people = present([*(value("accounts_administrators") or []), *(value("accounts_researchers") or [])])
-    return {name: item.get("groups") or [] for name, item in people.items()}
-
-
 def permitted(told: Mapping[str, t.Any]) -> frozenset[str] | None:
     """The words of PermitOpen, as ``sshd -T`` prints them; None where everything is permitted."""
     words = frozenset(" ".join(map(str, told.get("settings", {}).get("permitopen", ["any"]))).split())
@@ -161,14 +154,6 @@ def check(text: str, aliases: list[str]) -> None:
                 )
 
 
-def read(path: Path) -> str | None:
-    """The text; None if there is no file."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-
-
 def private(path: Path) -> bool:
     """Whether nobody but the owner may read or write the file and its folder, as ssh demands."""
     return path.stat().st_mode & 0o777 == FILE_MODE and path.parent.stat().st_mode & 0o777 == FOLDER_MODE
@@ -177,7 +162,7 @@ def private(path: Path) -> bool:
 def made(directory: Path) -> list[Path]:
     """The folders that this action has made."""
     found = sorted(directory.glob(f"*/{FILES[0]}"))
-    return [path.parent for path in found if path.is_file() and is_ours(path.parent.name, read(path) or "")]
+    return [path.parent for path in found if path.is_file() and is_ours(path.parent.name, read_text(path) or "")]
 
 
 def remove(folder: Path) -> None:

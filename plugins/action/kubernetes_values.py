@@ -26,7 +26,7 @@ from ..module_utils._host.source import source
 from ..module_utils._jupyter import launch
 from ..plugin_utils._collection import collection_version
 from ..plugin_utils._conda.lock_file import lock_files, read
-from ..plugin_utils._files import replace
+from ..plugin_utils._files import read_text, replace
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._kubernetes import image, values
 from ..plugin_utils._preflight import conda_envs, jupyter
@@ -112,8 +112,8 @@ class ActionModule(ActionBase):
 
     def _write(self, place: Path, wanted: Mapping[Path, str]) -> dict[str, t.Any]:
         """The build context holds nothing else, since all of it counts for the image."""
-        there = {path: read_text(path) for path in (place / IMAGE).rglob("*") if path.is_file()}
-        there |= {path: read_text(path) for path in wanted if path.is_file()}
+        paths = {*wanted, *(path for path in (place / IMAGE).rglob("*") if path.is_file())}
+        there = {path: text for path in sorted(paths) if (text := read_text(path)) is not None}
         different = [path for path in wanted if there.get(path) != wanted[path]]
         left = [path for path in there if path not in wanted]
         if not self._task.check_mode:
@@ -212,7 +212,3 @@ class Variables(Mapping[str, t.Any]):
 
     def __len__(self) -> int:
         return 0
-
-
-def read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._host.difference import difference
 from ..module_utils._proxy.sites import revoked_problems, serial, user_problems
-from ..plugin_utils._files import write_private
+from ..plugin_utils._files import read_text, write_private
 from ..plugin_utils._guarded import guarded
 from ..plugin_utils._proxy.authority import Authority
 
@@ -46,11 +46,11 @@ class ActionModule(ActionBase):
             authority.make()
         for person in sorted(set(arguments["people"])):
             folder = place / person
-            if authority.outdated(read(folder / OWN), revoked):
+            if authority.outdated(read_text(folder / OWN) or "", revoked):
                 new.append(person)
                 if not self._task.check_mode:
                     write_private(folder / OWN, authority.certify_person(person))
-            if not self._task.check_mode and read(folder / AUTHORITY) != authority.text:
+            if not self._task.check_mode and read_text(folder / AUTHORITY) != authority.text:
                 write_private(folder / AUTHORITY, authority.text)
         diff = [difference(str(place / person / OWN), None, "a new certificate and its key\n") for person in new]
         return {"changed": bool(new), "new": new, "diff": diff}
@@ -59,7 +59,3 @@ class ActionModule(ActionBase):
         """A key that is in a vault is read as what is in it."""
         with open(self._loader.get_real_file(path), "rb") as stream:
             return stream.read()
-
-
-def read(path: Path) -> str:
-    return path.read_text(encoding="ascii", errors="replace") if path.is_file() else ""

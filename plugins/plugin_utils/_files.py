@@ -20,6 +20,14 @@ def read_report(path: Path) -> dict[str, t.Any] | None:
     return None
 
 
+def read_text(path: Path) -> str | None:
+    """None if there is no such file. What is no UTF-8 is replaced: it is compared and shown, never kept."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
 def write_private(path: Path, text: str) -> None:
     """Nobody but its owner ever reads the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

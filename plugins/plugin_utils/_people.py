@@ -6,9 +6,25 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 
 def present(items: Iterable[Mapping[str, t.Any]] | None) -> dict[str, Mapping[str, t.Any]]:
     """Who has an account by the lists of the role `accounts`, and the entry; the last one of each name."""
     return {str(item["name"]): item for item in items or () if item.get("state", "present") == "present"}
+
+
+def groups_of(value: Callable[[str], t.Any]) -> dict[str, frozenset[str]]:
+    """Who has an account by a host's variables, and the groups that this says of them, those of projects included."""
+    people = present([*(value("accounts_administrators") or ()), *(value("accounts_researchers") or ())])
+    projects = value("accounts_projects") or ()
+    return {
+        name: frozenset(
+            [
+                str(value("accounts_login_group")),
+                *map(str, entry.get("groups") or ()),
+                *(str(one.get("group") or one["name"]) for one in projects if name in (one.get("members") or ())),
+            ]
+        )
+        for name, entry in people.items()
+    }

@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
 from ...module_utils._jupyter.limits import ALL, resolve, size
-from .._people import present
+from .._people import groups_of, present
 
 CHART = "4.4.0"
 Reader = Callable[[str], t.Any]
@@ -190,16 +190,6 @@ def _limits(value: Reader, wish: Wish, names: Sequence[str]) -> tuple[Data, dict
         if pod != general:
             own[name] = {key: limit for key, limit in pod.items() if limit != general[key]}
     return general, own, list(notices)
-
-
-def groups_of(value: Reader) -> dict[str, set[str]]:
-    """The groups that an account is in by the inventory."""
-    entries = {**present(value("accounts_researchers")), **present(value("accounts_administrators"))}
-    found = {name: {str(value("accounts_login_group")), *entry.get("groups", ())} for name, entry in entries.items()}
-    for project in value("accounts_projects") or ():
-        for member in project.get("members", ()):
-            found.setdefault(member, set()).add(str(project.get("group") or project["name"]))
-    return found
 
 
 def written(size_in_bytes: int) -> str:
