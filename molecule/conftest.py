@@ -17,6 +17,8 @@ from pathlib import Path
 import once
 import pytest
 import testinfra
+from debian_packages import need
+from shell import TestbedError
 
 CONVERGE = "molecule/shared/converge.yml"
 RUNNING = "systemctl is-system-running 2>/dev/null"
@@ -95,6 +97,16 @@ class Client:
         """Whether the port answers."""
         probe = f"import socket; socket.create_connection(('{self.server}', {port}), 5, ('{self.address}', 0))"
         return self.machine.run("python3 -c %s", probe).rc == 0
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The program of that name, which root installs; others do without these tests."""
+    try:
+        need("chromium", "chromium")
+    except TestbedError as error:
+        pytest.skip(str(error))
+    return "chromium"
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 from ansible_collections.openlab.research_server.tests.integration import npm_peers
-from debian_packages import need
 from people.ssh_tunnel import tunnel
-from shell import TestbedError
 from waiting import wait_until
 
 ROOT = "/opt/miniconda3"
@@ -40,15 +38,6 @@ pytestmark = pytest.mark.thorough
 @pytest.fixture(scope="session")
 def archive():
     return npm_peers.vscode_server()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    try:
-        need("chromium", "chromium")
-    except TestbedError as error:
-        pytest.skip(str(error))
-    return ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--remote-debugging-port=0"]
 
 
 def send(login, content, folder):
@@ -75,7 +64,8 @@ def server(ada, archive):
 @contextmanager
 def window(chromium, url, profile):
     """VS Code's page, open."""
-    command = [*chromium, f"--user-data-dir={profile}", url]
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--remote-debugging-port=0"]
+    command = [chromium, *options, f"--user-data-dir={profile}", url]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
         try:
             yield

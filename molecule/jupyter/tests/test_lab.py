@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from debian_packages import need
 from people.jupyter_api import wait_until_answers
-from shell import TestbedError
 
 NOTIFICATION = "@jupyterlab/apputils-extension:notification"
 THEMES = "@jupyterlab/apputils-extension:themes"
@@ -31,16 +29,12 @@ PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
 
 
 @pytest.fixture(scope="session")
-def browse():
+def browse(chromium):
     """What a browser has once the scripts of a page have run; a picture of it stays in .cache/pictures."""
-    try:
-        need("chromium", "chromium")
-    except TestbedError as error:
-        pytest.skip(str(error))
 
     def run(jupyter, folder, picture):
         PICTURES.mkdir(exist_ok=True)
-        command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
+        command = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
         command += ["--virtual-time-budget=30000", "--window-size=1400,900"]
         page = f"{jupyter.url}/lab?token={jupyter.token}"
         for output in (f"--screenshot={PICTURES / picture}", "--dump-dom"):

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from debian_packages import need
-from people.browser import SHIFT, browser
+from people.browser import browser
 from people.jupyter_api import Jupyter, wait_until_answers
+from people.jupyter_page import notebook, open_terminal, run_cell, see_kernel, type_line
 from people.researcher import login_of, port_of, token_of
 from people.ssh_tunnel import tunnel
-from shell import TestbedError
 from waiting import wait_until
 
 pytestmark = [pytest.mark.one_release, pytest.mark.thorough]
@@ -60,29 +59,17 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def two(host, tmp_path_factory):
-    try:
-        need("chromium", "chromium")
-    except TestbedError as error:
-        pytest.skip(str(error))
+def two(host, chromium, tmp_path_factory):
     with ExitStack() as stack:
         yield [Person(stack, host, name, tmp_path_factory.mktemp(name)) for name in PEOPLE]
 
 
-def notebook():
-    cell = {"cell_type": "code", "source": CODE, "metadata": {}, "outputs": [], "execution_count": None}
-    metadata = {"kernelspec": {"name": "lab", "display_name": "lab", "language": "python"}}
-    return {"type": "notebook", "content": {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}}
-
-
 def test_a_cell_with_numpy_and_a_plot(two):
     for person in two:
-        person.put("waves.ipynb", notebook())
+        person.put("waves.ipynb", {"type": "notebook", "content": notebook(CODE)})
         person.open("/tree/waves.ipynb")
     for person in two:
-        person.browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-        person.browser.click_until(".jp-CodeCell .cm-content", ".jp-Notebook.jp-mod-editMode")
-        person.browser.press_enter(SHIFT)
+        run_cell(person.browser)
     for person in two:
         person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
         wait_until(lambda at=person: at.browser.value("document.querySelector('.jp-RenderedSVG') !== null"), PATIENCE)
@@ -94,11 +81,9 @@ def test_a_cell_with_numpy_and_a_plot(two):
 def test_a_terminal(host, two):
     for person in two:
         person.open("/workspaces/terminal")
-        person.browser.click('.jp-LauncherCard[data-category="Other"][title*="terminal"]')
-        person.browser.click(".jp-Terminal .xterm-screen")
+        open_terminal(person.browser)
     for person in two:
-        person.browser.write("echo here is $(id -un) | tee terminal.txt")
-        person.browser.press_enter()
+        type_line(person.browser, "echo here is $(id -un) | tee terminal.txt")
     for person in two:
         said = host.file(f"/home/{person.name}/terminal.txt")
         wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
@@ -137,6 +122,6 @@ def test_after_sleep_the_notebook_is_as_it_was(host, two):
         person.open("/tree/waves.ipynb")
     for person in two:
         person.browser.see(".jp-OutputArea-output", f"ran as {person.name}")
-        person.browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        see_kernel(person.browser)
         person.picture("woken")
         assert host.service(f"jupyter@{person.name}").is_running

@@ -15,11 +15,9 @@ import pytest
 import requests
 import websocket
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight.jupyter import FIXED_OPTIONS, check
-from debian_packages import need
 from people.jupyter_api import Jupyter, JupyterError, execute, wait_until_answers
 from people.researcher import login_of, main_pid, token_of
 from people.ssh_tunnel import tunnel
-from shell import TestbedError
 
 USERS = ("alice", "bob")
 # By the filter jupyter_port; people write these into their tunnel commands.
@@ -152,15 +150,6 @@ class TestToken:
         pid = main_pid(host, "alice")
         listening = [line.split()[3] for line in host.check_output("ss -Hltnp").splitlines() if f"pid={pid}," in line]
         assert listening == [f"127.0.0.1:{PORTS['alice']}"]
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    try:
-        need("chromium", "chromium")
-    except TestbedError as error:
-        pytest.skip(str(error))
-    return "chromium"
 
 
 @pytest.mark.one_release

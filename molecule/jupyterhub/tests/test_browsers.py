@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from debian_packages import need
-from people.browser import SHIFT, browser
-from shell import TestbedError
+from people.browser import browser
+from people.jupyter_page import notebook, open_terminal, run_cell, type_line
 from waiting import wait_until
 
 PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
@@ -38,19 +37,12 @@ class Person:
 
 
 def put_notebook(host, name):
-    cell = {"cell_type": "code", "source": PLOT, "metadata": {}, "outputs": [], "execution_count": None}
-    kernel = {"kernelspec": {"name": "lab", "display_name": "lab", "language": "python"}}
-    notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     path = f"/home/{name}/hub.ipynb"
-    host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook), path, name, path)
+    host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook(PLOT)), path, name, path)
 
 
 @pytest.mark.one_release
-def test_two_people_at_browsers(host, known, tmp_path_factory):
-    try:
-        need("chromium", "chromium")
-    except TestbedError as error:
-        pytest.skip(str(error))
+def test_two_people_at_browsers(host, known, chromium, tmp_path_factory):
     with ExitStack() as stack:
         two = [Person(stack, name, tmp_path_factory.mktemp(name), known) for name in ("alice", "bob")]
         for person in two:
@@ -62,20 +54,15 @@ def test_two_people_at_browsers(host, known, tmp_path_factory):
             person.browser.click("a.btn-jupyter")
             person.browser.click(f"button[value={person.name}]")
         for person in two:
-            # A cell that is run before the notebook has its kernel is passed over.
-            person.browser.see("#jp-main-statusbar", "lab | Idle")
-            person.browser.click_until(".jp-CodeCell .cm-content", ".jp-Notebook.jp-mod-editMode")
-            person.browser.press_enter(SHIFT)
+            run_cell(person.browser)
         for person in two:
             person.browser.see(".jp-RenderedSVG img")
             person.browser.see(".jp-OutputArea", f"drawn by {person.name}")
             person.picture("hub-notebook")
             person.browser.open(f"https://{NAME}/user/{person.name}/lab/workspaces/terminal?reset")
-            person.browser.click('.jp-LauncherCard[data-category="Other"][title*="terminal"]')
-            person.browser.click(".jp-Terminal .xterm-screen")
+            open_terminal(person.browser)
         for person in two:
-            person.browser.write("echo here is $(id -un) | tee hub.txt")
-            person.browser.press_enter()
+            type_line(person.browser, "echo here is $(id -un) | tee hub.txt")
             said = host.file(f"/home/{person.name}/hub.txt")
             wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
             assert said.content_string == f"here is {person.name}\n"
