@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,10 +14,12 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
-from debian_packages import need
-from people.browser import SHIFT, browser
+from people import browser_certificates
+from people.browser import browser
 from people.jupyter_api import Jupyter, JupyterError, wait_until_answers
+from people.jupyter_page import notebook, open_terminal, run_cell, type_line
 from people.researcher import login_of, main_pid, port_of, token_of
+from people.server_name import leading
 from people.ssh_tunnel import tunnel
 from shell import TestbedError
 from waiting import wait_until
@@ -64,14 +65,8 @@ def web(host, converge):
 def known(host):
     """The name leads to this host."""
     address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
-    asked = socket.getaddrinfo
-
-    def answer(name, *arguments, **named):
-        return asked(address if name == NAME else name, *arguments, **named)
-
-    socket.getaddrinfo = answer
-    yield address
-    socket.getaddrinfo = asked
+    with leading(NAME, address):
+        yield address
 
 
 def at(host, path, who, token=None):
@@ -217,14 +212,18 @@ class TestByCertificate:
 
 
 class Person:
-    """Somebody at a browser, who is asked for a name and a password."""
+    """Somebody at a browser that has the certificate of `certified`, and trusts the lab's authority."""
 
-    def __init__(self, stack, host, name, profile, address):
+    def __init__(self, stack, host, name, home, address, certified=""):
         self.name, self.token = name, token_of(host, name)
-        options = (f"--host-resolver-rules=MAP {NAME} {address}", "--ignore-certificate-errors")
-        self.browser = stack.enter_context(browser(profile, PATIENCE, *options))
-        # A page whose own address has a password in it may fetch nothing (Fetch standard): it is typed in beforehand.
-        self.browser.open(f"https://{name}:{WORD}@{NAME}/user/{name}/api")
+        browser_certificates.trust(home, EPHEMERAL / "ca/ca.crt")
+        if certified:
+            browser_certificates.own(home, EPHEMERAL / "clients" / certified / "web.pem")
+        self.browser = stack.enter_context(browser(home, PATIENCE, f"--host-resolver-rules=MAP {NAME} {address}"))
+
+    def type_password(self):
+        """A page whose own address has a password in it may fetch nothing (Fetch standard): it is given beforehand."""
+        self.browser.open(f"https://{self.name}:{WORD}@{NAME}/user/{self.name}/api")
         self.browser.see("body", "version")
 
     def open(self, place):
@@ -234,38 +233,60 @@ class Person:
         self.browser.picture(PICTURES / f"{of}-{self.name}.png")
 
 
-@pytest.mark.one_release
-@pytest.mark.thorough
-def test_two_people_at_browsers_with_passwords(host, web, known, tmp_path_factory):
+def put_notebook(host, name):
+    path = f"/home/{name}/web.ipynb"
+    host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook(CODE)), path, name, path)
+
+
+@pytest.fixture
+def shown_unasked(chromium):
     try:
-        need("chromium", "chromium")
+        with browser_certificates.shown_unasked(f"https://{NAME}"):
+            yield
     except TestbedError as error:
         pytest.skip(str(error))
-    done = web(playbook=WEB, **variables("basic"))
-    assert done.ok, done.message
-    with ExitStack() as stack:
-        two = [Person(stack, host, name, tmp_path_factory.mktemp(name), known) for name in PEOPLE]
-        for person in two:
-            cell = {"cell_type": "code", "source": CODE, "metadata": {}, "outputs": [], "execution_count": None}
-            kernel = {"kernelspec": {"name": "lab", "display_name": "lab", "language": "python"}}
-            notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-            path = f"/home/{person.name}/web.ipynb"
-            host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook), path, person.name, path)
-            person.open("/tree/web.ipynb")
-        for person in two:
-            person.browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-            person.browser.click_until(".jp-CodeCell .cm-content", ".jp-Notebook.jp-mod-editMode")
-            person.browser.press_enter(SHIFT)
-        for person in two:
-            person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
-            person.picture("web-notebook")
-            person.open("/workspaces/terminal")
-            person.browser.click('.jp-LauncherCard[data-category="Other"][title*="terminal"]')
-            person.browser.click(".jp-Terminal .xterm-screen")
-        for person in two:
-            person.browser.write("echo here is $(id -un) | tee web.txt")
-            person.browser.press_enter()
-            said = host.file(f"/home/{person.name}/web.txt")
-            wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
-            assert said.content_string == f"here is {person.name}\n"
-            person.picture("web-terminal")
+
+
+@pytest.mark.one_release
+class TestAtBrowsers:
+    def test_two_people_with_certificates_and_a_stranger(self, host, web, known, shown_unasked, tmp_path_factory):
+        with ExitStack() as stack:
+            two = [Person(stack, host, name, tmp_path_factory.mktemp(name), known, certified=name) for name in PEOPLE]
+            for person in two:
+                put_notebook(host, person.name)
+                person.open("/tree/web.ipynb")
+            for person in two:
+                run_cell(person.browser)
+            for person in two:
+                person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
+                person.picture("web-certificate")
+            alice, bob = two
+            bob.browser.open(f"https://{NAME}/user/alice/lab?token={alice.token}")
+            bob.browser.see("h1", "403 Forbidden")
+            stranger = Person(stack, host, "alice", tmp_path_factory.mktemp("stranger"), known)
+            stranger.open("")
+            stranger.browser.see("h1", "403 Forbidden")
+
+    @pytest.mark.thorough
+    def test_two_people_with_passwords(self, host, web, known, chromium, tmp_path_factory):
+        done = web(playbook=WEB, **variables("basic"))
+        assert done.ok, done.message
+        with ExitStack() as stack:
+            two = [Person(stack, host, name, tmp_path_factory.mktemp(name), known) for name in PEOPLE]
+            for person in two:
+                person.type_password()
+                put_notebook(host, person.name)
+                person.open("/tree/web.ipynb")
+            for person in two:
+                run_cell(person.browser)
+            for person in two:
+                person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
+                person.picture("web-notebook")
+                person.open("/workspaces/terminal")
+                open_terminal(person.browser)
+            for person in two:
+                type_line(person.browser, "echo here is $(id -un) | tee web.txt")
+                said = host.file(f"/home/{person.name}/web.txt")
+                wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
+                assert said.content_string == f"here is {person.name}\n"
+                person.picture("web-terminal")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import time
 import typing as t
@@ -121,10 +122,12 @@ class Browser:
 
 @contextmanager
 def browser(profile: Path, timeout: float = 60.0, *more: str) -> Iterator[Browser]:
-    """Start a browser that knows nothing yet; `profile` is a folder of its own, `more` are further options."""
+    """Start a browser that knows nothing yet but the certificates in `profile`, a folder of its own; `more` are further options."""
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--remote-allow-origins=*"]
     command = ["chromium", *options, *more, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    # Below its home it looks for certificates (browser_certificates.py).
+    home = {**os.environ, "HOME": str(profile)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=home) as process:
         try:
             written = profile / "DevToolsActivePort"
             wait_until(written.is_file, timeout)
