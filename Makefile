@@ -19,8 +19,8 @@ requirements:  ## Freeze requirements/dev.in into requirements/dev.txt
 ## People
 
 .PHONY: demo
-demo: venv  ## Two bare machines become research servers; LAB_MIRROR=auto|local|official
-	@$(ENV) python tests/demo/demo.py up --mirror $(LAB_MIRROR)
+demo: venv  ## Two bare machines become research servers; DEMO_WEB=1: JupyterLab by HTTPS, too; LAB_MIRROR=auto|local|official
+	@$(ENV) python tests/demo/demo.py up --mirror $(LAB_MIRROR) $(if $(filter 1,$(DEMO_WEB)),--web)
 
 .PHONY: demo-down
 demo-down: venv  ## Remove all that the demo made

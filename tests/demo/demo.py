@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two bare machines become research servers, and prove it.
 
-usage: demo.py up [--mirror auto|local|official] | down
+usage: demo.py up [--mirror auto|local|official] [--web] | down
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import lab
+import web_door
 from playbook import Result, play
 from shell import ROOT, TestbedError, fail
 
@@ -25,44 +26,55 @@ SITE = ("ansible-playbook", "playbooks/site.yml", "-i", "inventories/demo")
 BOLD, GREEN, PLAIN = ("\033[1m", "\033[32m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
 
-@contextmanager
-def stage(number: int, title: str) -> Iterator[None]:
-    print(f"\n{BOLD}[{number}/7] {title}{PLAIN}", flush=True)
-    started = time.monotonic()
-    yield
-    print(f"    done in {time.monotonic() - started:.1f} s", flush=True)
+class Stages:
+    """What the demo does, counted."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.number = count, 0
+
+    @contextmanager
+    def __call__(self, title: str) -> Iterator[None]:
+        self.number += 1
+        print(f"\n{BOLD}[{self.number}/{self.count}] {title}{PLAIN}", flush=True)
+        started = time.monotonic()
+        yield
+        print(f"    done in {time.monotonic() - started:.1f} s", flush=True)
 
 
-def up(mirror: str) -> None:
-    started = time.monotonic()
+def up(mirror: str, *, web: bool) -> None:
+    started, stage = time.monotonic(), Stages(8 if web else 7)
     if mirror == "auto":
         mirror = "official" if lab.official_site_answers() else "local"
         print(
             f"conda comes from the {'official sites' if mirror == 'official' else 'local mirror, a test stand-in with a real conda'}"
         )
-    with stage(1, "Docker Engine, images of bare Debian servers, mirror"):
+    with stage("Docker Engine, images of bare Debian servers, mirror"):
         wanted = "network" if mirror == "official" else "up"
         done = subprocess.run([sys.executable, "tests/testbed/testbed.py", wanted], cwd=ROOT, check=False).returncode
         if done != 0:
             raise TestbedError("the test bed could not be made; the reason stands above", done)
-    with stage(2, "Two bare servers: sshd on port 22, an administrator with a key, nothing else"):
+    with stage("Two bare servers: sshd on port 22, an administrator with a key, nothing else"):
         keys = lab.make_keys()
         hosts = lab.start(keys["ops"])
         lab.write_inventory(hosts, keys, mirror)
         for host in hosts:
             print(f"    {host.name} at {host.address}")
-    with stage(3, "What would change? (check mode, on servers to which nothing was applied yet)"):
+    with stage("What would change? (check mode, on servers to which nothing was applied yet)"):
         expect(run_site("check-bare", "--check"))
-    with stage(4, "ansible-playbook playbooks/site.yml -i inventories/demo"):
+    with stage("ansible-playbook playbooks/site.yml -i inventories/demo"):
         expect(run_site("site-1"))
-    with stage(5, "The same command again: nothing may change"):
+    with stage("The same command again: nothing may change"):
         again = expect(run_site("site-2"), unchanged=True)
         print(f"    {again.cost()}")
-    with stage(6, "Check mode after it: nothing may differ"):
+    with stage("Check mode after it: nothing may differ"):
         expect(run_site("check-after", "--check", "--diff"), unchanged=True)
-    with stage(7, "Proof, from outside"):
-        prove(hosts)
-    summary(hosts, time.monotonic() - started)
+    with stage("Proof, from outside"):
+        prove_servers(hosts)
+    told = ""
+    if web:
+        with stage(f"The web door: {hosts[-1].name} joins the group proxy, and people reach JupyterLab by HTTPS"):
+            told = open_web_door(hosts[-1])
+    summary(hosts, time.monotonic() - started, told)
 
 
 def run_site(name: str, *options: str) -> Result:
@@ -82,18 +94,35 @@ def expect(result: Result, *, unchanged: bool = False) -> Result:
     return result
 
 
-def prove(hosts: list[lab.Host]) -> None:
+def prove_servers(hosts: list[lab.Host]) -> None:
     from proof import PROOFS  # noqa: PLC0415  # its libraries are not needed to take the demo down
 
     for host in hosts:
-        for proof in PROOFS:
-            try:
-                print(f"    {GREEN}✓{PLAIN} {host.name}: {proof(host)}", flush=True)
-            except AssertionError as error:
-                raise TestbedError(f"{host.name}: {proof.__name__.replace('_', ' ')}: not so: {error}") from error
+        prove(host, PROOFS)
 
 
-def summary(hosts: list[lab.Host], seconds: float) -> None:
+def prove(host: lab.Host, proofs: Sequence[Callable[[lab.Host], str]]) -> None:
+    for proof in proofs:
+        try:
+            print(f"    {GREEN}✓{PLAIN} {host.name}: {proof(host)}", flush=True)
+        except AssertionError as error:
+            raise TestbedError(f"{host.name}: {proof.__name__.replace('_', ' ')}: not so: {error}") from error
+
+
+def open_web_door(host: lab.Host) -> str:
+    """Apply it, twice, and prove it. Returns how a person opens it."""
+    from proof import jupyter_of  # noqa: PLC0415  # as above
+    from web_proof import PROOFS  # noqa: PLC0415
+
+    web_door.add_to_inventory(host)
+    only = ("--limit", host.name, "--tags", web_door.TAGS)
+    expect(run_site("web-1", *only))
+    expect(run_site("web-2", *only), unchanged=True)
+    prove(host, PROOFS)
+    return web_door.how_to_open(host, jupyter_of(host).token)
+
+
+def summary(hosts: list[lab.Host], seconds: float, more: str) -> None:
     host = hosts[0]
     ssh = f"ssh -i {lab.key(lab.RESEARCHER).relative_to(ROOT)} -o UserKnownHostsFile={lab.KNOWN_HOSTS.relative_to(ROOT)}"
     ssh += f" -o HostKeyAlias={host.address} -p {lab.PORT}"
@@ -105,6 +134,7 @@ def summary(hosts: list[lab.Host], seconds: float) -> None:
     print(f"  JupyterLab  {ssh} {there} lab-jupyter")
     print("              prints PORT and the address with the token; then open the tunnel, and the address in a browser:")
     print(f"              {ssh} -N -L PORT:127.0.0.1:PORT {there}")
+    print(more, end="")
     print("  drift?      scripts/research-server-drift -i inventories/demo   (after: . tests/env.sh)")
     print("  inventory   inventories/demo/")
     print("  stop        make demo-down   (removes servers, network, keys and inventory; `make clean` also images and caches)")
@@ -114,10 +144,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("up", "down"))
     parser.add_argument("--mirror", choices=("auto", "local", "official"), default=os.environ.get("LAB_MIRROR", "auto"))
+    parser.add_argument("--web", action="store_true", help="people reach JupyterLab by HTTPS, too")
     options = parser.parse_args()
     try:
         if options.command == "up":
-            up(options.mirror)
+            up(options.mirror, web=options.web)
         else:
             down()
     except TestbedError as error:

@@ -28,6 +28,7 @@ PEOPLE = ("ops", "ada", "grace")
 PORT = 2222
 RESEARCHER = "ada"
 ENVIRONMENT = "demo"
+NOTE = "# Written by `make demo`.\n---\n"
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,15 @@ def conda_source(mirror: str) -> dict[str, object]:
 
 
 def write_inventory(hosts: list[Host], keys: dict[str, str], mirror: str) -> None:
-    note = "# Written by `make demo`.\n---\n"
     machines = {"cpu_servers": {"hosts": {host.name: {"ansible_host": host.address} for host in hosts}}}
-    HOSTS_FILE.write_text(note + yaml.safe_dump(machines), encoding="utf-8")
+    HOSTS_FILE.write_text(NOTE + yaml.safe_dump(machines), encoding="utf-8")
     connection = {
         "ansible_ssh_private_key_file": str(key("ops")),
         "ansible_ssh_common_args": f"-F /dev/null -o UserKnownHostsFile={KNOWN_HOSTS} -o IdentitiesOnly=yes",
         "demo_keys": keys,
         "nvidia_sysfs_root": EMPTY_SYSFS,
     }
-    GENERATED.write_text(note + yaml.safe_dump({**connection, **conda_source(mirror)}), encoding="utf-8")
+    GENERATED.write_text(NOTE + yaml.safe_dump({**connection, **conda_source(mirror)}), encoding="utf-8")
 
 
 def known_hosts() -> list[Host]:

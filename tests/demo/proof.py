@@ -9,14 +9,15 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable
+from typing import NamedTuple
 
 import requests
 from lab import ENVIRONMENT, RESEARCHER, Host
 from people.jupyter_api import execute
 from people.ssh_tunnel import tunnel
 
-# What the researcher's own program says on the server: http://127.0.0.1:PORT/lab?token=TOKEN
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)/lab\?token=(?P<token>\S+)")
+# What the researcher's own program says on the server: http://127.0.0.1:PORT/lab?token=TOKEN. Behind the web door it has a path.
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)(?P<path>\S*)/lab\?token=(?P<token>\S+)")
 SECONDS = 30
 
 
@@ -27,12 +28,20 @@ def told(host: Host, command: str) -> str:
     return done.stdout
 
 
-def jupyter_of(host: Host) -> tuple[int, str]:
-    """Port and token, as the researcher learns them: by asking the server."""
+class Place(NamedTuple):
+    """Where somebody's JupyterLab is, on the server's loopback address."""
+
+    port: int
+    path: str
+    token: str
+
+
+def jupyter_of(host: Host) -> Place:
+    """As the researcher learns it: by asking the server."""
     shown = told(host, "lab-jupyter")
     found = ADDRESS.search(shown)
     assert found, f"expected an address with a token, found: {shown}"
-    return int(found["port"]), found["token"]
+    return Place(int(found["port"]), found["path"], found["token"])
 
 
 def logs_in_with_a_key(host: Host) -> str:
@@ -42,18 +51,19 @@ def logs_in_with_a_key(host: Host) -> str:
 
 
 def computes_in_jupyter_through_the_tunnel(host: Host) -> str:
-    port, token = jupyter_of(host)
-    with tunnel(host.login(RESEARCHER), port) as local:
-        version = execute(f"http://127.0.0.1:{local}", token, ENVIRONMENT, "import numpy; print(numpy.__version__)")
+    place = jupyter_of(host)
+    with tunnel(host.login(RESEARCHER), place.port) as local:
+        url = f"http://127.0.0.1:{local}{place.path}"
+        version = execute(url, place.token, ENVIRONMENT, "import numpy; print(numpy.__version__)")
     records = told(host, f"ls /opt/miniconda3/envs/{ENVIRONMENT}/conda-meta")
     assert f"numpy-{version}-" in records, f"the kernel says numpy {version}, the environment holds: {records}"
     return f"the kernel '{ENVIRONMENT}' answers through ssh -L: numpy {version}"
 
 
 def jupyter_wants_its_token(host: Host) -> str:
-    port, _token = jupyter_of(host)
-    with tunnel(host.login(RESEARCHER), port) as local:
-        status = requests.get(f"http://127.0.0.1:{local}/api/kernels", timeout=SECONDS).status_code
+    place = jupyter_of(host)
+    with tunnel(host.login(RESEARCHER), place.port) as local:
+        status = requests.get(f"http://127.0.0.1:{local}{place.path}/api/kernels", timeout=SECONDS).status_code
     assert status == 403, status
     return "without the token JupyterLab answers 403"
 
@@ -84,7 +94,7 @@ def old_port_is_closed(host: Host) -> str:
 
 
 def jupyter_is_not_on_the_network(host: Host) -> str:
-    port, _token = jupyter_of(host)
+    port = jupyter_of(host).port
     assert not connects(host.address, port)
     return f"nothing answers on port {port} from the network"
 

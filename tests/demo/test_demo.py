@@ -23,6 +23,8 @@ sys.path[:0] = [str(ROOT / "tests" / "demo"), str(ROOT / "tests" / "artifact")]
 import artifact  # noqa: E402
 import lab  # noqa: E402
 import proof  # noqa: E402
+import web_door  # noqa: E402
+import web_proof  # noqa: E402
 
 RELEASES = ("debian12", "debian13")
 
@@ -37,9 +39,12 @@ def run(*command: object, cwd: Path = ROOT, **env: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo():
-    """The demo's own output; it stops with an error if a second run changes anything or a proof fails."""
+    """The demo's own output; it stops with an error if a second run changes anything or a proof fails.
+
+    With the web door, which comes last: all before it is what is there without it.
+    """
     # The tests never ask the official sites.
-    output = run("make", "demo", "LAB_MIRROR=local")
+    output = run("make", "demo", "LAB_MIRROR=local", "DEMO_WEB=1")
     print(output)
     yield output
     # It removes the whole test bed, where others may be at work.
@@ -60,13 +65,19 @@ def host(demo, request):
 
 
 def test_the_demo_reports_every_proof_and_how_to_go_on(demo):
-    assert demo.count("✓") == len(proof.PROOFS) * len(RELEASES)
-    assert all(word in demo for word in ("log in", "JupyterLab", "make demo-down"))
+    assert demo.count("✓") == len(proof.PROOFS) * len(RELEASES) + len(web_proof.PROOFS)
+    assert all(word in demo for word in ("log in", "JupyterLab", web_door.page("ada"), "/etc/hosts", "make demo-down"))
 
 
 @pytest.mark.parametrize("host", RELEASES, indirect=True)
 @pytest.mark.parametrize("check", proof.PROOFS, ids=lambda check: check.__name__)
 def test_proof(host, check):
+    print(check(host))
+
+
+@pytest.mark.parametrize("host", RELEASES[-1:], indirect=True)
+@pytest.mark.parametrize("check", web_proof.PROOFS, ids=lambda check: check.__name__)
+def test_web_proof(host, check):
     print(check(host))
 
 
