@@ -154,7 +154,10 @@ class TestToken:
 
 @pytest.mark.one_release
 def test_a_browser_shows_the_launcher(alice, chromium, tmp_path):
-    """The page as a browser has it once its scripts have run; the token is in the address, as the server tells it."""
+    """The page as a browser has it once its scripts have run; the token is in the address, as the server tells it.
+
+    What alice has left open in other browsers would come up in place of the launcher.
+    """
     profile = f"--user-data-dir={tmp_path}"
     browser = [
         chromium,
@@ -166,7 +169,7 @@ def test_a_browser_shows_the_launcher(alice, chromium, tmp_path):
         "--dump-dom",
     ]
     page = subprocess.run(
-        [*browser, f"{alice.url}/lab?token={alice.token}"], capture_output=True, text=True, timeout=120, check=False
+        [*browser, f"{alice.url}/lab?reset&token={alice.token}"], capture_output=True, text=True, timeout=120, check=False
     )
     assert 'class="jp-LauncherCard' in page.stdout and 'title="lab"' in page.stdout, page.stderr
     assert '"news": {"disabled": true}' in page.stdout, "JupyterLab would fetch news from the internet"
