@@ -54,8 +54,7 @@ class Installed:
         """Run a command that finds this installation and no other."""
         return run(*command, cwd=cwd, ANSIBLE_COLLECTIONS_PATH=str(self.folder))
 
-    def new_lab(self, folder: Path) -> Path:
+    def new_lab(self, folder: Path) -> subprocess.CompletedProcess[str]:
         """Start a lab's own repository, as the README says."""
         playbook = "openlab.research_server.new_lab"
-        self.run("ansible-playbook", playbook, "-i", "localhost,", "-e", f"new_lab_directory={folder}", cwd=folder.parent)
-        return folder
+        return self.run("ansible-playbook", playbook, "-i", "localhost,", "-e", f"new_lab_directory={folder}", cwd=folder.parent)

@@ -86,7 +86,8 @@ def our_lab(demo, tmp_path_factory):
     """A lab's own repository with the demo's servers in it, next to the installed artifact."""
     work = tmp_path_factory.mktemp("lab")
     installed = artifact.Installed.of(artifact.build(work), work / "collections")
-    folder = installed.new_lab(work / "our-lab")
+    folder = work / "our-lab"
+    installed.new_lab(folder)
     shutil.copy(lab.HOSTS_FILE, folder / "lab" / "hosts.yml")
     shutil.rmtree(folder / "lab" / "group_vars")
     shutil.copytree(lab.INVENTORY / "group_vars", folder / "lab" / "group_vars")
