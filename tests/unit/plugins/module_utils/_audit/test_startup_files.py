@@ -372,15 +372,15 @@ def test_what_is_in_the_way(root: Path) -> None:
     (root / "etc/login.defs").mkdir()
     put(root, "/etc/hosts", "x " * 2_000_000)
     (root / "etc/environment").write_bytes(b"\xff\xfe=1\n=\n")
-    names = {finding.name for finding in found(root)}
-    assert names == {
+    findings = found(root)
+    assert {finding.name for finding in findings} == {
         "/etc/profile.d/pipe.sh",
         "/etc/ld.so.preload",
         "/etc/hello.conf",
         "/etc/login.defs",
         "/etc/environment: \\udcff\\udcfe",
     }
-    assert all("\n" not in finding.found and len(finding.found) < 500 for finding in found(root))
+    assert all("\n" not in finding.found and len(finding.found) < 500 for finding in findings)
 
 
 @pytest.mark.parametrize("path", ["/etc/sudoers", "/etc/sudoers.d/README"])
