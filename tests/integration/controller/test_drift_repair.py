@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import time
 from pathlib import Path
 
@@ -77,11 +78,21 @@ class Lab(test_drift_command.Lab):
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), told
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    made = Lab(tmp_path)
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Path]:
+    """A lab that has a report, and a copy of its folder."""
+    made = Lab(tmp_path_factory.mktemp("lab"))
     assert made.drift("--quiet").returncode == 2
     assert not made.written
+    return made, shutil.copytree(made.folder, tmp_path_factory.mktemp("kept") / "lab", symlinks=True)
+
+
+@pytest.fixture
+def lab(compared: tuple[Lab, Path]) -> Lab:
+    """As it was after the comparison, in the same place."""
+    made, kept = compared
+    shutil.rmtree(made.folder)
+    shutil.copytree(kept, made.folder, symlinks=True)
     return made
 
 
