@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import typing as t
 import zipfile
 from pathlib import Path
 
+from ansible_collections.openlab.research_server.tests.integration.loaded import Loaded
 from channel.conda_channel import File, Package, write_package, write_repodata
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,35 +100,39 @@ class Conda:
         self, module: str = "conda_env", check: bool = False, program: str = RUN, **arguments: t.Any
     ) -> subprocess.Popen[str]:
         """Start a module in a process group of its own."""
-        values = {**(self.arguments(**arguments) if module == "conda_env" else arguments), "_ansible_check_mode": check}
-        values |= {"_ansible_remote_tmp": str(self.home / "tmp"), "_ansible_keep_remote_files": False}
         process = subprocess.Popen(
             [sys.executable, "-c", program, f"{MODULES}.{module}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ,
-                "HOME": str(self.home),
-                "CONDA_CHANNELS": "nowhere",
-                "PIP_INDEX_URL": "http://127.0.0.1:9/nowhere",
-            },
+            env=self._variables(),
             start_new_session=True,
         )
         assert process.stdin is not None
-        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": values}))
+        process.stdin.write(self._given(module, check, arguments))
         process.stdin.close()
         process.stdin = None
         return process
 
-    def run(self, **arguments: t.Any) -> dict[str, t.Any]:
+    def _variables(self) -> dict[str, str]:
+        """The environment of modules."""
+        misleading = {"CONDA_CHANNELS": "nowhere", "PIP_INDEX_URL": "http://127.0.0.1:9/nowhere"}
+        return {**os.environ, "HOME": str(self.home), **misleading}
+
+    def _given(self, module: str, check: bool, arguments: dict[str, t.Any]) -> str:
+        """What a module reads."""
+        values = {**(self.arguments(**arguments) if module == "conda_env" else arguments), "_ansible_check_mode": check}
+        values |= {"_ansible_remote_tmp": str(self.home / "tmp"), "_ansible_keep_remote_files": False}
+        return json.dumps({"ANSIBLE_MODULE_ARGS": values})
+
+    def run(self, module: str = "conda_env", check: bool = False, program: str = RUN, **arguments: t.Any) -> dict[str, t.Any]:
         """Run a module to its end; its result, or a failed assertion with its output."""
-        process = self.start(**arguments)
-        output, errors = process.communicate(timeout=120)
-        assert output, errors
-        assert "Traceback" not in errors, errors
-        result: dict[str, t.Any] = json.loads(output)
+        given = self._given(module, check, arguments)
+        done = self._of_modules.run(program, f"{MODULES}.{module}", environment=self._variables(), given=given)
+        assert done.stdout, done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        result: dict[str, t.Any] = json.loads(done.stdout)
         assert "Traceback" not in result.get("msg", ""), result
         assert result.pop("exception", None) is None
         return result
@@ -159,6 +165,10 @@ class Conda:
         done = subprocess.run([self.root / "bin/conda", *arguments], env=env, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    @functools.cached_property
+    def _of_modules(self) -> Loaded:
+        return Loaded(sys.executable, "import ansible.module_utils.basic", self._variables())
 
     def solver(self) -> str:
         """The solver that conda uses here."""
