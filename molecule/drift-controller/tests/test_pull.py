@@ -49,10 +49,11 @@ def pulling(host, servers, tmp_path_factory):
         "install -d -o pull /srv/pull /srv/reports; install -d -m 700 -o pull ~pull/.ssh; : > ~pull/.ssh/authorized_keys"
     )
     told = variables()
+    # Not by threads: the first folder makes the one that all of them are in.
+    folders = {server: tmp_path_factory.mktemp(server.backend.get_hostname()) for server in servers}
 
     def prepare(server):
-        name = server.backend.get_hostname()
-        folder = tmp_path_factory.mktemp(name)
+        name, folder = server.backend.get_hostname(), folders[server]
         repository(folder / "lab", name, told)
         local(["git", "clone", "--quiet", "--bare", str(folder / "lab"), str(folder / "bare")])
         local(["docker", "cp", f"{folder / 'bare'}/.", f"debian13-drift-controller:/srv/pull/{name}.git"])
