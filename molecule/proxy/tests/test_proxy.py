@@ -312,7 +312,10 @@ def test_the_drift_page_is_shown_to_whom_it_is_for(host, client):
     for unit in ("research-server-drift-page.path", "research-server-drift-page.service"):
         put(host, f"/etc/systemd/system/{unit}", (EXAMPLES / unit).read_text(encoding="utf-8"))
     host.check_output("systemctl daemon-reload && systemctl start research-server-drift-page.path")
+    looks = "systemctl show --property SubState --value research-server-drift-page.path"
     for page in ("the first night", "the second night"):
+        # While the service runs nobody looks: a night is long, a test is not.
+        wait_until(lambda: host.check_output(looks) == "waiting")
         host.check_output("mkdir -p -m 0700 /var/lib/research-server-drift")
         put(host, "/var/lib/research-server-drift/.new", page)
         host.check_output("mv /var/lib/research-server-drift/.new /var/lib/research-server-drift/drift.html")
