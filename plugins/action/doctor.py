@@ -154,7 +154,7 @@ class ActionModule(ActionBase):
                 "paths": [need.path for need in needs],
                 "ports": sorted({wanted.sshd_port, *wanted.jupyter_ports}),
                 "urls": self._urls(roles, wanted),
-                "packages": sorted({name for role in roles for name in doctor.PACKAGES.get(role, ())}),
+                "packages": self._packages(roles),
                 "prefix": wanted.prefix,
                 "timeout": self._timeout,
             },
@@ -173,6 +173,11 @@ class ActionModule(ActionBase):
         findings += told
         if "conda_envs" in roles and doctor.worst(told) != ERROR:
             findings += doctor.environments(self._gpu_needs(), self._offer(gpu, "nvidia" in roles, facts))
+
+    def _packages(self, roles: list[str]) -> list[str]:
+        """What the roles install besides what they make."""
+        chosen = self._value("workbench_packages", ()) if "workbench" in roles else ()
+        return sorted({*map(str, chosen), *(name for role in roles for name in doctor.PACKAGES.get(role, ()))})
 
     def _gpu_needs(self) -> list[tuple[str, list[Need]]]:
         return gpu_needs(

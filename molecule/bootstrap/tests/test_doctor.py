@@ -70,6 +70,8 @@ def test_a_healthy_host_is_ready_and_stays_as_it_is(examine, inside):
     assert examined["verdict"] == "ready" and examined["counts"]["error"] == 0, examined
     assert report["ready"] and report["controller"]["verdict"] == "ready"
     assert "port 2222, host key SHA256:" in found(examined, "ok", "reachable")
+    installed_later = found(examined, "ok", "packages").rpartition(": ")[2].split(", ")
+    assert {"fail2ban", "nftables", "tmux", "rsync"} <= set(installed_later), examined
     assert state(inside) == before
 
 

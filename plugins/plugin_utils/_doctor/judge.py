@@ -23,7 +23,11 @@ CLOCK_WARNING, CLOCK_ERROR = 5, 300
 MEMORY_WARNING, MEMORY_ERROR = 3.5 * GIB, 0.9 * GIB
 INODES = 20_000
 # What roles install on Debian and its family.
-PACKAGES = {"firewall": ("nftables",), "fail2ban": ("fail2ban", "nftables", "python3-systemd")}
+PACKAGES = {
+    "firewall": ("nftables",),
+    "fail2ban": ("fail2ban", "nftables", "python3-systemd"),
+    "proxy": ("nginx", "openssl"),
+}
 # What may listen on sshd's port: itself, or systemd for it.
 SSHD = re.compile(r"sshd of root|sshd?\.socket|research-server-sshd-.*\.socket")
 
