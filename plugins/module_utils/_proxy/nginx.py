@@ -40,7 +40,8 @@ map $http_origin ${own}_foreign {{ default 1; "" 0; {origins}}}
 map $request_uri ${own}_crooked {{ default 0; "~*^[^?]*(/|%2f|%5c|\\x5c)(\\.|%2e)(\\.|%2e)(/|%2f|%5c|\\x5c|\\?|$)" 1; }}
 map $http_accept ${own}_page {{ default 0; "~text/html" 1; }}
 map "$request_method $uri" ${own}_login {{ default ""; "~^POST .*/login/?$" $binary_remote_addr; }}
-map "$status $upstream_status $remote_user" ${own}_failed {{ default 0; "~^401  ." 1; }}
+map "$status $upstream_status $request_method $uri" ${own}_refused {{ default 0; {refused}}}
+map "$status $upstream_status $remote_user" ${own}_failed {{ default ${own}_refused; "~^401  ." 1; }}
 limit_req_zone ${own}_login zone={own}_login:1m rate=1r/s;
 limit_req_zone $binary_remote_addr zone={own}_basic:1m rate=20r/s;
 log_format {own} '$remote_addr $remote_user [$time_iso8601] "$request_method $uri $server_protocol" '
@@ -154,6 +155,8 @@ UPSTREAM = """\
 
 # Of what the hub is sent: it keeps all of that in its memory, and anybody may send it something.
 MOST_TO_HUB = "64k"
+# A login that the hub has refused, as the log has it.
+REFUSED = f'"403 403 POST {HUB_PATH}login" 1; '
 # The hub is asked before each request to somebody's JupyterLab: without its yes nothing goes on. Whoever comes for a page
 # is sent to it to log in, all else is told that it may not.
 LOGIN = """\
@@ -258,7 +261,7 @@ def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
         locations += f"    location = / {{ return 302 {HUB_PATH}; }}\n" if behind_hub else ""
         locations += "    location / { return 404; }\n"
     return (
-        SHARED.format(header=HEADER, own=OWN, origins=origins)
+        SHARED.format(header=HEADER, own=OWN, origins=origins, refused=REFUSED if behind_hub else "")
         + maps
         + (_challenge(server) if server.webroot else "")
         + STRANGERS.format(listen=listen.format(default=" default_server"), tls=own_tls)

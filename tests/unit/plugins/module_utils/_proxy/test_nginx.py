@@ -141,6 +141,8 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     assert "sandbox" in block(text, "/page/")
     anywhere = nginx.render(server(), [labs[0]._replace(networks=()), labs[1]])
     assert "deny all" not in block(anywhere, "/hub/")
+    # A password that the hub has refused is a failed login.
+    assert '$research_server_refused { default 0; "403 403 POST /hub/login" 1; }' in text
     without = nginx.render(server(), [ADA, PAGE])
     assert "auth_request" not in without and "/hub/" not in without
 
