@@ -12,6 +12,8 @@ version_added: 0.2.0
 description:
   - Keeps the folder C(/etc/research-server/jupyterhub), the files of O(files), and the units C(jupyterhub.socket) and
     C(jupyterhub.service) running. The socket is held by systemd, so that visitors wait while JupyterHub is restarted.
+  - With O(passwords) also the unit C(jupyterhub-login.socket), to which nobody but JupyterHub can connect, being alone in
+    the group C(research-server-jupyterhub). Without, it takes both away.
   - Makes a key on the host, and from it a word for each of O(people), by which their JupyterLab knows whom JupyterHub has let in.
   - After a change it asks JupyterHub for an answer. What it does not run with is taken back.
 author:
@@ -27,9 +29,13 @@ options:
     type: dict
     default: {}
   client_secret:
-    description: The secret by which the provider knows this server.
+    description: The secret by which the provider knows this server; empty without a provider.
     type: str
-    required: true
+    default: ""
+  passwords:
+    description: Whether people log in with the passwords of their accounts on the host.
+    type: bool
+    default: false
   files:
     description: Files that it is made of. Each belongs to root; JupyterHub is restarted when one differs.
     type: list
@@ -41,7 +47,7 @@ options:
         type: path
         required: true
       content:
-        description: The text of the file.
+        description: The text of the file. If it is empty, there is none.
         type: str
         required: true
   environment:
@@ -80,6 +86,7 @@ restarted:
 """
 
 import contextlib
+import grp
 import hashlib
 import hmac
 import http.client
@@ -111,8 +118,16 @@ CLIENT_SECRET = f"{FOLDER}/client_secret"
 DOORS = "/var/lib/research-server-jupyterhub"
 SOCKET = "jupyterhub.socket"
 SERVICE = "jupyterhub.service"
+# JupyterHub wants it, and nothing else does. It starts a service for each connection.
+LOGIN = "jupyterhub-login.socket"
+LOGIN_SOCKET = "/run/jupyterhub-login.sock"
 UNITS = (SOCKET, SERVICE)
 RUNNING = {"ActiveState": "active", "UnitFileState": "enabled"}
+WANTED = {"ActiveState": "active", "UnitFileState": "static"}
+GONE = {"ActiveState": "inactive", "UnitFileState": ""}
+# Of JupyterHub while it runs, and of nobody's account.
+GROUP = "research-server-jupyterhub"
+ALONE = "without members"
 KEY_BYTES = 32
 JOURNAL_LINES = "15"
 # What has ended by itself so often will do so again.
@@ -140,18 +155,36 @@ class Host(Runner):
         started = booted + entered / 1e6 if state["ActiveState"] == "active" else 0.0
         return Unit(state, started, shown["NeedDaemonReload"] == "yes", int(shown.get("NRestarts", 0)))
 
-    def restart(self, door: bool) -> None:
+    def restart(self, door: bool, passwords: bool) -> None:
         """`door`: the socket, too, which no visitor waits at then."""
         self.run("systemctl", "daemon-reload")
-        for name in UNITS:
+        units = (*UNITS, LOGIN) if passwords else UNITS
+        for name in units:
             if self.unit(name).state["UnitFileState"].startswith("masked"):
                 self.run("systemctl", "unmask", name)
         self.run("systemctl", "enable", "--", *UNITS)
         if door:
             self.run("systemctl", "stop", "--", SERVICE, SOCKET)
-        self.attempt("systemctl", "reset-failed", "--", *UNITS)
+        self.attempt("systemctl", "reset-failed", "--", *units)
         self.run("systemctl", "start", "--", SOCKET)
+        if passwords:
+            self.run("systemctl", "restart", "--", LOGIN)
         self.run("systemctl", "restart", "--", SERVICE)
+
+    def give_group(self) -> None:
+        if not group():
+            self.run("groupadd", "--system", GROUP)
+        elif group() != ALONE:
+            self.run("gpasswd", "--members", "", GROUP)
+
+    def forget_passwords(self) -> None:
+        """The unit, whose file is gone, so that it no longer removes its socket itself; and the group."""
+        self.attempt("systemctl", "stop", "--", LOGIN)
+        self.attempt("systemctl", "reset-failed", "--", LOGIN)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(LOGIN_SOCKET)
+        if group():
+            self.run("groupdel", GROUP)
 
     def prove(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -186,6 +219,14 @@ def accounts(names: Collection[str]) -> dict[str, pwd.struct_passwd]:
     return found
 
 
+def group() -> str:
+    """What is to be said of it; empty if there is none."""
+    try:
+        return ", ".join(sorted(grp.getgrnam(GROUP).gr_mem)) or ALONE
+    except KeyError:
+        return ""
+
+
 def word(key: str, name: str) -> str:
     """As JupyterHub makes it, too."""
     return hmac.new(key.encode(), name.encode(), hashlib.sha256).hexdigest()
@@ -200,22 +241,36 @@ def wanted(params: Mapping[str, t.Any], people: Mapping[str, pwd.struct_passwd])
     }
     there = os.listdir(DOORS) if os.path.isdir(DOORS) else []
     return {
-        **{file["path"]: File(file["content"]) for file in params["files"]},
+        **{file["path"]: File(file["content"] or None) for file in params["files"]},
         SETTINGS: File(f"{json.dumps(settings, indent=4, sort_keys=True)}\n"),
         KEY: File(key, 0o600, secret=True),
-        CLIENT_SECRET: File(f"{params['client_secret']}\n", 0o600, secret=True),
+        CLIENT_SECRET: File(f"{params['client_secret']}\n" if params["client_secret"] else None, 0o600, secret=True),
         **{path: File(None, secret=True) for path in (f"{DOORS}/{name}" for name in there) if path not in doors},
         **doors,
     }
 
 
-def unit_differences(seen: Mapping[str, Unit], stale: bool) -> list[Difference]:
+def states(passwords: bool) -> dict[str, dict[str, str]]:
+    """As the units shall be."""
+    return {SOCKET: RUNNING, SERVICE: RUNNING, LOGIN: WANTED if passwords else GONE}
+
+
+def unit_differences(seen: Mapping[str, Unit], wanted: Mapping[str, Mapping[str, str]], stale: bool) -> list[Difference]:
     found = [
-        difference(name, *(f"{', '.join(state[key] for key in RUNNING)}\n" for state in (unit.state, RUNNING)))
+        difference(name, *(_told(state) for state in (unit.state, wanted[name])))
         for name, unit in seen.items()
-        if unit.state != RUNNING
+        if unit.state != wanted[name]
     ]
     return [*found, *([difference(SERVICE, "runs as it was before\n", "runs as it is now\n")] if stale else [])]
+
+
+def _told(state: Mapping[str, str]) -> str | None:
+    return None if state == GONE else f"{', '.join(filter(None, state.values()))}\n"
+
+
+def group_difference(passwords: bool) -> list[Difference]:
+    found, wanted = group(), ALONE if passwords else ""
+    return [] if found == wanted else [difference(f"group {GROUP}", *(f"{text}\n" if text else None for text in (found, wanted)))]
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -224,26 +279,36 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     files = wanted(params, people)
     changed = new(files)
     wrong = faults(files, {DOORS: File("", 0o755)})
-    seen = {name: host.unit(name) for name in UNITS}
+    passwords = params["passwords"]
+    shall = states(passwords)
+    seen = {name: host.unit(name) for name in shall}
+    of_group = group_difference(passwords)
     # What it has read; people's words it computes.
     read = [path for path in files if not path.startswith(f"{DOORS}/")]
     door = any(path.endswith(SOCKET) for path in changed) or seen[SOCKET].state != RUNNING
     stale = bool(set(read) & set(changed)) or newest([*read, params["environment"]]) > seen[SERVICE].started
-    restart = stale or door or any(unit.reload or unit.state != RUNNING for unit in seen.values())
+    odd = any(unit.reload or unit.state != shall[name] for name, unit in seen.items())
+    restart = stale or door or odd or bool(of_group)
     # Of one that does not run at all, that it is out of date goes without saying.
     told = stale and seen[SERVICE].state == RUNNING
-    diff = [*differences(changed), *rights.differences(wrong), *unit_differences(seen, told)]
+    diff = [*differences(changed), *rights.differences(wrong), *of_group, *unit_differences(seen, shall, told)]
     if not module.check_mode:
         rights.mend(wrong)
         try:
             with or_as_before(changed):
+                if passwords and of_group:
+                    host.give_group()
                 if restart:
-                    host.restart(door)
+                    host.restart(door, passwords)
                     host.prove(params["timeout"])
+                if not passwords and (of_group or seen[LOGIN].state != GONE):
+                    host.forget_passwords()
         except (RefusedError, OSError) as error:
             if restart:
                 host.attempt("systemctl", "daemon-reload")
                 host.attempt("systemctl", "restart", "--", SERVICE)
+                if seen[LOGIN].state == GONE:
+                    host.forget_passwords()
             raise RefusedError(f"JupyterHub does not run with the new configuration; the one before is back: {error}") from error
         if missing := sorted(set(params["people"]) - set(people)):
             raise RefusedError(
@@ -259,7 +324,8 @@ def main() -> None:
         argument_spec={
             "people": {"type": "list", "elements": "str", "required": True},
             "settings": {"type": "dict", "default": {}},
-            "client_secret": {"type": "str", "required": True, "no_log": True},
+            "client_secret": {"type": "str", "default": "", "no_log": True},
+            "passwords": {"type": "bool", "default": False, "no_log": False},
             "files": {
                 "type": "list",
                 "elements": "dict",

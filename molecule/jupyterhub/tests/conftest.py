@@ -1,21 +1,26 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People who log in at the institute, as their browsers do."""
+"""People who log in at the institute, or with a password, as their browsers do."""
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
 import socket
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
+from people.browser import browser
 from people.jupyter_api import Jupyter
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
 NAME = "lab.example.org"
 PROVIDER = ("localhost", 9400)
 PATIENCE = 180
@@ -53,6 +58,14 @@ class Visitor:
         assert form.url.startswith("http://localhost:9400/"), form.url
         return self.session.post(form.url, data={"sub": name}, timeout=PATIENCE)
 
+    def log_in_with(self, name, password, path="/"):
+        """As somebody who types it. The last answer."""
+        page = self.get(path)
+        form, word = (re.search(rf'{what}="([^"]*)"', page.text) for what in ("<form action", 'name="_xsrf" value'))
+        assert form and word, page.text
+        typed = {"_xsrf": word[1], "username": name, "password": password}
+        return self.session.post(urljoin(page.url, html.unescape(form[1])), data=typed, timeout=PATIENCE)
+
     def cookie(self, name, path=None):
         found = [cookie.value for cookie in self.session.cookies if cookie.name == name and path in (None, cookie.path)]
         return found[0] if found else ""
@@ -84,6 +97,25 @@ def known(host):
 @pytest.fixture
 def visitor():
     return Visitor
+
+
+class Person:
+    """Somebody at a window. The pictures are kept."""
+
+    def __init__(self, stack, name, profile, address):
+        self.name = name
+        rules = f"--host-resolver-rules=MAP {NAME} {address}, MAP localhost:9400 {address}:9400"
+        self.browser = stack.enter_context(browser(profile, PATIENCE, rules, "--ignore-certificate-errors"))
+
+    def picture(self, of):
+        self.browser.picture(PICTURES / f"{of}-{self.name}.png")
+
+
+@pytest.fixture
+def two_at_browsers(known, chromium, tmp_path_factory):
+    """Alice and Bob, each at a browser of their own."""
+    with ExitStack() as stack:
+        yield [Person(stack, name, tmp_path_factory.mktemp(name), known) for name in ("alice", "bob")]
 
 
 @pytest.fixture(scope="module")

@@ -101,6 +101,8 @@ ELSEWHERE = (
 MODULI = "/etc/ssh/moduli"
 NEEDED = ("/etc/pam.d/", MODULI, "/etc/fail2ban/", "/etc/security/")
 OURS = (re.compile(r"/etc/profile\.d/conda\.sh|/etc/fish/conf\.d/conda\.fish|/etc/nginx/conf\.d/research-server\.conf"),)
+# Of a role that a host does not have nothing is compared: a file with such a name is anybody's.
+OF_ROLES = {"jupyterhub": re.compile(r"/etc/pam\.d/research-server-jupyterhub")}
 
 GIT = "/etc/gitconfig"
 GIT_STARTS = re.compile(
@@ -149,12 +151,12 @@ LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|0:0:0:0:0:0:0:1")
 PERSONAL = ("/home/", "/tmp/", "/var/tmp/", "/dev/shm/", "/srv/", "/root/", "/run/user/")  # noqa: S108
 
 
-def find(host: Host, _declared: Declared) -> Iterator[Finding]:
+def find(host: Host, declared: Declared) -> Iterator[Finding]:
     known = record(host)
     if not known.known:
         return
     told = set()
-    for finding in _of_places(host):
+    for finding in _of_places(host, declared):
         told.add(finding.name)
         yield finding
     yield from _conffiles(host, told)
@@ -170,17 +172,18 @@ def find(host: Host, _declared: Declared) -> Iterator[Finding]:
     yield from _shells(host)
 
 
-def _of_places(host: Host) -> Iterator[Finding]:
+def _of_places(host: Host, declared: Declared) -> Iterator[Finding]:
     known = record(host)
     modules = [f"/usr/lib/{name}/security" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))]
     local = [f"/usr/local/lib/{name}/dist-packages" for name in host.names("/usr/local/lib") if re.fullmatch(LOCAL_PYTHON, name)]
     pythons = [name for name in host.names("/usr/lib") if re.fullmatch(LOCAL_PYTHON, name)]
     local += [f"/usr/lib/{name}" for name in pythons] + [f"/root/.local/lib/{name}/site-packages" for name in pythons]
+    ours = (*OURS, *(pattern for role, pattern in OF_ROLES.items() if not declared.roles or role in declared.roles))
     nginx = NGINX if host.status(NGINX_OURS) else ()
     folders = [*FOLDERS, *nginx, *((path, r".+", "error") for path in modules), *((path, HOOKS, "error") for path in local)]
     for folder, names, severity in folders:
         for path in (folder, *(f"{folder}/{name}" for name in host.names(folder) if re.fullmatch(names, name))):
-            odd = None if _generated(path) or path.endswith(PLAIN_HOOKS) else known.oddity(host, path, OURS)
+            odd = None if _generated(path) or path.endswith(PLAIN_HOOKS) else known.oddity(host, path, ours)
             if odd:
                 yield odd.told(TOPIC, path, severity)
     for path, severity in FOREIGN:

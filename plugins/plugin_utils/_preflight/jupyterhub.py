@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from .jupyter import NAME
 
+ADDRESSES = ("authorize", "token", "userdata")
+
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:
     """One sentence for each problem: found, expected, what to do. None has the secret in it."""
@@ -19,12 +21,28 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         for name in variables.get("jupyterhub_users", [])
         if name == "root" or not NAME.fullmatch(str(name))
     ]
-    problems += [
-        f"{name}: found nothing; expected what the provider has given you; set it"
+    return problems + (_unasked if variables.get("jupyterhub_login") == "pam" else _provider)(variables)
+
+
+def _unasked(variables: Mapping[str, t.Any]) -> list[str]:
+    """Whoever has written it down may believe that it is asked."""
+    names = ("jupyterhub_client_id", "jupyterhub_client_secret", *(f"jupyterhub_{name}_url" for name in ADDRESSES))
+    return [
+        f"{name}: found a value with 'jupyterhub_login: pam', by which no provider is asked; expected none; take it out, or set "
+        "'jupyterhub_login: oidc'"
+        for name in names
+        if str(variables.get(name, "")).strip()
+    ]
+
+
+def _provider(variables: Mapping[str, t.Any]) -> list[str]:
+    problems = [
+        f"{name}: found nothing; expected what the provider has given you; set it, or 'jupyterhub_login: pam' for passwords of "
+        "people's accounts"
         for name in ("jupyterhub_client_id", "jupyterhub_client_secret")
         if not str(variables.get(name, "")).strip()
     ]
-    for name in ("authorize", "token", "userdata"):
+    for name in ADDRESSES:
         variable = f"jupyterhub_{name}_url"
         address = str(variables.get(variable, ""))
         if not _safe(address):

@@ -9,6 +9,7 @@ use a person's JupyterLab. With a yes it gets a word to hand on, by which that J
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -20,7 +21,9 @@ from typing import Any
 
 import tornado.netutil
 from jupyterhub import orm
+from jupyterhub.auth import Authenticator
 from jupyterhub.handlers import BaseHandler
+from jupyterhub.handlers.login import LogoutHandler
 from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import Spawner
 from oauthenticator.generic import GenericOAuthenticator
@@ -36,6 +39,8 @@ COOKIE = "research-server-lab"
 # JupyterHub's: of which session of a browser it is.
 SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_DAYS = 7
+# Who says yes or no to a password (jupyterhub_login.py), and within how many seconds.
+PASSWORDS, PATIENCE = "/run/jupyterhub-login.sock", 40
 # sd_listen_fds(3): the one socket that systemd hands over.
 FIRST = 3
 
@@ -67,7 +72,7 @@ class Enter(BaseHandler):
         self.redirect(place)
 
 
-class Leave(OAuthLogoutHandler):
+class Leave(LogoutHandler):
     """Log out of the JupyterLab, too, also where the login itself has ended before: JupyterHub does nothing then."""
 
     async def handle_logout(self) -> None:
@@ -76,6 +81,10 @@ class Leave(OAuthLogoutHandler):
             for token in self.db.query(orm.APIToken).filter_by(session_id=session):
                 self.db.delete(token)
             self.db.commit()
+
+
+class LeaveProvider(Leave, OAuthLogoutHandler):
+    """Forget what was said to the provider, too."""
 
 
 class May(web.RequestHandler):
@@ -91,8 +100,10 @@ class May(web.RequestHandler):
         self.set_status(204)
 
 
-class Login(GenericOAuthenticator):
-    logout_handler = Leave
+class Person(Authenticator):
+    """What both logins have in common."""
+
+    logout_handler: type[LogoutHandler] = Leave
 
     def normalize_username(self, username: str) -> str:
         """To the letter: 'Ada' may be somebody else at the provider. JupyterHub would take both for ada."""
@@ -102,7 +113,40 @@ class Login(GenericOAuthenticator):
         # Pages from which servers would be started and stopped lead to the one that everybody has.
         to_lab = {"url": "/hub/lab", "permanent": False}
         pages = [(page, web.RedirectHandler, to_lab) for page in (r"/home", r"/spawn.*", r"/user/.*", r"/token")]
-        return [(r"/lab", Enter), (r"/lab/may", May), *pages, *super().get_handlers(app)]
+        own = [(r"/lab", Enter), (r"/lab/may", May), (r"/logout", self.logout_handler)]
+        return [*own, *pages, *super().get_handlers(app)]
+
+
+class Provider(Person, GenericOAuthenticator):
+    """Whoever a provider of OpenID Connect says it is."""
+
+    logout_handler = LeaveProvider
+
+
+class Host(Person):
+    """Who knows the password of an account on this host. JupyterHub can read none of them: it asks for a yes."""
+
+    async def authenticate(self, _handler: Any, data: dict[str, str]) -> str | None:
+        name, password = data.get("username", ""), data.pop("password", "")
+        # JupyterHub logs who has failed. What is nobody's name may be a password, in the wrong place.
+        data["username"] = name if name in SETTINGS["people"] else ""
+        try:
+            answer = await asyncio.wait_for(self.ask(name, password), PATIENCE)
+        except (OSError, asyncio.TimeoutError) as error:
+            self.log.error("No answer at %s: %r", PASSWORDS, error)
+            answer = b""
+        if answer not in (b"yes", b"no"):
+            raise web.HTTPError(503, "Passwords cannot be checked now. Try again in a minute.")
+        return name if answer == b"yes" else None
+
+    async def ask(self, *told: str) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(PASSWORDS)
+        try:
+            writer.write(json.dumps(told).encode())
+            writer.write_eof()
+            return await reader.read()
+        finally:
+            writer.close()
 
 
 class Nothing(Spawner):
@@ -160,18 +204,21 @@ c.JupyterHub.cookie_max_age_days = SESSION_DAYS
 # To enter one's own JupyterLab is all that anybody can do here: no tokens of one's own, no servers, no administrators.
 c.JupyterHub.load_roles = [{"name": "user", "scopes": ["access:servers!user", "read:users:name!user"]}]
 
-c.JupyterHub.authenticator_class = Login
-c.Login.login_service = SETTINGS["login_service"]
-c.Login.client_id = SETTINGS["client_id"]
-c.Login.client_secret = (SECRETS / "client_secret").read_text(encoding="utf-8").strip()
-c.Login.authorize_url = SETTINGS["authorize_url"]
-c.Login.token_url = SETTINGS["token_url"]
-c.Login.userdata_url = SETTINGS["userdata_url"]
-c.Login.username_claim = SETTINGS["username_claim"]
-c.Login.scope = SETTINGS["scope"]
-c.Login.allowed_users = set(SETTINGS["people"])
-c.Login.allow_existing_users = False
-c.Login.admin_users = set()
+c.Authenticator.allowed_users = set(SETTINGS["people"])
+c.Authenticator.allow_existing_users = False
+c.Authenticator.admin_users = set()
 # Who is no longer among them is deleted at the start, with sessions and tokens.
-c.Login.username_pattern = f"^(?:{'|'.join(map(re.escape, SETTINGS['people']))})$"
-c.Login.delete_invalid_users = True
+c.Authenticator.username_pattern = f"^(?:{'|'.join(map(re.escape, SETTINGS['people']))})$"
+c.Authenticator.delete_invalid_users = True
+if SETTINGS["login"] == "pam":
+    c.JupyterHub.authenticator_class = Host
+else:
+    c.JupyterHub.authenticator_class = Provider
+    c.Provider.login_service = SETTINGS["login_service"]
+    c.Provider.client_id = SETTINGS["client_id"]
+    c.Provider.client_secret = (SECRETS / "client_secret").read_text(encoding="utf-8").strip()
+    c.Provider.authorize_url = SETTINGS["authorize_url"]
+    c.Provider.token_url = SETTINGS["token_url"]
+    c.Provider.userdata_url = SETTINGS["userdata_url"]
+    c.Provider.username_claim = SETTINGS["username_claim"]
+    c.Provider.scope = SETTINGS["scope"]

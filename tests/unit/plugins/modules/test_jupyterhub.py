@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import pwd
 import typing as t
@@ -54,3 +55,45 @@ def test_the_key_stays_and_secrets_are_for_root(folder: Path) -> None:
     told = json.loads(str(files[str(folder / "settings.json")].text))
     assert told == {"client_id": "lab", "people": ["ada", "grace"]}
     assert files["/unit"].text == "text"
+
+
+def test_what_a_login_of_another_kind_has_left_goes(folder: Path) -> None:
+    files = jupyterhub.wanted({**PARAMS, "client_secret": "", "files": [{"path": "/unit", "content": ""}]}, {})
+    assert files[str(folder / "client_secret")].text is None and files["/unit"].text is None
+
+
+@pytest.mark.parametrize(
+    ("members", "passwords", "told"),
+    [
+        (None, False, None),
+        ([], True, None),
+        (None, True, ("", "without members\n")),
+        ([], False, ("without members\n", "")),
+        (["eve", "bob"], True, ("bob, eve\n", "without members\n")),
+    ],
+)
+def test_nobody_is_in_the_group_to_which_the_door_of_passwords_is_open(
+    monkeypatch: pytest.MonkeyPatch, members: list[str] | None, passwords: bool, told: tuple[str, str] | None
+) -> None:
+    def getgrnam(name: str) -> grp.struct_group:
+        if members is None:
+            raise KeyError(name)
+        return grp.struct_group((name, "x", 990, members))
+
+    monkeypatch.setattr(grp, "getgrnam", getgrnam)
+    found = [(difference["before"], difference["after"]) for difference in jupyterhub.group_difference(passwords)]
+    assert found == ([told] if told else [])
+
+
+def test_the_door_of_passwords_is_there_or_gone(folder: Path) -> None:
+    seen = {name: jupyterhub.Unit(jupyterhub.RUNNING, 1.0, False, 0) for name in jupyterhub.UNITS}
+    for state, passwords, told in (
+        (jupyterhub.GONE, False, None),
+        (jupyterhub.WANTED, True, None),
+        (jupyterhub.WANTED, False, ("active, static\n", "")),
+        (jupyterhub.GONE, True, ("", "active, static\n")),
+        ({"ActiveState": "failed", "UnitFileState": "static"}, True, ("failed, static\n", "active, static\n")),
+    ):
+        units = {**seen, jupyterhub.LOGIN: jupyterhub.Unit(state, 0.0, False, 0)}
+        found = jupyterhub.unit_differences(units, jupyterhub.states(passwords), False)
+        assert [(line["before"], line["after"]) for line in found] == ([told] if told else [])

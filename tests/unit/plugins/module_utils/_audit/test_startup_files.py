@@ -108,6 +108,13 @@ def one(root: Path) -> Finding:
     return finding
 
 
+@pytest.mark.parametrize(("roles", "told"), [((), False), (("jupyterhub",), False), (("jupyter",), True)])
+def test_the_login_s_rules_are_of_the_role_that_compares_them(root: Path, roles: tuple[str, ...], told: bool) -> None:
+    put(root, "/etc/pam.d/research-server-jupyterhub", "@include common-auth\n")
+    host = Host(lambda *_argv, **_more: (127, "", "none"), str(root))
+    assert bool(list(startup_files.find(host, Declared(roles=roles)))) == told
+
+
 def test_what_packages_left_is_no_finding(root: Path) -> None:
     assert found(root) == []
 

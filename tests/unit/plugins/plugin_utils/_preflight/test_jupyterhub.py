@@ -38,3 +38,12 @@ FITS: dict[str, t.Any] = {
 def test_what_makes_no_sense_is_told_without_the_secret(change: dict[str, t.Any], says: str) -> None:
     found = check({**FITS, **change})
     assert len(found) == bool(says) and all(line.startswith(says) and "your eyes" not in line for line in found)
+
+
+def test_with_passwords_a_provider_is_not_asked_and_not_to_be_named() -> None:
+    nobody = {name: "" for name in FITS if name != "jupyterhub_users"}
+    assert check({**FITS, **nobody, "jupyterhub_login": "pam"}) == []
+    found = check({**FITS, "jupyterhub_login": "pam"})
+    assert [line.partition(":")[0] for line in found] == [name for name in FITS if name != "jupyterhub_users"]
+    assert all("found a value with 'jupyterhub_login: pam'" in line and "your eyes" not in line for line in found)
+    assert check({**FITS, **nobody, "jupyterhub_login": "pam", "jupyterhub_users": ["root"]})
