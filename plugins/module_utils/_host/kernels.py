@@ -16,7 +16,7 @@ def order(release: str) -> tuple[int, ...]:
 
 def flavour(release: str) -> str:
     """Such as `cloud-amd64`: kernels of another one lie there for another purpose."""
-    return re.sub(r"^[0-9][0-9.]*(?:-rc\d+)?(?:-\d+)?[+~.a-z0-9]*?(?=-[a-z]|$)", "", release)
+    return re.sub(r"^[0-9][0-9.]*(?:-rc\d+)?(?:-\d+)?[+~._a-z0-9]*?(?=-[a-z]|$)", "", release)
 
 
 def boots_next(releases: Collection[str], running: str) -> str:

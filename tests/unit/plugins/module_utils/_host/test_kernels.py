@@ -16,6 +16,11 @@ from ansible_collections.openlab.research_server.plugins.module_utils._host.kern
         (["6.12.48+deb13-amd64", "6.12.57+deb13-cloud-amd64"], "6.12.48+deb13-amd64", "6.12.48+deb13-amd64"),
         (["6.12.48+deb13-amd64"], "6.8.0-1-of-the-machine", "6.12.48+deb13-amd64"),
         ([], "6.12.48+deb13-amd64", ""),
+        (
+            ["5.14.0-570.12.1.el9_6.x86_64", "5.14.0-570.32.1.el9_6.x86_64", "0-rescue-5fdc98415b424a37a7ea0ad17b2ad0fc"],
+            "5.14.0-570.12.1.el9_6.x86_64",
+            "5.14.0-570.32.1.el9_6.x86_64",
+        ),
     ],
 )
 def test_the_newest_of_the_same_kind_boots_next(releases: list[str], running: str, expected: str) -> None:
