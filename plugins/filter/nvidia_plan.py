@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ..plugin_utils._nvidia.plan import Wishes, plan
+from ..plugin_utils._nvidia.plan import plan
+from ..plugin_utils._nvidia.wishes import Wishes
 
 DOCUMENTATION = r"""
 name: nvidia_plan
@@ -93,15 +94,16 @@ RETURN = r"""
 _value:
   description: >-
     C(apply) (whether there is a GPU to drive), C(problems), C(summary); with a GPU also C(addresses) (of the GPUs that are
-    not lent to guests), C(flavour), C(branch), C(missing)
-    (packages to install), C(unavailable) (those that apt does not offer), C(held) (version to hold), C(sources) (deb822
-    stanzas to add), C(load) and C(reboot) (what the installed driver waits for), C(reload) (its version, where it can
-    take another one's place) and C(initramfs) (command that rebuilds
-    the initial RAM file systems), C(rebuild) (whether one is out of date) C(build) (what DKMS has to build, and for which
-    kernel, so that the next boot has the driver), C(upgrade) (whether a driver is there that has to be replaced), C(current)
-    (its version), C(way_back) (arguments of C(apt-get install) that bring it back), C(deferred) (why it is not replaced now),
-    C(clean) (files to remove), C(uninstall) (whether NVIDIA's own uninstaller has to run) and C(notices) (what people
-    should know).
+    not lent to guests), C(flavour), C(branch), C(missing) (packages to install), C(unavailable) (those that nobody offers),
+    C(manager) (C(apt) or C(dnf)), C(headers) (package of the running kernel's headers), C(held) (version to hold),
+    C(sources) (deb822 stanzas to add), with dnf C(lock) (lines of C(versionlock.list)), C(stream) (of NVIDIA's module) and
+    C(switch) (whether another one is enabled), C(load) and C(reboot) (what the installed driver waits for), C(reload) (its
+    version, where it can take another one's place) and C(initramfs) (command that rebuilds the initial RAM file systems),
+    C(rebuild) (whether one is out of date), C(build) (what DKMS has to build, and for which kernel, so that the next boot
+    has the driver), C(upgrade) (whether a driver is there that has to be replaced), C(current) (its version), C(way_back)
+    (arguments of C(apt-get install) or C(dnf install) that bring it back), C(deferred) (why it is not replaced now),
+    C(clean) (files to remove), C(uninstall) (whether NVIDIA's own uninstaller has to run) and C(notices) (what people should
+    know).
   type: dict
 """
 

@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Lists the NVIDIA GPUs on the PCI bus with their generation, and the NVIDIA driver that is loaded, installed and
     available, and says whether these agree and whether a reboot is what is missing.
-  - Reads files only. No program is started, so neither C(lspci) nor C(nvidia-smi) needs to be there.
+  - Reads files only. No program is started, so neither C(lspci) nor C(nvidia-smi) needs to be there. On the RHEL family C(rpm) is
+    asked once for the installed packages, and with O(available) C(dnf) for those that can be had.
   - Without a GPU the rest is still reported.
 author:
   - openlab.research_server maintainers (@openlab)
@@ -27,8 +28,8 @@ options:
     default: /sys
   available:
     description:
-      - Also tell what apt's package lists offer. Off by default, as the lists are tens of megabytes.
-      - Lists that apt keeps compressed are not read.
+      - Also tell what the package lists offer. Off by default, as they are tens of megabytes.
+      - Lists that apt keeps compressed are not read. C(dnf) fetches lists that are out of date.
     type: bool
     default: false
   processes:
@@ -37,7 +38,9 @@ options:
     default: false
     version_added: 0.2.0
   ignore_sources:
-    description: Files of apt sources that are left out of RV(info.apt_sources), such as the one that the caller writes.
+    description:
+      - Files of package sources that are left out of RV(info.apt_sources) and RV(info.yum_repositories), such as the one that the
+        caller writes.
     type: list
     elements: path
     default: []
@@ -59,7 +62,7 @@ attributes:
     description: Changes nothing.
     support: none
   platform:
-    description: Hosts with sysfs. Packages and their sources are read on hosts with dpkg and apt only.
+    description: Hosts with sysfs. Packages and their sources are read on hosts with dpkg and apt, or rpm and dnf.
     support: full
     platforms: linux
 notes:
@@ -158,19 +161,29 @@ info:
           type: bool
         key: {description: Certificate that DKMS signs with., type: str, sample: /var/lib/dkms/mok.pub}
         key_enrolled: {description: Whether the firmware or shim trusts it., type: bool}
-    packages: {description: "Installed packages of driver, CUDA and kernel, with their versions (dpkg).", type: dict}
+    packages: {description: "Installed packages of driver, CUDA and kernel, with their versions (dpkg or rpm).", type: dict}
     available:
-      description: Versions that apt's lists offer of driver, CUDA toolkit and kernel headers, newest first.
+      description: Versions that the package lists offer of driver, CUDA toolkit and kernel headers, newest first.
       type: dict
     apt_sources: {description: "Enabled apt sources, with the file that names them.", type: list, elements: dict}
     apt_origins: {description: Origin of each index in apt's lists., type: dict}
+    yum_repositories:
+      description: Enabled repositories of C(/etc/yum.repos.d), with the file that names them.
+      type: list
+      elements: dict
+      version_added: 0.2.0
+    module_stream:
+      description: Stream of NVIDIA's module C(nvidia-driver) that dnf has enabled, or nothing.
+      type: str
+      sample: 580-open
+      version_added: 0.2.0
     processes:
       description: >-
         Processes that have a GPU open, each with C(pid), C(user) and C(program); the persistence daemon and DCGM are none.
       type: list
       elements: dict
     own_files:
-      description: What the files of the role P(openlab.research_server.nvidia#role) for apt and systemd hold, by path.
+      description: What the files of the role P(openlab.research_server.nvidia#role) for apt, dnf and systemd hold, by path.
       type: dict
     former_keys:
       description: Keyrings of apt with NVIDIA's former key 7fa2af80, each with C(path) and C(alone) (it holds no other key).
@@ -182,8 +195,9 @@ info:
       elements: str
     system:
       description: >-
-        C(id), C(version), C(codename) (of os-release), C(machine), C(kernel) (of uname), C(initramfs), the tool that
-        builds initial RAM file systems (V(update-initramfs), V(dracut) or none), and C(initramfs_outdated), whether one is
+        C(id), C(version), C(codename) (of os-release), C(manager) of packages (V(apt) or V(dnf)), C(machine), C(kernel) (of
+        uname), C(initramfs), the tool that builds initial RAM file systems (V(update-initramfs), V(dracut) or none), and
+        C(initramfs_outdated), whether one is
         older than C(/etc/modprobe.d/research-server-nvidia.conf).
       type: dict
 """
@@ -191,12 +205,13 @@ info:
 import os
 import re
 import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 from ..module_utils._host import dpkg
 from ..module_utils._host.module import Module, guarded, run_module
-from ..module_utils._host.refused import RefusedError
-from ..module_utils._nvidia import apt_sources
+from ..module_utils._host.runner import RefusedError, Runner
+from ..module_utils._nvidia import apt_sources, dnf
 from ..module_utils._nvidia import pci as nvidia_pci
 from ..module_utils._nvidia import state as nvidia_state
 from ..module_utils._nvidia.former_keys import read_former_keys
@@ -213,6 +228,8 @@ EARLY_SETTINGS = "etc/modprobe.d/research-server-nvidia.conf"
 OWN_FILES = (
     "etc/apt/preferences.d/research-server-nvidia",
     "etc/apt/sources.list.d/research-server-nvidia.sources",
+    "etc/dnf/plugins/versionlock.list",
+    "etc/yum.repos.d/research-server-nvidia.repo",
     "etc/systemd/system/research-server-dcgm-exporter.service",
     "etc/systemd/system/research-server-nvidia-settings.service",
 )
@@ -224,7 +241,23 @@ FORMER_FILES = (
     "etc/modules-load.d/openlab-nvidia.conf",
 )
 INITRAMFS = ("boot/initrd.img-*", "boot/initramfs-*.img")
+# Those of the RHEL family's rescue system and of kdump are made once, and for a kernel of their own.
+NOT_REBUILT = re.compile(r"initramfs-0-rescue-|kdump\.img$")
 INITRAMFS_TOOLS = ("update-initramfs", "dracut")
+
+
+# What dnf remembers of the stream that was chosen of NVIDIA's module.
+MODULE_STATE = "etc/dnf/modules.d/nvidia-driver.module"
+
+Ask = Callable[..., str]
+
+
+class Folders(t.NamedTuple):
+    """Where a host is looked at."""
+
+    root: Path
+    sysfs: Path
+    procfs: Path
 
 
 def read_sources(root: Path, ignored: list[str]) -> list[dict[str, t.Any]]:
@@ -236,6 +269,12 @@ def read_sources(root: Path, ignored: list[str]) -> list[dict[str, t.Any]]:
         if parse is not None and str(path) not in ignored:
             sources += [{**source, "file": str(path)} for source in parse(text(path))]
     return sources
+
+
+def read_repositories(root: Path, ignored: list[str]) -> list[dict[str, t.Any]]:
+    """Enabled repositories of dnf, each with its file."""
+    paths = [path for path in sorted((root / "etc/yum.repos.d").glob("*.repo")) if str(path) not in ignored]
+    return [{**repository, "file": str(path)} for path in paths for repository in dnf.repositories(text(path))]
 
 
 def read_origins(lists: Path) -> dict[str, str]:
@@ -253,7 +292,7 @@ def is_outdated(root: Path) -> bool:
     settings = root / EARLY_SETTINGS
     if not settings.is_file():
         return False
-    images = (image for pattern in INITRAMFS for image in root.glob(pattern))
+    images = (image for pattern in INITRAMFS for image in root.glob(pattern) if not NOT_REBUILT.search(image.name))
     return any(image.stat().st_mtime < settings.stat().st_mtime for image in images)
 
 
@@ -265,6 +304,7 @@ def read_system(root: Path, procfs: Path) -> dict[str, t.Any]:
         "id": fields.get("ID", ""),
         "version": fields.get("VERSION_ID", ""),
         "codename": fields.get("VERSION_CODENAME", ""),
+        "manager": "dnf" if "rhel" in (fields.get("ID"), *fields.get("ID_LIKE", "").split()) else "apt",
         "machine": uname.machine,
         "kernel": text(procfs / "sys/kernel/osrelease").strip() or uname.release,
         "initramfs": next((name for name in INITRAMFS_TOOLS if (root / "usr/sbin" / name).exists()), ""),
@@ -272,10 +312,23 @@ def read_system(root: Path, procfs: Path) -> dict[str, t.Any]:
     }
 
 
-def read(
-    root: Path, sysfs: Path, procfs: Path, *, ignored: list[str], available: bool, processes: bool = False
-) -> dict[str, t.Any]:
-    """Everything that RETURN describes."""
+def read_packages(root: Path, manager: str, ask: Ask, *, available: bool) -> dict[str, t.Any]:
+    """What is installed, and what can be had."""
+    if manager == "dnf":
+        return {
+            "packages": dnf.installed(ask(*dnf.INSTALLED)),
+            "available": dnf.packages(ask(*dnf.OFFERED)) if available else {},
+        }
+    lists = sorted((root / "var/lib/apt/lists").glob("*_Packages"))
+    return {
+        "packages": nvidia_state.installed_packages(text(root / dpkg.STATUS.lstrip("/"))),
+        "available": nvidia_state.available_versions(map(text, lists)) if available else {},
+    }
+
+
+def read(folders: Folders, ask: Ask, *, ignored: list[str], available: bool, processes: bool = False) -> dict[str, t.Any]:
+    """Everything that RETURN describes. `ask` runs a program, and returns what it says."""
+    root, sysfs, procfs = folders
     functions = list(read_pci(sysfs))
     gpus = nvidia_pci.describe(functions)
     system = read_system(root, procfs)
@@ -285,7 +338,6 @@ def read(
     cuda = read_gpus(root, sysfs, procfs).offer.cuda
     nouveau = (sysfs / "module/nouveau").is_dir()
     secure_boot = read_secure_boot(root, sysfs)
-    lists = root / "var/lib/apt/lists"
     return {
         "gpus": gpus,
         "driver": {"loaded": loaded, "userland": userland, "unpackaged": (root / UNINSTALLER).exists(), "cuda": cuda},
@@ -297,10 +349,11 @@ def read(
             loaded=loaded, userland=userland, kernels=kernels, nouveau=nouveau, refused=refused(secure_boot)
         ),
         "secure_boot": secure_boot,
-        "packages": nvidia_state.installed_packages(text(root / dpkg.STATUS.lstrip("/"))),
-        "available": nvidia_state.available_versions(map(text, sorted(lists.glob("*_Packages")))) if available else {},
+        **read_packages(root, system["manager"], ask, available=available),
         "apt_sources": read_sources(root, ignored),
-        "apt_origins": read_origins(lists),
+        "apt_origins": read_origins(root / "var/lib/apt/lists"),
+        "yum_repositories": read_repositories(root, ignored),
+        "module_stream": dnf.enabled_stream(text(root / MODULE_STATE)),
         "processes": read_users(procfs) if processes else [],
         "own_files": {f"/{name}": text(root / name) for name in OWN_FILES if (root / name).is_file()},
         "former_keys": read_former_keys(root),
@@ -315,9 +368,8 @@ def run(module: Module) -> dict[str, t.Any]:
     if not (sysfs / "bus").is_dir():
         raise RefusedError(f"sysfs_root: found no folder {sysfs / 'bus'}; expected a mounted sysfs")
     info = read(
-        Path(params["root"]),
-        sysfs,
-        Path("/proc"),
+        Folders(Path(params["root"]), sysfs, Path("/proc")),
+        Runner(module).run,
         ignored=params["ignore_sources"],
         available=params["available"],
         processes=params["processes"],

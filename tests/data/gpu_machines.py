@@ -4,9 +4,10 @@
 """Machines with GPUs, sound and broken, as their files show them. Each file of `gpu_machines/` is one:
 
 about, recorded, composed   what it is, which values are those of a real machine and whose, which ones are ours
-system                      fields of os-release, and the kernel that runs
+system                      fields of os-release (like: ID_LIKE), and the kernel that runs
 pci                         address -> device (vendor:device), class, driver, lost (it answers nothing), power_state
 loaded, modules, libraries  the NVIDIA module in use, other modules, versions of the driver's libraries
+stream                      the stream of NVIDIA's module that dnf has enabled
 packages, kernels, dkms     what is installed; kernel -> headers, image (it can be booted), dkms; what DKMS builds
 secure_boot, wishes         whether it is on; variables of the role
 expected                    what has to be found and decided; texts are parts of sentences
@@ -65,9 +66,16 @@ def write(machine: Machine, root: Path) -> None:
             (root / f"var/lib/dkms/{module}/kernel-{release}-x86_64").symlink_to(f"{version}/{release}/x86_64")
 
 
+def rpm(machine: Machine) -> str:
+    """What rpm says of the packages, on a machine that has it."""
+    return "".join(f"{name} {version} noarch\n" for name, version in machine.get("packages", {}).items())
+
+
 def _files(machine: Machine) -> t.Iterator[tuple[str, str | bytes]]:
     system = machine["system"]
-    yield "etc/os-release", f"ID={system['id']}\nVERSION_ID={system['version']}\nVERSION_CODENAME={system['codename']}\n"
+    release = {"ID": system["id"], "ID_LIKE": f'"{system.get("like", "")}"', "VERSION_ID": f'"{system["version"]}"'}
+    release["VERSION_CODENAME"] = system.get("codename", "")
+    yield "etc/os-release", "".join(f"{name}={value}\n" for name, value in release.items())
     yield "proc/sys/kernel/osrelease", f"{system['kernel']}\n"
     packages = machine.get("packages", {}).items()
     status = [f"Package: {name}\nStatus: install ok installed\nVersion: {version}\n" for name, version in packages]
@@ -88,6 +96,8 @@ def _files(machine: Machine) -> t.Iterator[tuple[str, str | bytes]]:
         yield "proc/driver/nvidia/version", f"NVRM version: NVIDIA UNIX {kind}  {version}  Release Build\n"
     for version in machine.get("libraries", ()):
         yield f"{LIBRARIES}/libcuda.so.{version}", ""
+    if "stream" in machine:
+        yield "etc/dnf/modules.d/nvidia-driver.module", f"[nvidia-driver]\nstream={machine['stream']}\nstate=enabled\n"
     if machine.get("secure_boot"):
         yield EFI, b"\x06\0\0\0\x01"
     yield from _kernels(machine)

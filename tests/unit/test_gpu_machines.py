@@ -15,7 +15,8 @@ from ansible_collections.openlab.research_server.plugins.module_utils._audit.hos
 from ansible_collections.openlab.research_server.plugins.modules import nvidia_info
 from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor import judge
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
-from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES, Machine, machines, write
+from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia.wishes import Wishes
+from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES, Machine, machines, rpm, write
 
 MACHINES = machines()
 
@@ -31,8 +32,9 @@ class Case(t.NamedTuple):
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     machine: Machine = MACHINES[request.param]
     write(machine, tmp_path)
-    info = nvidia_info.read(tmp_path, tmp_path / "sys", tmp_path / "proc", ignored=[], available=False)
-    wishes = t.cast(nvidia_plan.Wishes, USUAL_WISHES | machine.get("wishes", {}))
+    folders = nvidia_info.Folders(tmp_path, tmp_path / "sys", tmp_path / "proc")
+    info = nvidia_info.read(folders, lambda *_argv: rpm(machine), ignored=[], available=False)
+    wishes = t.cast(Wishes, USUAL_WISHES | machine.get("wishes", {}))
     return Case(tmp_path, info, nvidia_plan.plan(info, wishes), machine["expected"])
 
 

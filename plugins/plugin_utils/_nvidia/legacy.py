@@ -28,7 +28,7 @@ def same(uri: str, url: str) -> bool:
 def leftovers(info: Mapping[str, t.Any], *urls: str) -> Iterator[Leftover]:
     """Sources of NVIDIA's repositories, `urls` among them, that are not this role's, and keyrings with its former key."""
     files: dict[str, list[bool]] = {}
-    for source in info["apt_sources"]:
+    for source in (*info["apt_sources"], *info["yum_repositories"]):
         theirs = [bool(REPOSITORY.search(uri)) or any(same(uri, url) for url in urls) for uri in source["uris"]]
         files.setdefault(source["file"], []).extend(theirs)
     for path, theirs in files.items():

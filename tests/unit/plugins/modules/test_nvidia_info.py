@@ -24,8 +24,15 @@ def put(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def read(root: Path, *, available: bool = False, ignored: list[str] | None = None) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = nvidia_info.read(root, root / "sys", root / "proc", ignored=ignored or [], available=available)
+def nobody(*argv: str) -> str:
+    raise AssertionError(argv)
+
+
+def read(
+    root: Path, *, available: bool = False, ignored: list[str] | None = None, ask: nvidia_info.Ask = nobody
+) -> dict[str, t.Any]:
+    folders = nvidia_info.Folders(root, root / "sys", root / "proc")
+    found: dict[str, t.Any] = nvidia_info.read(folders, ask, ignored=ignored or [], available=available)
     return found
 
 
@@ -171,6 +178,7 @@ def test_sources_lists_and_system(tmp_path: Path) -> None:
         "id": "debian",
         "version": "12",
         "codename": "bookworm",
+        "manager": "apt",
         "machine": os.uname().machine,
         "kernel": RUNNING,
         "initramfs": "",
@@ -195,3 +203,55 @@ def test_an_initial_ram_file_system_older_than_the_settings_is_outdated(tmp_path
     assert read(tmp_path)["system"]["initramfs_outdated"]
     os.utime(image, (3000, 3000))
     assert not read(tmp_path)["system"]["initramfs_outdated"]
+
+
+ALMA = 'NAME="AlmaLinux"\nID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.6"\nPLATFORM_ID="platform:el9"\n'
+
+
+def alma(root: Path) -> None:
+    """What NVIDIA's packages, EPEL's DKMS and dnf leave on a host of the RHEL family."""
+    put(root / "etc/os-release", ALMA)
+    put(root / "etc/dnf/modules.d/nvidia-driver.module", "[nvidia-driver]\nname=nvidia-driver\nstream=580-open\nstate=enabled\n")
+    put(root / "etc/dnf/plugins/versionlock.list", "nvidia-driver-cuda-580.95.05-*\n")
+    put(
+        root / "etc/yum.repos.d/almalinux.repo",
+        "[baseos]\nmirrorlist=https://mirrors.example/9\n[source]\nenabled=0\nbaseurl=https://s\n",
+    )
+    put(root / "etc/yum.repos.d/research-server-nvidia.repo", "[research-server-nvidia]\nbaseurl=https://nvidia.example/rhel9\n")
+    put(root / "usr/lib64/libcuda.so.580.95.05", "")
+
+
+def answers(*argv: str) -> str:
+    """rpm and dnf, each asked in its own words."""
+    if "rpm" in argv:
+        return "kmod-nvidia-open-dkms 3:580.95.05-1.el9 noarch\n"
+    assert "dnf" in argv
+    return "kmod-nvidia-open-dkms 3:595.71.05-1.el9 noarch\nkmod-nvidia-open-dkms 3:580.95.05-1.el9 noarch\n"
+
+
+def test_on_the_rhel_family_rpm_and_dnf_are_asked(tmp_path: Path) -> None:
+    alma(tmp_path)
+    own = str(tmp_path / "etc/yum.repos.d/research-server-nvidia.repo")
+    info = read(tmp_path, available=True, ignored=[own], ask=answers)
+    assert (info["system"]["manager"], info["system"]["version"], info["module_stream"]) == ("dnf", "9.6", "580-open")
+    assert info["packages"] == {"kmod-nvidia-open-dkms": "3:580.95.05-1.el9"}
+    assert info["available"] == {"kmod-nvidia-open-dkms": ["3:595.71.05-1.el9", "3:580.95.05-1.el9"]}
+    assert info["driver"]["userland"] == ["580.95.05"]
+    assert info["yum_repositories"] == [
+        {"uris": ["https://mirrors.example/9"], "file": str(tmp_path / "etc/yum.repos.d/almalinux.repo")}
+    ]
+    assert info["own_files"]["/etc/dnf/plugins/versionlock.list"] == "nvidia-driver-cuda-580.95.05-*\n"
+    assert read(tmp_path, ask=answers)["available"] == {}
+
+
+def test_images_that_nothing_rebuilds_are_never_out_of_date(tmp_path: Path) -> None:
+    alma(tmp_path)
+    release = "5.14.0-570.12.1.el9_6.x86_64"
+    put(tmp_path / "etc/modprobe.d/research-server-nvidia.conf", "blacklist nouveau\n")
+    images = {name: tmp_path / f"boot/initramfs-{name}.img" for name in (release, f"{release}kdump", "0-rescue-5fdc98415b42")}
+    for image in images.values():
+        put(image, "")
+        os.utime(image, (0, 0))
+    assert read(tmp_path, ask=answers)["system"]["initramfs_outdated"]
+    os.utime(images[release])
+    assert not read(tmp_path, ask=answers)["system"]["initramfs_outdated"]

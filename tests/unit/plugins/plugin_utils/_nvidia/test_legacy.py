@@ -16,7 +16,8 @@ LEARNING = "https://developer.download.nvidia.com/compute/machine-learning/repos
 
 def found(*sources: tuple[str, str], keys: tuple[tuple[str, bool], ...] = ()) -> list[tuple[str, bool, str]]:
     info: dict[str, t.Any] = {
-        "apt_sources": [{"file": file, "uris": [uri]} for file, uri in sources],
+        "apt_sources": [{"file": file, "uris": [uri]} for file, uri in sources if not file.endswith(".repo")],
+        "yum_repositories": [{"file": file, "uris": [uri]} for file, uri in sources if file.endswith(".repo")],
         "former_keys": [{"path": path, "alone": alone} for path, alone in keys],
     }
     return [(file.path, file.removable, file.told) for file in leftovers(info, URL)]
@@ -27,6 +28,14 @@ def test_a_file_with_nothing_else_may_go(uri: str) -> None:
     ((path, removable, told),) = found(("/etc/apt/sources.list", DEBIAN), ("/etc/apt/sources.list.d/cuda-debian11.list", uri))
     assert (path, removable) == ("/etc/apt/sources.list.d/cuda-debian11.list", True)
     assert "rm /etc/apt/sources.list.d/cuda-debian11.list, or set nvidia_clean_legacy: true" in told
+
+
+def test_so_may_a_repository_of_dnf() -> None:
+    theirs = "https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64"
+    base = ("/etc/yum.repos.d/almalinux-baseos.repo", "https://mirrors.almalinux.org/mirrorlist/9/baseos")
+    ((path, removable, told),) = found(base, ("/etc/yum.repos.d/cuda-rhel9.repo", theirs))
+    assert (path, removable) == ("/etc/yum.repos.d/cuda-rhel9.repo", True)
+    assert "rm /etc/yum.repos.d/cuda-rhel9.repo, or set nvidia_clean_legacy: true" in told
 
 
 @pytest.mark.parametrize("sources", [[("/x.list", THEIRS), ("/x.list", DEBIAN)], [("/etc/apt/sources.list", THEIRS)]])
@@ -42,7 +51,11 @@ def test_what_is_not_nvidias_is_left_out() -> None:
 
 def test_the_repository_of_the_container_toolkit_is_one_whatever_the_machine() -> None:
     url = "https://nvidia.github.io/libnvidia-container/stable/deb/"
-    info: dict[str, t.Any] = {"apt_sources": [{"file": "/y.list", "uris": [f"{url}$(ARCH)"]}], "former_keys": []}
+    info: dict[str, t.Any] = {
+        "apt_sources": [{"file": "/y.list", "uris": [f"{url}$(ARCH)"]}],
+        "yum_repositories": [],
+        "former_keys": [],
+    }
     assert [file.path for file in leftovers(info, URL, f"{url}amd64")] == ["/y.list"]
     assert list(leftovers(info, URL, "https://mirror.example/containers/amd64")) == []
 

@@ -6,81 +6,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.openlab.research_server.plugins.module_utils._nvidia.pci import architecture
+from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import demands, offers
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
-from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES
+from ansible_collections.openlab.research_server.tests.unit.plugins.nvidia_host import ENABLED, gpus, host, kernel, plan
 
-ENABLED = [
-    {
-        "uris": ["http://mirror.example/debian"],
-        "suites": ["bookworm", "trixie"],
-        "components": ["main", "contrib", "non-free", "non-free-firmware"],
-        "file": "/etc/apt/sources.list",
-    }
-]
 LIST_12 = {
-    name: ["535.261.03-1"]
-    for name in (*nvidia_plan.DEBIAN_PACKAGES["proprietary"], "nvidia-open-kernel-dkms", "nvidia-persistenced")
+    name: ["535.261.03-1"] for name in (*offers.DEBIAN_PACKAGES["proprietary"], "nvidia-open-kernel-dkms", "nvidia-persistenced")
 } | {"linux-headers-amd64": ["6.1.176-1"], "linux-headers-6.1.0-50-amd64": ["6.1.176-1"]}
-
-
-def gpus(*devices: str, driver: str | None = None) -> list[dict[str, t.Any]]:
-    return [
-        {
-            "address": f"0000:{number:02x}:00.0",
-            "device_id": device,
-            "architecture": architecture(int(device, 16)),
-            "kernel_driver": driver,
-            "lost": False,
-        }
-        for number, device in enumerate(devices, 1)
-    ]
-
-
-def kernel(release: str, **changes: t.Any) -> dict[str, t.Any]:
-    return {"release": release, "running": False, "next": False, "headers": False, "module": None, "state": None} | changes
-
-
-def host(*devices: str, debian: str = "12", **changes: t.Any) -> dict[str, t.Any]:
-    info: dict[str, t.Any] = {
-        "gpus": gpus(*devices),
-        "driver": {"loaded": None, "userland": [], "unpackaged": False},
-        "nouveau": False,
-        "kernels": [kernel("6.1.0-50-amd64", running=True)],
-        "dkms": [],
-        "health": {
-            "consistent": True,
-            "disagreements": [],
-            "reboot_required": False,
-            "reboot_reasons": [],
-            "loadable": False,
-            "reloadable": "",
-            "next_boot": [],
-        },
-        "secure_boot": {"state": "unsupported", "enforced": False, "key": None, "key_enrolled": False},
-        "packages": {},
-        "processes": [],
-        "former_keys": [],
-        "nvswitches": [],
-        "available": {},
-        "apt_sources": ENABLED,
-        "apt_origins": {},
-        "system": {
-            "id": "debian",
-            "version": debian,
-            "codename": "bookworm",
-            "machine": "x86_64",
-            "kernel": "6.1.0-50-amd64",
-            "initramfs": "update-initramfs",
-            "initramfs_outdated": False,
-        },
-    }
-    return info | changes
-
-
-def plan(info: dict[str, t.Any], **wishes: t.Any) -> dict[str, t.Any]:
-    decided: dict[str, t.Any] = nvidia_plan.plan(info, t.cast(nvidia_plan.Wishes, USUAL_WISHES | wishes))
-    return decided
 
 
 def test_without_a_gpu_there_is_nothing_to_do() -> None:
@@ -127,8 +59,8 @@ def test_flavour_follows_generation_and_branch(devices: list[str], debian: str, 
     decided = plan(host(*devices, debian=debian), source=source)
     if expected in ("open", "proprietary"):
         assert (decided["flavour"], decided["problems"]) == (expected, [])
-        kernel_part = decided["missing"][-len(nvidia_plan.OFFERS[source, "debian", debian].packages[expected])]
-        assert kernel_part.split("=")[0] == nvidia_plan.OFFERS[source, "debian", debian].packages[expected][0]
+        kernel_part = decided["missing"][-len(offers.OFFERS[source, "debian", debian].packages[expected])]
+        assert kernel_part.split("=")[0] == offers.OFFERS[source, "debian", debian].packages[expected][0]
     else:
         assert any(expected in problem for problem in decided["problems"])
 
@@ -160,7 +92,7 @@ def test_old_gpus_get_the_last_branch_that_drives_them_from_nvidia() -> None:
     assert decided["held"] == "580.95.05"
     assert plan(host("20b2", debian="13"), source="nvidia")["missing"][-1] == "nvidia-driver-cuda"
     # Nobody offers what the K40 needs: it is refused, whatever the other is given.
-    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == nvidia_plan.OLDEST
+    assert plan(host("1db4", "1023", debian="13"), source="nvidia")["branch"] == demands.OLDEST
 
 
 def test_a_fresh_host_gets_driver_headers_and_components() -> None:
@@ -170,7 +102,7 @@ def test_a_fresh_host_gets_driver_headers_and_components() -> None:
         "linux-headers-6.1.0-50-amd64",
         "linux-headers-amd64",
         "nvidia-persistenced",
-        *nvidia_plan.DEBIAN_PACKAGES["proprietary"],
+        *offers.DEBIAN_PACKAGES["proprietary"],
     ]
     assert decided["unavailable"] == decided["missing"]
     assert decided["sources"][0]["Components"] == "contrib non-free non-free-firmware"
@@ -196,7 +128,7 @@ def test_a_wished_version_replaces_all_parts_of_the_driver() -> None:
     packages = {name: versions[0] for name, versions in LIST_12.items()}
     available = {name: ["535.274.02-1", *versions] for name, versions in LIST_12.items()}
     decided = plan(host("20b2", packages=packages, available=available), version="535.274.02")
-    assert decided["missing"] == [f"{name}=535.274.02*" for name in nvidia_plan.DEBIAN_PACKAGES["proprietary"]]
+    assert decided["missing"] == [f"{name}=535.274.02*" for name in offers.DEBIAN_PACKAGES["proprietary"]]
     assert (decided["unavailable"], decided["held"]) == ([], "535.274.02")
 
 
