@@ -13,7 +13,13 @@ import sys
 import pytest
 import yaml
 
-FACTS = {"distribution": "Debian", "distribution_major_version": "12", "architecture": "x86_64", "service_mgr": "systemd"}
+FACTS = {
+    "distribution": "Debian",
+    "distribution_major_version": "12",
+    "os_family": "Debian",
+    "architecture": "x86_64",
+    "service_mgr": "systemd",
+}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ops@lab"
 GOOD = {
     "accounts_administrators": [{"name": "ops", "keys": [KEY], "sudo_nopasswd": True}],
