@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from waiting import wait_until
@@ -130,8 +131,17 @@ class TestInside:
         assert client.machine.check_output("sh -c %s", script) == "<>"
 
     def test_a_long_command_survives_a_reload(self, host, client):
-        host.run("(sleep 1; systemctl reload ssh) &")
-        assert client.ssh("alice", "sleep 3; echo alive", key="alice").stdout.strip() == "alive"
+        begun, reloaded = "/home/alice/begun", "/home/alice/reloaded"
+        command = f"touch {begun}; until [ -e {reloaded} ]; do sleep 0.1; done; echo alive"
+        try:
+            with ThreadPoolExecutor() as pool:
+                runs = pool.submit(client.ssh, "alice", command, key="alice")
+                wait_until(lambda: host.file(begun).exists)
+                # sshd has been told when this returns; it has done so a moment later.
+                host.check_output(f"systemctl reload ssh; sleep 1; touch {reloaded}")
+            assert runs.result().stdout.strip() == "alive"
+        finally:
+            host.check_output(f"rm -f {begun} {reloaded}")
 
 
 class TestEffect:
