@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.tests.unit.roles.program import load
 
 ROOT = Path(__file__).resolve().parents[4]
 # What makes a virtual environment, as far as this program sees it. What is called in it writes down how.
@@ -33,14 +33,7 @@ touch "$folder/ansible_collections/openlab/research_server/scripts/research-serv
 """
 
 
-def load():
-    spec = importlib.util.spec_from_file_location("drift_update", ROOT / "roles/drift/files/drift_update.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-program = load()
+program = load("drift", "drift_update")
 
 
 class Lab:

@@ -3,29 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import importlib.util
 import os
 import select
 import socket
 import stat
-import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-PROGRAM = Path(__file__).resolve().parents[4] / "roles" / "jupyter" / "files" / "jupyter_serve.py"
+from ansible_collections.openlab.research_server.tests.unit.roles.program import load
 
 
 @pytest.fixture
 def program() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("jupyter_serve", PROGRAM)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("jupyter", "jupyter_serve")
 
 
 def test_a_token_is_made_once_and_is_private(program: types.ModuleType, tmp_path: Path) -> None:

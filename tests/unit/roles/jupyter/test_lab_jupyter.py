@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import signal
@@ -16,19 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.tests.unit.roles.program import load
 
-PROGRAM = Path(__file__).resolve().parents[4] / "roles" / "jupyter" / "files" / "lab_jupyter.py"
 TOLD = {"ports": {"alice": 20207}, "listen": "port", "conda_root": "/opt/miniconda3"}
 
 
 @pytest.fixture
 def program() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("lab_jupyter", PROGRAM)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("jupyter", "lab_jupyter")
 
 
 @pytest.fixture

@@ -5,27 +5,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import socket
 import time
 import types
 import typing as t
-from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.tests.unit.roles.program import load
 
-PROGRAM = Path(__file__).resolve().parents[4] / "roles" / "jupyterhub" / "files" / "jupyterhub_login.py"
 PEOPLE = ["ada", "grace"]
 
 
 @pytest.fixture(scope="module")
 def program() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("jupyterhub_login", PROGRAM)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("jupyterhub", "jupyterhub_login")
 
 
 @pytest.mark.parametrize("password", ["x", " two words\n", "密码", '"]', "x" * 511])

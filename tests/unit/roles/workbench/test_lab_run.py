@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import pwd
@@ -16,8 +15,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.openlab.research_server.tests.unit.roles.program import load
 
-PROGRAM = Path(__file__).resolve().parents[4] / "roles" / "workbench" / "files" / "lab_run.py"
 # What systemd-run is asked for, with the variables that it is to hand on.
 SYSTEMD_RUN = """#!/bin/sh
 for word; do echo "$word"; done > asked
@@ -27,11 +26,7 @@ exit ${FAILS:-0}
 
 @pytest.fixture
 def program() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("lab_run", PROGRAM)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("workbench", "lab_run")
 
 
 @pytest.fixture
