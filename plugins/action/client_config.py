@@ -30,7 +30,7 @@ from ..plugin_utils._login.client_config import (
     short_names,
     ssh_config,
 )
-from ..plugin_utils._people import groups_of
+from ..plugin_utils._people import groups_of, with_account
 from ..plugin_utils._role_variables import RoleVariables
 
 READ = ("accounts", "sshd", "jupyter")
@@ -76,7 +76,9 @@ class ActionModule(ActionBase):
                 check(text, [server.alias for server in servers if path.parent.name in server.people])
         diff = [difference(str(path), read_text(path), text) for path, text in different.items()]
         # Also of a server that this run leaves out.
-        left = [folder for folder in made(place) if folder.name not in self._everybody(variables["hostvars"])]
+        folders = made(place)
+        everybody = self._everybody(variables["hostvars"]) if folders else set()
+        left = [folder for folder in folders if folder.name not in everybody]
         gone = [path for folder in left for path in (folder / name for name in FILES) if path.exists()]
         diff += [difference(str(path), read_text(path), None) for path in gone]
         if not self._task.check_mode:
@@ -94,7 +96,7 @@ class ActionModule(ActionBase):
         }
 
     def _everybody(self, hostvars: t.Any) -> set[str]:
-        return {person for name in hostvars for person in groups_of(self._reader(name, hostvars))}
+        return {person for name in hostvars for person in with_account(self._reader(name, hostvars))}
 
     def _servers(self, told: Mapping[str, Mapping[str, t.Any]], accounts: Mapping[str, t.Any], hostvars: t.Any) -> list[Server]:
         alias = short_names(told)

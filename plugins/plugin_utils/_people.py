@@ -14,17 +14,21 @@ def present(items: Iterable[Mapping[str, t.Any]] | None) -> dict[str, Mapping[st
     return {str(item["name"]): item for item in items or () if item.get("state", "present") == "present"}
 
 
+def with_account(value: Callable[[str], t.Any]) -> dict[str, Mapping[str, t.Any]]:
+    """Who has an account by a host's variables, and the entry."""
+    return present([*(value("accounts_administrators") or ()), *(value("accounts_researchers") or ())])
+
+
 def groups_of(value: Callable[[str], t.Any]) -> dict[str, frozenset[str]]:
     """Who has an account by a host's variables, and the groups that this says of them, those of projects included."""
-    people = present([*(value("accounts_administrators") or ()), *(value("accounts_researchers") or ())])
-    projects = value("accounts_projects") or ()
+    login, projects = str(value("accounts_login_group")), value("accounts_projects") or ()
     return {
         name: frozenset(
             [
-                str(value("accounts_login_group")),
+                login,
                 *map(str, entry.get("groups") or ()),
                 *(str(one.get("group") or one["name"]) for one in projects if name in (one.get("members") or ())),
             ]
         )
-        for name, entry in people.items()
+        for name, entry in with_account(value).items()
     }
