@@ -15,7 +15,7 @@ import pytest
 import requests
 from people.browser import browser
 from people.jupyter_api import Jupyter, wait_until_answers
-from people.jupyter_page import notebook, open_terminal, run_cell, see_kernel, type_line
+from people.jupyter_page import notebook, open_terminal, run_cell, see_kernel, tell_who
 from people.researcher import login_of, port_of, token_of
 from people.ssh_tunnel import tunnel
 from waiting import wait_until
@@ -83,10 +83,8 @@ def test_a_terminal(host, two):
         person.open("/workspaces/terminal")
         open_terminal(person.browser)
     for person in two:
-        type_line(person.browser, "echo here is $(id -un) | tee terminal.txt")
-    for person in two:
         said = host.file(f"/home/{person.name}/terminal.txt")
-        wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
+        tell_who(person.browser, said)
         assert said.content_string == f"here is {person.name}\n"
         person.picture("terminal")
 

@@ -17,12 +17,11 @@ import websocket
 from people import browser_certificates
 from people.browser import browser
 from people.jupyter_api import Jupyter, JupyterError, wait_until_answers
-from people.jupyter_page import notebook, open_terminal, run_cell, type_line
+from people.jupyter_page import notebook, open_terminal, run_cell, tell_who
 from people.researcher import login_of, main_pid, port_of, token_of
 from people.server_name import leading
 from people.ssh_tunnel import tunnel
 from shell import TestbedError
-from waiting import wait_until
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 PICTURES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], ".cache/pictures")
@@ -233,9 +232,16 @@ class Person:
         self.browser.picture(PICTURES / f"{of}-{self.name}.png")
 
 
-def put_notebook(host, name):
-    path = f"/home/{name}/web.ipynb"
-    host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook(CODE)), path, name, path)
+def run_notebooks(host, people):
+    """Each their own, at the same time."""
+    for person in people:
+        path = f"/home/{person.name}/web.ipynb"
+        host.check_output("printf %%s %s > %s && chown %s %s", json.dumps(notebook(CODE)), path, person.name, path)
+        person.open("/tree/web.ipynb")
+    for person in people:
+        run_cell(person.browser)
+    for person in people:
+        person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
 
 
 @pytest.fixture
@@ -252,13 +258,8 @@ class TestAtBrowsers:
     def test_two_people_with_certificates_and_a_stranger(self, host, web, known, shown_unasked, tmp_path_factory):
         with ExitStack() as stack:
             two = [Person(stack, host, name, tmp_path_factory.mktemp(name), known, certified=name) for name in PEOPLE]
+            run_notebooks(host, two)
             for person in two:
-                put_notebook(host, person.name)
-                person.open("/tree/web.ipynb")
-            for person in two:
-                run_cell(person.browser)
-            for person in two:
-                person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
                 person.picture("web-certificate")
             alice, bob = two
             bob.browser.open(f"https://{NAME}/user/alice/lab?token={alice.token}")
@@ -275,18 +276,13 @@ class TestAtBrowsers:
             two = [Person(stack, host, name, tmp_path_factory.mktemp(name), known) for name in PEOPLE]
             for person in two:
                 person.type_password()
-                put_notebook(host, person.name)
-                person.open("/tree/web.ipynb")
+            run_notebooks(host, two)
             for person in two:
-                run_cell(person.browser)
-            for person in two:
-                person.browser.see(".jp-OutputArea-output", f"ran as {person.name} with numpy 2")
                 person.picture("web-notebook")
                 person.open("/workspaces/terminal")
                 open_terminal(person.browser)
             for person in two:
-                type_line(person.browser, "echo here is $(id -un) | tee web.txt")
                 said = host.file(f"/home/{person.name}/web.txt")
-                wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
+                tell_who(person.browser, said)
                 assert said.content_string == f"here is {person.name}\n"
                 person.picture("web-terminal")

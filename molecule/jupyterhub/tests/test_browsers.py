@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from people.jupyter_page import notebook, open_terminal, run_cell, type_line
-from waiting import wait_until
+from people.jupyter_page import notebook, open_terminal, run_cell, tell_who
 
-NAME, PATIENCE = "lab.example.org", 180
+NAME = "lab.example.org"
 PLOT = """import getpass, numpy
 from IPython.display import SVG, display
 x = numpy.linspace(0, 400, 200)
@@ -45,8 +44,7 @@ def test_two_people_at_browsers(host, two_at_browsers):
         person.browser.open(f"https://{NAME}/user/{person.name}/lab/workspaces/terminal?reset")
         open_terminal(person.browser)
     for person in two_at_browsers:
-        type_line(person.browser, "echo here is $(id -un) | tee hub.txt")
         said = host.file(f"/home/{person.name}/hub.txt")
-        wait_until(lambda at=said: at.exists and at.content_string, PATIENCE)
+        tell_who(person.browser, said)
         assert said.content_string == f"here is {person.name}\n"
         person.picture("hub-terminal")

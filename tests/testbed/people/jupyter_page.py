@@ -7,9 +7,23 @@ from __future__ import annotations
 
 import typing as t
 
+from waiting import wait_until
+
 from .browser import SHIFT, Browser
 
 Document = dict[str, t.Any]
+
+
+class File(t.Protocol):
+    """A file of a test host."""
+
+    path: str
+
+    @property
+    def exists(self) -> bool: ...
+
+    @property
+    def content_string(self) -> str: ...
 
 
 def notebook(code: str, kernel: str = "lab") -> Document:
@@ -40,6 +54,8 @@ def open_terminal(browser: Browser) -> None:
     browser.click(".jp-Terminal .xterm-screen")
 
 
-def type_line(browser: Browser, line: str) -> None:
-    browser.write(line)
+def tell_who(browser: Browser, said: File) -> None:
+    """Have the terminal that is open write into a file of the person's home who types there, and wait for it."""
+    browser.write(f"echo here is $(id -un) | tee {said.path}")
     browser.press_enter()
+    wait_until(lambda: said.exists and said.content_string, browser.timeout)
