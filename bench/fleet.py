@@ -8,13 +8,15 @@
 One bare test server gets all roles of a server, becomes an image, and is started as many times as the fleet has hosts. On each
 fleet site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find
 anything. CPU is the controller's: of ansible-playbook and all that it starts, the kept connections of ssh included. What the
-hosts themselves do shares the machine's cores, so seconds of the clock say little here.
+hosts themselves do shares the machine's cores, so seconds of the clock say little here, and a CPU second is less work than on a
+controller of its own: how much less is measured beside each run (pace.py), and the CPU seconds of a quiet core are told, too.
 
 With --odd, four hosts of a fleet of twenty are broken then, and it is told what the drift run says of them, and how much longer
 it takes for their sake.
 
 Ends with one line of figures, of the worse of site.yml and drift.yml: tasks of a host; CPU seconds of one host more, from the
-smallest to the largest fleet; that relative to the peer's; CPU per host of the largest fleet relative to the smallest's.
+smallest to the largest fleet, as the kernel counts them and as those of a quiet core; that relative to the peer's; CPU per host
+of the largest fleet relative to the smallest's.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "demo"))
 from hosts import images, network, servers  # noqa: E402
+from pace import Pace, Told, alone  # noqa: E402
 from quiet_play import PEER_TASKS, peer_playbook, play  # noqa: E402
 from shell import docker, run  # noqa: E402
 
@@ -58,10 +61,16 @@ class Cost:
     tasks: int
     seconds: float
     cpu: float
+    # How many times what a piece of work costs on a quiet core.
+    slower: float
+
+    @property
+    def quiet_cpu(self) -> float:
+        return self.cpu / self.slower
 
     @property
     def per_host(self) -> float:
-        return self.cpu / self.hosts
+        return self.quiet_cpu / self.hosts
 
 
 def prepare() -> Path:
@@ -137,18 +146,19 @@ def start(count: int) -> dict[str, str]:
     return addresses
 
 
-def counted(name: str, hosts: int, *arguments: str) -> Cost:
+def counted(name: str, hosts: int, quiet: Told, *arguments: str) -> Cost:
     """A run that may change nothing, with what ssh has kept open for it."""
     sockets = WORK / "sockets"
     sockets.mkdir(exist_ok=True)
     os.environ["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(sockets)
-    before = _cpu()
+    before, pace = _cpu(), Pace()
     result = play(WORK / f"{name}-{hosts}.log", *arguments, unchanged=True)
+    told = pace.told()
     for socket in sockets.iterdir():
         subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "x"], capture_output=True, check=False)
     while _reaped():
         pass
-    return Cost(hosts, max(result.tasks.values()), result.seconds, _cpu() - before)
+    return Cost(hosts, max(result.tasks.values()), result.seconds, _cpu() - before - told.used, told.piece / quiet.piece)
 
 
 def _cpu() -> float:
@@ -216,7 +226,7 @@ def compare(hosts: Path) -> Compared:
 
 
 def measure(sizes: list[int], roles: Iterable[str], *, odd: bool) -> str:
-    key = prepare()
+    key, quiet = prepare(), alone()
     identity = make_image(key, roles)
     peer = str(peer_playbook(WORK))
     costs: dict[str, list[Cost]] = {"site.yml": [], "drift.yml": [], f"{PEER_TASKS} no-op tasks": []}
@@ -225,27 +235,38 @@ def measure(sizes: list[int], roles: Iterable[str], *, odd: bool) -> str:
         addresses = start(size)
         hosts = str(inventory(addresses, identity, PORT, key, roles))
         play(WORK / f"warm-{size}.log", "playbooks/site.yml", "-i", hosts)
-        costs["site.yml"].append(counted("site", size, "playbooks/site.yml", "-i", hosts))
-        costs["drift.yml"].append(counted("drift", size, "playbooks/drift.yml", "-i", hosts, "--check", "--diff"))
-        costs[peers].append(counted("peer", size, peer, "-i", hosts))
+        costs["site.yml"].append(counted("site", size, quiet, "playbooks/site.yml", "-i", hosts))
+        costs["drift.yml"].append(counted("drift", size, quiet, "playbooks/drift.yml", "-i", hosts, "--check", "--diff"))
+        costs[peers].append(counted("peer", size, quiet, peer, "-i", hosts))
         servers.remove(list(addresses))
-    print(f"{'':18} hosts  tasks  seconds  CPU s  CPU s per host")
+    print(f"{'':18} hosts  tasks  seconds  CPU s  times slower than quiet  CPU s of a quiet core  per host")
     for name, told in costs.items():
         for cost in told:
-            print(f"{name:18} {cost.hosts:5} {cost.tasks:6} {cost.seconds:8.1f} {cost.cpu:6.1f} {cost.per_host:15.2f}")
-    more = {name: (told[-1].cpu - told[0].cpu) / (told[-1].hosts - told[0].hosts) for name, told in costs.items()}
-    print("one host more: " + ", ".join(f"{name} {cpu:.2f} CPU s" for name, cpu in more.items()))
+            counts = f"{name:18} {cost.hosts:5} {cost.tasks:6} {cost.seconds:8.1f} {cost.cpu:6.1f}"
+            print(f"{counts} {cost.slower:24.2f} {cost.quiet_cpu:22.1f} {cost.per_host:9.2f}")
+    counted_more, more = one_more(costs, "cpu"), one_more(costs, "quiet_cpu")
+    told_more = (f"{name} {counted_more[name]:.2f} CPU s, of a quiet core {cpu:.2f}" for name, cpu in more.items())
+    print("one host more: " + "; ".join(told_more))
     worst = max(ours, key=more.__getitem__)
     growth = costs[worst][-1].per_host / costs[worst][0].per_host
     return " ".join(
         [
             f"fleet_tasks={max(cost.tasks for name in ours for cost in costs[name])}",
-            f"fleet_cpu_s_per_host={more[worst]:.2f}",
+            f"fleet_cpu_s_per_host={counted_more[worst]:.2f}",
+            f"fleet_quiet_cpu_s_per_host={more[worst]:.2f}",
             f"fleet_vs_{PEER_TASKS}_tasks={more[worst] / more[peers]:.2f}",
             f"fleet_growth_{sizes[0]}_to_{sizes[-1]}={growth:.2f}",
             *([measure_odd(key, identity, roles)] if odd else []),
         ]
     )
+
+
+def one_more(costs: Mapping[str, list[Cost]], figure: str) -> dict[str, float]:
+    """What one host more costs, from the smallest fleet to the largest."""
+    return {
+        name: (getattr(told[-1], figure) - getattr(told[0], figure)) / (told[-1].hosts - told[0].hosts)
+        for name, told in costs.items()
+    }
 
 
 def main() -> None:
