@@ -99,7 +99,7 @@ class TestByCertificate:
         hers = token_of(host, "alice")
         assert " 403 " in refusal(at(host, "alice", "bob", hers)), "with her token, too"
         assert " 403 " in refusal(at(host, "alice", "", hers))
-        assert " 404 " in refusal(at(host, "carol", "carol", hers)), "who has none"
+        assert " 403 " in refusal(at(host, "carol", "carol", hers)), "who has none, and to nobody else a sign of it"
         assert " 403 " in refusal(at(host, "alice", "alice", "x" * 43)), "a certificate is no token"
 
     def test_no_path_leads_around_it(self, known, web):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -144,6 +145,19 @@ class TestAttackers:
         assert int(host.check_output(f"cat {FAILED} | wc -l")) == lines
         turned_away("alice", "guess")
         assert int(host.check_output(f"cat {FAILED} | wc -l")) == lines + 1
+
+    def test_nobody_learns_who_there_is(self, visitor):
+        def told(name):
+            page = visitor().log_in_with(name, "guess").text.replace(name, "NAME")
+            return re.sub(r'(name="_xsrf" value=|nonce=|xsrf_token: )"[^"]*"', "", page)
+
+        assert "NAME" in told("alice") and told("alice") == told("mallory")
+        for path in ("", "lab", "api", "logout", "login?next=x"):
+            for kind in ("text/html", "application/json"):
+                asked = {"headers": {"Accept": kind}, "allow_redirects": False}
+                hers, nobodys = (visitor().get(f"/user/{name}/{path}", **asked) for name in ("alice", "mallory"))
+                assert hers.status_code == nobodys.status_code, path
+                assert hers.headers.get("Location", "").replace("alice", "mallory") == nobodys.headers.get("Location", "")
 
     def test_a_page_from_elsewhere_logs_nobody_in(self, visitor):
         typed = {"username": "alice", "password": PASSWORDS["alice"]}

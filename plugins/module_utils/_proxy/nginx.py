@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Iterable, Sequence
 
 from . import acme
-from .sites import HUB, HUB_PATH, HUB_SOCKET, PROOF, Site
+from .sites import HUB, HUB_PATH, HUB_SOCKET, JUPYTER_PATH, NOBODYS, PROOF, Site
 
 FOLDER = "/etc/nginx/research-server"
 CONFIG = "/etc/nginx/conf.d/research-server.conf"
@@ -178,6 +178,7 @@ LOGIN = """\
     }}
 """
 BY_HUB = """\
+        if ($uri ~ "^{path}[^/]+/logout$") {{ return 302 {hub}logout; }}
         set ${own}_person {person};
         auth_request {may};
         auth_request_set ${own}_door $upstream_http_{door};
@@ -337,20 +338,26 @@ def _location(number: int, site: Site, suffix: str, *, sandboxed: bool) -> str:
     if site.auth == "basic":
         lines += [
             f"        limit_req zone={OWN}_basic burst=200 nodelay;",
-            f'        auth_basic "{site.name}";',
+            # The same for all JupyterLabs.
+            f'        auth_basic "{site.name.partition(".")[0]}";',
             f"        auth_basic_user_file {password_file(site)};",
         ]
     elif site.auth == "certificate":
         lines += [f"        if (${OWN}_may_{number} = 0) {{ return 403; }}"]
     elif site.auth == HUB:
-        lines += BY_HUB.format(own=OWN, person=site.users[0], may=MAY, door=DOOR.lower().replace("-", "_")).splitlines()
+        # The session is the hub's, so its end is there, too.
+        lines += BY_HUB.format(
+            path=JUPYTER_PATH,
+            hub=HUB_PATH,
+            own=OWN,
+            person=site.users[0] if site.users else '""',
+            may=MAY,
+            door=DOOR.lower().replace("-", "_"),
+        ).splitlines()
     # Of what it passes on nginx does so by itself.
     bare = (
         f"    location = {site.path[:-1]} {{ return 301 {site.path}; }}\n" if site.kind == "folder" and site.path != "/" else ""
     )
-    if site.auth == HUB:
-        # The session is the hub's.
-        bare = f"    location = {site.path}logout {{ return 302 {HUB_PATH}logout; }}\n"
     return f"{bare}    location ^~ {site.path} {{\n{_lines(lines)}{_behind(site, suffix, sandboxed=sandboxed)}    }}\n"
 
 
@@ -360,6 +367,8 @@ def _headers(indent: str, policy: str) -> str:
 
 
 def _behind(site: Site, suffix: str, *, sandboxed: bool) -> str:
+    if site.kind == NOBODYS:
+        return ""
     if site.kind == "folder":
         return FILES.format(folder=site.target) + (_headers("        ", SANDBOX) if sandboxed else "")
     told = dict.fromkeys((*TOLD_BY_PROXIES, PERSON, DOOR), '""')

@@ -26,6 +26,8 @@ SERIAL = re.compile(r"[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){0,31}")
 AUTHS = ("basic", "certificate", "hub", "none")
 # People's JupyterLabs, below one path: JupyterHub's addresses.
 JUPYTER, JUPYTER_PATH = "jupyter", "/user/"
+# Those of whoever has none: a place below that path, and nothing in it.
+NOBODYS = "nobody"
 # Their login page: JupyterHub, which has its socket from systemd.
 HUB, HUB_PATH, HUB_SOCKET = "hub", "/hub/", "/run/jupyterhub.sock"
 # Answers that are no site's: the proof that the running nginx has read this configuration.
@@ -54,7 +56,7 @@ def sites_of(
     the hub knows.
 
     The site of all JupyterLabs becomes one for each person, who alone may come in: to a browser all are one origin, and the page
-    of one could use another's.
+    of one could use another's. Last comes one for everybody else: a stranger who asks for a name learns nothing of whose it is.
     """
     found: list[Site] = []
     known = {**known, HUB: [*(labs or ())]}
@@ -70,6 +72,7 @@ def _each(site: Site, labs: Mapping[str, str]) -> t.Iterator[Site]:
             yield site._replace(
                 name=f"{site.name}.{person}", kind=kind, target=target, path=f"{site.path}{person}/", users=(person,), lab=True
             )
+    yield site._replace(kind=NOBODYS, users=(), lab=True)
 
 
 def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> Site:

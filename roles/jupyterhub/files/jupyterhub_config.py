@@ -23,7 +23,7 @@ import tornado.netutil
 from jupyterhub import orm
 from jupyterhub.auth import Authenticator
 from jupyterhub.handlers import BaseHandler
-from jupyterhub.handlers.login import LogoutHandler
+from jupyterhub.handlers.login import LoginHandler, LogoutHandler
 from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import Spawner
 from oauthenticator.generic import GenericOAuthenticator
@@ -123,8 +123,19 @@ class Provider(Person, GenericOAuthenticator):
     logout_handler = LeaveProvider
 
 
+class Form(LoginHandler):
+    """The page that asks for a password."""
+
+    async def _render(self, login_error: str | None = None, username: str | None = None) -> str:
+        """With the name as it was typed: what is left of it for the log says whether it is somebody's."""
+        return await super()._render(login_error, self.get_argument("username", ""))
+
+
 class Host(Person):
     """Who knows the password of an account on this host. JupyterHub can read none of them: it asks for a yes."""
+
+    def get_handlers(self, app: Any) -> list[Any]:
+        return [(r"/login", Form), *super().get_handlers(app)]
 
     async def authenticate(self, _handler: Any, data: dict[str, str]) -> str | None:
         name, password = data.get("username", ""), data.pop("password", "")

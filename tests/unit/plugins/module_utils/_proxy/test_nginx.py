@@ -9,7 +9,7 @@ import re
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy import nginx
-from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import Site
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import Site, sites_of
 
 OLD, NEW = (1, 22, 1), (1, 26, 3)
 WIKI = Site("wiki", "port", "8000", "/wiki/", "basic", ("192.0.2.0/24",), ("ada",))
@@ -129,7 +129,7 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     assert "set $research_server_person ada;" in hers and "auth_request /.research-server/may;" in hers
     assert hers.count("X-Research-Server-Door") == 2  # one in, none out
     assert "proxy_set_header X-Research-Server-Door $research_server_door;" in hers
-    assert "location = /user/ada/logout { return 302 /hub/logout; }" in text
+    assert 'if ($uri ~ "^/user/[^/]+/logout$") { return 302 /hub/logout; }' in hers
     asked = text.partition("location = /.research-server/may {")[2].partition("}")[0]
     assert "internal;" in asked and "X-Research-Server-Person $research_server_person;" in asked
     # Nobody says it in nginx's place, nor hears it.
@@ -145,6 +145,23 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     assert '$research_server_refused { default 0; "403 403 POST /hub/login" 1; }' in text
     without = nginx.render(server(), [ADA, PAGE])
     assert "auth_request" not in without and "/hub/" not in without
+
+
+def asks(text: str) -> list[str]:
+    """All that decides who comes in, and how the others are answered."""
+    return [line for line in text.splitlines() if "proxy_" not in line and "add_header" not in line]
+
+
+@pytest.mark.parametrize("auth", ["basic", "certificate", "hub"])
+def test_who_has_no_jupyterlab_is_answered_as_if(auth: str) -> None:
+    lab = {"name": "lab", "to": "jupyter", "path": "/user/", "auth": auth, "from": ["192.0.2.0/24"]}
+    text = nginx.render(server(), sites_of([lab], {"basic": ["ada"], "certificate": ["ada"]}, {"ada": "port:1"}))
+    hers, nobodys = asks(block(text, "/user/ada/")), asks(block(text, "/user/"))
+    own = {"lab.ada.htpasswd": "lab.htpasswd", "may_0": "may_1", "person ada": 'person ""'}
+    for name, nobody in own.items():
+        hers = [line.replace(name, nobody) for line in hers]
+    assert hers == nobodys and len(hers) > 4
+    assert '"SUCCESS' not in (text.partition("may_1 {")[2].partition("}")[0]), "nobody has a certificate for it"
 
 
 def test_an_authority_gets_its_answer_by_http_and_everybody_else_is_sent_on() -> None:

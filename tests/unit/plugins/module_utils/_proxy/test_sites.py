@@ -71,8 +71,9 @@ def test_the_hub_knows_everybody_who_has_a_jupyterlab() -> None:
     assert [(site.path, site.users, site.target) for site in sites_of([BY_HUB], KNOWN, places)] == [
         ("/user/ada/", ("ada",), "1"),
         ("/user/bob/", ("bob",), "2"),
+        ("/user/", (), ""),
     ]
-    assert [site.users for site in sites_of([{**BY_HUB, "users": ["bob"]}], KNOWN, places)] == [("bob",)]
+    assert [site.users for site in sites_of([{**BY_HUB, "users": ["bob"]}], KNOWN, places)] == [("bob",), ()]
 
 
 def test_the_login_page_has_its_path_to_itself() -> None:
@@ -151,10 +152,11 @@ def test_everybody_gets_into_their_own_jupyterlab_alone() -> None:
     assert [(site.path, site.kind, site.target, site.users) for site in found] == [
         ("/user/ada/", "port", "20398", ("ada",)),
         ("/user/bob/", "port", "28650", ("bob",)),
+        ("/user/", "nobody", "", ()),
     ]
     assert all(site.lab and site.auth == "basic" and site.networks == ("192.0.2.0/24",) for site in found)
-    assert [site.path for site in sites_of([{**LABS, "users": ["bob"]}], KNOWN, places)] == ["/user/bob/"]
-    assert sites_of([LABS], KNOWN, {}) == []
+    assert [site.path for site in sites_of([{**LABS, "users": ["bob"]}], KNOWN, places)] == ["/user/bob/", "/user/"]
+    assert [site.path for site in sites_of([LABS], KNOWN, {})] == ["/user/"]
 
 
 @pytest.mark.parametrize(("to", "fits"), [("port:8000", False), ("socket:/run/app.sock", False), ("folder:/srv/www", True)])
