@@ -58,13 +58,20 @@ class Visitor:
         assert form.url.startswith("http://localhost:9400/"), form.url
         return self.session.post(form.url, data={"sub": name}, timeout=PATIENCE)
 
-    def log_in_with(self, name, password, path="/"):
-        """As somebody who types it. The last answer."""
+    def form(self, path="/"):
+        """Where a name and a password go, and the word without which nothing does."""
         page = self.get(path)
         form, word = (re.search(rf'{what}="([^"]*)"', page.text) for what in ("<form action", 'name="_xsrf" value'))
         assert form and word, page.text
-        typed = {"_xsrf": word[1], "username": name, "password": password}
-        return self.session.post(urljoin(page.url, html.unescape(form[1])), data=typed, timeout=PATIENCE)
+        return urljoin(page.url, html.unescape(form[1])), word[1]
+
+    def send(self, form, name, password, patience=PATIENCE):
+        address, word = form
+        return self.session.post(address, data={"_xsrf": word, "username": name, "password": password}, timeout=patience)
+
+    def log_in_with(self, name, password, path="/"):
+        """As somebody who types it. The last answer."""
+        return self.send(self.form(path), name, password)
 
     def cookie(self, name, path=None):
         found = [cookie.value for cookie in self.session.cookies if cookie.name == name and path in (None, cookie.path)]

@@ -10,6 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
+from waiting import wait_until
 
 NAME, COOKIE = "lab.example.org", "research-server-lab"
 PASSWORDS = {"alice": '  right "horse" 密码', "bob": "battery staple 7", "ops": "an administrator's"}
@@ -24,6 +26,16 @@ FILES = (
 )
 FAILED = "/var/log/nginx/research-server-failed.log"
 DELAY = 4
+# One try from each address.
+FROM_MANY = f"""
+import socket, ssl
+trusting = ssl._create_unverified_context()
+for end in range(1, 21):
+    with socket.create_connection(("127.0.0.1", 443), 60, (f"127.1.0.{{end}}", 0)) as channel:
+        with trusting.wrap_socket(channel, server_hostname="{NAME}") as there:
+            there.sendall(b"POST /hub/login HTTP/1.1\\r\\nHost: {NAME}\\r\\nContent-Length: 0\\r\\n\\r\\n")
+            print(there.recv(100).split()[1].decode())
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -146,6 +158,13 @@ class TestAttackers:
         turned_away("alice", "guess")
         assert int(host.check_output(f"cat {FAILED} | wc -l")) == lines + 1
 
+    def test_who_does_not_wait_for_the_no_has_failed_as_well(self, host, visitor):
+        """A yes would have come at once."""
+        lines, somebody = int(host.check_output(f"cat {FAILED} | wc -l")), visitor()
+        with pytest.raises(requests.Timeout):
+            somebody.send(somebody.form(), "alice", "guess", DELAY / 2)
+        wait_until(lambda: int(host.check_output(f"cat {FAILED} | wc -l")) == lines + 1, 60)
+
     def test_nobody_learns_who_there_is(self, visitor):
         def told(name):
             page = visitor().log_in_with(name, "guess").text.replace(name, "NAME")
@@ -158,6 +177,24 @@ class TestAttackers:
                 hers, nobodys = (visitor().get(f"/user/{name}/{path}", **asked) for name in ("alice", "mallory"))
                 assert hers.status_code == nobodys.status_code, path
                 assert hers.headers.get("Location", "").replace("alice", "mallory") == nobodys.headers.get("Location", "")
+
+    def test_a_password_is_asked_for_at_the_login_page_alone(self, visitor):
+        """JupyterHub's interface takes one, too; there nobody counts who fails."""
+        for password in ("guess", PASSWORDS["alice"]):
+            told = {"auth": {"username": "alice", "password": password}}
+            assert visitor().status("/hub/api/users/alice/tokens", "POST", json=told) == 404
+
+    def test_nobody_has_all_that_are_answered_at_once(self, visitor):
+        people = [visitor() for _place in range(6)]
+        forms = [somebody.form() for somebody in people]
+        with ThreadPoolExecutor() as pool:
+            said = pool.map(lambda somebody, form: somebody.send(form, "alice", "guess").status_code, people, forms)
+        assert sorted(said) == [403] * 4 + [429] * 2
+        time.sleep(6)
+
+    def test_who_has_many_addresses_tries_no_faster(self, host):
+        """Somebody on the host has all of loopback."""
+        assert set(host.check_output("python3 -c %s", FROM_MANY).split()) == {"403", "429"}
 
     def test_a_page_from_elsewhere_logs_nobody_in(self, visitor):
         typed = {"username": "alice", "password": PASSWORDS["alice"]}

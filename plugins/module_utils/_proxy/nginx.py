@@ -27,11 +27,16 @@ HEADER = "Managed by Ansible, role openlab.research_server.proxy. The next run u
 HTTP2_DIRECTIVE = (1, 25, 1)
 HTTPS = 443
 
+# So many logins of one address wait for an answer at once: a no takes its time, and the hub has room for four times as many.
+LOGINS = 4
+
 # Names of all variables and zones begin so: other people's sites share them with us.
 OWN = "research_server"
 
 # What holds for all requests. A line of the access log has neither what stands behind the '?' nor where somebody came from: there
 # are tokens in both. A failed login is logged without a word of its own: whoever tries chooses nothing that fail2ban reads.
+# Logins are counted for an address; of IPv6 for its network, of which somebody has all addresses (64 bits, as far as the text of
+# RFC 5952 shows them), and of loopback for all of it, where everybody on the host has millions.
 SHARED = """\
 # {header}
 map $http_upgrade ${own}_connection {{ default upgrade; "" ""; }}
@@ -39,11 +44,13 @@ map $http_authorization ${own}_token {{ default ""; "~*^(token|bearer) " $http_a
 map $http_origin ${own}_foreign {{ default 1; "" 0; {origins}}}
 map $request_uri ${own}_crooked {{ default 0; "~*^[^?]*(/|%2f|%5c|\\x5c)(\\.|%2e)(\\.|%2e)(/|%2f|%5c|\\x5c|\\?|$)" 1; }}
 map $http_accept ${own}_page {{ default 0; "~text/html" 1; }}
-map "$request_method $uri" ${own}_login {{ default ""; "~^POST .*/login/?$" $binary_remote_addr; }}
+map $remote_addr ${own}_from {{ default $binary_remote_addr; "~^127\\." 127; "~^(?<{own}_net>([0-9a-f]+:){{1,4}})" ${own}_net; }}
+map "$request_method $uri" ${own}_login {{ default ""; "~^POST .*/login/?$" ${own}_from; }}
 map "$status $upstream_status $request_method $uri" ${own}_refused {{ default 0; {refused}}}
 map "$status $upstream_status $remote_user" ${own}_failed {{ default ${own}_refused; "~^401  ." 1; }}
 limit_req_zone ${own}_login zone={own}_login:1m rate=1r/s;
 limit_req_zone $binary_remote_addr zone={own}_basic:1m rate=20r/s;
+limit_conn_zone ${own}_login zone={own}_logins:1m;
 log_format {own} '$remote_addr $remote_user [$time_iso8601] "$request_method $uri $server_protocol" '
     '$status $body_bytes_sent "$http_user_agent"';
 log_format {own}_failed '$time_iso8601 $remote_addr failed login';
@@ -85,6 +92,7 @@ server {{
     client_max_body_size 0;
     client_body_timeout 300s;
     limit_req_status 429;
+    limit_conn_status 429;
 {headers}    if (${own}_foreign) {{ return 403; }}
     if (${own}_crooked) {{ return 400; }}
     location = {proof} {{
@@ -155,13 +163,15 @@ UPSTREAM = """\
 
 # Of what the hub is sent: it keeps all of that in its memory, and anybody may send it something.
 MOST_TO_HUB = "64k"
-# A login that the hub has refused, as the log has it.
+# A login that the hub has refused, as the log has it. Who does not wait for the no, since a yes would have come at once, has been
+# refused all the same: nginx waits in their place.
 REFUSED = f'"403 403 POST {HUB_PATH}login" 1; '
 # The hub is asked before each request to somebody's JupyterLab: without its yes nothing goes on. Whoever comes for a page
 # is sent to it to log in, all else is told that it may not.
 LOGIN = """\
     location ^~ {path} {{
         client_max_body_size {most};
+        proxy_ignore_client_abort on;
 {lines}{upstream}    }}
     location = {may} {{
         internal;
@@ -326,7 +336,7 @@ def _login(sites: Sequence[Site], suffix: str) -> str:
 def _limits(site: Site) -> list[str]:
     lines = [f"        allow {network};" for network in site.networks]
     lines += ["        deny all;"] if site.networks else []
-    return [*lines, f"        limit_req zone={OWN}_login burst=5 nodelay;"]
+    return [*lines, f"        limit_req zone={OWN}_login burst=5 nodelay;", f"        limit_conn {OWN}_logins {LOGINS};"]
 
 
 def _host(suffix: str) -> str:

@@ -114,7 +114,9 @@ class Person(Authenticator):
         to_lab = {"url": "/hub/lab", "permanent": False}
         pages = [(page, web.RedirectHandler, to_lab) for page in (r"/home", r"/spawn.*", r"/user/.*", r"/token")]
         own = [(r"/lab", Enter), (r"/lab/may", May), (r"/logout", self.logout_handler)]
-        return [*own, *pages, *super().get_handlers(app)]
+        # Nobody has a use for it here, and it takes passwords, too, where nobody counts who fails (users/NAME/tokens).
+        interface = (r"/api(?:/.*)?", web.ErrorHandler, {"status_code": 404})
+        return [*own, *pages, interface, *super().get_handlers(app)]
 
 
 class Provider(Person, GenericOAuthenticator):

@@ -136,6 +136,7 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     for said in ("X-Research-Server-Person", "X-Research-Server-Door", "Authorization"):
         assert f'proxy_set_header {said} "";' in login
     assert "proxy_hide_header X-Research-Server-Door;" in login and "client_max_body_size 64k;" in login
+    assert "proxy_ignore_client_abort on;" in login, "who does not wait for a no has failed"
     assert all("allow 192.0.2.0/24;\n        deny all;" in part for part in (hers, login)), "from where the labs are"
     assert "location = / { return 302 /hub/; }" in text and text.count("location ^~ /hub/ {") == 1
     assert "sandbox" in block(text, "/page/")
@@ -162,6 +163,29 @@ def test_who_has_no_jupyterlab_is_answered_as_if(auth: str) -> None:
         hers = [line.replace(name, nobody) for line in hers]
     assert hers == nobodys and len(hers) > 4
     assert '"SUCCESS' not in (text.partition("may_1 {")[2].partition("}")[0]), "nobody has a certificate for it"
+
+
+ADDRESSES = re.search(r"_from \{\{ default \$binary_remote_addr; (.*)\}\}", nginx.SHARED)[1]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("127.0.0.1", "127.9.8.7", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:0:1::5", "2001:db8:0:1:2:3:4:5", True),
+        ("2001:db8::5", "2001:db8::5:6", True),
+        ("2001:db8:0:1::5", "2001:db8:0:2::5", False),
+    ],
+)
+def test_who_has_many_addresses_logs_in_no_oftener(one: str, other: str, *, same: bool) -> None:
+    local, network = re.findall(r'"~(\^[^"]+)"', ADDRESSES.format(own=""))
+
+    def counted(address: str) -> str:
+        found = re.match(network.replace("?<", "?P<"), address)
+        return "127" if re.match(local, address) else found[1] if found else address
+
+    assert (counted(one) == counted(other)) is same
 
 
 def test_an_authority_gets_its_answer_by_http_and_everybody_else_is_sent_on() -> None:
