@@ -33,7 +33,9 @@ OFFERED = (
     *("timeout", "300", "dnf", "--quiet", "--disableplugin=versionlock", "repoquery"),
     *("--available", "--disable-modular-filtering", "--queryformat", FORMAT.rstrip("\n"), *PACKAGES),
 )
-LINE = re.compile(r"^([^\s:]+) ((?:\d+:)?([^\s:]+-[^\s:]+)) (\S+)$", re.MULTILINE)
+# Of the signs alone that rpm builds with (rpm-spec(7)): nobody signs a list, and what it says becomes an argument of dnf.
+SIGNS = r"[A-Za-z0-9._+~^]+"
+LINE = re.compile(rf"^([A-Za-z0-9._+-]+) ((?:\d+:)?({SIGNS}-{SIGNS})) (\w+)$", re.MULTILINE | re.ASCII)
 
 
 def packages(answer: str) -> dict[str, list[str]]:

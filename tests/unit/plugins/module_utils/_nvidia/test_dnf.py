@@ -25,6 +25,31 @@ def test_versions_are_told_newest_first_and_each_once() -> None:
     assert dnf.installed(OFFERED)["kmod-nvidia-open-dkms"] == "3:595.71.05-1.el9"
 
 
+@pytest.mark.parametrize(
+    "version",
+    [
+        "3:999-1/../../../tmp/x.rpm",
+        "3:999-1/x",
+        "3:/tmp/x-1.el9",
+        "3:999;reboot-1",
+        "3:999-$(reboot)",
+        "3:999-{{x}}",
+        "3:\uff19\uff19\uff19-1",
+        "\uff13:999-1",
+        "999",
+        "3:999",
+    ],
+)
+def test_a_version_that_no_package_can_have_is_not_offered(version: str) -> None:
+    """What a list says becomes an argument of dnf, which takes a path for a file, and asks nobody who has signed that."""
+    assert dnf.packages(f"nvidia-driver-cuda {version} x86_64\n{OFFERED}") == dnf.packages(OFFERED)
+
+
+@pytest.mark.parametrize("version", ["0:1.0~rc1-1.el9", "0:1.0^git20260101.abc-1.el9_6.2", "0:1.0+cuda12.8-1"])
+def test_a_version_that_a_package_can_have_is(version: str) -> None:
+    assert dnf.packages(f"nvidia-driver-cuda {version} x86_64\n")["nvidia-driver-cuda"] == [version]
+
+
 def test_what_follows_a_kernel_is_known_by_its_release_too() -> None:
     found = dnf.packages(OFFERED)
     assert found["kernel-devel-5.14.0-570.12.1.el9_6.x86_64"] == found["kernel-devel"] == ["0:5.14.0-570.12.1.el9_6"]
