@@ -105,6 +105,20 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
     assert converge().changed == 0
 
 
+def test_what_was_not_held_before_is_not_held_at_a_version_that_gave_way(host: Host, converge: Converge) -> None:
+    """A driver that somebody has installed by hand, without the plugin."""
+    plugin = "/etc/dnf/plugins/versionlock.conf"
+    host.check_output(f"sed -i 's/^enabled.*/enabled = 0/' {plugin} && rm {LOCK}")
+    try:
+        done = converge(nvidia_version=DOES_NOT_BUILD["580-dkms"])
+        assert not done.ok
+        assert set(driver(host).values()) == {NEWEST}
+        assert "nvidia" not in host.check_output(f"cat {LOCK}")
+    finally:
+        host.check_output(f"sed -i 's/^enabled.*/enabled = 1/' {plugin}")
+        assert converge().ok
+
+
 def test_a_version_that_nobody_offers_changes_nothing(host: Host, converge: Converge) -> None:
     before = files(host)
     done = converge(nvidia_version="580.99.99")
