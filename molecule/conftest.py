@@ -17,6 +17,7 @@ from pathlib import Path
 import once
 import pytest
 import testinfra
+from controller import play
 from debian_packages import need
 from hosts.console import Console
 from shell import TestbedError
@@ -193,10 +194,9 @@ def converge(host):
     """Apply the role again, over SSH, with other variables. Returns a function that returns the outcome."""
 
     def run(*arguments, playbook=CONVERGE, **variables):
-        command, environment = playbook_run(host, arguments, playbook, variables)
+        words, environment = playbook_run(host, arguments, playbook, variables)
         environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        return Outcome(name_of(host), done)
+        return Outcome(name_of(host), play(*words, environment=environment, seconds=300))
 
     return run
 
@@ -206,7 +206,8 @@ def converge_until(host):
     """Apply the role again, and kill the controller as soon as a task begins. The function tells whether it did begin."""
 
     def run(task, **variables):
-        command, environment = playbook_run(host, (), CONVERGE, variables)
+        words, environment = playbook_run(host, (), CONVERGE, variables)
+        command = ["ansible-playbook", *words]
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         ) as process:
@@ -219,9 +220,9 @@ def converge_until(host):
 
 
 def playbook_run(host, arguments, playbook, variables):
-    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", name_of(host)]
-    command += ["--extra-vars", json.dumps(variables), *arguments]
-    return [*command, str(Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], playbook))], {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}
+    words = ["-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", name_of(host), "--extra-vars", json.dumps(variables)]
+    words += [*arguments, str(Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], playbook))]
+    return words, {**os.environ, "ANSIBLE_FORCE_COLOR": "0"}
 
 
 class Outcome:

@@ -20,8 +20,8 @@ import typing as t
 import zipfile
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.tests.integration.loaded import Loaded
 from channel.conda_channel import File, Package, write_package, write_repodata
+from loaded import Loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = ROOT / ".cache" / "mirror"

@@ -28,7 +28,15 @@ def imported(module: Path) -> Iterator[str]:
 
 def test_every_module_has_a_room_or_is_a_hand_for_all() -> None:
     assert {path.name for path in TESTBED.iterdir() if path.is_dir()} - {"__pycache__"} == ROOMS
-    assert {path.stem for path in TESTBED.glob("*.py")} == {"debian_packages", "once", "shell", "testbed", "waiting"}
+    assert {path.stem for path in TESTBED.glob("*.py")} == {
+        "controller",
+        "debian_packages",
+        "loaded",
+        "once",
+        "shell",
+        "testbed",
+        "waiting",
+    }
 
 
 def test_nothing_of_the_collection_is_imported() -> None:

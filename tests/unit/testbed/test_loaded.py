@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from ansible_collections.openlab.research_server.tests.integration.loaded import Loaded
+from loaded import Loaded
 
 SHOW = "import os, sys; print(sys.stdin.read(), sys.argv[1:], dict(os.environ), os.getsid(0) == os.getpid(), flush=True); sys.exit('no')"
 LEAVE = "import atexit, os, sys; sys.left = os.environ['LEFT'] = 'x'; atexit.register(print, 'the end')"
