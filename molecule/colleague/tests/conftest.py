@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from controller import play
 from people.jupyter_api import Jupyter, wait_until_answers
 from people.person import Person
 from people.ssh_tunnel import tunnel
@@ -77,19 +78,12 @@ def apply(host):
         name = host.backend.get_hostname()
         playbook = PART if roles else SITE
         variables |= {"roles_to_apply": list(roles), "roles_tasks_from": tasks_from} if roles else {}
-        command = ["ansible-playbook", "-i", EPHEMERAL / "inventory", "--limit", name, "--extra-vars", json.dumps(variables)]
+        words = ["-i", str(EPHEMERAL / "inventory"), "--limit", name, "--extra-vars", json.dumps(variables)]
         root = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
         # One line for each message, however long it is, and wherever the run's configuration sends what failed.
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "100000"}
-        return subprocess.run(
-            [*command, *arguments, root / playbook],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        done = play(*words, *arguments, str(root / playbook), environment=environment, seconds=600)
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout + done.stderr)
 
     return run
 

@@ -470,7 +470,7 @@ class TestRuns:
         finally:
             host.check_output(f"rm -r {folder}")
 
-    def test_a_server_listens_nowhere_but_at_its_door(self, host, converge, restored):
+    def test_a_server_listens_nowhere_but_at_its_door(self, host):
         unit = host.file("/etc/systemd/system/jupyter@.service").content_string
         start = next(line for line in unit.replace("\\\n", "").splitlines() if line.startswith("ExecStart="))
         path = "/etc/systemd/system/jupyter@bob.service.d/open.conf"
