@@ -183,7 +183,7 @@ class TestAttackers:
         reach = f"import socket; socket.create_connection(('127.0.0.1', {port_of(host, 'alice')}), 5)"
         assert "refused" in host.run("runuser -u bob -- python3 -c %s", reach).stderr
 
-    def test_nobody_gets_tokens_servers_or_other_people_of_the_hub(self, host, people):
+    def test_nobody_gets_tokens_servers_or_other_people_of_the_hub(self, people, visitor):
         alice = people["alice"]
         xsrf = alice.cookie("_xsrf", "/hub/")
         for method, path in (
@@ -201,8 +201,76 @@ class TestAttackers:
             assert (led.status_code, led.headers["Location"]) == (302, "/hub/lab"), page
         # What a browser has for one's JupyterLab opens nothing of the hub's own.
         bearer = {"Authorization": f"token {alice.cookie(COOKIE)}"}
-        stranger = type(alice)()
-        assert stranger.status("/hub/api/user", headers=bearer) == 404
+        assert visitor().status("/hub/api/user", headers=bearer) == 404
+
+
+def restarts_of(host, unit):
+    return int(host.check_output(f"systemctl show -p NRestarts --value {unit}"))
+
+
+def pid_of(host):
+    return host.check_output("systemctl show -p MainPID --value jupyterhub")
+
+
+def stands_still(host, pid):
+    """Whether the process is there and does nothing (proc_pid_stat(5))."""
+    return host.run("cut -d ' ' -f 3 /proc/%s/stat", pid).stdout.strip() == "T"
+
+
+@contextmanager
+def channel(jupyter, kernel):
+    """A channel that stays open, as a notebook has one. Yields what runs code by it."""
+    address = f"wss{jupyter.url.removeprefix('https')}/api/kernels/{kernel}/channels"
+    files = {"ca_certs": jupyter.authority}
+    opened = websocket.create_connection(address, sslopt=files, header=dict(jupyter.headers), timeout=PATIENCE)
+
+    def run(code):
+        opened.send(json.dumps(execute_request(code, "open")))
+        while (message := json.loads(opened.recv()))["header"]["msg_type"] != "stream":
+            pass
+        return message["content"]["text"].strip()
+
+    yield run
+    opened.close()
+
+
+@pytest.mark.one_release
+class TestManyAtOnce:
+    """Slow is slow, and no page that says it failed."""
+
+    def test_a_jupyterlab_that_takes_its_time(self, host, people):
+        """Longer than systemd would wait; one that does nothing meanwhile is ended."""
+        drop_in, settings = (
+            "/run/systemd/system/jupyter@alice.service.d/short.conf",
+            "/home/alice/.jupyter/jupyter_server_config.py",
+        )
+        host.check_output(f"mkdir -p {drop_in.rpartition('/')[0]} && printf '[Service]\\nTimeoutStartSec=15\\n' > {drop_in}")
+        host.check_output("systemctl daemon-reload && install -d -o alice -g alice /home/alice/.jupyter")
+        try:
+            for takes, restarts in (("while time.process_time() < 25: pass", False), ("time.sleep(600)", True)):
+                host.check_output("printf 'import time\\n%%s\\n' %s > %s", takes, settings)
+                host.check_output("systemctl stop jupyter@alice.service && systemctl reset-failed jupyter@alice.service; true")
+                if restarts:
+                    host.check_output("systemctl start --no-block jupyter@alice.service")
+                    wait_until(lambda: restarts_of(host, "jupyter@alice") > 0, PATIENCE)
+                else:
+                    assert people["alice"].status("/user/alice/api/kernels") == 200
+                    assert restarts_of(host, "jupyter@alice") == 0
+        finally:
+            host.check_output(f"rm {drop_in} {settings}; systemctl daemon-reload; systemctl stop jupyter@alice.service")
+
+    def test_a_provider_that_takes_its_time(self, host, visitor):
+        class_of = [visitor() for _person in range(12)]
+        forms = [somebody.reach_form() for somebody in class_of]
+        codes = [
+            somebody.session.post(form.url, data={"sub": "alice"}, timeout=PATIENCE, allow_redirects=False).headers["Location"]
+            for somebody, form in zip(class_of, forms, strict=True)
+        ]
+        pid = host.check_output("systemctl show -p MainPID --value provider")
+        host.check_output(f"kill -STOP {pid}; systemd-run --on-active=25 kill -CONT {pid}")
+        with ThreadPoolExecutor(len(class_of)) as pool:
+            pages = list(pool.map(lambda somebody, code: somebody.get(code.partition(NAME)[2]), class_of, codes))
+        assert {(page.status_code, page.url) for page in pages} == {(200, f"https://{NAME}/user/alice/lab")}
 
 
 @pytest.mark.one_release
