@@ -57,8 +57,8 @@ def costs(work: Callable[[], object]) -> tuple[float, float]:
 
 def measure(files: int, rounds: int) -> str:
     key = fleet.prepare()
-    identity = fleet.make_image(key)
-    hosts = str(fleet.inventory(fleet.start(1), identity, fleet.PORT, key))
+    identity = fleet.make_image(key, fleet.ROLES)
+    hosts = str(fleet.inventory(fleet.start(1), identity, fleet.PORT, key, fleet.ROLES))
     docker("exec", HOST, "python3", "-c", FILL, str(PER_FOLDER), str(files // len(PLACES)), *PLACES, timeout=600)
     audited = ("playbooks/drift.yml", "-i", hosts, "--check", "--diff", "--tags", "audit")
     sides: dict[str, Callable[[], object]] = {

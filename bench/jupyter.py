@@ -62,14 +62,13 @@ def memory() -> float:
 def converge(people: list[str]) -> None:
     key = fleet.prepare()
     (server,) = servers.start({HOST: "debian13"}, key.with_suffix(".pub").read_text(encoding="utf-8").strip())
-    path = fleet.inventory({HOST: server.address}, server.identity, 22, key)
+    path = fleet.inventory({HOST: server.address}, server.identity, 22, key, ROLES)
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     keys = content["all"]["vars"]["accounts_researchers"][0]["keys"]
     content["all"]["vars"] |= {
         "accounts_researchers": [{"name": name, "keys": keys} for name in people],
         "jupyter_start_timeout": 900,
     }
-    content["all"]["children"] = {role: {"hosts": {HOST: {"ansible_host": server.address}}} for role in ROLES}
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     play(fleet.WORK / "jupyter.log", "playbooks/site.yml", "-i", str(path))
 
