@@ -17,6 +17,9 @@ import socket
 import stat
 import struct
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ WRITABLE_KEYS = "--writable-keys"  # the lab's decision, jupyter_protect_keys
 # The word by which the lab's hub lets somebody in by the web door: for the owner to read, and for root to write.
 DOORS = Path("/var/lib/research-server-jupyterhub")
 WEB = "--web"  # the server is behind the lab's web server too, below a path of its owner's
+# While it starts, in seconds: how often it is looked whether it computes, how much it has to meanwhile, how much more it gets.
+LOOK_EVERY, BUSY, MORE = 5.0, 0.05, 60
 # sd_listen_fds(3): the first file descriptor that systemd hands over, and the one socket that is expected.
 FIRST, ONE = 3, "1"
 
@@ -100,12 +105,34 @@ def keep_apart() -> bool:
     return added == 0 and libc.syscall(LANDLOCK_RESTRICT, ruleset, 0) == 0
 
 
-def tell_systemd(state: str) -> None:
-    """As sd_notify(3). Kernels and terminals do not inherit the variable."""
-    address = os.environ.pop("NOTIFY_SOCKET", "")
+def tell_systemd(address: str, state: str) -> None:
+    """As sd_notify(3)."""
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.sendto(state.encode(), address.replace("@", "\0", 1))
+
+
+def starting() -> Callable[[], None]:
+    """Have systemd wait as long as this process computes: where a whole class starts at once, each takes long, and whoever is
+    ended for that begins anew, in everybody's way. One that hangs gets no more time. Returns what says that it is ready.
+    """
+    # Kernels and terminals do not inherit the variable.
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    ready = threading.Event()
+
+    def ask() -> None:
+        used = time.process_time()
+        while not ready.wait(LOOK_EVERY):
+            before, used = used, time.process_time()
+            if used - before > BUSY:
+                tell_systemd(address, f"EXTEND_TIMEOUT_USEC={MORE * 1000000}")
+
+    def done() -> None:
+        ready.set()
+        tell_systemd(address, "READY=1")
+
+    threading.Thread(target=ask, daemon=True).start()
+    return done
 
 
 def take_door() -> socket.socket:
@@ -186,6 +213,7 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
     # Kernels have their sockets there: short enough for a socket's name, and nobody else can open the folder.
     os.environ["JUPYTER_RUNTIME_DIR"] = os.environ["RUNTIME_DIRECTORY"]
     door = take_door()
+    ready = starting()
     web = WEB in options
     options = [option for option in options if option != WEB]
     # Only JupyterLab's own environment has these.
@@ -231,7 +259,7 @@ def serve(account: pwd.struct_passwd, options: list[str]) -> None:
     if server.identity_provider.token != token:
         raise RefusedError("found another token than the server's own; look for it in ~/.jupyter")
     # The server opens its door in its own loop. What is put there now has its turn after that.
-    server.io_loop.add_callback(tell_systemd, "READY=1")
+    server.io_loop.add_callback(ready)
     server.start()
 
 

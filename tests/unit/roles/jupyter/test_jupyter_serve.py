@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import socket
 import stat
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,17 +88,31 @@ def test_keys_that_a_notebook_could_add_are_refused(program: types.ModuleType, t
         program.check_keys(tmp_path)
 
 
-def test_systemd_is_told_once(program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("computes", [True, False])
+def test_systemd_waits_for_who_computes(
+    program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computes: bool
+) -> None:
+    used = itertools.count(step=0.2 if computes else 0.01)
+    monkeypatch.setattr(program.time, "process_time", lambda: next(used))
+    monkeypatch.setattr(program, "LOOK_EVERY", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(f"{tmp_path}/n")
         monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/n")
-        program.tell_systemd("READY=1")
-        assert systemd.recv(100) == b"READY=1"
+        ready = program.starting()
         assert "NOTIFY_SOCKET" not in os.environ, "kernels do not inherit it"
-        systemd.setblocking(False)
-        program.tell_systemd("READY=1")
-        with pytest.raises(BlockingIOError):
-            systemd.recv(100)
+        systemd.settimeout(10)
+        if computes:
+            assert systemd.recv(100) == b"EXTEND_TIMEOUT_USEC=60000000"
+        while next(used) < 1:
+            time.sleep(0.01)
+        ready()
+        while (said := systemd.recv(100)) != b"READY=1":
+            assert computes and said.startswith(b"EXTEND")
+
+
+def test_without_systemd_nobody_is_told(program: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    program.starting()()
 
 
 @pytest.fixture
