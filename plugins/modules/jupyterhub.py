@@ -163,13 +163,13 @@ class Host(Runner):
             if self.unit(name).state["UnitFileState"].startswith("masked"):
                 self.run("systemctl", "unmask", name)
         self.run("systemctl", "enable", "--", *UNITS)
-        if door:
-            self.run("systemctl", "stop", "--", SERVICE, SOCKET)
+        self.run("systemctl", "stop", "--", SERVICE, *([SOCKET] if door else []))
         self.attempt("systemctl", "reset-failed", "--", *units)
         self.run("systemctl", "start", "--", SOCKET)
         if passwords:
             self.run("systemctl", "restart", "--", LOGIN)
-        self.run("systemctl", "restart", "--", SERVICE)
+        # Whether it gets ready is proved.
+        self.run("systemctl", "start", "--no-block", "--", SERVICE)
 
     def give_group(self) -> None:
         if not group():

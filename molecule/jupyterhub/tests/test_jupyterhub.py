@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
+import requests
 import websocket
-from people.jupyter_api import Jupyter, JupyterError, wait_until_answers
+from people.jupyter_api import Jupyter, JupyterError, execute_request, wait_until_answers
 from people.researcher import login_of, main_pid, port_of, token_of
 from people.ssh_tunnel import tunnel
 from waiting import wait_until
@@ -325,6 +328,22 @@ class TestSessions:
             finally:
                 host.check_output("systemctl start jupyterhub.socket jupyterhub.service")
             assert hers.run(kernel, "print('still there')").strip() == "still there"
+
+    def test_a_hub_that_hangs(self, host, people, visitor):
+        hers, hung = people["alice"].lab("alice"), pid_of(host)
+        with hers.kernel("lab") as kernel, channel(hers, kernel) as run:
+            assert run("x = 6; print(x)") == "6"
+            host.check_output(f"kill -STOP {hung}")
+            # Nothing is open, what is open goes on, and nobody else waits.
+            with pytest.raises(requests.Timeout):
+                people["bob"].session.get(f"https://{NAME}/user/alice/api", timeout=5)
+            assert run("print(x * 7)") == "42"
+            assert visitor().status("/elsewhere") == 404
+            assert stands_still(host, hung), "all of that was while it did"
+            # systemd notices it. Whoever comes meanwhile waits.
+            assert people["alice"].status("/user/alice/api/kernels") == 200
+            assert people["bob"].status("/user/alice/api/kernels") == 401
+            assert pid_of(host) != hung and run("print(x * 8)") == "48"
 
     def test_it_wakes(self, host, people):
         host.check_output("systemctl stop jupyter@alice.service")

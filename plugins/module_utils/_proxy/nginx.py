@@ -27,9 +27,6 @@ HEADER = "Managed by Ansible, role openlab.research_server.proxy. The next run u
 HTTP2_DIRECTIVE = (1, 25, 1)
 HTTPS = 443
 
-# So many logins of one address wait for an answer at once: a no takes its time, and the hub has room for four times as many.
-LOGINS = 4
-
 # Names of all variables and zones begin so: other people's sites share them with us.
 OWN = "research_server"
 
@@ -50,7 +47,6 @@ map "$status $upstream_status $request_method $uri" ${own}_refused {{ default 0;
 map "$status $upstream_status $remote_user" ${own}_failed {{ default ${own}_refused; "~^401  ." 1; }}
 limit_req_zone ${own}_login zone={own}_login:1m rate=1r/s;
 limit_req_zone $binary_remote_addr zone={own}_basic:1m rate=20r/s;
-limit_conn_zone ${own}_login zone={own}_logins:1m;
 log_format {own} '$remote_addr $remote_user [$time_iso8601] "$request_method $uri $server_protocol" '
     '$status $body_bytes_sent "$http_user_agent"';
 log_format {own}_failed '$time_iso8601 $remote_addr failed login';
@@ -92,7 +88,6 @@ server {{
     client_max_body_size 0;
     client_body_timeout 300s;
     limit_req_status 429;
-    limit_conn_status 429;
 {headers}    if (${own}_foreign) {{ return 403; }}
     if (${own}_crooked) {{ return 400; }}
     location = {proof} {{
@@ -336,7 +331,9 @@ def _login(sites: Sequence[Site], suffix: str) -> str:
 def _limits(site: Site) -> list[str]:
     lines = [f"        allow {network};" for network in site.networks]
     lines += ["        deny all;"] if site.networks else []
-    return [*lines, f"        limit_req zone={OWN}_login burst=5 nodelay;", f"        limit_conn {OWN}_logins {LOGINS};"]
+    # To the login page a whole class comes at once, behind one address: it waits for its turns, a second each.
+    tries = "burst=40 delay=5" if site.auth == HUB and not site.lab else "burst=5 nodelay"
+    return [*lines, f"        limit_req zone={OWN}_login {tries};"]
 
 
 def _host(suffix: str) -> str:

@@ -39,8 +39,13 @@ COOKIE = "research-server-lab"
 # JupyterHub's: of which session of a browser it is.
 SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_DAYS = 7
-# Who says yes or no to a password (jupyterhub_login.py), and within how many seconds.
-PASSWORDS, PATIENCE = "/run/jupyterhub-login.sock", 40
+# Who says yes or no to a password (jupyterhub_login.py), and within how many seconds. It takes a few more at once than it is
+# asked here: of each, systemd has the end a moment after its answer.
+PASSWORDS, PATIENCE, AT_ONCE = "/run/jupyterhub-login.sock", 40, 12
+# A provider to which a whole class comes takes its time. tornado's own limit is 20 s, the wait for a free connection included.
+PROVIDER_PATIENCE = 60
+# How often systemd is told that this goes on (WatchdogSec), in seconds.
+BEAT = 5
 # sd_listen_fds(3): the one socket that systemd hands over.
 FIRST = 3
 
@@ -136,6 +141,9 @@ class Form(LoginHandler):
 class Host(Person):
     """Who knows the password of an account on this host. JupyterHub can read none of them: it asks for a yes."""
 
+    # Whoever comes with many others waits: the door would send them away.
+    turns = asyncio.Semaphore(AT_ONCE)
+
     def get_handlers(self, app: Any) -> list[Any]:
         return [(r"/login", Form), *super().get_handlers(app)]
 
@@ -153,13 +161,14 @@ class Host(Person):
         return name if answer == b"yes" else None
 
     async def ask(self, *told: str) -> bytes:
-        reader, writer = await asyncio.open_unix_connection(PASSWORDS)
-        try:
-            writer.write(json.dumps(told).encode())
-            writer.write_eof()
-            return await reader.read()
-        finally:
-            writer.close()
+        async with self.turns:
+            reader, writer = await asyncio.open_unix_connection(PASSWORDS)
+            try:
+                writer.write(json.dumps(told).encode())
+                writer.write_eof()
+                return await reader.read()
+            finally:
+                writer.close()
 
 
 class Nothing(Spawner):
@@ -198,7 +207,22 @@ def held_by_systemd(_path: str, **_named: Any) -> socket.socket:
     held = socket.socket(fileno=FIRST)
     held.setblocking(False)
     held.set_inheritable(False)
+    # What is put into the loop now has its turn when JupyterHub answers.
+    asyncio.get_running_loop().call_soon(tell_systemd, "READY=1")
+    beat()
     return held
+
+
+def beat() -> None:
+    """Whoever hangs says nothing: systemd ends it then, and starts it again."""
+    tell_systemd("WATCHDOG=1")
+    asyncio.get_running_loop().call_later(BEAT, beat)
+
+
+def tell_systemd(state: str) -> None:
+    """As sd_notify(3)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(state.encode(), os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
 
 
 tornado.netutil.bind_unix_socket = held_by_systemd
@@ -235,3 +259,4 @@ else:
     c.Provider.userdata_url = SETTINGS["userdata_url"]
     c.Provider.username_claim = SETTINGS["username_claim"]
     c.Provider.scope = SETTINGS["scope"]
+    c.Provider.http_request_kwargs = {"connect_timeout": PROVIDER_PATIENCE, "request_timeout": PROVIDER_PATIENCE}

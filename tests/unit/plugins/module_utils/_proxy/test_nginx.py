@@ -142,6 +142,8 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     assert "sandbox" in block(text, "/page/")
     anywhere = nginx.render(server(), [labs[0]._replace(networks=()), labs[1]])
     assert "deny all" not in block(anywhere, "/hub/")
+    # To log in, a class that comes from one address waits for its turns.
+    assert "burst=40 delay=5;" in login and "burst=5 nodelay;" in hers
     # A password that the hub has refused is a failed login.
     assert '$research_server_refused { default 0; "403 403 POST /hub/login" 1; }' in text
     without = nginx.render(server(), [ADA, PAGE])
