@@ -176,6 +176,7 @@ LOGIN = """\
         proxy_set_header Authorization "";
         proxy_set_header Host {host};
         proxy_set_header {person} ${own}_person;
+        proxy_read_timeout 300s;
     }}
     location @{own}_enter {{
         if (${own}_page = 0) {{ return 401; }}

@@ -10,12 +10,15 @@ use a person's JupyterLab. With a yes it gets a word to hand on, by which that J
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import re
 import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +47,9 @@ SESSION_DAYS = 7
 PASSWORDS, PATIENCE, AT_ONCE = "/run/jupyterhub-login.sock", 40, 12
 # A provider to which a whole class comes takes its time. tornado's own limit is 20 s, the wait for a free connection included.
 PROVIDER_PATIENCE = 60
-# How often systemd is told that this goes on (WatchdogSec), in seconds.
-BEAT = 5
+# In seconds: how often systemd is told that this goes on (WatchdogSec), and how much it has to compute meanwhile where it did not
+# get through with all that its visitors ask.
+BEAT, BUSY = 5, 0.01
 # sd_listen_fds(3): the one socket that systemd hands over.
 FIRST = 3
 
@@ -208,15 +212,25 @@ def held_by_systemd(_path: str, **_named: Any) -> socket.socket:
     held.setblocking(False)
     held.set_inheritable(False)
     # What is put into the loop now has its turn when JupyterHub answers.
-    asyncio.get_running_loop().call_soon(tell_systemd, "READY=1")
-    beat()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(tell_systemd, "READY=1")
+    threading.Thread(target=beat, args=[loop], daemon=True).start()
     return held
 
 
-def beat() -> None:
-    """Whoever hangs says nothing: systemd ends it then, and starts it again."""
-    tell_systemd("WATCHDOG=1")
-    asyncio.get_running_loop().call_later(BEAT, beat)
+def beat(loop: asyncio.AbstractEventLoop) -> None:
+    """Whoever hangs says nothing: systemd ends it then, and starts it again. One that computes does not hang: a class on a busy
+    server keeps it for minutes, and would wait for the next one, too.
+    """
+    turned, used = threading.Event(), 0.0
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        while True:
+            turned.clear()
+            loop.call_soon_threadsafe(turned.set)
+            time.sleep(BEAT)
+            before, used = used, time.process_time()
+            if turned.is_set() or used - before > BUSY:
+                tell_systemd("WATCHDOG=1")
 
 
 def tell_systemd(state: str) -> None:

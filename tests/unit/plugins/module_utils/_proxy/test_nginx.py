@@ -131,6 +131,7 @@ def test_the_hub_is_asked_before_each_request_to_a_jupyterlab() -> None:
     assert "proxy_set_header X-Research-Server-Door $research_server_door;" in hers
     assert 'if ($uri ~ "^/user/[^/]+/logout$") { return 302 /hub/logout; }' in hers
     asked = text.partition("location = /.research-server/may {")[2].partition("}")[0]
+    assert "proxy_read_timeout 300s;" in asked, "as long as for the page itself"
     assert "internal;" in asked and "X-Research-Server-Person $research_server_person;" in asked
     # Nobody says it in nginx's place, nor hears it.
     for said in ("X-Research-Server-Person", "X-Research-Server-Door", "Authorization"):
