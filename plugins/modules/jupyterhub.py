@@ -32,6 +32,10 @@ options:
     description: The secret by which the provider knows this server; empty without a provider.
     type: str
     default: ""
+  database_password:
+    description: The password for a database whose address is in O(settings); empty where none is asked for.
+    type: str
+    default: ""
   passwords:
     description: Whether people log in with the passwords of their accounts on the host.
     type: bool
@@ -114,6 +118,7 @@ FOLDER = "/etc/research-server/jupyterhub"
 SETTINGS = f"{FOLDER}/settings.json"
 KEY = f"{FOLDER}/key"
 CLIENT_SECRET = f"{FOLDER}/client_secret"
+DATABASE_PASSWORD = f"{FOLDER}/database_password"
 # People own theirs, so they are not in /etc.
 DOORS = "/var/lib/research-server-jupyterhub"
 SOCKET = "jupyterhub.socket"
@@ -244,10 +249,15 @@ def wanted(params: Mapping[str, t.Any], people: Mapping[str, pwd.struct_passwd])
         **{file["path"]: File(file["content"] or None) for file in params["files"]},
         SETTINGS: File(f"{json.dumps(settings, indent=4, sort_keys=True)}\n"),
         KEY: File(key, 0o600, secret=True),
-        CLIENT_SECRET: File(f"{params['client_secret']}\n" if params["client_secret"] else None, 0o600, secret=True),
+        CLIENT_SECRET: _secret(params["client_secret"]),
+        DATABASE_PASSWORD: _secret(params["database_password"]),
         **{path: File(None, secret=True) for path in (f"{DOORS}/{name}" for name in there) if path not in doors},
         **doors,
     }
+
+
+def _secret(text: str) -> File:
+    return File(f"{text}\n" if text else None, 0o600, secret=True)
 
 
 def states(passwords: bool) -> dict[str, dict[str, str]]:
@@ -325,6 +335,7 @@ def main() -> None:
             "people": {"type": "list", "elements": "str", "required": True},
             "settings": {"type": "dict", "default": {}},
             "client_secret": {"type": "str", "default": "", "no_log": True},
+            "database_password": {"type": "str", "default": "", "no_log": True},
             "passwords": {"type": "bool", "default": False, "no_log": False},
             "files": {
                 "type": "list",

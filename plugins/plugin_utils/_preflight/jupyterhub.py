@@ -21,7 +21,29 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         for name in variables.get("jupyterhub_users", [])
         if name == "root" or not NAME.fullmatch(str(name))
     ]
+    problems += _database(variables)
     return problems + (_unasked if variables.get("jupyterhub_login") == "pam" else _provider)(variables)
+
+
+def _database(variables: Mapping[str, t.Any]) -> list[str]:
+    """No sentence has the address in it: in a wrong one there may be a password."""
+    address = str(variables.get("jupyterhub_database_url", ""))
+    if not address:
+        alone = variables.get("jupyterhub_database_password")
+        told = "found one without jupyterhub_database_url; expected both; set the address, or take it out"
+        return [f"jupyterhub_database_password: {told}"] if alone else []
+    try:
+        parts = urlsplit(address)
+        fits = parts.scheme.partition("+")[0] == "postgresql" and len(parts.path) > 1
+        if fits and parts.password is None and "password" not in parts.query:
+            return []
+    except ValueError:
+        pass
+    return [
+        "jupyterhub_database_url: expected the address of a PostgreSQL database without a password in it, such as "
+        "'postgresql+psycopg://jupyterhub@db.example.org/jupyterhub'; correct it, and put the password into "
+        "jupyterhub_database_password"
+    ]
 
 
 def _unasked(variables: Mapping[str, t.Any]) -> list[str]:

@@ -31,6 +31,7 @@ from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import Spawner
 from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthLogoutHandler
+from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 
 SETTINGS = json.loads(Path(os.environ["RESEARCH_SERVER_HUB"]).read_text(encoding="utf-8"))
@@ -101,12 +102,20 @@ class May(web.RequestHandler):
 
     def get(self) -> None:
         name = self.request.headers.get("X-Research-Server-Person", "")
-        token = orm.APIToken.find(self.settings["db"], self.get_cookie(COOKIE, ""), kind="user")
+        try:
+            token = self.find()
+        except SQLAlchemyError:
+            # The database has been started again since it was asked last.
+            self.settings["db"].rollback()
+            token = self.find()
         theirs = token and token.user.name == name and token.session_id and token.scopes == [scope(name)]
         if not theirs or name not in SETTINGS["people"]:
             raise web.HTTPError(401)
         self.set_header("X-Research-Server-Door", hmac.new(KEY, name.encode(), hashlib.sha256).hexdigest())
         self.set_status(204)
+
+    def find(self) -> Any:
+        return orm.APIToken.find(self.settings["db"], self.get_cookie(COOKIE, ""), kind="user")
 
 
 class Person(Authenticator):
@@ -248,7 +257,10 @@ c.JupyterHub.proxy_class = Nginx
 c.JupyterHub.spawner_class = Nothing
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.default_url = "/hub/lab"
-c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
+c.JupyterHub.db_url = SETTINGS["database_url"] or f"sqlite:///{STATE}/jupyterhub.sqlite"
+# Not in the address, which JupyterHub logs when nobody answers there (libpq, "Environment Variables").
+if (SECRETS / "database_password").exists():
+    os.environ["PGPASSWORD"] = (SECRETS / "database_password").read_text(encoding="utf-8").removesuffix("\n")
 c.JupyterHub.upgrade_db = True
 c.JupyterHub.cookie_secret_file = f"{STATE}/cookie_secret"
 c.JupyterHub.cookie_max_age_days = SESSION_DAYS

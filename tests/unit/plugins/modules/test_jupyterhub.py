@@ -19,13 +19,20 @@ PARAMS: dict[str, t.Any] = {
     "people": ["grace", "ada"],
     "settings": {"client_id": "lab"},
     "client_secret": "secret",
+    "database_password": "",
     "files": [{"path": "/unit", "content": "text"}],
 }
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, file in {"SETTINGS": "settings.json", "KEY": "key", "CLIENT_SECRET": "client_secret", "DOORS": "doors"}.items():
+    names = {
+        "SETTINGS": "settings.json",
+        "KEY": "key",
+        "CLIENT_SECRET": "client_secret",
+        "DATABASE_PASSWORD": "database_password",
+    }
+    for name, file in {**names, "DOORS": "doors"}.items():
         monkeypatch.setattr(jupyterhub, name, str(tmp_path / file))
     return tmp_path
 
@@ -54,7 +61,9 @@ def test_the_key_stays_and_secrets_are_for_root(folder: Path) -> None:
     )
     told = json.loads(str(files[str(folder / "settings.json")].text))
     assert told == {"client_id": "lab", "people": ["ada", "grace"]}
-    assert files["/unit"].text == "text"
+    assert files["/unit"].text == "text" and files[str(folder / "database_password")].text is None
+    with_one = jupyterhub.wanted({**PARAMS, "database_password": "p:w"}, {})[str(folder / "database_password")]
+    assert (with_one.text, with_one.mode, with_one.secret) == ("p:w\n", 0o600, True)
 
 
 def test_what_a_login_of_another_kind_has_left_goes(folder: Path) -> None:

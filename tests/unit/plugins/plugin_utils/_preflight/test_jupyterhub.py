@@ -33,6 +33,14 @@ FITS: dict[str, t.Any] = {
         ({"jupyterhub_token_url": "https:///token"}, "jupyterhub_token_url: found 'https:///token'"),
         ({"jupyterhub_authorize_url": "https://login.example.org/a b"}, "jupyterhub_authorize_url: found"),
         ({"jupyterhub_userdata_url": "https://[::1/"}, "jupyterhub_userdata_url: found"),
+        ({"jupyterhub_database_url": "postgresql+psycopg:///hub?host=/run/postgresql"}, ""),
+        ({"jupyterhub_database_url": "postgresql://hub@db/hub", "jupyterhub_database_password": "your eyes"}, ""),
+        ({"jupyterhub_database_url": "postgresql://hub:your%20eyes@db/hub"}, "jupyterhub_database_url: expected"),
+        ({"jupyterhub_database_url": "postgresql://db/hub?password=your eyes"}, "jupyterhub_database_url: expected"),
+        ({"jupyterhub_database_url": "postgresql://[db/hub"}, "jupyterhub_database_url: expected"),
+        ({"jupyterhub_database_url": "postgresql://db"}, "jupyterhub_database_url: expected"),
+        ({"jupyterhub_database_url": "mysql://db/hub"}, "jupyterhub_database_url: expected"),
+        ({"jupyterhub_database_password": "not for your eyes"}, "jupyterhub_database_password: found one without"),
     ],
 )
 def test_what_makes_no_sense_is_told_without_the_secret(change: dict[str, t.Any], says: str) -> None:
