@@ -116,6 +116,10 @@ bench-fleet: venv testbed  ## What a host more costs the controller, beside 46 t
 bench-jupyter: venv testbed  ## Memory of 30 people's JupyterLabs, asleep and awake, beside as many started by hand; seconds to wake
 	@$(ENV) python bench/jupyter.py
 
+.PHONY: bench-hub
+bench-hub: venv testbed  ## 30 people who log in at the web door at once: seconds until all have a kernel, and memory
+	@$(ENV) python bench/hub_logins.py
+
 .PHONY: bench-audit
 bench-audit: venv testbed  ## What the audit costs a host with 500,000 files, beside find
 	@$(ENV) python bench/audit.py
