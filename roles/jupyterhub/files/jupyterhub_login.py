@@ -66,6 +66,7 @@ def fits(name: bytes, password: bytes) -> bool:
     libc.calloc.restype = libc.strdup.restype = ctypes.c_void_p
     libc.calloc.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
 
+    # Only mypy knows of what the pointers point to: ctypes' own class takes no argument.
     @_TALK
     def talk(count: int, messages: ctypes._Pointer, answers: ctypes._Pointer, _unused: None) -> int:  # type: ignore[type-arg]
         """What is asked without being shown is the password. To any other question there is no answer."""
