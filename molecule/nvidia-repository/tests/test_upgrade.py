@@ -138,6 +138,18 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
     ]
 
 
+@pytest.mark.cases(1)
+def test_a_version_that_gave_way_is_not_held_where_none_was(host: Host, converge: Converge) -> None:
+    host.check_output(f"rm {HOLD}")
+    try:
+        done = converge(nvidia_version="580.82.07")
+        assert "The host is back at driver 580.95.05, held as before." in done.text, done.text
+        assert (driver(host), host.file(HOLD).exists) == ({FIRST}, False)
+    finally:
+        assert converge(nvidia_version="580.95.05").ok
+    assert host.file(HOLD).exists
+
+
 @pytest.fixture
 def _unpinned(host: Host) -> Iterator[None]:
     yield
