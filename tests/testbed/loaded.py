@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import select
+import signal
 import subprocess
 import tempfile
 import typing as t
@@ -26,6 +28,8 @@ for line in sys.stdin:
 else:
     sys.exit()
 os.setsid()
+with open(os.path.join(asked["folder"], "process"), "w") as file:
+    file.write(str(os.getpid()))
 for number, (name, how) in enumerate((("input", os.O_RDONLY), ("output", os.O_WRONLY), ("errors", os.O_WRONLY))):
     os.dup2(os.open(os.path.join(asked["folder"], name), how), number)
 sys.stdin = open(0)
@@ -53,7 +57,7 @@ class Loaded:
     def run(
         self, program: str, *arguments: str, environment: t.Mapping[str, str], given: str = "", seconds: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end, with this environment and this input."""
+        """Run a program to its end, with this environment and this input. One that takes longer is ended, as by subprocess.run."""
         assert self.process.stdin is not None and self.process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder, name) for name in ("input", "output", "errors")]
@@ -64,6 +68,9 @@ class Loaded:
             self.process.stdin.write(json.dumps(asked) + "\n")
             self.process.stdin.flush()
             if not select.select([self.process.stdout], [], [], seconds)[0]:
+                os.killpg(int(Path(folder, "process").read_text(encoding="utf-8")), signal.SIGKILL)
+                # What becomes of it is not the next one's.
+                self.process.stdout.readline()
                 raise subprocess.TimeoutExpired(program, seconds)
             code = int(self.process.stdout.readline())
             output, errors = (file.read_text(encoding="utf-8") for file in files[1:])

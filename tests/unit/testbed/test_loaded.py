@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from loaded import Loaded
@@ -33,4 +36,13 @@ def test_it_leaves_nothing_to_the_next(loaded: Loaded) -> None:
 
 def test_one_that_is_killed_ends_alone(loaded: Loaded) -> None:
     assert loaded.run("import os; os.kill(os.getpid(), 9)", environment={}).returncode == -9
+    assert loaded.run("print(1)", environment={}).stdout == "1\n"
+
+
+def test_one_that_takes_too_long_is_ended_and_is_not_taken_for_the_next(loaded: Loaded, tmp_path: Path) -> None:
+    begun = f"import os, time; open({str(tmp_path / 'begun')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    with pytest.raises(subprocess.TimeoutExpired):
+        loaded.run(begun, environment={}, seconds=5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "begun").read_text()), 0)
     assert loaded.run("print(1)", environment={}).stdout == "1\n"
