@@ -169,7 +169,7 @@ def measure(count: int, login: str, files: int) -> str:
     gate = threading.Barrier(count)
     with (
         leading(NAME, address),
-        leading(PROVIDER[0], address),
+        leading(PROVIDER[0], address, PROVIDER[1]),
         ThreadPoolExecutor(count) as class_room,
         ExitStack() as kernels,
     ):

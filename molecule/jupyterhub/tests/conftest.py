@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from people.browser import browser
+from people.server_name import leading
 from people.web_visitor import PROVIDER, Visitor
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
@@ -30,15 +30,9 @@ def newcomer():
 def known(host):
     """The names lead to this host."""
     address = json.loads((EPHEMERAL / "ssh" / "addresses.json").read_text())[host.backend.get_hostname()]
-    asked = socket.getaddrinfo
-
-    def answer(name, port, *arguments, **named):
-        here = name == NAME or (name, port) == PROVIDER
-        return asked(address if here else name, port, *arguments, **named)
-
-    socket.getaddrinfo = answer
-    yield address
-    socket.getaddrinfo = asked
+    provider, port = PROVIDER
+    with leading(NAME, address), leading(provider, address, port):
+        yield address
 
 
 @pytest.fixture

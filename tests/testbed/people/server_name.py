@@ -13,12 +13,13 @@ from unittest import mock
 
 
 @contextmanager
-def leading(name: str, address: str) -> Iterator[None]:
-    """The name leads to the address."""
+def leading(name: str, address: str, port: int | None = None) -> Iterator[None]:
+    """The name leads to the address, for this port or for all of them."""
     asked = socket.getaddrinfo
 
-    def answer(host: t.Any, *arguments: t.Any, **named: t.Any) -> t.Any:
-        return asked(address if host == name else host, *arguments, **named)
+    def answer(host: t.Any, service: t.Any, *arguments: t.Any, **named: t.Any) -> t.Any:
+        here = host == name and port in (None, service)
+        return asked(address if here else host, service, *arguments, **named)
 
     with mock.patch.object(socket, "getaddrinfo", answer):
         yield
