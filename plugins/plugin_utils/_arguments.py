@@ -18,14 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as Normal
 
 from ._guarded import guarded
-
-try:
-    from ansible.template import is_trusted_as_template
-except ImportError:  # ansible-core 2.18, which asks no action for its arguments
-
-    def is_trusted_as_template(value: object) -> bool:
-        return False
-
+from ._trust import is_trusted_as_template
 
 # A variable, maybe with what holds where there is none: a word, a number, a list of one word, or an empty list or mapping.
 REFERENCE = re.compile(

@@ -7,12 +7,18 @@ collection."""
 from __future__ import annotations
 
 import functools
+import re
 import typing as t
 from collections.abc import Callable
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
+from ..module_utils._text.secrets import KINDS
 from ..module_utils._text.shown import shown, shown_all, shown_diff
+
+# Each task of each host runs in a fork of the process that loads this: what is compiled here is compiled for all.
+for kind in KINDS:
+    re.compile(kind.pattern)
 
 Result = dict[str, t.Any]
 Run = Callable[..., Result]

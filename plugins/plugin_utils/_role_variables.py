@@ -16,11 +16,7 @@ from pathlib import Path
 from ansible.module_utils.common.yaml import yaml_load
 
 from ._arguments import direct
-
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # ansible-core 2.18, to which every string is a template unless it is marked as unsafe
-    trust_as_template = str
+from ._trust import trust_as_template
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
