@@ -16,7 +16,7 @@ from ansible_collections.openlab.research_server.plugins.modules import nvidia_i
 from ansible_collections.openlab.research_server.plugins.plugin_utils._doctor import judge
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia.wishes import Wishes
-from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES, Machine, machines, rpm, write
+from ansible_collections.openlab.research_server.tests.data.recorded_gpus import USUAL_WISHES, Machine, machines, rpm, write
 
 MACHINES = machines()
 

@@ -19,6 +19,7 @@ from hosts import machines
 from people.ssh_tunnel import Login
 from waiting import wait_until
 
+ROOT = Path(__file__).resolve().parents[3]
 SSH = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "ssh")
 MACHINE = f"{os.environ.get('VM_RELEASE', 'debian13')}-vm"
 PORT = 2222
@@ -120,7 +121,9 @@ def ansible():
 
     def run(program, *words, **variables):
         command = [program, "-i", str(SSH.parent / "inventory"), "-e", json.dumps(variables), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+        # Molecule stands in the scenario's folder, and wants colours where somebody reads them.
+        plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+        return subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False, cwd=ROOT, env=plain)
 
     return run
 

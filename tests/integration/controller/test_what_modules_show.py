@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.openlab.research_server.plugins.module_utils._jupyter.kernels import python_kernel
-from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES
+from ansible_collections.openlab.research_server.tests.data.recorded_gpus import USUAL_WISHES
 
 ROOT = Path(__file__).parents[3]
 SECRET = "sw0rdf1shSw0rdf1sh0123"

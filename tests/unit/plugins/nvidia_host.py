@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.openlab.research_server.plugins.module_utils._nvidia.pci import architecture
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia import plan as nvidia_plan
 from ansible_collections.openlab.research_server.plugins.plugin_utils._nvidia.wishes import Wishes
-from ansible_collections.openlab.research_server.tests.data.gpu_machines import USUAL_WISHES
+from ansible_collections.openlab.research_server.tests.data.recorded_gpus import USUAL_WISHES
 
 ENABLED = [
     {
