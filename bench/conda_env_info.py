@@ -20,8 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.bench.side_by_side import Times, in_turns, machine, process, ratio, table
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.verify import expected_files
+from side_by_side import Times, in_turns, machine, process, ratio, table
 
 OURS, PEER = "verify: true", "sha256sum"
 VERIFY = """

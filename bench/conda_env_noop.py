@@ -24,10 +24,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.bench import conda_sample
-from ansible_collections.openlab.research_server.bench.conda_sample import Sample
-from ansible_collections.openlab.research_server.bench.one_play import PYTHON, play
-from ansible_collections.openlab.research_server.bench.side_by_side import Times, in_turns, machine, process, ratio, table
+import conda_sample
+from conda_sample import Sample
+from one_play import PYTHON, play
+from side_by_side import Times, in_turns, machine, process, ratio, table
 
 OURS, WHOLE, PING, UPDATE, LIST = "module body", "module process", "ansible.builtin.ping", "conda env update", "conda list --json"
 # What Ansible's wrapper does after it has started, with a clock. Byte code is not written: a host never has any.

@@ -19,11 +19,11 @@ import argparse
 import itertools
 from typing import Any
 
+import conda_sample
 import yaml
-from ansible_collections.openlab.research_server.bench import conda_sample
-from ansible_collections.openlab.research_server.bench.conda_sample import Sample
-from ansible_collections.openlab.research_server.bench.one_play import play
-from ansible_collections.openlab.research_server.bench.side_by_side import Times, machine, ratio, table
+from conda_sample import Sample
+from one_play import play
+from side_by_side import Times, machine, ratio, table
 
 OURS, DATA, STAT = "conda_env with src", "conda_env with definition", "ansible.builtin.stat"
 TEN = "conda_env with ten environments"

@@ -22,8 +22,8 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.bench.side_by_side import Times, in_turns, machine, ratio, table
 from ansible_collections.openlab.research_server.tests.integration.real_conda import Conda, install
+from side_by_side import Times, in_turns, machine, ratio, table
 
 OURS, PEER, FLOOR = "conda_env with lock", "conda env create", "hard links alone"
 

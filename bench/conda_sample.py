@@ -39,7 +39,8 @@ class Sample:
 
     @property
     def prefix(self) -> Path:
-        return self.conda.environment(NAME)
+        prefix: Path = self.conda.environment(NAME)
+        return prefix
 
     def __str__(self) -> str:
         version = self.conda.conda("--version").split()[-1]

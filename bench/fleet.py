@@ -217,7 +217,7 @@ class Compared(NamedTuple):
 def compare(hosts: Path) -> Compared:
     """By the command that people use."""
     report = WORK / "drift.json"
-    command = [ROOT / "scripts" / "research-server-drift", "-i", hosts, "--report", report, "--forks", "10"]
+    command: list[str | Path] = [ROOT / "scripts" / "research-server-drift", "-i", hosts, "--report", report, "--forks", "10"]
     begin = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not report.is_file():

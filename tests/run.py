@@ -83,7 +83,7 @@ GATES = (
     stage("ruff", "ruff check . && ruff format --check .", "lint", "quick"),
     stage(
         "mypy",
-        "mypy --strict plugins tests/run.py tests/setup tests/testbed tests/artifact/[!t]*.py tests/demo/[!t]*.py",
+        "mypy --strict plugins bench tests/run.py tests/setup tests/testbed tests/artifact/[!t]*.py tests/demo/[!t]*.py",
         "lint",
         "quick",
     ),
