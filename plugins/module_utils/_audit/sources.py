@@ -216,9 +216,7 @@ def _settings(host: Host, known: Record) -> Iterator[Finding]:
 
 def _held(host: Host) -> Iterator[Finding]:
     """What is on hold gets no security updates (apt-mark(8))."""
-    for name in re.findall(
-        r"^Package: (\S+)\nStatus: hold ok installed$", host.text(dpkg.STATUS, RECORD_LIMIT) or "", re.MULTILINE
-    ):
+    for name in dpkg.held(host.text(dpkg.STATUS, RECORD_LIMIT) or ""):
         found, expected = "on hold: apt does not update it, not even for security", "packages that are updated"
         yield Finding(TOPIC, in_one_line(f"hold of {name}"), found, expected, in_one_line(f"apt-mark unhold {name}"))
 

@@ -56,6 +56,11 @@ def unfinished(status: str) -> list[str]:
     return [name for name, state in packages if state and (state[-1] in INTERRUPTED or "reinstreq" in state)]
 
 
+def held(status: str) -> list[str]:
+    """Installed packages that stay at their version (apt-mark(8))."""
+    return [fields.get("package", "?") for fields in stanzas(status) if fields.get("status") == "hold ok installed"]
+
+
 def known_as(paths: Iterable[str], diversions: str = "") -> dict[str, set[str]]:
     """Every name under which dpkg may know these files -> the files: on both sides of a merged /usr, and before a diversion.
 

@@ -30,6 +30,11 @@ def test_dpkgs_states_are_read() -> None:
     assert dpkg.installed(STATUS) == {"good": "1:2.0-1"}
 
 
+def test_what_is_on_hold_also_where_a_system_needs_it() -> None:
+    assert dpkg.held(STATUS.replace("Status: install", "Status: hold")) == ["good"]
+    assert dpkg.held(STATUS) == []
+
+
 def test_only_what_is_wanted_is_looked_at() -> None:
     assert dpkg.installed(STATUS, lambda name: name == "bad") == {}
     assert set(dpkg.installed(STATUS, lambda name: name.startswith("g"))) == {"good"}
