@@ -105,18 +105,23 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
     assert converge().changed == 0
 
 
-def test_what_was_not_held_before_is_not_held_at_a_version_that_gave_way(host: Host, converge: Converge) -> None:
+def test_what_was_neither_offered_nor_held_before_is_not_after_a_version_gave_way(host: Host, converge: Converge) -> None:
     """A driver that somebody has installed by hand, without the plugin."""
     plugin = "/etc/dnf/plugins/versionlock.conf"
-    host.check_output(f"sed -i 's/^enabled.*/enabled = 0/' {plugin} && rm {LOCK}")
+    host.check_output(f"sed -i 's/^enabled.*/enabled = 0/' {plugin} && rm {LOCK} {REPOSITORY}")
     try:
         done = converge(nvidia_version=DOES_NOT_BUILD["580-dkms"])
         assert not done.ok
-        assert set(driver(host).values()) == {NEWEST}
-        assert "nvidia" not in host.check_output(f"cat {LOCK}")
+        assert f"The host is back at driver {NEWEST}, held as before." in done.text, done.text
+        assert driver(host) == {"kmod-nvidia-latest-dkms": NEWEST, "nvidia-driver-cuda": NEWEST}
+        assert not host.file(REPOSITORY).exists
+        assert host.file(LOCK).content_string == ""
     finally:
         host.check_output(f"sed -i 's/^enabled.*/enabled = 1/' {plugin}")
+        # The plugin that the run has brought does not keep dnf from working.
+        dnf = host.run("dnf --quiet --assumeno install dkms")
         assert converge().ok
+    assert dnf.rc == 0, dnf.stderr
 
 
 def test_a_version_that_nobody_offers_changes_nothing(host: Host, converge: Converge) -> None:

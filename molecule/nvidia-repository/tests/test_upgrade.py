@@ -20,6 +20,7 @@ COMPUTES = (
     "--property=StandardInput=file:/dev/nvidia0 sleep infinity"
 )
 HOLD = "/etc/apt/preferences.d/research-server-nvidia"
+SOURCE = "/etc/apt/sources.list.d/research-server-nvidia.sources"
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +125,7 @@ def test_who_computes_is_named_and_not_disturbed(host: Host, converge: Converge)
     ],
 )
 def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, converge: Converge, version: str, why: str) -> None:
-    files = "cat /etc/apt/preferences.d/research-server-nvidia /etc/apt/sources.list.d/research-server-nvidia.sources"
+    files = f"cat {HOLD} {SOURCE}"
     before = host.check_output(files)
     done = converge(nvidia_version=version)
     assert not done.ok
@@ -139,15 +140,17 @@ def test_a_driver_that_does_not_stand_gives_way_to_the_one_before(host: Host, co
 
 
 @pytest.mark.cases(1)
-def test_a_version_that_gave_way_is_not_held_where_none_was(host: Host, converge: Converge) -> None:
-    host.check_output(f"rm {HOLD}")
+def test_what_was_neither_offered_nor_held_before_is_not_after_a_version_gave_way(host: Host, converge: Converge) -> None:
+    """A driver that somebody has installed by hand."""
+    host.check_output(f"rm {HOLD} {SOURCE}")
     try:
         done = converge(nvidia_version="580.82.07")
+        assert not done.ok
         assert "The host is back at driver 580.95.05, held as before." in done.text, done.text
-        assert (driver(host), host.file(HOLD).exists) == ({FIRST}, False)
+        assert (driver(host), host.file(HOLD).exists, host.file(SOURCE).exists) == ({FIRST}, False, False)
     finally:
         assert converge(nvidia_version="580.95.05").ok
-    assert host.file(HOLD).exists
+    assert (host.file(HOLD).exists, host.file(SOURCE).exists) == (True, True)
 
 
 @pytest.fixture
