@@ -5,15 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-from collections.abc import Mapping
-from pathlib import Path
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-from ..plugin_utils._trust import trust_as_template
-
 DOCUMENTATION = r"""
 name: rendered
 short_description: A role's template, as it is on this host
@@ -44,6 +35,15 @@ _raw:
   type: list
   elements: str
 """
+
+import typing as t
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ..plugin_utils._trust import trust_as_template
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
