@@ -143,6 +143,10 @@ options:
         type: list
         elements: str
         default: []
+      connections_per_source:
+        description: How many connections one source may have to it at the same time; any number if V(0).
+        type: int
+        default: 0
       comment:
         description: What it is for.
         type: str

@@ -63,6 +63,13 @@ options:
         type: list
         elements: str
         default: []
+      connections_per_source:
+        description:
+          - How many TCP connections one source may have to the port at the same time, an address of IPv4 or a network of 64 bits
+            of IPv6. Further ones are refused until some of them have ended. Any number if V(0).
+          - Those that were open before the rules were loaded are not counted.
+        type: int
+        default: 0
       comment:
         description: What it is for; shown by C(nft list table inet research_server).
         type: str

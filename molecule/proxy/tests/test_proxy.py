@@ -417,6 +417,64 @@ def test_nobody_can_have_others_banned(host, new_client):
     host.check_output("fail2ban-client unban --all")
 
 
+# The firewall
+
+
+LIMIT = 256
+# Comes by the hundred and says nothing. Tells how many were let in, and keeps them.
+CROWD = """
+import socket, sys, time
+held = []
+for _ in range(300):
+    try:
+        held.append(socket.create_connection((sys.argv[1], 443), 5, (sys.argv[2], 0)))
+    except OSError:
+        pass
+print(len(held), flush=True)
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def crowd(client):
+    """Connections from one address, as many as are let in."""
+    machine = client.machine
+    put(machine, "/root/crowd.py", CROWD)
+    machine.check_output(
+        f"systemd-run --unit=crowd --collect --property=StandardOutput=file:/run/crowd "
+        f"python3 /root/crowd.py {client.server} {client.address}"
+    )
+    try:
+        wait_until(lambda: machine.run("test -s /run/crowd").rc == 0)
+        yield int(machine.check_output("cat /run/crowd"))
+    finally:
+        machine.run("systemctl stop crowd; rm -f /run/crowd")
+
+
+def test_who_opens_connections_by_the_hundred_is_refused_more_and_nobody_else(host, new_client, converge):
+    greedy, other = new_client(), new_client()
+    with crowd(greedy) as held:
+        assert held == LIMIT
+        assert not greedy.reaches(443)
+        assert get(other, "/page/").status == 200
+        assert host.run(ASK).rc == 0, "from the host itself"
+        assert greedy.reaches(22)
+        # Who is counted just now is no part of the rules.
+        assert converge("--check").changed == 0
+    wait_until(lambda: get(greedy, "/page/").status == 200)
+
+
+def test_a_network_of_ipv6_is_one_source(host, new_client, new_client_on):
+    machine = new_client().machine
+    greedy, neighbour = new_client_on(machine, 6), new_client_on(machine, 6)
+    assert greedy.address.split(":")[:4] == neighbour.address.split(":")[:4]
+    with crowd(greedy) as held:
+        assert held == LIMIT
+        assert not neighbour.reaches(443)
+        assert new_client_on(machine).reaches(443)
+    wait_until(lambda: neighbour.reaches(443))
+
+
 # How it is changed.
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Union
 
 from .._host.refused import RefusedError
@@ -32,11 +32,28 @@ ALLOW_ARGUMENT: dict[str, t.Any] = {
         "protocol": {"type": "str", "choices": list(PROTOCOLS), "default": "tcp"},
         "from": _TEXTS,
         "hosts": _TEXTS,
+        "connections_per_source": {"type": "int", "default": 0},
         "comment": {"type": "str", "default": ""},
     },
 }
 """One argument of two modules: who lets in, and who looks what is let in."""
 COMMENT_BYTES = 128  # nft refuses more
+
+
+class Family(NamedTuple):
+    """How rules speak of one version of IP."""
+
+    version: int
+    saddr: str
+    everybody: str
+    source: str
+    """Who counts as one. Whoever has an IPv6 address has all of its network of 64 bits."""
+
+
+FAMILIES = (
+    Family(4, "ip saddr", "meta nfproto ipv4", "ip saddr"),
+    Family(6, "ip6 saddr", "meta nfproto ipv6", "ip6 saddr & ffff:ffff:ffff:ffff::"),
+)
 
 # Nobody who is logged in notices that the table is replaced: nft makes a file one transaction.
 TEMPLATE = """\
@@ -56,7 +73,7 @@ table inet research_server {{
         size 4096
         flags dynamic
     }}
-
+{sets}
     chain input {{
         type filter hook input priority filter; policy drop;
 
@@ -93,6 +110,16 @@ table inet research_server {{
 """
 # Below ten, from which on sshd as shipped refuses some of those who come (MaxStartups 10:30:100).
 LOCAL_LOGINS = 8
+
+# Sources leave it when their last connection has ended. Of more at once than there is room for, the rest are not counted.
+SOURCES_TEMPLATE = """
+    # Who has how many connections to {ports}.
+    set {name} {{
+        typeof {saddr}
+        size 65536
+        flags dynamic
+    }}
+"""
 
 # What is loaded at boot where the rules cannot be: the same without any entry of the lab, in words that every nft knows.
 CLOSED_TEMPLATE = """\
@@ -179,6 +206,8 @@ class Rule(NamedTuple):
     sources: tuple[Network, ...] = ()
     """Empty: everybody."""
     comment: str = ""
+    connections: int = 0
+    """How many a source may have at once; 0: any number."""
 
     def covers(self, address: str, port: int, ssh_ports: Iterable[int]) -> bool:
         """Whether a TCP connection from there to that port is let in."""
@@ -207,8 +236,14 @@ def rules(ssh_from: Iterable[str], allow: Iterable[Mapping[str, t.Any]], names: 
 
 def render(header: str, wanted: Iterable[Rule]) -> str:
     """The table, without the ports of sshd."""
+    wanted = list(wanted)
     lines = [f"        {line}" for rule in wanted for line in _lines(rule)]
-    return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, logins=LOCAL_LOGINS, rules="\n".join(lines))
+    # One pair for each port, however many entries name it.
+    ports = dict.fromkeys(rule.ports for rule in wanted if rule.connections)
+    sets = "".join(
+        SOURCES_TEMPLATE.format(ports=port, name=_set(port, family), saddr=family.saddr) for port in ports for family in FAMILIES
+    )
+    return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, logins=LOCAL_LOGINS, sets=sets, rules="\n".join(lines))
 
 
 def closed(wanted: Iterable[Rule]) -> str:
@@ -281,26 +316,49 @@ def _rule(name: str, entry: Mapping[str, t.Any]) -> Rule:
     comment = str(entry.get("comment") or "")
     if len(comment.encode()) > COMMENT_BYTES or not comment.isprintable() or '"' in comment:
         raise RuleError(f"{name}: found the comment {comment!r}; expected at most {COMMENT_BYTES} bytes without quotes")
+    connections = int(entry.get("connections_per_source") or 0)
+    if connections < 0 or (connections and protocol != "tcp"):
+        raise RuleError(
+            f"{name}: found connections_per_source {connections} for {protocol}; expected a number of connections of TCP, "
+            "or 0 for any number"
+        )
     return Rule(
         ports=str(low) if low == high else f"{low}-{high}",
         protocol=protocol,
         sources=networks(name, entry.get("from") or []),
         comment=comment,
+        connections=connections,
     )
 
 
 def _lines(rule: Rule) -> list[str]:
-    what = f"{rule.protocol} dport {rule.ports} accept" + (f' comment "{rule.comment}"' if rule.comment else "")
-    if not rule.sources:
-        return [what]
-    lines = []
-    for version, match, everybody in ((4, "ip saddr", "meta nfproto ipv4"), (6, "ip6 saddr", "meta nfproto ipv6")):
-        sources = [network for network in rule.sources if network.version == version]
-        if any(network.prefixlen == 0 for network in sources):
-            lines.append(f"{everybody} {what}")
-        elif sources:
-            lines.append(f"{match} {{ {', '.join(map(str, sources))} }} {what}")
-    return lines
+    """Who has enough is refused; who is left is let in."""
+    what = f"{rule.protocol} dport {rule.ports}"
+    accept = f"{what} accept" + (f' comment "{rule.comment}"' if rule.comment else "")
+    matches = list(_matches(rule.sources))
+    over = f"ct count over {rule.connections}"
+    lines = [
+        f"{match}{what} add @{_set(rule.ports, family)} {{ {family.source} {over} }} reject with tcp reset"
+        for family, match in matches
+        if rule.connections
+    ]
+    return lines + ([f"{match}{accept}" for _family, match in matches] if rule.sources else [accept])
+
+
+def _matches(sources: Sequence[Network]) -> Iterator[tuple[Family, str]]:
+    """For each family that may come, the words that pick those of it; none where all of it may."""
+    for family in FAMILIES:
+        own = [network for network in sources if network.version == family.version]
+        if not sources:
+            yield family, ""
+        elif any(network.prefixlen == 0 for network in own):
+            yield family, f"{family.everybody} "
+        elif own:
+            yield family, f"{family.saddr} {{ {', '.join(map(str, own))} }} "
+
+
+def _set(ports: str, family: Family) -> str:
+    return f"sources_{ports}_ipv{family.version}"
 
 
 def _in(address: str, network: Network) -> bool:

@@ -23,6 +23,11 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     problems += sites.problems(variables.get("proxy_sites", []), {"basic": passwords, "certificate": people})
     if not 1 <= int(variables.get("proxy_port", 443)) <= 65535:
         problems.append(f"proxy_port: found {variables['proxy_port']}; expected a TCP port, from 1 to 65535; correct it")
+    if int(variables.get("proxy_connections_per_source", 0)) < 0:
+        problems.append(
+            f"proxy_connections_per_source: found {variables['proxy_connections_per_source']}; expected a number of connections, "
+            "or 0 for any number; correct it"
+        )
     own, key = (str(variables.get(f"proxy_certificate{what}", "")) for what in ("", "_key"))
     problems += _acme(variables)
     return problems + (_certificate().problems(own, key, names, _now()) if own or key else [])

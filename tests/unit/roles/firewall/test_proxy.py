@@ -10,7 +10,12 @@ import typing as t
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.openlab.research_server.plugins.plugin_utils._role_variables import RoleVariables, trusted
+from ansible_collections.openlab.research_server.plugins.plugin_utils._role_variables import (
+    ROLES,
+    RoleVariables,
+    read_yaml,
+    trusted,
+)
 
 OFFICE: dict[str, t.Any] = {"name": "office", "from": ["192.0.2.0/24"]}
 LABS: dict[str, t.Any] = {"name": "labs", "from": ["192.0.2.0/24", "2001:db8::/32"]}
@@ -35,6 +40,13 @@ def test_the_networks_of_all_sites_or_everybody(sites: list[dict[str, t.Any]], n
     (entry,) = opened(["proxy", "firewall"], proxy_sites=sites, proxy_port=8443)
     assert (entry["port"], entry["from"]) == ("8443", networks)
     assert opened(["proxy"], proxy_sites=sites)[0]["port"] == "443"
+
+
+def test_as_many_connections_for_a_source_as_the_role_proxy_says_and_by_default_as_many_as_its_default() -> None:
+    default = read_yaml(ROLES / "proxy" / "defaults" / "main.yml")["proxy_connections_per_source"]
+    acme = {"proxy_sites": [ALL], "proxy_acme_directory": "https://acme.example"}
+    assert [entry["connections_per_source"] for entry in opened(["proxy"], **acme)] == [default, default]
+    assert [entry["connections_per_source"] for entry in opened(["proxy"], **acme, proxy_connections_per_source=0)] == [0, 0]
 
 
 def test_nothing_where_nothing_is_served() -> None:

@@ -45,6 +45,33 @@ def test_an_entry_is_for_the_hosts_that_it_names() -> None:
     assert lines([], *entries, names=("gpu-01", "web")) == [SSH, "tcp dport 1 accept", "tcp dport 2 accept"]
 
 
+FOUR = "add @sources_443_ipv4 { ip saddr ct count over 9 } reject with tcp reset"
+SIX = "add @sources_443_ipv6 { ip6 saddr & ffff:ffff:ffff:ffff:: ct count over 9 } reject with tcp reset"
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([], [f"tcp dport 443 {FOUR}", f"tcp dport 443 {SIX}", "tcp dport 443 accept"]),
+        (
+            ["192.0.2.0/24"],
+            [f"ip saddr {{ 192.0.2.0/24 }} tcp dport 443 {FOUR}", "ip saddr { 192.0.2.0/24 } tcp dport 443 accept"],
+        ),
+        (["::/0"], [f"meta nfproto ipv6 tcp dport 443 {SIX}", "meta nfproto ipv6 tcp dport 443 accept"]),
+    ],
+)
+def test_who_has_enough_connections_is_refused_before_the_rest_is_let_in(sources: list[str], expected: list[str]) -> None:
+    entry = {"port": 443, "from": sources, "connections_per_source": 9}
+    text = firewall.render("h", firewall.rules([], [entry], []))
+    assert [line.strip() for line in text.splitlines() if line.strip() and "443" in line and "dport" in line] == expected
+
+
+def test_connections_are_counted_for_each_port_once() -> None:
+    entries = [{"port": port, "from": [net], "connections_per_source": 9} for port in (443, 80) for net in ("10.0.0.0/8", "::/0")]
+    text = firewall.render("h", firewall.rules([], [*entries, {"port": 22}], []))
+    assert re.findall(r"set (sources_\S+) ", text) == [f"sources_{port}_ipv{version}" for port in (443, 80) for version in (4, 6)]
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
@@ -59,6 +86,8 @@ def test_an_entry_is_for_the_hosts_that_it_names() -> None:
         ({"port": 1, "comment": "a\nb"}, "without quotes"),
         ({"port": 1, "comment": "ü" * 65}, "at most 128 bytes"),
         ({"port": 1, "from": ["x"], "hosts": ["others"]}, "found 'x'"),
+        ({"port": 1, "connections_per_source": -1}, "found connections_per_source -1 for tcp"),
+        ({"port": 1, "protocol": "udp", "connections_per_source": 9}, "found connections_per_source 9 for udp"),
     ],
 )
 def test_what_cannot_be_had_is_named(entry: dict[str, t.Any], says: str) -> None:

@@ -19,6 +19,7 @@ RIGHT: dict[str, t.Any] = {"proxy_names": ["lab.example.org"], "proxy_sites": [S
         ({"proxy_sites": []}, ""),
         ({"proxy_names": ["Lab"]}, "proxy_names: found 'Lab'"),
         ({"proxy_port": 0}, "proxy_port: found 0"),
+        ({"proxy_connections_per_source": -1}, "proxy_connections_per_source: found -1"),
         ({"proxy_passwords": {"ada": "word"}}, "proxy_passwords: ada: expected a hash"),
         ({"proxy_people": ["Ada"]}, "proxy_people: found the name 'Ada'"),
         ({"proxy_revoked": ["0ab1", "0A:B1"]}, ""),
