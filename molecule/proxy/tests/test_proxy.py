@@ -230,7 +230,8 @@ def test_a_certificate_opens_its_owners_path_alone(client):
 @pytest.mark.one_release
 def test_a_certificate_that_is_lost_is_revoked_alone(client, converge):
     issued = (CA / "people.txt").read_text().split("\n")
-    lost = next(line.split()[0] for line in issued if " ada " in line)
+    # On the release before she has lost one already.
+    lost = [line.split()[0] for line in issued if " ada " in line][-1]
     assert get(client, "/user/ada/", certificate="ada").status == 200
     done = converge(proxy_revoked=[lost.lower()])
     assert done.ok, done.message
