@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -19,6 +20,16 @@ from waiting import wait_until
 
 NAME, COOKIE, PATIENCE = "lab.example.org", "research-server-lab", 180
 WORDS = "/var/lib/research-server-jupyterhub"
+PROGRAM = "/usr/local/lib/research-server/jupyterhub_config.py"
+# What a class of hundreds would have it do, on demand.
+COMPUTES = """
+import signal
+def compute(*_signal):
+    end = time.monotonic() + 45
+    while time.monotonic() < end:
+        pass
+signal.signal(signal.SIGUSR2, compute)
+"""
 SECRET = "word between the lab and the institute"
 CODE = """import getpass, numpy
 print("ran as", getpass.getuser(), "with numpy", numpy.__version__)"""
@@ -344,6 +355,18 @@ class TestSessions:
             assert people["alice"].status("/user/alice/api/kernels") == 200
             assert people["bob"].status("/user/alice/api/kernels") == 401
             assert pid_of(host) != hung and run("print(x * 8)") == "48"
+
+    def test_a_hub_that_computes_does_not_hang(self, host, people):
+        """For longer than systemd waits, in the thread that answers: whoever comes meanwhile waits, and everybody stays in."""
+        host.check_output(f"cp -a {PROGRAM} {PROGRAM}.kept && printf %%s %s >> {PROGRAM}", COMPUTES)
+        try:
+            host.check_output("systemctl restart jupyterhub.service")
+            busy, begun = pid_of(host), time.monotonic()
+            host.check_output(f"kill -USR2 {busy}")
+            assert people["alice"].status("/user/alice/api/kernels") == 200
+            assert time.monotonic() - begun > 40 and pid_of(host) == busy
+        finally:
+            host.check_output(f"mv {PROGRAM}.kept {PROGRAM} && systemctl restart jupyterhub.service")
 
     def test_it_wakes(self, host, people):
         host.check_output("systemctl stop jupyter@alice.service")

@@ -39,27 +39,42 @@ def answer(end):
 with ThreadPoolExecutor(90) as pool:
     print(*pool.map(answer, range(1, 91)))
 """
-# As nginx asks it, of whom each is somewhere else: the name that is typed, and the password.
-FROM_EVERYWHERE = """
-import http.client, re, socket, sys, urllib.parse
+# All at the same time: how many, the name that is typed, and the password.
+TRIES = """
+import http.client, re, socket, ssl, sys, urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-def ask(method, body=None, **headers):
+def ask(number, method, body=None, **headers):
     channel = http.client.HTTPConnection("lab.example.org")
-    channel.sock = socket.socket(socket.AF_UNIX)
-    channel.sock.connect("/run/jupyterhub.sock")
+    channel.sock = connected(number)
     channel.request(method, "/hub/login", body, {"X-Forwarded-Proto": "https", **headers})
     answer = channel.getresponse()
     return answer.status, answer.read().decode(), answer.headers.get_all("Set-Cookie", [])
-def try_it(_number):
-    status, page, cookies = ask("GET")
-    typed = {"_xsrf": re.search('name="_xsrf" value="([^"]*)"', page)[1], "username": sys.argv[1], "password": sys.argv[2]}
-    held = "; ".join(cookie.partition(";")[0] for cookie in cookies)
+def reach_form(number):
+    status, page, cookies = ask(number, "GET")
+    typed = {"_xsrf": re.search('name="_xsrf" value="([^"]*)"', page)[1], "username": sys.argv[2], "password": sys.argv[3]}
+    return number, urllib.parse.urlencode(typed), "; ".join(cookie.partition(";")[0] for cookie in cookies)
+def try_it(form):
+    number, typed, held = form
     kind = "application/x-www-form-urlencoded"
-    status, page, _cookies = ask("POST", urllib.parse.urlencode(typed), **{"Cookie": held, "Content-Type": kind})
+    status, page, _cookies = ask(number, "POST", typed, **{"Cookie": held, "Content-Type": kind})
     return status, "Invalid username or password" in page
-with ThreadPoolExecutor(30) as pool:
-    print(sorted(set(pool.map(try_it, range(30)))))
+many = int(sys.argv[1])
+with ThreadPoolExecutor(many) as pool:
+    print(sorted(set(pool.map(try_it, list(pool.map(reach_form, range(many)))))))
 """
+# As nginx asks it, of whom each is somewhere else.
+FROM_EVERYWHERE = f"""
+def connected(_number):
+    channel = socket.socket(socket.AF_UNIX)
+    channel.connect("/run/jupyterhub.sock")
+    return channel
+{TRIES}"""
+# At the door, each from another address of loopback.
+FROM_LOOPBACK = f"""
+def connected(number):
+    channel = socket.create_connection(("127.0.0.1", 443), 180, (f"127.1.1.{{number + 1}}", 0))
+    return ssl._create_unverified_context().wrap_socket(channel, server_hostname="{NAME}")
+{TRIES}"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -213,6 +228,20 @@ class TestAttackers:
         said = host.check_output("python3 -c %s", FROM_MANY).split()
         assert {*said} == {"403", "429"} and said.count("403") < 75
 
+    def test_a_colleague_with_many_addresses_keeps_nobody_out(self, host, entered):
+        """More tries than who says yes or no gets through with while bob would wait."""
+        unit, said = "colleague", "/run/colleague"
+        host.check_output(
+            f"rm -f {said}; systemd-run --unit={unit} --collect --uid=alice --property=StandardOutput=file:{said} "
+            "python3 -c %s 200 bob guess",
+            FROM_LOOPBACK,
+        )
+        wait_until(lambda: host.run("systemctl --no-legend list-units 'jupyterhub-login@*'").stdout, 60)
+        entered("bob")
+        assert host.service(unit).is_running, "all of that was while the colleague tried"
+        wait_until(lambda: not host.service(unit).is_running, 120)
+        assert host.file(said).content_string.strip() == "[(403, True), (429, False)]"
+
     def test_a_page_from_elsewhere_logs_nobody_in(self, visitor):
         typed = {"username": "alice", "password": PASSWORDS["alice"]}
         somebody = visitor()
@@ -243,7 +272,7 @@ class TestManyAtOnce:
 
     def test_more_from_everywhere_than_the_door_takes(self, host):
         """Each no keeps it busy for seconds."""
-        assert host.check_output("python3 -c %s alice guess", FROM_EVERYWHERE) == "[(403, True)]"
+        assert host.check_output("python3 -c %s 30 alice guess", FROM_EVERYWHERE) == "[(403, True)]"
 
 
 @pytest.mark.one_release
