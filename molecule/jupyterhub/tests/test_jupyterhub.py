@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -218,6 +221,11 @@ class TestAttackers:
         assert visitor().status("/hub/api/user", headers=bearer) == 404
 
 
+def plain(name):
+    """Of a package, as an index has it (PyPA, "Names and normalization")."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def restarts_of(host, unit):
     return int(host.check_output(f"systemctl show -p NRestarts --value {unit}"))
 
@@ -413,6 +421,25 @@ class TestRuns:
         assert not done.ok and "the one before is back" in done.message, done.message
         assert host.file("/etc/systemd/system/jupyterhub.service").content_string == before
         wait_until(lambda: people["alice"].status("/user/alice/api") == 200, PATIENCE)
+
+    def test_all_of_its_environment_can_be_locked(self, host, converge, people, tmp_path):
+        variables = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule/shared/vars/ssh.yml")
+        lock = {"jupyterhub_lock": str(tmp_path / "jupyterhub.linux-64.lock.json"), "jupyterhub_lock_policy": "require"}
+        refused = converge(**lock)
+        assert refused.changed == 0 and f"there is no lock {lock['jupyterhub_lock']}" in refused.message
+        for changes in (1, 0):
+            made = converge("-e", f"@{variables}", playbook="playbooks/lock.yml", conda_envs_lock_only=["jupyterhub"], **lock)
+            assert made.ok and made.changed == changes, made.message
+        done = converge(**lock)
+        assert done.ok and converge(**lock).changed == 0, done.message
+        # pip was told by hashes what to take, of what nobody has named, too.
+        locked = {item["name"]: item for item in json.loads(Path(lock["jupyterhub_lock"]).read_text())["pip"]}
+        assert {"jupyterhub", "oauthenticator", "tornado", "sqlalchemy"} <= {*locked}
+        assert all(item["hashes"] for item in locked.values())
+        found = json.loads(host.check_output("/opt/miniconda3/envs/jupyterhub/bin/python -I -m pip list --format json"))
+        there = {plain(item["name"]): item["version"] for item in found}
+        assert {name: there.get(plain(name)) for name in locked} == {name: item["version"] for name, item in locked.items()}
+        assert people["alice"].status("/user/alice/api/kernels") == 200
 
     def test_bad_input_is_refused_before_anything_is_changed(self, converge):
         for variables, says in (

@@ -1,15 +1,19 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the variables of the role `jupyterhub` must satisfy. Pure. Private to this collection."""
+"""What the variables of the role `jupyterhub` must satisfy, and its lock. Private to this collection."""
 
 from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from ...module_utils._conda.errors import CondaEnvError
+from ...module_utils._conda.specification import Settings, Specification, parse
 from .jupyter import NAME
+from .locks import architecture, check_lock, ignored
 
 ADDRESSES = ("authorize", "token", "userdata")
 
@@ -22,7 +26,33 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         if name == "root" or not NAME.fullmatch(str(name))
     ]
     problems += _database(variables)
+    problems += _environment(variables)
     return problems + (_unasked if variables.get("jupyterhub_login") == "pam" else _provider)(variables)
+
+
+def warnings(variables: Mapping[str, t.Any]) -> list[str]:
+    if variables.get("jupyterhub_lock_policy") != "prefer":
+        return []
+    return ignored("jupyterhub", _lock(variables), _specification(variables), Settings(), architecture(variables))
+
+
+def _environment(variables: Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with JupyterHub's own environment."""
+    try:
+        policy = ("jupyterhub_lock_policy", str(variables.get("jupyterhub_lock_policy", "ignore")))
+        check_lock(_lock(variables), _specification(variables), policy, Settings(), architecture(variables))
+    except CondaEnvError as error:
+        return [f"jupyterhub_packages: {error.message('jupyterhub')}".replace("\n", " ")]
+    return []
+
+
+def _specification(variables: Mapping[str, t.Any]) -> Specification:
+    made_of = variables.get("jupyterhub_packages", ["jupyterhub"])
+    return parse({"dependencies": made_of}, {}, tuple(variables.get("jupyterhub_channels", ["conda-forge"])))
+
+
+def _lock(variables: Mapping[str, t.Any]) -> Path | None:
+    return Path(variables["jupyterhub_lock"]) if variables.get("jupyterhub_lock") else None
 
 
 def _database(variables: Mapping[str, t.Any]) -> list[str]:
