@@ -10,7 +10,9 @@ import types
 
 
 def source(module: types.ModuleType) -> str:
-    """Inside Ansible's own archive there is no file to copy."""
+    """Inside Ansible's own archive there is no file to copy. On the controller, Ansible's loader has it as bytes."""
     get_source = getattr(module.__loader__, "get_source", None)
-    text = get_source(module.__name__) if get_source else None
+    text: str | bytes | None = get_source(module.__name__) if get_source else None
+    if isinstance(text, bytes):
+        return text.decode("utf-8")
     return text if text is not None else inspect.getsource(module)
