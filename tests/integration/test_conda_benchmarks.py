@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.openlab.research_server.bench import (
-    conda_env_info,
-    conda_env_noop,
-    conda_env_task,
-    conda_lock,
-    conda_sample,
-)
-from ansible_collections.openlab.research_server.bench.side_by_side import Times, ratio, table
 from ansible_collections.openlab.research_server.tests.integration.real_conda import ROOT, Conda
+
+sys.path.insert(0, str(ROOT / "bench"))
+import conda_env_info
+import conda_env_noop
+import conda_env_task
+import conda_lock
+import conda_sample
+from side_by_side import Times, ratio, table
 
 
 @pytest.fixture(scope="module")
