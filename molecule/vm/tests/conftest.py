@@ -64,8 +64,11 @@ class Machine:
         return len(docker("exec", MACHINE, "sh", "-c", "cat /srv/boots || :").splitlines())
 
     def wait(self, boots):
-        wait_until(lambda: self.boots() > boots, BOOT_SECONDS)
-        wait_until(self.answers, BOOT_SECONDS)
+        try:
+            wait_until(lambda: self.boots() > boots, BOOT_SECONDS)
+            wait_until(self.answers, BOOT_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its console:\n{docker('logs', '--tail', '40', MACHINE)}") from None
         done = self.login("ops").run("systemctl is-system-running --wait", BOOT_SECONDS)
         assert done.stdout.strip() in ("running", "degraded"), done
 
