@@ -112,7 +112,8 @@ class Server:
             return False
         if not self.restarts:
             return now - self.since < seconds
-        failing = self.sub.startswith("auto-restart") and self.result != "success"
+        # Not "auto-restart-queued", which systemd has from 255 on: counted already, and not begun yet.
+        failing = self.sub == "auto-restart" and self.result != "success"
         return not (failing and tried) and now - self.since < PATIENCE and waited < PATIENCE
 
     def serves(self, where: str) -> bool:

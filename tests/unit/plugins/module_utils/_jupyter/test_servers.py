@@ -289,6 +289,13 @@ def test_who_fails_gets_one_more_try() -> None:
     assert not server.coming(1000.0, 60.0, PATIENCE)
 
 
+def test_a_try_that_is_counted_and_not_begun_is_waited_for() -> None:
+    changes = {"active": "activating", "sub": "auto-restart-queued", "result": "exit-code", "restarts": 2, "since": 999.0}
+    server = seen(listeners=(), **changes)["alice"]
+    assert server.coming(1000.0, 60.0, 0, tried=True)
+    assert not server.coming(1000.0, 60.0, PATIENCE, tried=True)
+
+
 def test_the_diff_tells_before_from_after() -> None:
     places = {"alice": HERS, "bob": "127.0.0.1:1", "carol": HIS}
     stopped = {
