@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
+from ..plugin_utils._people import present
+
 DOCUMENTATION = r"""
 name: account_names
 short_description: Who has an account by the inventory
@@ -39,8 +41,7 @@ _value:
 
 
 def account_names(people: Iterable[Mapping[str, t.Any]]) -> list[str]:
-    there = (person for person in people if isinstance(person, Mapping) and person.get("state", "present") != "absent")
-    return list(dict.fromkeys(person["name"] for person in there if person.get("name")))
+    return list(present(person for person in people if isinstance(person, Mapping) and person.get("name")))
 
 
 class FilterModule:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+
+from ..plugin_utils._repeated import Settings, each
 
 DOCUMENTATION = r"""
 name: unit_options
@@ -36,17 +38,9 @@ _value:
   type: str
 """
 
-Option = bool | int | float | str
 
-
-def unit_options(options: Mapping[str, Option | list[Option]]) -> str:
-    return "".join(f" \\\n    {_quoted(option)}" for option in _each(options))
-
-
-def _each(options: Mapping[str, Option | list[Option]]) -> Iterator[str]:
-    for name, value in options.items():
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            yield f"--{name}={one}"
+def unit_options(options: Settings) -> str:
+    return "".join(f" \\\n    {_quoted(f'--{name}={one}')}" for name, one in each(options))
 
 
 def _quoted(text: str) -> str:

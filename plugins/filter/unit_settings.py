@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+
+from ..plugin_utils._repeated import Settings, each
 
 DOCUMENTATION = r"""
 name: unit_settings
@@ -34,17 +36,9 @@ _value:
   type: str
 """
 
-Setting = bool | int | float | str
 
-
-def unit_settings(settings: Mapping[str, Setting | list[Setting]]) -> str:
-    return "\n".join(_lines(settings))
-
-
-def _lines(settings: Mapping[str, Setting | list[Setting]]) -> Iterator[str]:
-    for name, value in settings.items():
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            yield f"{name}={str(one).lower() if isinstance(one, bool) else one}"
+def unit_settings(settings: Settings) -> str:
+    return "\n".join(f"{name}={str(one).lower() if isinstance(one, bool) else one}" for name, one in each(settings))
 
 
 class FilterModule:

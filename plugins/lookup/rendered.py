@@ -46,7 +46,7 @@ from ansible.plugins.lookup import LookupBase
 from ..plugin_utils._trust import trust_as_template
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: Mapping[str, t.Any] | None = None, **options: t.Any) -> list[str]:
         return [self._rendered(name, variables or {}) for name in terms]
 
