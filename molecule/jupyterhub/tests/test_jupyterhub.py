@@ -136,6 +136,23 @@ class TestAttackers:
         """It keeps what it is sent in its memory."""
         assert visitor().status("/hub/oauth_login", "POST", data=b"x" * (1 << 17)) == 413
 
+    def test_its_database_is_not_filled_either(self, host, people, visitor):
+        """By one who asks again and again, as the browser that he is and as always another one."""
+        bob, at_home, count = visitor(), people["bob"], "from api_tokens join users on users.id = user_id where name = 'bob'"
+        bob.log_in("bob")
+        for _time in range(40):
+            assert bob.status("/hub/lab") == 302
+        assert sql(host, f"select count(*) = count(distinct session_id) {count}") == "[(1,)]"
+        assert bob.status("/user/bob/api/kernels") == at_home.status("/user/bob/api/kernels") == 200
+        for _time in range(40):
+            bob.session.cookies.clear(NAME, "/", "jupyterhub-session-id")
+            assert bob.status("/hub/lab") == 302
+        assert sql(host, f"select count(*) {count}") == "[(32,)]"
+        # His other browsers are pushed out, and come in again without a login.
+        assert (bob.status("/user/bob/api/kernels"), at_home.status("/user/bob/api/kernels")) == (200, 401)
+        assert people["alice"].status("/user/alice/api/kernels") == 200, "nobody else's are"
+        assert at_home.get("/user/bob/lab").url == f"https://{NAME}/user/bob/lab"
+
     def test_a_member_at_a_colleagues(self, host, people, visitor):
         alice, hers = people["alice"], {"Authorization": f"token {token_of(host, 'bob')}"}
         for path in ("/user/bob/api/kernels", "/user/bob/lab", "/user/bob/login"):

@@ -43,6 +43,8 @@ COOKIE = "research-server-lab"
 # JupyterHub's: of which session of a browser it is.
 SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_DAYS = 7
+# In how many a person can be at once: without an end they could fill the database.
+BROWSERS = 32
 # Who says yes or no to a password (jupyterhub_login.py), and within how many seconds. It takes a few more at once than it is
 # asked here: of each, systemd has the end a moment after its answer.
 PASSWORDS, PATIENCE, AT_ONCE = "/run/jupyterhub-login.sock", 40, 12
@@ -72,6 +74,7 @@ class Enter(BaseHandler):
             raise web.HTTPError(403, "This is somebody else's JupyterLab.")
         # Logging out ends all tokens of the session; who is deleted has none.
         session = self.get_session_cookie() or self.set_session_cookie()
+        self.end_others(user.orm_user, session)
         token = user.orm_user.new_api_token(
             scopes=[scope(user.name)], session_id=session, expires_in=SESSION_DAYS * 86400, note="JupyterLab in a browser"
         )
@@ -80,6 +83,13 @@ class Enter(BaseHandler):
         # JupyterHub's own ends with the browser: whoever opens it again and logs out then would leave the JupyterLab open.
         self.set_cookie(SESSION_COOKIE, session, path="/", **kept)
         self.redirect(place)
+
+    def end_others(self, person: orm.User, session: str) -> None:
+        """Make room for the token of a browser: it forgets the one that it had, and the browsers that came first have to ask again."""
+        before = sorted(person.api_tokens, key=lambda token: token.id, reverse=True)
+        kept = [token for token in before if token.session_id != session][: BROWSERS - 1]
+        for token in set(before).difference(kept):
+            self.db.delete(token)
 
 
 class Leave(LogoutHandler):
