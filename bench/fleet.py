@@ -7,9 +7,10 @@
 
 One bare test server gets all roles of a server, becomes an image, and is started as many times as the fleet has hosts. On each
 fleet site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find
-anything. CPU is the controller's: of ansible-playbook and all that it starts, the kept connections of ssh included. What the
-hosts themselves do shares the machine's cores, so seconds of the clock say little here, and a CPU second is less work than on a
-controller of its own: how much less is measured beside each run (pace.py), and the CPU seconds of a quiet core are told, too.
+anything. There are as many forks as hosts, as docs/drift.md has it: to wait for a free one costs as well. CPU is the controller's:
+of ansible-playbook and all that it starts, the kept connections of ssh included. What the hosts themselves do shares the machine's
+cores, so seconds of the clock say little here, and a CPU second is less work than on a controller of its own: how much less is
+measured beside each run (pace.py), and the CPU seconds of a quiet core are told, too.
 
 With --odd, four hosts of a fleet of twenty are broken then, and it is told what the drift run says of them, and how much longer
 it takes for their sake.
@@ -152,7 +153,7 @@ def counted(name: str, hosts: int, quiet: Told, *arguments: str) -> Cost:
     sockets.mkdir(exist_ok=True)
     os.environ["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(sockets)
     before, pace = _cpu(), Pace()
-    result = play(WORK / f"{name}-{hosts}.log", *arguments, unchanged=True)
+    result = play(WORK / f"{name}-{hosts}.log", *arguments, "--forks", str(hosts), unchanged=True)
     told = pace.told()
     for socket in sockets.iterdir():
         subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "x"], capture_output=True, check=False)
@@ -217,7 +218,8 @@ class Compared(NamedTuple):
 def compare(hosts: Path) -> Compared:
     """By the command that people use."""
     report = WORK / "drift.json"
-    command: list[str | Path] = [ROOT / "scripts" / "research-server-drift", "-i", hosts, "--report", report, "--forks", "10"]
+    forks = str(ODD_FLEET)
+    command: list[str | Path] = [ROOT / "scripts" / "research-server-drift", "-i", hosts, "--report", report, "--forks", forks]
     begin = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not report.is_file():
