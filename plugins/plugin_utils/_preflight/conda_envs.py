@@ -32,7 +32,7 @@ from .locks import architecture, check_lock, ignored
 from .miniconda import anaconda_channels
 
 # Environments that other roles build in the same installation: two owners would undo each other's work for ever.
-RESERVED = {"jupyter": "jupyter", "nbstripout": "workbench"}
+RESERVED = {"jupyter": "jupyter", "jupyterhub": "jupyterhub", "nbstripout": "workbench"}
 
 
 def check(variables: Mapping[str, t.Any]) -> list[str]:

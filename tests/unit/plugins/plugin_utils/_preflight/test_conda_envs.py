@@ -32,6 +32,7 @@ DEFINITION = {"channels": ["conda-forge"], "dependencies": ["a"]}
         ([{"name": "a", "state": "rolled_back"}], None),
         ([{"name": "base", "definition": DEFINITION}], "installation itself"),
         ([{"name": "jupyter", "definition": DEFINITION}], "belongs to the role"),
+        ([{"name": "jupyterhub", "definition": DEFINITION}], "belongs to the role 'jupyterhub'"),
         ([{"name": "a b", "definition": DEFINITION}], "a b"),
         ([{"name": "A", "definition": DEFINITION}, {"name": "a", "state": "absent"}], "found 2 environments"),
         ([{"name": "a", "definition": {**DEFINITION, "channels": ["defaults"]}}], "terms of service"),
