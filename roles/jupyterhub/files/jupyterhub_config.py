@@ -43,8 +43,9 @@ COOKIE = "research-server-lab"
 # JupyterHub's: of which session of a browser it is.
 SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_DAYS = 7
-# In how many a person can be at once: without an end they could fill the database.
-BROWSERS = 32
+# How many rights to enter a person can have at once, and how many of these one browser besides its newest, which may not have
+# reached it: without an end they could fill the database.
+ENTRIES, BEFORE = 32, 2
 # Who says yes or no to a password (jupyterhub_login.py), and within how many seconds. It takes a few more at once than it is
 # asked here: of each, systemd has the end a moment after its answer.
 PASSWORDS, PATIENCE, AT_ONCE = "/run/jupyterhub-login.sock", 40, 12
@@ -74,7 +75,7 @@ class Enter(BaseHandler):
             raise web.HTTPError(403, "This is somebody else's JupyterLab.")
         # Logging out ends all tokens of the session; who is deleted has none.
         session = self.get_session_cookie() or self.set_session_cookie()
-        self.end_others(user.orm_user, session)
+        self.end_oldest(user.orm_user.id, session)
         token = user.orm_user.new_api_token(
             scopes=[scope(user.name)], session_id=session, expires_in=SESSION_DAYS * 86400, note="JupyterLab in a browser"
         )
@@ -84,12 +85,14 @@ class Enter(BaseHandler):
         self.set_cookie(SESSION_COOKIE, session, path="/", **kept)
         self.redirect(place)
 
-    def end_others(self, person: orm.User, session: str) -> None:
-        """Make room for the token of a browser: it forgets the one that it had, and the browsers that came first have to ask again."""
-        before = sorted(person.api_tokens, key=lambda token: token.id, reverse=True)
-        kept = [token for token in before if token.session_id != session][: BROWSERS - 1]
-        for token in set(before).difference(kept):
-            self.db.delete(token)
+    def end_oldest(self, person: int, session: str) -> None:
+        """Make room for one more. Whose browser had one that ends enters again, without a login."""
+        theirs = self.db.query(orm.APIToken.id).filter_by(user_id=person).order_by(orm.APIToken.id.desc())
+        here = theirs.filter_by(session_id=session).limit(BEFORE)
+        elsewhere = theirs.filter(orm.APIToken.session_id != session).limit(ENTRIES - BEFORE - 1)
+        kept = [token for part in (here, elsewhere) for (token,) in part]
+        rest = self.db.query(orm.APIToken).filter_by(user_id=person).filter(orm.APIToken.id.notin_(kept))
+        rest.delete(synchronize_session="fetch")
 
 
 class Leave(LogoutHandler):
