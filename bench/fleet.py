@@ -5,12 +5,12 @@
 
     python bench/fleet.py [--hosts 10 30] [--without ROLE ...] [--keep] [--odd]
 
-One bare test server gets all roles of a server, becomes an image, and is started as many times as the fleet has hosts. On each
-fleet site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find
-anything. There are as many forks as hosts, as docs/drift.md has it: to wait for a free one costs as well. CPU is the controller's:
-of ansible-playbook and all that it starts, the kept connections of ssh included. What the hosts themselves do shares the machine's
-cores, so seconds of the clock say little here, and a CPU second is less work than on a controller of its own: how much less is
-measured beside each run (pace.py), and the CPU seconds of a quiet core are told, too.
+One bare test server gets all roles of a server, becomes an image, and is started as many times as the fleet has hosts. On
+each fleet site.yml, drift.yml and the peer run in turns, over SSH, after one run that is not counted; none may change or find
+anything. There are as many forks as hosts, as docs/drift.md has it: to wait for a free one costs as well. CPU is the
+controller's: of ansible-playbook and all that it starts, the kept connections of ssh included. What the hosts themselves do
+shares the machine's cores, so seconds of the clock say little here, and a CPU second is less work than on a controller of its
+own: how much less is measured beside each run (pace.py), and the CPU seconds of a quiet core are told, too.
 
 With --odd, four hosts of a fleet of twenty are broken then, and it is told what the drift run says of them, and how much longer
 it takes for their sake.
