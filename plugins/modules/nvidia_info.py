@@ -355,11 +355,21 @@ def read(folders: Folders, ask: Ask, *, ignored: list[str], available: bool, pro
         "yum_repositories": read_repositories(root, ignored),
         "module_stream": dnf.enabled_stream(text(root / MODULE_STATE)),
         "processes": read_users(procfs) if processes else [],
-        "own_files": {f"/{name}": text(root / name) for name in OWN_FILES if (root / name).is_file()},
+        "own_files": own_files(root),
         "former_keys": read_former_keys(root),
         "former_files": sorted(f"/{path.relative_to(root)}" for pattern in FORMER_FILES for path in root.glob(pattern)),
         "system": system,
     }
+
+
+def own_files(root: Path) -> dict[str, str]:
+    """By the names of today, also where a file still has that of before."""
+    found = {}
+    for name in OWN_FILES:
+        places = (root / name, root / name.replace("/research-server-nvidia", "/openlab-nvidia"))
+        if place := next(filter(Path.is_file, places), None):
+            found[f"/{name}"] = text(place)
+    return found
 
 
 def run(module: Module) -> dict[str, t.Any]:

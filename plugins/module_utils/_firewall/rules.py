@@ -238,10 +238,12 @@ def render(header: str, wanted: Iterable[Rule]) -> str:
     """The table, without the ports of sshd."""
     wanted = list(wanted)
     lines = [f"        {line}" for rule in wanted for line in _lines(rule)]
-    # One pair for each port, however many entries name it.
-    ports = dict.fromkeys(rule.ports for rule in wanted if rule.connections)
+    # One pair for each port and limit, however many entries have it.
+    limits = dict.fromkeys((rule.ports, rule.connections) for rule in wanted if rule.connections)
     sets = "".join(
-        SOURCES_TEMPLATE.format(ports=port, name=_set(port, family), saddr=family.saddr) for port in ports for family in FAMILIES
+        SOURCES_TEMPLATE.format(ports=ports, name=_set(ports, connections, family), saddr=family.saddr)
+        for ports, connections in limits
+        for family in FAMILIES
     )
     return TEMPLATE.format(header=header, ssh_ports=SSH_PORTS, logins=LOCAL_LOGINS, sets=sets, rules="\n".join(lines))
 
@@ -338,7 +340,7 @@ def _lines(rule: Rule) -> list[str]:
     matches = list(_matches(rule.sources))
     over = f"ct count over {rule.connections}"
     lines = [
-        f"{match}{what} add @{_set(rule.ports, family)} {{ {family.source} {over} }} reject with tcp reset"
+        f"{match}{what} add @{_set(rule.ports, rule.connections, family)} {{ {family.source} {over} }} reject with tcp reset"
         for family, match in matches
         if rule.connections
     ]
@@ -357,8 +359,9 @@ def _matches(sources: Sequence[Network]) -> Iterator[tuple[Family, str]]:
             yield family, f"{family.saddr} {{ {', '.join(map(str, own))} }} "
 
 
-def _set(ports: str, family: Family) -> str:
-    return f"sources_{ports}_ipv{family.version}"
+def _set(ports: str, connections: int, family: Family) -> str:
+    """The kernel keeps beside each source the limit of the rule that has put it there first, so each limit has its own."""
+    return f"sources_{ports}_{connections}_ipv{family.version}"
 
 
 def _in(address: str, network: Network) -> bool:

@@ -244,6 +244,16 @@ def test_on_the_rhel_family_rpm_and_dnf_are_asked(tmp_path: Path) -> None:
     assert read(tmp_path, ask=answers)["available"] == {}
 
 
+def test_what_files_of_the_role_hold_is_told_by_their_names_of_today(tmp_path: Path) -> None:
+    alma(tmp_path)
+    for name in ("preferences.d/{}-nvidia", "sources.list.d/{}-nvidia.sources"):
+        put(tmp_path / "etc/apt" / name.format("openlab"), "of before\n")
+    put(tmp_path / "etc/apt/preferences.d/research-server-nvidia", "of today\n")
+    own = read(tmp_path, ask=answers)["own_files"]
+    assert own["/etc/apt/preferences.d/research-server-nvidia"] == "of today\n"
+    assert own["/etc/apt/sources.list.d/research-server-nvidia.sources"] == "of before\n"
+
+
 def test_images_that_nothing_rebuilds_are_never_out_of_date(tmp_path: Path) -> None:
     alma(tmp_path)
     release = "5.14.0-570.12.1.el9_6.x86_64"

@@ -45,8 +45,8 @@ def test_an_entry_is_for_the_hosts_that_it_names() -> None:
     assert lines([], *entries, names=("gpu-01", "web")) == [SSH, "tcp dport 1 accept", "tcp dport 2 accept"]
 
 
-FOUR = "add @sources_443_ipv4 { ip saddr ct count over 9 } reject with tcp reset"
-SIX = "add @sources_443_ipv6 { ip6 saddr & ffff:ffff:ffff:ffff:: ct count over 9 } reject with tcp reset"
+FOUR = "add @sources_443_9_ipv4 { ip saddr ct count over 9 } reject with tcp reset"
+SIX = "add @sources_443_9_ipv6 { ip6 saddr & ffff:ffff:ffff:ffff:: ct count over 9 } reject with tcp reset"
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,21 @@ def test_who_has_enough_connections_is_refused_before_the_rest_is_let_in(sources
     assert [line.strip() for line in text.splitlines() if line.strip() and "443" in line and "dport" in line] == expected
 
 
+def test_two_limits_of_a_port_are_counted_apart() -> None:
+    entries = [{"port": 443, "from": ["10.0.0.1"], "connections_per_source": 2000}, {"port": 443, "connections_per_source": 9}]
+    text = firewall.render("h", firewall.rules([], entries, []))
+    assert re.findall(r"add @(sources_443_\d+_ipv4) { ip saddr ct count over (\d+)", text) == [
+        ("sources_443_2000_ipv4", "2000"),
+        ("sources_443_9_ipv4", "9"),
+    ]
+
+
 def test_connections_are_counted_for_each_port_once() -> None:
     entries = [{"port": port, "from": [net], "connections_per_source": 9} for port in (443, 80) for net in ("10.0.0.0/8", "::/0")]
     text = firewall.render("h", firewall.rules([], [*entries, {"port": 22}], []))
-    assert re.findall(r"set (sources_\S+) ", text) == [f"sources_{port}_ipv{version}" for port in (443, 80) for version in (4, 6)]
+    assert re.findall(r"set (sources_\S+) ", text) == [
+        f"sources_{port}_9_ipv{version}" for port in (443, 80) for version in (4, 6)
+    ]
 
 
 @pytest.mark.parametrize(
