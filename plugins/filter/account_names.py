@@ -16,8 +16,8 @@ short_description: Who has an account by the inventory
 version_added: 0.1.0
 author: openlab.research_server maintainers (@openlab)
 description:
-  - The login names of those who are to have an account, in their order, each once. Leavers are left out, and what has no
-    name, which the role C(accounts) refuses.
+  - The login names of those who are to have an account, in their order, each once; nobody's where the list is empty or null.
+    Leavers are left out, and what has no name, which the role C(accounts) refuses.
 options:
   _input:
     description: People as in C(accounts_researchers) or C(accounts_administrators), with C(name) and perhaps C(state).
@@ -40,8 +40,8 @@ _value:
 """
 
 
-def account_names(people: Iterable[Mapping[str, t.Any]]) -> list[str]:
-    return list(present(person for person in people if isinstance(person, Mapping) and person.get("name")))
+def account_names(people: Iterable[Mapping[str, t.Any]] | None) -> list[str]:
+    return list(present(person for person in people or () if isinstance(person, Mapping) and person.get("name")))
 
 
 class FilterModule:

@@ -50,8 +50,8 @@ _value:
 """
 
 
-def jupyter_web(sites: Iterable[Mapping[str, t.Any]], names: list[str], port: int | str = 443) -> dict[str, t.Any]:
-    ways = [site.get("auth") for site in sites if site.get("to") == "jupyter"]
+def jupyter_web(sites: Iterable[Mapping[str, t.Any]] | None, names: list[str], port: int | str = 443) -> dict[str, t.Any]:
+    ways = [site.get("auth") for site in sites or () if site.get("to") == "jupyter"]
     if not ways:
         return {"addresses": [], "login": False, "options": {}}
     login = "hub" in ways

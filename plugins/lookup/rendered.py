@@ -48,6 +48,8 @@ from ..plugin_utils._trust import trust_as_template
 
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: Mapping[str, t.Any] | None = None, **options: t.Any) -> list[str]:
+        if options:
+            raise AnsibleLookupError(f"rendered: found {', '.join(options)}; expected names of templates alone")
         return [self._rendered(name, variables or {}) for name in terms]
 
     def _rendered(self, name: str, variables: Mapping[str, t.Any]) -> str:
@@ -57,5 +59,9 @@ class LookupModule(LookupBase):
                 f"rendered: found no {name}; expected a file of that name in templates of the role or of the playbook"
             )
         text = Path(path).read_text(encoding="utf-8")
-        rendered: str = self._templar.template(trust_as_template(text), escape_backslashes=False)
+        rendered = self._templar.template(trust_as_template(text), escape_backslashes=False)
+        if not isinstance(rendered, str):
+            raise AnsibleLookupError(
+                f"rendered: found what Ansible takes for a {type(rendered).__name__} in {name}; expected a text"
+            )
         return rendered

@@ -13,3 +13,7 @@ def test_who_leaves_is_left_out_and_the_others_keep_their_order() -> None:
 
 def test_what_is_nobody_is_left_to_the_role_that_refuses_it() -> None:
     assert account_names(["ada", {}, {"name": None}, {"name": "bob"}]) == ["bob"]
+
+
+def test_a_list_of_which_all_lines_are_comments_is_nobody() -> None:
+    assert account_names(None) == []

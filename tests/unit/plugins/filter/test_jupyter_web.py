@@ -10,7 +10,7 @@ NAMES = ["gpu1.lab", "gpu1"]
 
 def test_without_a_site_for_it_nothing_is_opened() -> None:
     nothing = {"addresses": [], "login": False, "options": {}}
-    assert jupyter_web([], NAMES) == jupyter_web([{"to": "hub", "auth": "hub"}], NAMES) == nothing
+    assert jupyter_web([], NAMES) == jupyter_web(None, NAMES) == jupyter_web([{"to": "hub", "auth": "hub"}], NAMES) == nothing
 
 
 def test_browsers_come_by_each_name_and_the_port_is_told_where_it_is_not_that_of_https() -> None:

@@ -73,3 +73,13 @@ def test_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
     plugin = LookupModule(loader=loader, templar=Templar(loader=loader, variables={}))
     with pytest.raises(AnsibleError, match=r"found no lost\.j2; expected a file of that name in templates"):
         plugin.run(["lost.j2"], variables={"ansible_search_path": [str(tmp_path)]})
+
+
+def test_data_is_no_text(rendered: t.Callable[..., str]) -> None:
+    with pytest.raises(AnsibleError, match=r"takes for a dict in file\.j2; expected a text"):
+        rendered("{{ mapping }}", {"mapping": {"a": 1}})
+
+
+def test_what_it_does_not_know_is_not_ignored() -> None:
+    with pytest.raises(AnsibleError, match="found trim_blocks; expected names"):
+        LookupModule().run(["file.j2"], variables={}, trim_blocks=False)
