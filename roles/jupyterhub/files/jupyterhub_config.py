@@ -88,9 +88,9 @@ class Enter(BaseHandler):
     def end_oldest(self, person: int, session: str) -> None:
         """Make room for one more. Whose browser had one that ends enters again, without a login."""
         theirs = self.db.query(orm.APIToken.id).filter_by(user_id=person).order_by(orm.APIToken.id.desc())
-        here = theirs.filter_by(session_id=session).limit(BEFORE)
-        elsewhere = theirs.filter(orm.APIToken.session_id != session).limit(ENTRIES - BEFORE - 1)
-        kept = [token for part in (here, elsewhere) for (token,) in part]
+        here = theirs.filter_by(session_id=session).limit(BEFORE).all()
+        elsewhere = theirs.filter(orm.APIToken.session_id != session).limit(ENTRIES - 1 - len(here)).all()
+        kept = [token for (token,) in here + elsewhere]
         rest = self.db.query(orm.APIToken).filter_by(user_id=person).filter(orm.APIToken.id.notin_(kept))
         rest.delete(synchronize_session="fetch")
 
