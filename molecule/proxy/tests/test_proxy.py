@@ -465,6 +465,17 @@ def test_who_opens_connections_by_the_hundred_is_refused_more_and_nobody_else(ho
     wait_until(lambda: get(greedy, "/page/").status == 200)
 
 
+@pytest.mark.one_release
+def test_an_entry_of_the_labs_for_the_same_port_takes_no_limit_away(new_client, converge):
+    everything = "molecule/proxy/converge.yml"
+    assert converge(playbook=everything, firewall_allow=[{"port": 443, "comment": "everybody"}]).changed
+    try:
+        with crowd(new_client()) as held:
+            assert held == LIMIT
+    finally:
+        assert converge(playbook=everything).changed
+
+
 def test_a_network_of_ipv6_is_one_source(host, new_client, new_client_on):
     machine = new_client().machine
     greedy, neighbour = new_client_on(machine, 6), new_client_on(machine, 6)
