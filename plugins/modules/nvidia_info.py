@@ -183,7 +183,9 @@ info:
       type: list
       elements: dict
     own_files:
-      description: What the files of the role P(openlab.research_server.nvidia#role) for apt, dnf and systemd hold, by path.
+      description:
+        - What the files of the role P(openlab.research_server.nvidia#role) for apt, dnf and systemd hold, by path. One that still
+          has the name of before is told by that of today.
       type: dict
     former_keys:
       description: Keyrings of apt with NVIDIA's former key 7fa2af80, each with C(path) and C(alone) (it holds no other key).
