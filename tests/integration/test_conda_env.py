@@ -9,6 +9,7 @@ import fcntl
 import functools
 import http.server
 import json
+import marshal
 import os
 import random
 import re
@@ -176,6 +177,22 @@ def test_a_file_edited_in_place_does_not_live_on_through_the_package_cache(conda
         handle.write(altered if altered == "same" else original + altered)
     assert conda.make("edited", "lib=1.0", "single")["changed"]
     assert (conda.environment("edited") / "share/lib").read_text() == original
+
+
+def test_byte_code_written_into_does_not_live_on_through_the_package_cache(conda: Conda) -> None:
+    """Python runs it in the place of its source: it says whose it is itself."""
+    definition = {"channels": ["conda-forge"], "dependencies": ["python=3.11", "alpha=1"]}
+    conda.run(name="compiled", definition=definition)
+    name = "lib/python3.11/site-packages/alpha/__pycache__/__init__.cpython-311.pyc"
+    file = conda.environment("compiled") / name
+    original = file.read_bytes()
+    assert file.stat().st_nlink > 1  # the same file as in the package cache
+    file.write_bytes(original[:16] + marshal.dumps(compile("", "m", "exec")))
+    assert conda.run(name="compiled", definition=definition, verify="full")["changed"]
+    assert (conda.environment("compiled") / name).read_bytes()[:16] == original[:16]
+    conda.run(name="other", definition=definition)
+    for environment in ("compiled", "other"):
+        assert b"main" in (conda.environment(environment) / name).read_bytes()
 
 
 @pytest.fixture(scope="module")

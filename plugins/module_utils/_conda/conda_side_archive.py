@@ -11,6 +11,7 @@ import zipfile
 from .._conda_side import (
     answer,
     cache,
+    compiled,
     configure,
     gpu,
     hashes,
@@ -28,8 +29,8 @@ from .._host.source import source
 from .._nvidia import cuda, cuda_needs
 
 ROOMS = (
-    *(answer, cache, configure, gpu, hashes, in_full, installing, locked, needs, patches, plain, policy, requirements, solving),
-    *(cuda, cuda_needs),
+    *(answer, cache, compiled, configure, gpu, hashes, in_full, installing, locked, needs, patches, plain, policy, requirements),
+    *(solving, cuda, cuda_needs),
 )
 _PACKAGE = "rooms"
 # The guard is needed: conda finds CUDA, and extracts packages, in spawned processes, which import this file again.

@@ -12,12 +12,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import struct
 import subprocess
 import sys
 import typing as t
 
 from .cache import archives
+from .compiled import cached_sources, fits, note, unaltered
 from .plain import details
 
 
@@ -51,7 +51,8 @@ def keep_byte_code(pkgs_dirs: list[str], records: list[t.Any]) -> None:
     """Let conda compile a file once, not once per environment: byte code stays beside its source in the package cache.
 
     Compiling is most of the time of an installation. Byte code names the time and size of its source, so what is kept cannot be
-    taken for that of another file; and a package that is removed from the cache takes its byte code along.
+    taken for that of another file; what somebody has written into since is compiled again; and a package that is removed from the
+    cache takes its byte code along.
     """
     from conda.core import path_actions
 
@@ -68,46 +69,26 @@ def keep_byte_code(pkgs_dirs: list[str], records: list[t.Any]) -> None:
             source = os.path.join(os.path.dirname(folder), f"{name.split('.', 1)[0]}.py")
             place = cached.get(source.partition("/site-packages/")[2])
             pairs.append((source, target, os.path.join(os.path.dirname(place), "__pycache__", name) if place else ""))
+        good = unaltered(folders)
         for source, target, twin in pairs:
-            if twin and fits(twin, source):
+            if twin in good and fits(twin, source):
                 hard_link(twin, target)
         missing = [pair for pair in pairs if not os.path.exists(pair[1])]
         made = original(python, [pair[0] for pair in missing], [pair[1] for pair in missing], *rest, **more)
-        for source, target, twin in missing:
-            if twin and fits(target, source):
-                hard_link(target, twin)
+        kept = [(target, twin) for source, target, twin in missing if twin and fits(target, source)]
+        note(folders, [twin for target, twin in kept if hard_link(target, twin)])
         return made
 
     path_actions.compile_multiple_pyc = compile_missing
 
 
-def hard_link(source: str, target: str) -> None:
+def hard_link(source: str, target: str) -> bool:
     """Link a file, unless the file system cannot: then it is compiled the next time as well."""
-    with contextlib.suppress(OSError):
+    try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.lexists(target):
             os.unlink(target)
         os.link(source, target)
-
-
-def cached_sources(folders: list[str]) -> dict[str, str]:
-    """Path below site-packages -> path in the package cache, of the Python files of some packages."""
-    found = {}
-    for folder in folders:
-        top = os.path.join(folder, "site-packages")
-        for place, _folders, names in os.walk(top):
-            inner = place[len(top) + 1 :]
-            found.update({os.path.join(inner, name): os.path.join(place, name) for name in names if name.endswith(".py")})
-    return found
-
-
-def fits(byte_code: str, source: str) -> bool:
-    """True if byte code is that of a source (PEP 552: magic, flags, time, size)."""
-    try:
-        with open(byte_code, "rb") as file:
-            head = file.read(16)
-        status = os.stat(source)
     except OSError:
         return False
-    known = struct.pack("<LLL", 0, int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
-    return head[4:] == known
+    return True

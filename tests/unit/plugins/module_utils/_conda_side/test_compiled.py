@@ -8,7 +8,14 @@ import os
 import py_compile
 from pathlib import Path
 
-from ansible_collections.openlab.research_server.plugins.module_utils._conda_side.patches import cached_sources, fits
+from ansible_collections.openlab.research_server.plugins.module_utils._conda_side.compiled import (
+    NOTES,
+    cached_sources,
+    fits,
+    note,
+    notes,
+    unaltered,
+)
 
 
 def test_byte_code_fits_the_source_that_it_was_made_from(tmp_path: Path) -> None:
@@ -33,3 +40,33 @@ def test_sources_of_packages_in_the_cache(tmp_path: Path) -> None:
         (tmp_path / path).touch()
     top = f"{tmp_path}/a-1-0/site-packages"
     assert cached_sources([f"{tmp_path}/a-1-0", f"{tmp_path}/none"]) == {"a/b.py": f"{top}/a/b.py", "c.py": f"{top}/c.py"}
+
+
+def test_byte_code_that_was_written_into_is_not_taken_again(tmp_path: Path) -> None:
+    packages = [str(tmp_path / name) for name in ("a-1-0", "b-1-0", "c-1-0")]
+    one, two, three = (Path(folder, "site-packages/m/__pycache__/m.pyc") for folder in packages)
+    for path in (one, two, three):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"code")
+    assert unaltered(packages) == set()
+    Path(packages[0], "info").mkdir()
+    Path(packages[1], "info").mkdir()
+    note(packages, [str(one)])
+    note(packages, [str(two), str(three)])  # the third has no place for a note
+    assert unaltered(packages) == {str(one), str(two)}
+    two.write_bytes(b"evil")
+    assert unaltered(packages) == {str(one)}
+    one.unlink()
+    one.symlink_to(three)
+    assert unaltered(packages) == set()
+
+
+def test_a_note_keeps_what_other_pythons_have(tmp_path: Path) -> None:
+    (tmp_path / "info").mkdir()
+    for name in ("m.cpython-311.pyc", "m.cpython-313.pyc"):
+        (tmp_path / name).write_text(name)
+        note([str(tmp_path)], [str(tmp_path / name)])
+    assert sorted(notes(str(tmp_path))) == ["m.cpython-311.pyc", "m.cpython-313.pyc"]
+    for odd in ("[]", "{", '{"m.cpython-311.pyc": []}'):
+        (tmp_path / NOTES).write_text(odd)
+        assert unaltered([str(tmp_path)]) == set()
