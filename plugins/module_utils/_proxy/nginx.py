@@ -343,6 +343,9 @@ def _host(suffix: str) -> str:
 
 def _location(number: int, site: Site, suffix: str, *, sandboxed: bool) -> str:
     lines = _limits(site)
+    if site.kind == NOBODYS:
+        # As nginx does by itself where somebody's JupyterLab is, before it asks who comes: the name alone shall not tell.
+        lines = [f"        rewrite ^({site.path}[A-Za-z0-9_.-]+)$ $1/ permanent;", *lines]
     if site.auth == "basic":
         lines += [
             f"        limit_req zone={OWN}_basic burst=200 nodelay;",
