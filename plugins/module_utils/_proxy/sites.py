@@ -15,6 +15,8 @@ from .._host import networks
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 # RFC 1123. No wildcard: every name that is answered is written down.
 SERVER_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+# What ends in digits is no name to a browser (WHATWG URL, host parsing), and has no place in a TLS handshake (RFC 6066).
+ADDRESS = re.compile(r"(.*\.)?[0-9]+")
 # As it stands in nginx's configuration and in people's browsers; no sign of it has to be escaped in either.
 PATH = re.compile(r"/([A-Za-z0-9_~][A-Za-z0-9._~-]*/)*")
 FILE = re.compile(r"/[A-Za-z0-9._/@+-]*[A-Za-z0-9._@+-]")
@@ -78,10 +80,10 @@ def _each(site: Site, labs: Mapping[str, str]) -> t.Iterator[Site]:
 def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> Site:
     kind, _colon, target = str(entry["to"]).partition(":")
     everybody = known.get(entry["auth"], ())
-    users = sorted(map(str, entry.get("users") or everybody))
-    return Site(
-        str(entry["name"]), kind, target, str(entry["path"]), str(entry["auth"]), tuple(entry.get("from") or ()), tuple(users)
-    )
+    users = sorted(set(map(str, entry.get("users") or everybody)))
+    # Ansible takes one text for a list of one, too.
+    sources = [entry["from"]] if isinstance(entry.get("from"), str) else entry.get("from") or ()
+    return Site(str(entry["name"]), kind, target, str(entry["path"]), str(entry["auth"]), tuple(sources), tuple(users))
 
 
 def problems(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]]) -> list[str]:
@@ -190,10 +192,16 @@ def revoked_problems(serials: Iterable[t.Any]) -> list[str]:
 def name_problems(names: Collection[str]) -> list[str]:
     if not names:
         return ["proxy_names: found none; expected the name that people type, such as lab.example.org; add it"]
-    return [
-        f"proxy_names: found '{name}'; expected a name of the server in small letters, such as lab.example.org; correct it"
-        for name in names
-        if not SERVER_NAME.fullmatch(name)
+    found = [
+        f"proxy_names: found '{name}'; expected a name of the server in small letters, such as lab.example.org, and no address; "
+        "correct it"
+        for name in dict.fromkeys(names)
+        if not SERVER_NAME.fullmatch(name) or ADDRESS.fullmatch(name)
+    ]
+    return found + [
+        f"proxy_names: found '{name}' {count} times; expected it once; take one out"
+        for name, count in collections.Counter(names).items()
+        if count > 1
     ]
 
 

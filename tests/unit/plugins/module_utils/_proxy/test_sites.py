@@ -98,14 +98,31 @@ def test_everybody_may_come_in_where_nobody_is_named() -> None:
     assert sites_of([{**SITE, "users": ["bob"]}], KNOWN)[0].users == ("bob",)
 
 
-@pytest.mark.parametrize("name", ["lab.example.org", "lab", "a-b.c1"])
+def test_who_is_named_twice_comes_in_once() -> None:
+    """Twice in nginx's configuration would be an error of nginx's."""
+    assert sites_of([{**SITE, "users": ["bob", "ada", "bob"]}], KNOWN)[0].users == ("ada", "bob")
+
+
+def test_one_text_is_a_list_of_one() -> None:
+    assert sites_of([{**SITE, "from": "192.0.2.0/24"}], KNOWN)[0].networks == ("192.0.2.0/24",)
+    assert problems([{**SITE, "from": "192.0.2.0/24"}], KNOWN) == []
+    assert len(problems([{**SITE, "from": "everywhere"}], KNOWN)) == 1
+
+
+@pytest.mark.parametrize("name", ["lab.example.org", "lab", "a-b.c1", "gpu1", "3.example.org"])
 def test_names_of_servers(name: str) -> None:
     assert name_problems([name]) == []
 
 
-@pytest.mark.parametrize("name", ["", "Lab.example", "*.example.org", "a..b", "-a", "a_b", "lab; return 200", "a" * 64, "~^.*$"])
+@pytest.mark.parametrize(
+    "name", ["", "Lab.example", "*.example.org", "a..b", "-a", "a_b", "lab; return 200", "a" * 64, "~^.*$", "192.0.2.7", "lab.7"]
+)
 def test_no_names_of_servers(name: str) -> None:
     assert len(name_problems([name])) == 1
+
+
+def test_a_name_is_there_once() -> None:
+    assert name_problems(["lab", "lab", "web"]) == ["proxy_names: found 'lab' 2 times; expected it once; take one out"]
 
 
 def test_a_server_has_a_name() -> None:
