@@ -60,6 +60,20 @@ def test_a_cell_and_a_terminal(host, people):
         assert theirs.get("/api/me")["identity"]["username"] == name
 
 
+@pytest.mark.thorough
+def test_two_people_upload_at_the_same_time(host, people):
+    content = {"type": "file", "format": "text", "content": "0123456789abcdef" * 65536 * 200}
+    labs = [somebody.lab(name) for name, somebody in people.items()]
+    for lab in labs:
+        wait_until_answers(lab, PATIENCE)
+    with ThreadPoolExecutor(len(labs)) as pool:
+        list(pool.map(lambda lab: lab._ask("PUT", "/api/contents/large.txt", content), labs))
+    for name in people:
+        assert host.file(f"/home/{name}/large.txt").size == 200 * 1024**2
+        host.check_output("rm /home/%s/large.txt", name)
+    assert host.check_output("find /var/lib/nginx -type f -size +1M") == ""
+
+
 def test_one_server_two_doors(host, people):
     hers = people["alice"].lab("alice")
     with hers.kernel("lab") as kernel, tunnel(login_of(host, "alice"), port_of(host, "alice")) as local:
