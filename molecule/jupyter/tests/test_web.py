@@ -203,8 +203,7 @@ class TestByCertificate:
     @pytest.mark.thorough
     def test_an_upload_goes_through_without_a_file_of_the_web_servers(self, host, web):
         theirs = at(host, "alice", "alice")
-        content = {"type": "file", "format": "text", "content": "0123456789abcdef" * 65536 * 200}
-        theirs._ask("PUT", "/api/contents/large.txt", content)
+        theirs.upload("large.txt", "0123456789abcdef" * 65536 * 200)
         assert host.file("/home/alice/large.txt").size == 200 * 1024**2
         assert host.check_output("find /var/lib/nginx -type f -size +1M") == ""
         host.check_output("rm /home/alice/large.txt")

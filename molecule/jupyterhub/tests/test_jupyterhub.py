@@ -62,12 +62,12 @@ def test_a_cell_and_a_terminal(host, people):
 
 @pytest.mark.thorough
 def test_two_people_upload_at_the_same_time(host, people):
-    content = {"type": "file", "format": "text", "content": "0123456789abcdef" * 65536 * 200}
+    content = "0123456789abcdef" * 65536 * 200
     labs = [somebody.lab(name) for name, somebody in people.items()]
     for lab in labs:
         wait_until_answers(lab, PATIENCE)
     with ThreadPoolExecutor(len(labs)) as pool:
-        list(pool.map(lambda lab: lab._ask("PUT", "/api/contents/large.txt", content), labs))
+        list(pool.map(lambda lab: lab.upload("large.txt", content), labs))
     for name in people:
         assert host.file(f"/home/{name}/large.txt").size == 200 * 1024**2
         host.check_output("rm /home/%s/large.txt", name)
