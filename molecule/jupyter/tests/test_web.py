@@ -217,7 +217,7 @@ class Person:
         browser_certificates.trust(home, EPHEMERAL / "ca/ca.crt")
         if certified:
             browser_certificates.own(home, EPHEMERAL / "clients" / certified / "web.pem")
-        self.browser = stack.enter_context(browser(home, PATIENCE, f"--host-resolver-rules=MAP {NAME} {address}"))
+        self.browser = stack.enter_context(browser(home, PATIENCE, f"--host-resolver-rules=MAP {NAME} {address}", here=False))
 
     def type_password(self):
         """A page whose own address has a password in it may fetch nothing (Fetch standard): it is given beforehand."""

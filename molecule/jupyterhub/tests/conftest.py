@@ -46,7 +46,7 @@ class Person:
     def __init__(self, stack, name, profile, address):
         self.name = name
         rules = f"--host-resolver-rules=MAP {NAME} {address}, MAP localhost:9400 {address}:9400"
-        self.browser = stack.enter_context(browser(profile, PATIENCE, rules, "--ignore-certificate-errors"))
+        self.browser = stack.enter_context(browser(profile, PATIENCE, rules, "--ignore-certificate-errors", here=False))
 
     def picture(self, of):
         self.browser.picture(PICTURES / f"{of}-{self.name}.png")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from shell import CACHE, TestbedError, docker, run, say, stage
+from shell import CACHE, TestbedError, docker, is_root, run, say, stage
 
 from . import engine, images
 
@@ -51,6 +51,17 @@ def ensure_mirror() -> None:
         probe = "import time, urllib.request as r\nfor _ in range({}):\n try: r.urlopen('{}/mirror.json'); break\n"
         probe += " except OSError: time.sleep(0.1)\nelse: raise SystemExit('no answer')"
         docker("exec", MIRROR, "python3", "-c", probe.format(ANSWER_SECONDS * 10, MIRROR_URL), timeout=ANSWER_SECONDS * 3)
+
+
+def steady() -> list[str]:
+    """What to put before a command to run it on the network as the mirror is on it.
+
+    On this machine an interface comes and goes with each test host, and Chromium then ends what it fetches by HTTP/2
+    (net::ERR_NETWORK_CHANGED).
+    """
+    if not is_root():
+        raise TestbedError("only root enters the network of a container. Run this as root", status=2)
+    return ["nsenter", f"--net=/proc/{docker('container', 'inspect', '--format', '{{.State.Pid}}', MIRROR)}/ns/net"]
 
 
 def down() -> None:

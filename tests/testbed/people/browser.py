@@ -1,13 +1,17 @@
 # Copyright: (c) 2026, openlab.research_server maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A person at a browser: headless Chromium, steered by the Chrome DevTools Protocol. It sees what people see, and clicks and types."""
+"""A person at a browser: headless Chromium, steered by the Chrome DevTools Protocol. It sees what people see, and clicks and types.
+
+It is steered through a pipe, so nobody else on this machine can steer it, and it ends with the program that started it.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import socket
 import subprocess
 import time
 import typing as t
@@ -15,22 +19,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-import websocket
+from hosts.network import steady
 from waiting import wait_until
 
 Answer = dict[str, t.Any]
 WIDTH, HEIGHT = 1400, 900
 SHIFT = 8  # Input.dispatchKeyEvent, modifiers
+# Of each message on the pipe.
+END = b"\0"
 ENTER = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
 
 
 class Browser:
     """One window. Each wait ends after `timeout` seconds."""
 
-    def __init__(self, channel: websocket.WebSocket, timeout: float) -> None:
-        self.channel, self.timeout, self._number = channel, timeout, 0
+    def __init__(self, pipe: socket.socket, timeout: float) -> None:
+        self.timeout, self._pipe, self._number = timeout, pipe, 0
+        self._read = bytearray()
+        self._session: Answer = {}
         self._events: list[Answer] = []
+        page = next(target for target in self.do("Target.getTargets")["targetInfos"] if target["type"] == "page")
+        attached = self.do("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = {"sessionId": attached["sessionId"]}
         self.do("Page.enable")
         self.do("Emulation.setFocusEmulationEnabled", enabled=True)
         self.do("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
@@ -38,7 +48,7 @@ class Browser:
     def do(self, method: str, **parameters: t.Any) -> Answer:
         number = self._send(method, **parameters)
         while True:
-            answer: Answer = json.loads(self.channel.recv())
+            answer = self._receive()
             if answer.get("id") == number:
                 assert "error" not in answer, (method, answer["error"])
                 return t.cast(Answer, answer["result"])
@@ -49,8 +59,17 @@ class Browser:
 
     def _send(self, method: str, **parameters: t.Any) -> int:
         self._number += 1
-        self.channel.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        message = {"id": self._number, "method": method, "params": parameters, **self._session}
+        self._pipe.sendall(json.dumps(message).encode() + END)
         return self._number
+
+    def _receive(self) -> Answer:
+        while END not in self._read:
+            piece = self._pipe.recv(2**20)
+            assert piece, "the browser has ended"
+            self._read += piece
+        message, _end, self._read = self._read.partition(END)
+        return t.cast(Answer, json.loads(message))
 
     def open(self, address: str) -> None:
         self.do("Page.navigate", url=address)
@@ -121,26 +140,23 @@ class Browser:
 
 
 @contextmanager
-def browser(profile: Path, timeout: float = 60.0, *more: str) -> Iterator[Browser]:
-    """Start a browser that knows nothing yet but the certificates in `profile`, a folder of its own; `more` are further options."""
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--remote-allow-origins=*"]
-    command = ["chromium", *options, *more, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
+def browser(profile: Path, timeout: float = 60.0, *more: str, here: bool = True) -> Iterator[Browser]:
+    """Start a browser that knows nothing yet but the certificates in `profile`, a folder of its own; `more` are further options.
+
+    It reaches the network as this machine does or, if not `here`, as a machine beside the test hosts does.
+    """
+    ours, theirs = socket.socketpair()
+    ours.settimeout(timeout)
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", *more]
+    command = ["chromium", *options, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
+    # It reads from 3 and writes to 4, and bash is a shell that takes a descriptor of more than one digit.
+    start = ["bash", "-c", f'exec "$@" 3<&{theirs.fileno()} 4>&{theirs.fileno()}', "bash", *([] if here else steady()), *command]
     # Below its home it looks for certificates (browser_certificates.py).
     home = {**os.environ, "HOME": str(profile)}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=home) as process:
+    quiet: t.Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with ours, theirs, subprocess.Popen(start, env=home, pass_fds=[theirs.fileno()], **quiet) as process:
+        theirs.close()
         try:
-            written = profile / "DevToolsActivePort"
-            wait_until(written.is_file, timeout)
-            time.sleep(0.2)
-            port = written.read_text(encoding="ascii").split()[0]
-            with requests.Session() as session:
-                session.trust_env = False
-                pages = session.get(f"http://127.0.0.1:{port}/json", timeout=timeout).json()
-            address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-            channel = websocket.create_connection(address, timeout=timeout, http_no_proxy=["*"])
-            try:
-                yield Browser(channel, timeout)
-            finally:
-                channel.close()
+            yield Browser(ours, timeout)
         finally:
             process.terminate()
