@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
+from people import at_the_same_time
 from people.jupyter_api import Jupyter, JupyterError, execute_request, wait_until_answers
 from people.researcher import login_of, main_pid, port_of, token_of
 from people.ssh_tunnel import tunnel
@@ -61,17 +62,12 @@ def test_a_cell_and_a_terminal(host, people):
 
 
 @pytest.mark.thorough
-def test_two_people_upload_at_the_same_time(host, people):
-    content = "0123456789abcdef" * 65536 * 200
-    labs = [somebody.lab(name) for name, somebody in people.items()]
-    for lab in labs:
+def test_two_people_upload_and_are_silent(host, people):
+    labs = {name: somebody.lab(name) for name, somebody in people.items()}
+    for lab in labs.values():
         wait_until_answers(lab, PATIENCE)
-    with ThreadPoolExecutor(len(labs)) as pool:
-        list(pool.map(lambda lab: lab.upload("large.txt", content), labs))
-    for name in people:
-        assert host.file(f"/home/{name}/large.txt").size == 200 * 1024**2
-        host.check_output("rm /home/%s/large.txt", name)
-    assert host.check_output("find /var/lib/nginx -type f -size +1M") == ""
+    at_the_same_time.upload(host, labs)
+    at_the_same_time.be_silent(labs)
 
 
 def test_one_server_two_doors(host, people):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from people import at_the_same_time
 from waiting import wait_until
 
 NAME, COOKIE = "lab.example.org", "research-server-lab"
@@ -287,6 +288,14 @@ def test_two_people_at_browsers(two_at_browsers):
     for person in two_at_browsers:
         person.browser.see(".jp-Launcher")
         person.picture("hub-entered")
+
+
+@pytest.mark.one_release
+@pytest.mark.thorough
+def test_two_people_upload_and_are_silent(host, entered):
+    labs = {name: entered(name).lab(name) for name in ("alice", "bob")}
+    at_the_same_time.upload(host, labs)
+    at_the_same_time.be_silent(labs)
 
 
 @pytest.mark.one_release

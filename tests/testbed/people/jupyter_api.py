@@ -143,13 +143,17 @@ class Jupyter:
         """Switch the kernel's debugger on, as JupyterLab's switch does."""
         self._send(identity, debug_request(uuid.uuid4().hex))
 
-    def shell(self, command: str) -> str:
-        """Type a command into a new terminal, and return all that the terminal shows until it has ended."""
+    def shell(self, command: str, silence: float = 0) -> str:
+        """Type a command into a new terminal, and return all that the terminal shows until it has ended.
+
+        Before, nothing is said for so many seconds of `silence`.
+        """
         name = self._ask("POST", "/api/terminals", {})["name"]
         mark = uuid.uuid4().hex
         address = f"ws{self.url.removeprefix('http')}/terminals/websocket/{name}"
         try:
             channel = self._channel(address)
+            self._listen(channel, silence)
             # The terminal shows what is typed, too: there the mark has a gap.
             channel.send(json.dumps(["stdin", f"{command}; echo {mark[:16]}''{mark[16:]}\r"]))
             shown = ""
@@ -204,6 +208,15 @@ class Jupyter:
             http_no_proxy=["*"],
             sslopt={name: path for name, path in files.items() if path},
         )
+
+    def _listen(self, channel: websocket.WebSocket, seconds: float) -> None:
+        """Answer pings, as a browser does, and nothing else."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            channel.settimeout(left)
+            with suppress(websocket.WebSocketTimeoutException):
+                channel.recv()
+        channel.settimeout(self.timeout)
 
     def _ask(self, method: str, path: str, body: Message | None = None) -> t.Any:
         with requests.Session() as session:
