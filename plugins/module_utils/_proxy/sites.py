@@ -86,18 +86,21 @@ def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> S
     return Site(str(entry["name"]), kind, target, str(entry["path"]), str(entry["auth"]), tuple(sources), tuple(users))
 
 
-def problems(entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]]) -> list[str]:
-    """One sentence for each: found, expected, what to do."""
+def problems(
+    entries: Iterable[Mapping[str, t.Any]], known: Mapping[str, Collection[str]], ports: Collection[int] = ()
+) -> list[str]:
+    """One sentence for each: found, expected, what to do. On `ports` nginx itself listens."""
     sites = sites_of(entries, known)
     found = []
     for site in sites:
         found += [f"proxy_sites, entry {site.name}: {said}" for said in _problems_of(site, known)]
+        if site.kind == "port" and site.target in map(str, ports):
+            found.append(
+                f"proxy_sites, entry {site.name}: to: found 'port:{site.target}', where this web server itself listens; expected "
+                "the port of the program that is behind it; correct it"
+            )
     for what, values in (("name", [site.name for site in sites]), ("path", [site.path for site in sites])):
-        found += [
-            f"proxy_sites: found the {what} '{value}' {count} times; expected it once; give each site a {what} of its own"
-            for value, count in collections.Counter(values).items()
-            if count > 1
-        ]
+        found += _repeated(f"proxy_sites: found the {what}", values, f"give each site a {what} of its own")
     return [*found, *_one_origin(sites), *_beside_the_hub(sites)]
 
 
@@ -198,11 +201,12 @@ def name_problems(names: Collection[str]) -> list[str]:
         for name in dict.fromkeys(names)
         if not SERVER_NAME.fullmatch(name) or ADDRESS.fullmatch(name)
     ]
-    return found + [
-        f"proxy_names: found '{name}' {count} times; expected it once; take one out"
-        for name, count in collections.Counter(names).items()
-        if count > 1
-    ]
+    return found + _repeated("proxy_names: found", names, "take one out")
+
+
+def _repeated(found: str, values: Iterable[str], advice: str) -> list[str]:
+    counted = collections.Counter(values)
+    return [f"{found} '{value}' {count} times; expected it once; {advice}" for value, count in counted.items() if count > 1]
 
 
 def user_problems(passwords: Mapping[str, str], people: Iterable[str]) -> list[str]:

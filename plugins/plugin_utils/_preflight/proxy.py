@@ -20,9 +20,12 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
     passwords, people = variables.get("proxy_passwords", {}), variables.get("proxy_people", [])
     problems = sites.name_problems(names) + sites.user_problems(passwords, people)
     problems += sites.revoked_problems(variables.get("proxy_revoked", []))
-    problems += sites.problems(variables.get("proxy_sites", []), {"basic": passwords, "certificate": people})
-    if not 1 <= int(variables.get("proxy_port", 443)) <= 65535:
-        problems.append(f"proxy_port: found {variables['proxy_port']}; expected a TCP port, from 1 to 65535; correct it")
+    port = int(variables.get("proxy_port", 443))
+    known = {"basic": passwords, "certificate": people}
+    listens = [port, acme.HTTP] if variables.get("proxy_acme_directory") else [port]
+    problems += sites.problems(variables.get("proxy_sites", []), known, listens)
+    if not 1 <= port <= 65535:
+        problems.append(f"proxy_port: found {port}; expected a TCP port, from 1 to 65535; correct it")
     if int(variables.get("proxy_connections_per_source", 0)) < 0:
         problems.append(
             f"proxy_connections_per_source: found {variables['proxy_connections_per_source']}; expected a number of connections, "

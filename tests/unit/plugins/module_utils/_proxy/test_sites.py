@@ -88,6 +88,13 @@ def test_names_and_paths_are_there_once() -> None:
     assert "the name 'wiki' 2 times" in problems([SITE, {**SITE, "path": "/other/"}], KNOWN)[0]
 
 
+def test_the_door_is_not_behind_itself() -> None:
+    site = {**SITE, "to": "port:443"}
+    (said,) = problems([site], KNOWN, (80, 443))
+    assert "to: found 'port:443', where this web server itself listens" in said
+    assert problems([site], KNOWN, (80, 8443)) == []
+
+
 def test_a_site_for_nobody_is_none() -> None:
     assert "found nobody who could come in" in problems([SITE], {"basic": []})[0]
 

@@ -27,6 +27,12 @@ RIGHT: dict[str, t.Any] = {"proxy_names": ["lab.example.org"], "proxy_sites": [S
         ({"proxy_revoked": [1234]}, "proxy_revoked: found 1234"),
         ({"proxy_sites": [SITE, SITE | {"name": "again"}]}, "the path '/wiki/' 2 times"),
         ({"proxy_sites": [SITE | {"auth": "basic"}]}, "found nobody who could come in"),
+        ({"proxy_sites": [SITE | {"to": "port:443"}]}, "where this web server itself listens"),
+        ({"proxy_sites": [SITE | {"to": "port:80"}]}, ""),
+        (
+            {"proxy_sites": [SITE | {"to": "port:80"}], "proxy_acme_directory": "https://acme.example"},
+            "where this web server itself listens",
+        ),
         ({"proxy_certificate": "x"}, "found no proxy_certificate_key"),
         ({"proxy_acme_directory": "https://acme.example/directory"}, ""),
         ({"proxy_acme_directory": "acme.example"}, "proxy_acme_directory: found 'acme.example'"),
