@@ -212,8 +212,9 @@ class Jupyter:
     def _listen(self, channel: websocket.WebSocket, seconds: float) -> None:
         """Answer pings, as a browser does, and nothing else."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            channel.settimeout(left)
+        # It answers a ping and goes on waiting: only a wait that is shorter than the time between pings ends.
+        channel.settimeout(1)
+        while time.monotonic() < end:
             with suppress(websocket.WebSocketTimeoutException):
                 channel.recv()
         channel.settimeout(self.timeout)
