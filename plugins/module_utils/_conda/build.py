@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from .._nvidia.cuda import beside
 from .._nvidia.cuda_needs import of_records, of_requirements, of_specs
 from .._text.secrets import mask_urls
 from . import manifest
@@ -99,8 +100,9 @@ class Specified:
     def _fitting(self) -> list[str]:
         """What can be told of the GPU before anything is asked: what conda chooses is compared when it has chosen."""
         locked, gpu = self.frame.task.locked, self.frame.workshop.gpu
-        fitting([*of_specs(self.specification.conda), *of_records(locked.records if locked else ())], gpu)
-        return fitting(of_requirements(line for _file, line in pip_lines(self.specification)), gpu)
+        asked = [*of_specs(self.specification.conda), *of_records(locked.records if locked else ())]
+        fitting(asked, gpu)
+        return fitting(beside(of_requirements(line for _file, line in pip_lines(self.specification)), asked), gpu)
 
     def _content(self, solution: Solution, lines: list[str], told: list[str]) -> Content:
         locked = self.frame.task.locked

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from .._nvidia.cuda import NO_GPU, WAY_OUT, Need, Offer, judge, version
+from .._nvidia.cuda import NO_GPU, WAY_OUT, Need, Offer, beside, judge, version
 from .._nvidia.cuda_needs import of_distributions, of_records, of_requirements
 from .._nvidia.reading import Gpus
 from .contents import records
@@ -29,7 +29,8 @@ def offer_of(gpus: Gpus, stated: str) -> Offer:
             f"cuda: found {stated}; expected at most {own.cuda}, which driver {own.driver} of this host offers",
             "State what the oldest driver of your GPU hosts offers, or give this host a newer driver ('nvidia_version').",
         )
-    return own._replace(cuda=own.cuda or stated)
+    # A driver that offers none is too old, whatever is stated.
+    return own if own.driver else own._replace(cuda=stated)
 
 
 def variables(gpus: Gpus, stated: str) -> dict[str, str]:
@@ -52,11 +53,19 @@ def fitting(needs: Sequence[Need], offer: Offer) -> list[str]:
 
 def needs_of_prefix(prefix: str) -> list[Need]:
     """Needs of all that is installed in a prefix."""
-    return [*of_records(record for _path, record in records(prefix) if record), *needs_of_pip(prefix)]
+    return [*_needs_of_conda(prefix), *_needs_of_pip(prefix)]
 
 
 def needs_of_pip(prefix: str) -> list[Need]:
-    """Needs of what pip has installed in a prefix, as it has chosen it."""
+    """Needs of what pip has installed in a prefix, as it has chosen it, beside what conda has."""
+    return beside(_needs_of_pip(prefix), _needs_of_conda(prefix))
+
+
+def _needs_of_conda(prefix: str) -> list[Need]:
+    return of_records(record for _path, record in records(prefix) if record)
+
+
+def _needs_of_pip(prefix: str) -> list[Need]:
     return of_distributions((package.name, package.version) for package in pip_packages(prefix))
 
 

@@ -12,7 +12,8 @@ import typing as t
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from .._nvidia.cuda_needs import of_distributions, of_requirements, of_specs
+from .._nvidia.cuda import beside
+from .._nvidia.cuda_needs import of_distributions, of_records, of_requirements, of_specs
 from .channels import name_of, this_platform
 from .errors import CondaEnvError
 from .gpus import fitting
@@ -49,7 +50,8 @@ def make(workshop: Workshop, specification: Specification, prefix: str) -> tuple
     wants_pip = bool(specification.pip)
     solution = ask(workshop, specification, prefix, install=wants_pip)
     files, notes = _resolve(workshop, specification, prefix) if wants_pip else ([], [])
-    notes += fitting(of_distributions((item.name, item.version) for item in files), workshop.gpu)
+    chosen = of_distributions((item.name, item.version) for item in files)
+    notes += fitting(beside(chosen, of_records(solution.records)), workshop.gpu)
     settings = workshop.installation.settings
     declared = [*specification.channels, *(spec.split("::", 1)[0] for spec in specification.conda if "::" in spec)]
     lock = Lock(

@@ -17,6 +17,7 @@ import typing as t
 from collections.abc import Iterable, Sequence
 
 Version = tuple[int, int]
+UNKNOWN: Version = (0, 0)
 
 # CUDA -> the driver that came with it.
 TOOLKITS: tuple[tuple[Version, str], ...] = (
@@ -43,6 +44,7 @@ TOOLKITS: tuple[tuple[Version, str], ...] = (
     ((12, 4), "550.54.14"),
     ((12, 5), "555.42.02"),
     ((12, 6), "560.28.03"),
+    ((12, 7), "565.57.01"),  # no toolkit: what nvidia-smi says of itself
     ((12, 8), "570.26"),
     ((12, 9), "575.51.03"),
     ((13, 0), "580.65.06"),
@@ -56,7 +58,11 @@ MINIMUM = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
 
 
 class Limits(t.NamedTuple):
-    """The first CUDA that knows a generation of GPUs (0.0: one of long ago), and the first number of the last one that does."""
+    """The first CUDA whose programs run on a generation of GPUs (0.0: one of long ago), and the first number of the last.
+
+    A program for one compute capability runs on later ones with the same first number (CUDA C++ Programming Guide, "Binary
+    Compatibility"): Turing's is 7.5 after Volta's 7.0, Ada's 8.9 after Ampere's 8.0.
+    """
 
     first: Version
     last: int = 1 << 16
@@ -69,9 +75,9 @@ GENERATIONS: dict[str, Limits] = {
     "maxwell": Limits((0, 0), last=12),
     "pascal": Limits((8, 0), last=12),
     "volta": Limits((9, 0), last=12),
-    "turing": Limits((10, 0)),
+    "turing": Limits((9, 0)),
     "ampere": Limits((11, 0)),
-    "ada": Limits((11, 8)),
+    "ada": Limits((11, 0)),
     "hopper": Limits((11, 8)),
     "grace-hopper": Limits((11, 8)),
     "blackwell": Limits((12, 8)),
@@ -95,14 +101,17 @@ class Offer(t.NamedTuple):
 
 
 NO_GPU = Offer()
+# NVIDIA's libraries with which a driver runs programs of a newer CUDA ("CUDA Compatibility", "Forward Compatibility").
+FORWARD = "cuda-compat"
 
 
 class Need(t.NamedTuple):
-    """The CUDA that a package is made for. `strict`: it says itself that no older one will do."""
+    """The CUDA that a package is made for. `strict`: it says that no older one will do. `forward`: it helps an older driver."""
 
     cuda: Version
     package: str
     strict: bool = False
+    forward: bool = False
 
 
 class Verdict(t.NamedTuple):
@@ -141,17 +150,21 @@ def oldest(offers: Iterable[Offer]) -> str:
 
 def judge(needs: Sequence[Need], offer: Offer) -> Verdict:
     """Compare. Without a GPU there is nothing to say: the solver does, of what demands one."""
-    if not needs or not (offer.cuda or offer.generations):
+    known = [need for need in needs if need.cuda > UNKNOWN]
+    if not known or not (offer.driver or offer.cuda or offer.generations):
         return Verdict()
     # Of several that are for the same CUDA the one that names it tells most.
-    most = max(needs, key=lambda need: (need.cuda, need.package == "cuda-version"))
-    if not offer.cuda:
-        return Verdict("", (f"{_what(most)}; whether the driver offers that is not known, as none is installed that is known",))
-    verdicts = (_driver(needs, most, offer), _gpus(most, offer))
+    most = max(known, key=lambda need: (need.cuda, need.package == "cuda-version"))
+    verdicts = (_driver(needs, most, offer) if offer.cuda else _no_cuda(most, offer), _gpus(most, offer))
     return Verdict(
         next((verdict.problem for verdict in verdicts if verdict.problem), ""),
         tuple(note for verdict in verdicts for note in verdict.notes),
     )
+
+
+def beside(needs: Sequence[Need], others: Iterable[Need]) -> list[Need]:
+    """To be judged with what helps an older driver among others."""
+    return [*needs, *(other for other in others if other.forward)] if needs else []
 
 
 def _driver(needs: Sequence[Need], most: Need, offer: Offer) -> Verdict:
@@ -159,8 +172,8 @@ def _driver(needs: Sequence[Need], most: Need, offer: Offer) -> Verdict:
     if lacking:
         worst = max(lacking, key=lambda need: need.cuda)
         told = f"{_what(worst)}, which needs {_minimum(worst)}; found {_found(offer)}"
-        if any(need.package.startswith("cuda-compat") for need in needs):
-            return Verdict("", (f"{told}. NVIDIA's forward compatibility (cuda-compat) helps on data centre GPUs only",))
+        if any(need.forward for need in needs):
+            return Verdict("", (f"{told}. NVIDIA's forward compatibility ({FORWARD}) helps on data centre GPUs only",))
         if _is_beyond(offer.driver):
             return Verdict("", (f"{told}, or a newer one that is not known yet",))
         return Verdict(told)
@@ -168,6 +181,13 @@ def _driver(needs: Sequence[Need], most: Need, offer: Offer) -> Verdict:
         return Verdict()
     how = "it runs by NVIDIA's minor-version compatibility, except for programs that it brings as PTX or compiles while it runs"
     return Verdict("", (f"{_what(most)}; found {_found(offer)}: {how}",))
+
+
+def _no_cuda(most: Need, offer: Offer) -> Verdict:
+    if offer.driver:
+        found = f"driver {offer.driver}, older than that of CUDA {text(TOOLKITS[0][0])}"
+        return Verdict(f"{_what(most)}, which needs {_minimum(most)}; found {found}")
+    return Verdict("", (f"{_what(most)}; whether the driver offers that is not known, as none is installed that is known",))
 
 
 def _gpus(most: Need, offer: Offer) -> Verdict:
@@ -193,6 +213,8 @@ def _is_too_new(need: Need, offer: Offer) -> bool:
     has = version(offer.cuda)
     if need.strict or need.cuda[0] < min(MINIMUM):
         return need.cuda > has
+    if need.cuda > has and need.cuda[0] == has[0]:
+        return bool(offer.driver) and key(offer.driver) < key(MINIMUM.get(has[0], "0"))
     return need.cuda[0] > has[0]
 
 

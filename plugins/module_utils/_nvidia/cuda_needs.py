@@ -9,7 +9,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Iterator
 
-from .cuda import Need, Version
+from .cuda import FORWARD, UNKNOWN, Need, Version
 
 # conda packages whose version is that of CUDA.
 _RUNTIMES = frozenset(
@@ -21,7 +21,7 @@ _RUNTIMES = frozenset(
         "cuda-libraries",
         "cudatoolkit",
         "pytorch-cuda",
-        "cuda-compat",
+        FORWARD,
     )
 )
 # `cuda126_py311_0` of conda-forge, `py3.11_cuda12.1_cudnn8.9.2_0` of the channel pytorch.
@@ -30,10 +30,14 @@ _AT_LEAST = re.compile(r">=\s*(\d+)(?:\.(\d+))?")
 _FIRST = re.compile(r"(\d+)(?:\.(\d+))?")
 # The beginning of a match spec: name, and the version that is the least or the only one.
 _SPEC = re.compile(r"^(?:\S+::)?(?P<name>[A-Za-z0-9_.-]+?)\s*(?:[=~>]=?=?\s*|\s+=*)(?P<version>\d+(?:\.\d+)?)")
-# PyPI: `nvidia-cublas-cu12`, `cupy-cuda12x`, `cudf-cu12`; `+cu126` of PyTorch's own index.
-_SUFFIX = re.compile(r"-cu(?:da)?(\d{2,3})x?$")
-_LOCAL = re.compile(r"\+cu(\d{2,3})\b")
-_EXTRA = re.compile(r"\[[^]]*\bcuda(\d{2})(?:_pip)?\b[^]]*\]")
+_FORWARD = re.compile(rf"^(?:\S+::)?{FORWARD}(?![A-Za-z0-9_.-])", re.IGNORECASE)
+# PyPI: `nvidia-cublas-cu12`, `cupy-cuda12x`, `cudf-cu12`, `jax-cuda12-plugin`; `+cu126` of PyTorch's own index, of
+# JAX's `+cuda12.cudnn89`.
+_SUFFIX = re.compile(r"-cu(?:da)?(\d{2,3})(?:x|-plugin|-pjrt)?$")
+_LOCAL = re.compile(r"\+cu(?:da)?(\d{2,3})(?!\d)")
+_EXTRA = re.compile(r"\[[^]]*\bcuda(\d{2})(?![0-9A-Za-z])[^]]*\]")
+# Of an environment marker (PyPA, "Dependency specifiers"), what holds on every host of ours.
+_HERE = re.compile(r"\s*(?:sys_platform\s*==\s*['\"]l|platform_system\s*==\s*['\"]L)inux['\"]\s*")
 _INDEX = re.compile(r"/whl/(?:nightly/)?(cu(\d{2,3}))/?(?=\s|$|['\"])")
 # Whose version is that of CUDA.
 _WHEELS = re.compile(r"^nvidia-cuda-(?:runtime|nvrtc|cupti)(?:-cu\d+)?$")
@@ -49,10 +53,10 @@ def _of_record(record: t.Any) -> Iterator[Need]:
     name, version = str(record.get("name")), str(record.get("version"))
     what = f"{name} {version}"
     if name in _RUNTIMES:
-        yield from _need(_FIRST.match(version), name if name == "cuda-version" else what)
+        yield from _need(_FIRST.match(version), name if name == "cuda-version" else what, forward=name == FORWARD)
     build = _BUILD.search(str(record.get("build") or ""))
     if build:
-        yield Need((int(build["major"]), int(build["minor"] or 0)), f"{what} {record.get('build')}")
+        yield Need(_short(build["major"] + (build["minor"] or "")), f"{what} {record.get('build')}")
     for spec in (*(record.get("depends") or ()), *(record.get("constrains") or ())):
         if str(spec).split(" ", 1)[0] == "__cuda":
             yield from _need(_AT_LEAST.search(str(spec)), what, strict=True)
@@ -65,6 +69,8 @@ def of_specs(specs: Iterable[str]) -> list[Need]:
         named = _SPEC.match(spec)
         if named and named["name"].lower() in _RUNTIMES:
             found += _need(_FIRST.match(named["version"]), f"'{spec}'")
+        if _FORWARD.match(spec):
+            found.append(Need(UNKNOWN, f"'{spec}'", forward=True))
     return found
 
 
@@ -77,7 +83,9 @@ def _of_line(line: str) -> Iterator[Need]:
     index = _INDEX.search(line)
     if index:
         yield Need(_short(index[2]), f"a package of the index {index[1]}")
-    if line.startswith(("-", "#")):
+    _package, condition, marker = line.partition(";")
+    if line.startswith(("-", "#")) or (condition and not _HERE.fullmatch(marker)):
+        # Whether another condition holds, pip says by what it chooses, and that is compared, too.
         return
     named = _REQUIREMENT.match(line)
     if named:
@@ -101,8 +109,8 @@ def of_distributions(distributions: Iterable[tuple[str, str]]) -> list[Need]:
     return found
 
 
-def _need(found: re.Match[str] | None, package: str, *, strict: bool = False) -> list[Need]:
-    return [Need((int(found[1]), int(found[2] or 0)), package, strict)] if found else []
+def _need(found: re.Match[str] | None, package: str, *, strict: bool = False, forward: bool = False) -> list[Need]:
+    return [Need((int(found[1]), int(found[2] or 0)), package, strict, forward)] if found else []
 
 
 def _short(digits: str) -> Version:

@@ -104,6 +104,7 @@ def test_what_cannot_run_is_named_with_both_versions(offer: Offer, need: Need, p
         (host("580.95.05", "blackwell"), Need((12, 4), "torch 2.6.0+cu124"), "generation blackwell need CUDA 12.8"),
         (host("580.95.05", "pascal", "ada"), Need((13, 0), "cuda-version"), "it uses the other GPUs"),
         (Offer("", "", A100), Need((12, 4), "cuda-version"), "not known"),
+        (Offer("", "", A100), Need((10, 2), "cudatoolkit"), "generation ampere need CUDA 11.0"),
         (host("700.10.01"), Need((15, 0), "cuda-version"), "a newer one that is not known yet"),
     ],
 )
@@ -119,8 +120,33 @@ def test_the_greatest_of_several_needs_decides() -> None:
 
 
 def test_forward_compatibility_is_for_some_gpus_only() -> None:
-    found = judge([Need((13, 0), "cuda-version"), Need((13, 0), "cuda-compat 13.0.1")], host("550.163.01"))
+    helps = Need(cuda.UNKNOWN, "'cuda-compat'", forward=True)
+    wants = [Need((13, 0), "torch 2.9.0+cu130")]
+    assert judge(wants, host("550.163.01")).problem
+    found = judge(cuda.beside(wants, [Need((13, 0), "cuda-version"), helps]), host("550.163.01"))
     assert not found.problem and "data centre GPUs only" in found.notes[0]
+    assert cuda.beside([], [helps]) == [] and judge([helps], host("550.163.01")) == cuda.Verdict()
+
+
+def test_before_there_is_a_driver_the_gpus_are_judged() -> None:
+    found = judge([Need((13, 0), "cuda-version")], Offer("", "", ("pascal",)))
+    assert "does not know the GPUs (pascal) any more" in found.problem
+
+
+def test_a_driver_older_than_the_table_is_too_old() -> None:
+    found = judge([Need((12, 4), "cuda-version")], Offer("340.108", "", ("kepler",)))
+    assert "found driver 340.108, older than that of CUDA 8.0" in found.problem
+
+
+def test_minor_version_compatibility_begins_with_a_driver() -> None:
+    wants = [Need((11, 8), "cudatoolkit 11.8")]
+    assert "needs NVIDIA driver 450.80.02 or newer" in judge(wants, host("450.57")).problem
+    assert not judge(wants, host("450.80.02")).problem and not judge([Need((11, 0), "cudatoolkit 11.0")], host("450.57")).problem
+
+
+@pytest.mark.parametrize(("generation", "version"), [("ada", (11, 3)), ("turing", (9, 2))])
+def test_a_gpu_runs_programs_for_an_earlier_one_of_its_kind(generation: str, version: cuda.Version) -> None:
+    assert judge([Need(version, "torch")], host("580.95.05", generation)) == cuda.Verdict()
 
 
 @pytest.mark.parametrize("offer", [Offer(), host("580.95.05"), host("580.95.05", "rubin", "unknown")])
