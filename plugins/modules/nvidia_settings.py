@@ -72,7 +72,7 @@ gpus:
   type: list
   elements: dict
 notices:
-  description: What holds after the next boot only.
+  description: What holds after the next boot only, and GPUs that do not answer.
   returned: success
   type: list
   elements: str
@@ -98,7 +98,8 @@ def read(module: Module) -> list[smi.Gpu]:
         raise RefusedError("nvidia-smi names no GPU; expected one at least")
     if module.params["mig"] is None:
         return gpus
-    return [gpu._replace(parts=read_parts(module, gpu)) if gpu.mig == mig.ON else gpu for gpu in gpus]
+    asked = smi.answering(gpus)
+    return [gpu._replace(parts=read_parts(module, gpu)) if gpu.mig == mig.ON and gpu in asked else gpu for gpu in gpus]
 
 
 def read_parts(module: Module, gpu: smi.Gpu) -> tuple[str, ...]:
@@ -163,9 +164,9 @@ def divide_anew(module: Module, gpu: smi.Gpu, wanted: tuple[str, ...]) -> None:
         call(module, "-i", gpu.address, "-mig", "0")
 
 
-def refuse(module: Module, gpus: list[smi.Gpu], wish: smi.Wish, divisions: Divisions) -> None:
+def refuse(module: Module, gpus: list[smi.Gpu], wish: smi.Wish, divisions: Divisions, strange: list[str]) -> None:
     """Stop before anything is set."""
-    refused = smi.problems(gpus, wish) + mig.strangers(gpus, module.params["mig"] or {})
+    refused = smi.problems(gpus, wish) + strange
     for gpu in gpus:
         if gpu.address in divisions:
             wanted = divisions[gpu.address]
@@ -185,9 +186,9 @@ def settle(module: Module, gpus: list[smi.Gpu], wish: smi.Wish, divisions: Divis
     with resting(module.run_command, (EXPORTER,) if dividing else ()):
         for gpu in dividing:
             divide(module, gpu, divisions[gpu.address])
-    for step in smi.steps(read(module), wish):
+    for step in smi.steps(smi.answering(read(module)), wish):
         call(module, "-i", step.gpu.address, *step.arguments)
-    gpus = read(module)
+    gpus = smi.answering(read(module))
     left = [f"{step}, expected {step.wanted}" for step in smi.steps(gpus, wish)]
     left += [f"GPU {gpu.address}: {mig.shown(gpu.mig, gpu.parts)}" for gpu in to_divide(gpus, divisions)]
     if left:
@@ -201,9 +202,12 @@ def run(module: Module) -> dict[str, t.Any]:
     malformed = list(mig.malformed(params["mig"] or {}))
     if malformed:
         raise RefusedError("; ".join(malformed))
-    gpus = read(module)
+    found = read(module)
+    gpus, silent = smi.answering(found), smi.silent(found)
+    if not gpus:
+        raise RefusedError("; ".join(silent))
     divisions = mig.wished(gpus, params["mig"] or {})
-    refuse(module, gpus, wish, divisions)
+    refuse(module, gpus, wish, divisions, mig.strangers(found, params["mig"] or {}))
     steps, dividing = list(smi.steps(gpus, wish)), to_divide(gpus, divisions)
     before = smi.shown(gpus, wish)
     after = before
@@ -221,7 +225,7 @@ def run(module: Module) -> dict[str, t.Any]:
     return {
         "changed": bool(steps or dividing),
         "gpus": [gpu._asdict() for gpu in gpus],
-        "notices": [*smi.waiting(gpus), *mig.waiting(gpus)],
+        "notices": [*silent, *smi.waiting(gpus), *mig.waiting(gpus)],
         "diff": {"before": before, "after": after},
     }
 

@@ -8,11 +8,14 @@ Source: nvidia-smi(1). Until branch 525 the limit is in `power_readings`, since 
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
 COMPUTE_MODES = {"default": "Default", "exclusive_process": "Exclusive_Process", "prohibited": "Prohibited"}
+# What it says in place of a setting of a GPU that has fallen off the bus, or hangs.
+SILENT = re.compile(r"lost|reset|ERR!|Unknown Error", re.IGNORECASE)
 SWITCHES = {True: "Enabled", False: "Disabled"}
 
 
@@ -96,6 +99,22 @@ def _gpu(element: ElementTree.Element) -> Gpu:
 def _process(element: ElementTree.Element) -> str:
     name = (element.findtext("process_name") or "").strip()
     return f"{name or 'a process'} ({(element.findtext('pid') or '').strip()})"
+
+
+def answering(gpus: Sequence[Gpu]) -> list[Gpu]:
+    """Those that say what every GPU has."""
+    return [gpu for gpu in gpus if not SILENT.search(gpu.persistence_mode + gpu.compute_mode)]
+
+
+def silent(gpus: Sequence[Gpu]) -> list[str]:
+    """A sentence on each of the others."""
+    answer = answering(gpus)
+    return [
+        f"GPU {gpu.address} does not answer (found '{gpu.compute_mode}') and is left as it is; reset it (nvidia-smi "
+        "--gpu-reset), or reboot"
+        for gpu in gpus
+        if gpu not in answer
+    ]
 
 
 def watts(text: str) -> float | None:

@@ -90,6 +90,27 @@ def test_a_setting_that_does_not_take_is_told(settings: Settings, program: Path)
     assert "nvidia-smi has not set power limit of GPU 0000:3b:00.0: 70.00 W, expected 65.00 W" in result["msg"]
 
 
+@pytest.mark.parametrize("says", ["[GPU is lost]", "ERR!", "[Unknown Error]", "[GPU requires reset]"])
+def test_a_gpu_that_does_not_answer_is_named_and_the_others_are_set(settings: Settings, program: Path, says: str) -> None:
+    settings(compute_mode="prohibited")
+    state = program.with_suffix(".json")
+    first, second = (gpus := json.loads(state.read_text()))
+    fields = ("persistence_mode", "compute_mode", "power_limit", "ecc", "mig")
+    gpus[second] |= dict.fromkeys(fields, says) | {"limits": [says, says]}
+    state.write_text(json.dumps(gpus))
+    wish = {"persistence_mode": True, "power_limit": 65, "ecc": False}
+    for check_mode in (True, False):
+        done = settings(check_mode=check_mode, **wish)
+        assert done["changed"] and SECOND not in done["diff"]["after"]
+        assert done["notices"][0].startswith(f"GPU {SECOND} does not answer (found '{says}') and is left as it is")
+    assert [gpu["power_limit"] for gpu in done["gpus"]] == ["65.00 W"]
+    assert settings(**wish)["changed"] is False
+    gpus[first] = gpus[second]
+    state.write_text(json.dumps(gpus))
+    failed = settings(**wish)
+    assert failed["failed"] and f"GPU {FIRST} does not answer" in failed["msg"]
+
+
 class H100:
     """Two of them, which can be divided."""
 
