@@ -275,14 +275,22 @@ class Host(Runner):
             self.run("fail2ban-client", "--test")
         self.run("fail2ban-client", "reload")
 
-    def certify(self, params: Mapping[str, t.Any], server: nginx.Server, sites: Sequence[Site]) -> None:
+    def certify(
+        self, params: Mapping[str, t.Any], server: nginx.Server, sites: Sequence[Site], files: Mapping[str, File]
+    ) -> None:
         """Have an authority certify the names by ACME, with nginx serving what it asks for, and what is served already."""
-        there = [files for files in (server.files, (nginx.CERTIFICATE, nginx.KEY)) if all(map(os.path.exists, files))]
-        text = nginx.render(server._replace(files=there[0]), sites) if there else nginx.render_challenge(server)
+        there = [pair for pair in (server.files, (nginx.CERTIFICATE, nginx.KEY)) if all(map(os.path.exists, pair))]
+        if there:
+            text = nginx.render(server._replace(files=there[0]), sites)
+            # All that this text reads comes along with it: the authority may say no for days, and passwords are taken away today.
+            beside = {path: file for path, file in files.items() if path not in there[0]}
+        else:
+            text, beside = nginx.render_challenge(server), {}
+        changed = new({**beside, nginx.CONFIG: File(text)})
         os.makedirs(nginx.FOLDER, mode=0o750, exist_ok=True)
         make_logs(params["user"])
-        if read_file(nginx.CONFIG) != text or self.service() != RUNNING:
-            self.replace({nginx.CONFIG: File(text)}, packaged_page(), nginx.digest(text), server)
+        if changed or self.service() != RUNNING:
+            self.replace(changed, packaged_page(), nginx.digest(text), server)
         acme.order(self, params["acme_directory"], params["acme_email"], params["names"])
 
     def renews(self) -> bool:
@@ -377,8 +385,6 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if by_acme:
         live = (acme.CERTIFICATE, acme.KEY)
         server = nginx.Server(params["names"], port, host.version(), listening.has_ipv6(), "", live, acme.WEBROOT, revoked)
-        if lacking and not check_mode:
-            host.certify(params, server, sites)
     else:
         if lacking and not check_mode:
             return {"changed": True, "missing": [], "request": host.new_key()}
@@ -387,9 +393,18 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     text = nginx.render(server, sites)
     group = group_of(params["user"])
     files = {**wanted(params, sites, certificate, group), nginx.CONFIG: File(text)}
-    changed, wrong = new(files), faults({nginx.KEY: File("", 0o600), **files}, {nginx.FOLDER: File("", 0o750, group)})
     jail_changed, page = new(jail(params)), packaged_page()
     state = {"ActiveState": "inactive", "UnitFileState": "disabled"} if missing else host.service()
+    # As they are before an authority is asked, for which some of them are written: a run tells what check mode tells.
+    told = [
+        *differences({**new(files), **jail_changed}),
+        *([difference(page, "page of the package\n", None)] if page else []),
+        *service_differences(state, missing),
+    ]
+    if by_acme and lacking and not check_mode:
+        host.certify(params, server, sites, files)
+        page = packaged_page()
+    changed, wrong = new(files), faults({nginx.KEY: File("", 0o600), **files}, {nginx.FOLDER: File("", 0o750, group)})
     stale = state == RUNNING and not changed and is_stale(running.read(port, server.names[0]), text, server)
     unwanted = not by_acme and os.path.exists(acme.RENEWAL)
     renewed = not by_acme or host.renews()
@@ -397,10 +412,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         *([difference(server.files[0], f"{lacking}\n", f"made by {by_acme or OWN_AUTHORITY}\n")] if lacking else []),
         *([difference(acme.RENEWAL, "certificate is renewed\n", None)] if unwanted else []),
         *([] if renewed else [difference(acme.TIMER, "off\n", "active, enabled\n")]),
-        *differences({**changed, **jail_changed}),
+        *told,
         *rights.differences(wrong),
-        *([difference(page, "page of the package\n", None)] if page else []),
-        *service_differences(state, missing),
         *([difference(SERVICE, "runs with another configuration\n", "runs with this configuration\n")] if stale else []),
     ]
     if not check_mode:

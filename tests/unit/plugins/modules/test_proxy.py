@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import types
 import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._host.refused import RefusedError
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy import nginx
-from ansible_collections.openlab.research_server.plugins.module_utils._proxy.files import File
+from ansible_collections.openlab.research_server.plugins.module_utils._proxy.files import File, write
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import Site
 from ansible_collections.openlab.research_server.plugins.modules import proxy
 
@@ -37,6 +38,38 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(nginx, name, str(tmp_path / Path(getattr(nginx, name)).name))
     monkeypatch.setattr(proxy, "NEW_KEY", str(tmp_path / "server.key.new"))
     return tmp_path
+
+
+@pytest.fixture
+def by_acme(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, t.Any]]:
+    """A run on a host with nginx, for one more name than its certificate has. The authority says no if it is told to."""
+    for owner, name in ((nginx, "CONFIG"), (proxy.acme, "CERTIFICATE"), (proxy.acme, "KEY"), (proxy, "FILTER"), (proxy, "JAIL")):
+        monkeypatch.setattr(owner, name, str(folder.parent / f"{folder.name}.{name}"))
+    monkeypatch.setattr(proxy, "make_logs", lambda _user: None)
+    monkeypatch.setattr(proxy.acme, "lacking", lambda *_arguments: "one for other names")
+    monkeypatch.setattr(proxy.running, "others", lambda _port: "")
+    monkeypatch.setattr(proxy.running, "read", lambda *_arguments: proxy.running.Running("", b""))
+    monkeypatch.setattr(proxy.Host, "version", lambda _host: (1, 22, 1))
+    monkeypatch.setattr(proxy.Host, "service", lambda _host: proxy.RUNNING)
+    monkeypatch.setattr(proxy.Host, "renews", lambda _host: True)
+    monkeypatch.setattr(proxy.Host, "replace", lambda _host, files, *_arguments: write(files))
+    # Whose the files of a test are is nobody's business.
+    monkeypatch.setattr(proxy, "faults", lambda *_arguments: [])
+
+    def run(*, refused: bool = False, check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
+        def order(*_arguments: object) -> None:
+            if refused:
+                raise RefusedError("no")
+
+        monkeypatch.setattr(proxy.acme, "order", order)
+        site = {"name": "wiki", "to": "port:8000", "path": "/wiki/", "auth": "basic", "from": [], "users": []}
+        named = {"names": ["lab", "more"], "sites": [site], "labs": {}, "people": ["ada"], "revoked": [], "packages": []}
+        acme = {"acme_directory": "https://acme.example/", "acme_email": "", "jail": False, "user": "nobody"}
+        module = types.SimpleNamespace(params={**PARAMS, **named, **acme, **params}, check_mode=check_mode)
+        told: dict[str, t.Any] = proxy.run(t.cast("t.Any", module))
+        return told
+
+    return run
 
 
 def test_what_a_configuration_reads_and_nothing_else(folder: Path) -> None:
@@ -68,6 +101,49 @@ def test_beside_a_certificate_that_certbot_renews_there_is_none_of_before(folder
         (folder / name).write_text("x")
     files = proxy.wanted({**PARAMS, "acme_directory": "https://acme.example/"}, [ADA], "", 33)
     assert files[str(folder / "server.key")] == files[str(folder / "server.crt")] == File(None)
+
+
+def test_while_an_authority_says_no_all_is_there_that_the_configuration_reads(
+    folder: Path, by_acme: Callable[..., dict[str, t.Any]]
+) -> None:
+    own = [folder / name for name in ("server.crt", "server.key")]
+    for path in own:
+        path.write_text("own")
+    site = {"name": "ada", "to": "port:8001", "path": "/ada/", "auth": "certificate", "from": [], "users": []}
+    with pytest.raises(RefusedError):
+        by_acme(refused=True, sites=[site])
+    text = Path(nginx.CONFIG).read_text()
+    assert str(folder / "authority.crt") in text and (folder / "authority.crt").read_text() == "authority\n"
+    assert str(own[0]) in text and [path.read_text() for path in own] == ["own", "own"], "in use until there is another"
+    # The same configuration, and somebody less who may come in.
+    for passwords in ({"ada": "$y$a", "grace": "$y$g"}, {"ada": "$y$a"}):
+        with pytest.raises(RefusedError):
+            by_acme(refused=True, passwords=passwords)
+        assert (folder / "wiki.htpasswd").read_text() == "".join(f"{name}:{word}\n" for name, word in passwords.items())
+    # With one of an authority's, that of before goes at once.
+    for name in (proxy.acme.CERTIFICATE, proxy.acme.KEY):
+        Path(name).write_text("of an authority")
+    with pytest.raises(RefusedError):
+        by_acme(refused=True)
+    assert not any(path.exists() for path in own) and proxy.acme.CERTIFICATE in Path(nginx.CONFIG).read_text()
+
+
+def test_before_there_is_a_certificate_nothing_is_there_but_what_an_authority_asks_for(
+    folder: Path, by_acme: Callable[..., dict[str, t.Any]]
+) -> None:
+    with pytest.raises(RefusedError):
+        by_acme(refused=True)
+    assert "ssl" not in Path(nginx.CONFIG).read_text() and list(folder.iterdir()) == []
+
+
+def test_a_run_that_asks_an_authority_tells_what_check_mode_tells(folder: Path, by_acme: Callable[..., dict[str, t.Any]]) -> None:
+    for name in ("server.crt", "server.key"):
+        (folder / name).write_text("own")
+    told = by_acme(check_mode=True)
+    assert str(folder / "wiki.htpasswd") in str(told) and not Path(nginx.CONFIG).exists()
+    done = by_acme()
+    assert told["diff"] == done["diff"]
+    assert not (folder / "server.key").exists() and proxy.acme.CERTIFICATE in Path(nginx.CONFIG).read_text()
 
 
 @pytest.mark.parametrize(
