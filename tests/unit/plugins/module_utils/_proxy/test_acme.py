@@ -14,6 +14,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._host.refu
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy import acme
 
 DIRECTORY = "https://acme.example/directory"
+OTHER = "https://other.example/directory"
 DAY = 86400
 
 
@@ -55,6 +56,8 @@ def said_of(begin: float, end: float, names: str = "DNS:lab.example.org, DNS:www
         (said_of(-70, 20), ""),
         (said_of(-80, 10), "has not been renewed"),
         (said_of(-3, 3), ""),  # of those that last for days
+        (said_of(-305, 60), ""),  # older ones of certbot renew it with 30 days left
+        (said_of(-350, 15), "has not been renewed"),
         (said_of(-10, 80, "DNS:lab.example.org"), "one for other names"),
         (said_of(-10, 80, "DNS:lab.example.org, DNS:www.example.org, DNS:more.example.org"), "one for other names"),
     ],
@@ -67,17 +70,50 @@ def test_which_certificate_will_do(said: str, why: str) -> None:
 
 def test_none_or_one_of_another_authority_will_not(live: Path) -> None:
     host = t.cast(t.Any, Host(said_of(-10, 80)))
-    assert acme.lacking(host, "https://other.example/directory", []) == "one from elsewhere"
+    assert acme.lacking(host, OTHER, []) == "one from elsewhere"
     (live / "KEY").unlink()
     assert acme.lacking(host, DIRECTORY, []) == "none"
 
 
 @pytest.mark.parametrize(("email", "word"), [("", "--register-unsafely-without-email"), ("ops@lab.example", "ops@lab.example")])
 def test_what_certbot_is_asked(live: Path, email: str, word: str) -> None:
-    host = Host()
+    host = Host(said_of(0, 90, "DNS:a.example, DNS:b.example"))
     acme.order(t.cast(t.Any, host), DIRECTORY, email, ["a.example", "b.example"])
     assert word in host.asked and host.asked[-4:] == ["--domain", "a.example", "--domain", "b.example"]
     assert (live / "WEBROOT").is_dir()
+    assert "--force-renewal" not in host.asked, "authorities count it"
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_certificate_of_another_authority_is_replaced(live: Path, quote: str) -> None:
+    class Certbot(Host):
+        def attempt(self, *argv: str) -> tuple[int, str, str]:
+            if "--force-renewal" in argv and "--break-my-certs" in argv:
+                (live / "RENEWAL").write_text(f"[renewalparams]\nserver = {quote}{OTHER}{quote}\nkey_type = ecdsa\n")
+            return super().attempt(*argv)
+
+    host = Certbot(said_of(0, 90, "DNS:a.example"))
+    acme.order(t.cast(t.Any, host), OTHER, "", ["a.example"])
+    assert acme.lacking(t.cast(t.Any, host), OTHER, ["a.example"]) == ""
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize(
+    ("directory", "names", "why"), [(OTHER, "DNS:a.example", "elsewhere"), (DIRECTORY, "DNS:b.example", "other names")]
+)
+def test_what_certbot_keeps_though_it_will_not_do_is_told(directory: str, names: str, why: str) -> None:
+    host = t.cast(t.Any, Host(said_of(0, 90, names)))
+    with pytest.raises(RefusedError, match=f"found one f.*{why}.*; expected one of {directory} for a.example"):
+        acme.order(host, directory, "", ["a.example"])
+
+
+def test_the_first_certificate_is_not_forced(live: Path) -> None:
+    for name in ("CERTIFICATE", "KEY", "RENEWAL"):
+        (live / name).unlink()
+    host = Host()
+    with pytest.raises(RefusedError, match="found none in"):
+        acme.order(t.cast(t.Any, host), DIRECTORY, "", ["a.example"])
+    assert "--force-renewal" not in host.asked
 
 
 @pytest.mark.usefixtures("live")
