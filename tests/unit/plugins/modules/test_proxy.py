@@ -194,6 +194,20 @@ def test_a_jail_without_fail2ban_is_told() -> None:
         proxy.Host(module).replace_jail(proxy.jail(PARAMS))
 
 
+@pytest.mark.parametrize("client", [None, "/usr/bin/fail2ban-client"])
+def test_a_jail_of_before_goes_with_fail2ban_and_without(tmp_path: Path, client: str | None) -> None:
+    path, ran = tmp_path / "jail.local", []
+    path.write_text("jail")
+
+    def run_command(argv: list[str], **_options: object) -> tuple[int, str, str]:
+        ran.append(argv[1])
+        return 0, "", ""
+
+    module = types.SimpleNamespace(get_bin_path=lambda *_arguments: client, run_command=run_command)
+    proxy.Host(t.cast("t.Any", module)).replace_jail({str(path): File(None)})
+    assert not path.exists() and ran == (["--test", "reload"] if client else [])
+
+
 def test_without_fail2ban_there_is_no_jail() -> None:
     assert "port = 8443" in (proxy.jail(PARAMS)[proxy.JAIL].text or "")
     assert set(proxy.jail({**PARAMS, "jail": False}).values()) == {File(None)}
