@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ...module_utils._conda.errors import CondaEnvError
 from ...module_utils._conda.specification import Settings, Specification, parse
@@ -64,8 +64,7 @@ def _database(variables: Mapping[str, t.Any]) -> list[str]:
         return [f"jupyterhub_database_password: {told}"] if alone else []
     try:
         parts = urlsplit(address)
-        fits = parts.scheme.partition("+")[0] == "postgresql" and len(parts.path) > 1
-        if fits and parts.password is None and "password" not in parts.query:
+        if parts.scheme.partition("+")[0] == "postgresql" and len(parts.path) > 1 and not _has_password(address):
             return []
     except ValueError:
         pass
@@ -74,6 +73,12 @@ def _database(variables: Mapping[str, t.Any]) -> list[str]:
         "'postgresql+psycopg://jupyterhub@db.example.org/jupyterhub'; correct it, and put the password into "
         "jupyterhub_database_password"
     ]
+
+
+def _has_password(address: str) -> bool:
+    """As SQLAlchemy reads it (sqlalchemy.engine.url): a '/', '?' or '#' ends no password, and a '#' no query."""
+    beside_scheme = address.partition(":")[2]
+    return ":" in beside_scheme.rpartition("@")[0] or "password" in unquote(address.partition("?")[2]).lower()
 
 
 def _unasked(variables: Mapping[str, t.Any]) -> list[str]:
