@@ -255,7 +255,8 @@ def password_file(site: Site) -> str:
 
 def _render(server: Server, sites: Sequence[Site], digest: str) -> str:
     suffix = _suffix(server)
-    origins = "".join(f'"https://{name}{suffix}" 0; ' for name in server.names)
+    # Expressions: the table that nginx makes of whole texts has no room for a long one (map_hash_bucket_size).
+    origins = "".join(f'"~*^https://{re.escape(name)}{suffix}$" 0; ' for name in server.names)
     maps = "".join(_people(number, site) for number, site in enumerate(sites) if site.auth == "certificate")
     maps = _revoked(server.revoked) + maps if maps else ""
     listen, own_tls = _listen(server), TLS.format(own=OWN)

@@ -15,6 +15,9 @@ from .._host import networks
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 # RFC 1123. No wildcard: every name that is answered is written down.
 SERVER_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+# In nginx's table of names there is room for this much, and its size is set once for all sites, also other people's
+# (server_names_hash_bucket_size).
+LONGEST_NAME = 46
 # What ends in digits is no name to a browser (WHATWG URL, host parsing), and has no place in a TLS handshake (RFC 6066).
 ADDRESS = re.compile(r"(.*\.)?[0-9]+")
 # As it stands in nginx's configuration and in people's browsers; no sign of it has to be escaped in either.
@@ -200,6 +203,12 @@ def name_problems(names: Collection[str]) -> list[str]:
         "correct it"
         for name in dict.fromkeys(names)
         if not SERVER_NAME.fullmatch(name) or ADDRESS.fullmatch(name)
+    ]
+    found += [
+        f"proxy_names: found '{name}', {len(name)} characters; expected at most {LONGEST_NAME}, as many as nginx has room for; "
+        "put a shorter one into proxy_names"
+        for name in dict.fromkeys(names)
+        if len(name) > LONGEST_NAME and SERVER_NAME.fullmatch(name)
     ]
     return found + _repeated("proxy_names: found", names, "take one out")
 

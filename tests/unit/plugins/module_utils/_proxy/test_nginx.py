@@ -78,8 +78,28 @@ def test_what_is_no_sites_path_is_nothing() -> None:
 
 def test_another_port_is_part_of_host_and_origin() -> None:
     text = nginx.render(server(port=8443), [WIKI])
-    assert '"https://lab.example.org:8443" 0;' in text and "proxy_set_header Host $http_host;" in text
+    assert r'"~*^https://lab\.example\.org:8443$" 0;' in text and "proxy_set_header Host $http_host;" in text
     assert "proxy_set_header Host $host;" in nginx.render(server(), [WIKI])
+
+
+def test_pages_of_each_name_are_its_own_and_nobody_elses() -> None:
+    """By expressions, which a long name may be in, too."""
+    text = nginx.render(server(names=["lab.example.org", "gpu-1"]), [])
+    origins = text.partition("_foreign {")[2].partition("}")[0]
+    own = [re.compile(pattern, re.IGNORECASE) for pattern in re.findall(r'"~\*(\S+)" 0;', origins)]
+    assert len(own) == 2 and origins.startswith(' default 1; "" 0; ')
+    for origin, ours in (
+        ("https://lab.example.org", True),
+        ("https://gpu-1", True),
+        ("https://LAB.example.org", True),
+        ("https://labxexample.org", False),
+        ("https://lab.example.org.evil.example", False),
+        ("https://lab.example.org:8443", False),
+        ("http://gpu-1", False),
+        ("xhttps://gpu-1", False),
+        ("null", False),
+    ):
+        assert any(pattern.search(origin) for pattern in own) is ours, origin
 
 
 def test_whatever_changes_changes_the_digest() -> None:

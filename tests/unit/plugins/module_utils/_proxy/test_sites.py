@@ -128,6 +128,13 @@ def test_no_names_of_servers(name: str) -> None:
     assert len(name_problems([name])) == 1
 
 
+def test_a_name_has_room_in_nginx() -> None:
+    fits = f"{'a' * 32}.lab.example.x"
+    assert len(fits) == 46 and name_problems([fits, f"b{fits[1:]}"]) == []
+    (said,) = name_problems(["lab", f"{fits}y"])
+    assert said.startswith(f"proxy_names: found '{fits}y', 47 characters; expected at most 46")
+
+
 def test_a_name_is_there_once() -> None:
     assert name_problems(["lab", "lab", "web"]) == ["proxy_names: found 'lab' 2 times; expected it once; take one out"]
 
