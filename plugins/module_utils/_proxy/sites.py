@@ -23,6 +23,8 @@ ADDRESS = re.compile(r"(.*\.)?[0-9]+")
 # As it stands in nginx's configuration and in people's browsers; no sign of it has to be escaped in either.
 PATH = re.compile(r"/([A-Za-z0-9_~][A-Za-z0-9._~-]*/)*")
 FILE = re.compile(r"/[A-Za-z0-9._/@+-]*[A-Za-z0-9._@+-]")
+# sun_path of unix(7), and the zero at its end.
+LONGEST_SOCKET = 107
 USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 # Of crypt(5), those that nobody tries fast: yescrypt, bcrypt, SHA-512.
 HASH = re.compile(r"\$(y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]+\$|2[aby]\$\d\d\$|6\$(rounds=\d+\$)?[./A-Za-z0-9]+\$)[./A-Za-z0-9]+")
@@ -86,7 +88,16 @@ def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> S
     users = sorted(set(map(str, entry.get("users") or everybody)))
     # Ansible takes one text for a list of one, too.
     sources = [entry["from"]] if isinstance(entry.get("from"), str) else entry.get("from") or ()
-    return Site(str(entry["name"]), kind, target, str(entry["path"]), str(entry["auth"]), tuple(sources), tuple(users))
+    allowed = tuple(_network(str(source)) for source in sources)
+    return Site(str(entry["name"]), kind, target, str(entry["path"]), str(entry["auth"]), allowed, tuple(users))
+
+
+def _network(text: str) -> str:
+    """As nginx takes it, and the firewall reads it; unchanged what is neither. No address has a zone in nginx."""
+    network = None if "%" in text else networks.parse(text)
+    if network is None:
+        return text
+    return str(network.network_address if network.num_addresses == 1 else network)
 
 
 def problems(
@@ -104,7 +115,7 @@ def problems(
             )
     for what, values in (("name", [site.name for site in sites]), ("path", [site.path for site in sites])):
         found += _repeated(f"proxy_sites: found the {what}", values, f"give each site a {what} of its own")
-    return [*found, *_one_origin(sites), *_beside_the_hub(sites)]
+    return [*found, *_one_origin(sites), *_in_others_place(sites)]
 
 
 def _one_origin(sites: Iterable[Site]) -> list[str]:
@@ -120,11 +131,15 @@ def _one_origin(sites: Iterable[Site]) -> list[str]:
     ]
 
 
-def _beside_the_hub(sites: Iterable[Site]) -> t.Iterator[str]:
+def _in_others_place(sites: Iterable[Site]) -> t.Iterator[str]:
+    """The longest path that fits counts, so a site there would take its part of what is whole."""
     sites = list(sites)
-    for site in sites if any(site.auth == HUB for site in sites) else ():
-        if site.path.startswith(HUB_PATH):
-            yield f"proxy_sites, entry {site.name}: path: found '{site.path}', where JupyterHub's login page is; expected another"
+    places = [(HUB_PATH, "JupyterHub's login page is")] if any(site.auth == HUB for site in sites) else []
+    places += [(JUPYTER_PATH, "people's JupyterLabs are")] if any(site.kind == JUPYTER for site in sites) else []
+    for site in sites:
+        for path, what in places:
+            if site.path.startswith(path) and (path, site.kind) != (JUPYTER_PATH, JUPYTER):
+                yield f"proxy_sites, entry {site.name}: path: found '{site.path}', where {what}; expected another"
 
 
 def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator[str]:
@@ -137,7 +152,7 @@ def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator
         )
     yield from _target_problems(site)
     for network in site.networks:
-        if networks.parse(network) is None:
+        if "%" in network or networks.parse(network) is None:
             yield f"from: found '{network}'; expected an address or a network such as 192.0.2.0/24; correct it"
     if site.auth == HUB:
         # Whom it knows, the role jupyterhub says.
@@ -174,6 +189,8 @@ def _target_problems(site: Site) -> t.Iterator[str]:
     elif site.kind in ("socket", "folder"):
         if not FILE.fullmatch(site.target) or ".." in site.target.split("/"):
             yield f"to: found '{whole}'; expected {site.kind}: and an absolute path, such as '{_EXAMPLES[site.kind]}'; correct it"
+        elif site.kind == "socket" and len(site.target) > LONGEST_SOCKET:
+            yield f"to: found '{whole}'; expected a path of at most {LONGEST_SOCKET} bytes (unix(7)); choose a shorter one"
     else:
         yield f"to: found '{whole}'; expected {', '.join([JUPYTER, *_EXAMPLES.values()])} or the like; correct it"
 

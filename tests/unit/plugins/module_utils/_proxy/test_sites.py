@@ -6,6 +6,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.openlab.research_server.plugins.module_utils._firewall.rules import networks
 from ansible_collections.openlab.research_server.plugins.module_utils._proxy.sites import (
     name_problems,
     problems,
@@ -43,6 +44,9 @@ YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$6foLM1JhGupouWKMU70wxK61Kw9ZnecbACjJwR
         ({"to": "folder:www"}, "to: found 'folder:www'"),
         ({"to": "folder:/srv/../etc"}, "to: found 'folder:/srv/../etc'"),
         ({"to": "folder:/srv/www/"}, "to: found 'folder:/srv/www/'"),
+        ({"to": f"socket:/{'s' * 106}"}, ""),
+        ({"to": f"socket:/{'s' * 107}"}, "expected a path of at most 107 bytes"),
+        ({"to": f"folder:/{'s' * 107}"}, ""),
         ({"to": "socket:/run/a;b"}, "to: found 'socket:/run/a;b'"),
         ({"to": "http://elsewhere.example"}, "to: found 'http://elsewhere.example'"),
         ({"to": "jupyter", "path": "/user/"}, ""),
@@ -52,6 +56,8 @@ YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$6foLM1JhGupouWKMU70wxK61Kw9ZnecbACjJwR
         ({"auth": "hub"}, "auth: found 'hub'; expected it with 'to: jupyter' alone"),
         ({"to": "jupyter:ada"}, "to: found 'jupyter:ada'"),
         ({"from": ["office"]}, "from: found 'office'"),
+        ({"from": ["fe80::1%eth0"]}, "from: found 'fe80::1%eth0'"),
+        ({"from": ["fe80::%eth0/64"]}, "from: found 'fe80::%eth0/64'"),
         ({"users": ["zoe"]}, "users: found zoe; expected names of proxy_passwords"),
         ({"auth": "certificate", "users": ["bob"]}, "users: found bob; expected names of proxy_people"),
         ({"auth": "none", "users": ["ada"]}, "users: found some with 'auth: none'"),
@@ -80,6 +86,23 @@ def test_the_login_page_has_its_path_to_itself() -> None:
     page = {"name": "page", "to": "folder:/srv/www", "path": "/hub/", "auth": "none"}
     assert "path: found '/hub/', where JupyterHub's login page is" in problems([BY_HUB, page], KNOWN)[0]
     assert problems([page], KNOWN) == [] and problems([BY_HUB, {**page, "path": "/"}], KNOWN) == []
+
+
+@pytest.mark.parametrize("path", ["/user/ada/", "/user/elsewhere/", "/user/ada/lab/"])
+def test_below_peoples_jupyterlabs_is_nobody_elses_site(path: str) -> None:
+    page = {"name": "page", "to": "folder:/srv/www", "path": path, "auth": "none"}
+    (said,) = problems([LABS, page], KNOWN)
+    assert said.startswith(f"proxy_sites, entry page: path: found '{path}', where people's JupyterLabs are")
+    assert problems([BY_HUB, page], KNOWN) == [said]
+    assert problems([page], KNOWN) == [] and problems([LABS, {**page, "path": "/users/"}], KNOWN) == []
+
+
+def test_networks_are_written_as_nginx_takes_them_and_the_firewall_reads_them() -> None:
+    told = ["192.0.2.7/255.255.255.0", "192.0.2.0/0.0.0.255", "2001:DB8::1/32", "192.0.2.7", "192.0.2.7/32", "2001:db8::1"]
+    (site,) = sites_of([{**SITE, "from": told}], KNOWN)
+    assert problems([{**SITE, "from": told}], KNOWN) == []
+    assert site.networks == ("192.0.2.0/24", "192.0.2.0/24", "2001:db8::/32", "192.0.2.7", "192.0.2.7", "2001:db8::1")
+    assert set(networks("from", told)) == set(networks("from", site.networks))
 
 
 def test_names_and_paths_are_there_once() -> None:
