@@ -90,7 +90,7 @@ def test_the_hub_can_do_nothing_on_the_host(host):
     assert int(status["Uid"].split()[0]) > 60000 and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"].strip() == "1"
 
 
-def test_secrets_are_nobodys(host):
+def test_secrets_are_nobodys(host, people, visitor):
     pid = host.check_output("systemctl show -p MainPID --value jupyterhub")
     seen = host.check_output("cat /proc/%s/cmdline /proc/%s/environ | tr '\\0' '\\n'", pid, pid)
     key = host.file("/etc/research-server/jupyterhub/key").content_string
@@ -98,10 +98,14 @@ def test_secrets_are_nobodys(host):
     for path in ("/etc/research-server/jupyterhub/client_secret", "/etc/research-server/jupyterhub/key", f"{WORDS}/bob"):
         assert "Permission denied" in host.run("runuser -u alice -- cat %s", path).stderr
     assert host.run("runuser -u alice -- ls /var/lib/jupyterhub/").rc != 0
+    # Who comes by an address with a token in it and has not logged in, or is somebody else, is sent to the login with all of it.
+    theirs = "a-token-in-an-address"
+    assert visitor().get(f"/user/alice/lab?token={theirs}").ok
+    assert people["bob"].get(f"/user/alice/lab?token={theirs}").status_code == 403
     log = host.check_output("cat /var/log/nginx/research-server*.log")
     assert "/hub/oauth_callback" in log and "code=" not in log
     journal = log + host.check_output("journalctl -u jupyterhub -u nginx -o cat")
-    assert SECRET not in journal and key not in journal
+    assert "GET /hub/lab?" in journal and not [text for text in (SECRET, key, theirs) if text in journal]
     word = host.file(f"{WORDS}/bob").content_string.strip()
     assert len(word) == 64 and word not in journal
 

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import logging
 import os
 import re
 import socket
@@ -56,6 +57,17 @@ PROVIDER_PATIENCE = 60
 BEAT, BUSY = 5, 0.01
 # sd_listen_fds(3): the one socket that systemd hands over.
 FIRST = 3
+
+
+class Record(logging.LogRecord):
+    """A line for the log, with nothing that stands behind the '?' of an address, be it of a request, a redirect or a header.
+
+    JupyterHub takes out what has the name of a secret, but a token may stand in an address within one:
+    '/hub/lab?next=/user/ada/lab?token=...'.
+    """
+
+    def getMessage(self) -> str:  # noqa: N802 - its name is logging's
+        return re.sub(r"\?\S+", "?", super().getMessage())
 
 
 def scope(name: str) -> str:
@@ -261,6 +273,7 @@ def tell_systemd(state: str) -> None:
         channel.sendto(state.encode(), os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
 
 
+logging.setLogRecordFactory(Record)
 tornado.netutil.bind_unix_socket = held_by_systemd
 # JupyterHub gives it to the files that it reads.
 c = globals()["get_config"]()
