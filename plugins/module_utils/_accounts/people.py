@@ -293,7 +293,8 @@ def sudoers(desired: Iterable[Desired]) -> str:
 
 def days_since_1970(date: str) -> str:
     """A day as shadow(5) writes it."""
-    return str((datetime.date.fromisoformat(date) - datetime.date(1970, 1, 1)).days)
+    # What is before that, and 0, are words of their own there: never, and ambiguous.
+    return str(max(1, (datetime.date.fromisoformat(date) - datetime.date(1970, 1, 1)).days))
 
 
 def _twice(values: Iterable[t.Any]) -> list[t.Any]:
@@ -392,6 +393,9 @@ def _valid_day(text: str) -> bool:
 
 
 def _day(text: str) -> datetime.datetime:
+    # strptime(3) takes '2027-9-3', too, and nothing else does.
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError(text)
     return datetime.datetime.strptime(text, "%Y-%m-%d")
 
 

@@ -123,8 +123,13 @@ def _check_from(value: str) -> str:
                 ipaddress.ip_network(pattern)
             except ValueError as error:
                 return f"found '{item}' ({error}); expected a network such as 192.0.2.0/24"
+            if not re.fullmatch(r"[0-9]{1,3}", pattern.partition("/")[2]):
+                # To Python it is a network. To sshd it is a pattern, which matches no address (addr.c, addr_pton_cidr).
+                return f"found '{item}'; expected the length of the network's prefix behind '/', such as 192.0.2.0/24"
         elif not re.fullmatch(r"[A-Za-z0-9.:%_*?-]+", pattern):
             return f"found '{item}'; expected an address, a network or a pattern such as 192.0.2.*"
+    if all(item.startswith("!") for item in value.split(",")):
+        return f"found '{value}', which opens from nowhere; expected an item without '!' as well, such as *"
     return ""
 
 
@@ -141,7 +146,9 @@ def _check_environment(value: str) -> str:
 
 
 def _check_open(value: str) -> str:
-    return "" if _is_port(value.rpartition(":")[2]) and ":" in value else f"found '{value}'; expected host:port or [address]:port"
+    # sshd cuts at the first colon outside of brackets, and leaves the whole key out if it finds no port behind it.
+    found = re.fullmatch(r"(?:\[[^\]\s]+\]|[^:\s\[\]]+):(.+)", value)
+    return "" if found and _is_port(found[1]) else f"found '{value}'; expected host:port or [address]:port"
 
 
 def _check_listen(value: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ...module_utils._proxy import sites
 from .._jupyter.port import port_of
+from .._people import groups_of
 from .miniconda import place
 
 Values = Mapping[str, Mapping[str, t.Any]]
@@ -18,7 +19,15 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [*_ports(values), *_proxy(values), *_labs(values), *_hub(values), *_lingering(values), *_places(values)]
+    return [
+        *_door(values),
+        *_ports(values),
+        *_proxy(values),
+        *_labs(values),
+        *_hub(values),
+        *_lingering(values),
+        *_places(values),
+    ]
 
 
 def _places(values: Values) -> list[str]:
@@ -100,6 +109,18 @@ def _proxy(values: Values) -> list[str]:
     if port is None or int(port) not in map(int, [*sshd.get("sshd_previous_ports", []), sshd.get("sshd_port", 0)]):
         return []
     return [f"proxy_port: found {port}, which is a port of sshd; expected another; change one of them"]
+
+
+def _door(values: Values) -> t.Iterator[str]:
+    """Somebody who has an account is in a group that sshd lets in. That some are in none may be meant so."""
+    accounts, allowed = values.get("accounts", {}), values.get("sshd", {}).get("sshd_allow_groups")
+    people = groups_of(accounts.get) if "accounts_login_group" in accounts else {}
+    if allowed and people and all(groups.isdisjoint(map(str, allowed)) for groups in people.values()):
+        login = accounts["accounts_login_group"]
+        yield (
+            f"sshd_allow_groups: found {', '.join(map(str, allowed))}, and in none of them anybody of the role accounts; expected "
+            f"'{login}' (accounts_login_group) among them; add it, or set both alike"
+        )
 
 
 def _lingering(values: Values) -> list[str]:

@@ -96,6 +96,7 @@ def test_good_data_has_no_problems() -> None:
         ({"accounts_researchers": [{"name": "alice", "groups": ["a,b"]}]}, "group name"),
         ({"accounts_login_group": "a b"}, "accounts_login_group"),
         ({"accounts_researchers": [{"name": "alice", "expires": "soon"}]}, "expires: found 'soon'"),
+        ({"accounts_researchers": [{"name": "alice", "expires": "2027-9-3"}]}, "expires: found '2027-9-3'"),
         ({"accounts_researchers": [{"name": "alice", "keys": [{"key": B, "expire": "2027-01-01"}]}]}, "key 1: found 'expire'"),
         ({"accounts_researchers": [{"name": "alice", "keys": [{"key": B, "options": ["no-ptty"]}]}]}, "found 'no-ptty'"),
         (
@@ -139,6 +140,11 @@ def test_a_key_in_parts_becomes_the_line_that_sshd_reads() -> None:
 def test_a_password_that_nobody_has_does_not_age() -> None:
     assert steps(Desired("x", keys=(A,)), actual(aging="60")) == ["no_aging"]
     assert steps(Desired("x", keys=(A,)), actual()) == []
+
+
+@pytest.mark.parametrize(("day", "written"), [("1970-01-03", "2"), ("1970-01-01", "1"), ("1969-12-31", "1"), ("0001-01-01", "1")])
+def test_a_day_that_is_past_never_means_never(day: str, written: str) -> None:
+    assert account_people.days_since_1970(day) == written
 
 
 def test_what_expires_soon_is_told_and_what_does_not_is_not() -> None:

@@ -30,6 +30,25 @@ def test_sshd_and_jupyterlab_have_ports_of_their_own(sshd: dict[str, t.Any], jup
     assert len(found) == bool(says)
 
 
+@pytest.mark.parametrize(
+    ("login", "allowed", "fits"),
+    [
+        ("ssh-users", ["ssh-users"], True),
+        ("lab", ["ssh-users"], False),
+        ("lab", ["ssh-users", "wheel"], True),
+        ("lab", ["lab"], True),
+    ],
+)
+def test_somebody_with_an_account_is_let_in(login: str, allowed: list[str], fits: bool) -> None:
+    accounts = {
+        "accounts_login_group": login,
+        "accounts_administrators": [{"name": "ops", "groups": ["wheel"]}, {"name": "old", "state": "absent"}],
+        "accounts_researchers": [{"name": "ada"}],
+    }
+    found = check({"accounts": accounts, "sshd": {"sshd_port": 2222, "sshd_allow_groups": allowed}})
+    assert len(found) == (not fits) and all(f"'{login}' (accounts_login_group)" in line for line in found)
+
+
 def test_nobody_has_lingering_by_one_role_and_not_by_another() -> None:
     people = [{"name": "ada"}, {"name": "bob", "linger": False}, {"name": "eve", "linger": True}]
     found = check({"accounts": {"accounts_researchers": people}, "workbench": {"workbench_linger": ["ada", "bob", "eve"]}})
