@@ -211,16 +211,24 @@ class Rule(NamedTuple):
 
     def covers(self, address: str, port: int, ssh_ports: Iterable[int]) -> bool:
         """Whether a TCP connection from there to that port is let in."""
-        if self.protocol != "tcp":
-            return False
+        return self.opens(port, ssh_ports) and (not self.sources or any(_in(address, network) for network in self.sources))
+
+    def opens(self, port: int, ssh_ports: Iterable[int] = ()) -> bool:
+        """Whether a TCP connection to that port is let in from somewhere."""
         if self.ports.startswith("@"):
-            if port not in ssh_ports:
-                return False
-        else:
-            low, _unused, high = self.ports.partition("-")
-            if not int(low) <= port <= int(high or low):
-                return False
-        return not self.sources or any(_in(address, network) for network in self.sources)
+            return port in ssh_ports
+        low, _unused, high = self.ports.partition("-")
+        return self.protocol == "tcp" and int(low) <= port <= int(high or low)
+
+    def is_within(self, other: Rule) -> bool:
+        """Whether nobody comes by it who does not come by the other."""
+        return not other.sources or (
+            bool(self.sources) and all(any(_lies_in(network, wider) for wider in other.sources) for network in self.sources)
+        )
+
+
+def _lies_in(network: Network, wider: Network) -> bool:
+    return network.version == wider.version and wider.supernet_of(network)  # type: ignore[arg-type]  # of the same version
 
 
 def rules(ssh_from: Iterable[str], allow: Iterable[Mapping[str, t.Any]], names: Iterable[str]) -> list[Rule]:

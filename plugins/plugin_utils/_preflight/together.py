@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ...module_utils._firewall.rules import rules
 from ...module_utils._proxy import sites
 from .._jupyter.port import port_of
 from .._people import groups_of
@@ -19,15 +20,8 @@ Values = Mapping[str, Mapping[str, t.Any]]
 
 def check(values: Values) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
-    return [
-        *_door(values),
-        *_ports(values),
-        *_proxy(values),
-        *_labs(values),
-        *_hub(values),
-        *_lingering(values),
-        *_places(values),
-    ]
+    checks = (_door, _around_the_door, _ports, _proxy, _labs, _hub, _lingering, _places)
+    return [problem for together in checks for problem in together(values)]
 
 
 def _places(values: Values) -> list[str]:
@@ -118,9 +112,26 @@ def _door(values: Values) -> t.Iterator[str]:
     if allowed and people and all(groups.isdisjoint(map(str, allowed)) for groups in people.values()):
         login = accounts["accounts_login_group"]
         yield (
-            f"sshd_allow_groups: found {', '.join(map(str, allowed))}, and in none of them anybody of the role accounts; expected "
-            f"'{login}' (accounts_login_group) among them; add it, or set both alike"
+            f"sshd_allow_groups: found {', '.join(map(str, allowed))}, in none of which anybody of the role accounts is; "
+            f"expected '{login}' (accounts_login_group) among them; add it, or set both alike"
         )
+
+
+def _around_the_door(values: Values) -> t.Iterator[str]:
+    """What else the firewall lets in does not open sshd's port to more than may come to it."""
+    firewall, port = values.get("firewall", {}), values.get("sshd", {}).get("sshd_port")
+    sources = firewall.get("firewall_ssh_from")
+    if not sources or port is None:
+        return
+    # Those for some hosts alone are left out: which this one is, is not asked here.
+    entries = [entry for entry in firewall.get("firewall_allow", []) if not entry.get("hosts")]
+    ssh, *others = rules(sources, entries, [])
+    for rule in others:
+        if rule.opens(int(port)) and not rule.is_within(ssh):
+            yield (
+                f"firewall_allow: found the port {rule.ports}, which opens sshd's port {port} to more than firewall_ssh_from; "
+                "expected ports without that one, or the same networks in 'from'; take it out of the range"
+            )
 
 
 def _lingering(values: Values) -> list[str]:

@@ -49,6 +49,26 @@ def test_somebody_with_an_account_is_let_in(login: str, allowed: list[str], fits
     assert len(found) == (not fits) and all(f"'{login}' (accounts_login_group)" in line for line in found)
 
 
+@pytest.mark.parametrize(
+    ("entry", "fits"),
+    [
+        ({"port": "2000-3000"}, False),
+        ({"port": 2222}, False),
+        ({"port": "2000-3000", "from": ["192.0.2.0/24"]}, False),
+        ({"port": "2000-3000", "from": ["10.1.0.0/16"]}, True),
+        ({"port": "2000-3000", "from": ["10.1.0.0/16", "2001:db8::/32"]}, False),
+        ({"port": "2000-3000", "protocol": "udp"}, True),
+        ({"port": "2000-2221"}, True),
+        ({"port": "2000-3000", "hosts": ["another"]}, True),
+    ],
+)
+def test_no_range_opens_the_port_of_sshd_to_more_than_may_come(entry: dict[str, t.Any], fits: bool) -> None:
+    firewall = {"firewall_ssh_from": ["10.0.0.0/8"], "firewall_allow": [entry]}
+    found = check({"firewall": firewall, "sshd": {"sshd_port": 2222}})
+    assert len(found) == (not fits) and all("which opens sshd's port 2222 to more" in line for line in found)
+    assert check({"firewall": {**firewall, "firewall_ssh_from": []}, "sshd": {"sshd_port": 2222}}) == []
+
+
 def test_nobody_has_lingering_by_one_role_and_not_by_another() -> None:
     people = [{"name": "ada"}, {"name": "bob", "linger": False}, {"name": "eve", "linger": True}]
     found = check({"accounts": {"accounts_researchers": people}, "workbench": {"workbench_linger": ["ada", "bob", "eve"]}})
