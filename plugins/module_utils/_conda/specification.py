@@ -16,6 +16,7 @@ from .._text.escapes import in_one_line
 from .._text.secrets import mask_urls
 from . import slips
 from .errors import AS_A_LIST, CondaEnvError, Path, SpecificationError, kind
+from .records import without_credentials
 from .requirements import logical_lines, nested_file
 
 KEYS = ("name", "prefix", "channels", "dependencies", "variables")
@@ -133,10 +134,17 @@ class Specification:
     notes: tuple[str, ...] = ()
 
     def digest(self, settings: Settings) -> str:
-        """SHA-256 (hex) over everything that decides the content of the environment; notes and comments do not count."""
-        content = dataclasses.asdict(self)
-        del content["notes"]
-        content["conda"] = sorted(content["conda"])
+        """SHA-256 (hex) over everything that decides the content of the environment.
+
+        Notes, lines of comments and credentials do not count: a token is another one every day.
+        """
+        content = {
+            "channels": [without_credentials(channel) for channel in self.channels],
+            "conda": sorted(map(without_credentials, self.conda)),
+            "pip": [without_credentials(line) for line in self.pip],
+            "pip_files": [[name, _deciding(text)] for name, text in self.pip_files],
+            "variables": self.variables,
+        }
         chosen = {key: value for key, value in dataclasses.asdict(settings).items() if value or key not in _SELDOM}
         payload = json.dumps([FORMAT, content, chosen], sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()
@@ -155,6 +163,12 @@ class Specification:
     def names(self) -> frozenset[str]:
         """Names of the conda packages that are asked for."""
         return frozenset(filter(None, (package_name(spec) for spec in self.conda)))
+
+
+def _deciding(text: str) -> str:
+    """Of a file for pip, what decides what it installs."""
+    lines = text.split("\n")
+    return "\n".join(without_credentials(line) for line in lines if not line.lstrip().startswith("#"))
 
 
 def package_name(spec: str) -> str:

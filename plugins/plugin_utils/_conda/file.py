@@ -175,7 +175,8 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
     if nested is None or "://" in nested[1]:
         return line
     path = (folder / nested[1]).resolve()
-    key = str(path.relative_to(root.resolve())) if path.is_relative_to(root.resolve()) else str(path)
+    # Never from the top: where the lab's repository is checked out decides nothing.
+    key = os.path.relpath(path, root.resolve())
     if key not in files:
         if len(files) >= _MOST_FILES:
             raise CondaEnvError(f"the pip section names more than {_MOST_FILES} files", "Join them.")

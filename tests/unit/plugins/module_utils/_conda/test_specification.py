@@ -219,6 +219,19 @@ def test_the_digest_changes_with_settings_and_named_files() -> None:
     assert parse(BASE, {"r.txt": "x"}).digest(Settings()) != parse(BASE, {"r.txt": "y"}).digest(Settings())
 
 
+def test_tokens_and_comments_do_not_change_the_digest() -> None:
+    def digest(token: str, comment: str) -> str:
+        index = f"--extra-index-url https://aws:{token}@index.example/simple/"
+        written = spec("numpy", f"https://h.example/t/{token}/lab::x", {"pip": [index, "-r r.txt"]})
+        written["channels"] = [f"https://h.example/t/{token}/lab"]
+        return parse(written, {"r.txt": f"{comment}{index}\nrequests\n"}).digest(Settings())
+
+    assert digest("tokA", "") == digest("tokB", "# why\n")
+    # An environment of before is not built again where there is neither.
+    before = "eff7863c695af03802967f7f28097a6c6ed076d94d68d43164781146278c4cbe"
+    assert parse(BASE, {"r.txt": "x\n\ny\n"}).digest(Settings()) == before
+
+
 @pytest.mark.parametrize("name", ["base", "root", "", ".hidden", "-n", "a/b", "..", "a b", "ä"])
 def test_a_name_that_is_refused(name: str) -> None:
     with pytest.raises(CondaEnvError):

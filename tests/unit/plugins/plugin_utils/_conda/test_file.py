@@ -64,6 +64,16 @@ def test_files_named_in_the_pip_section_come_along(tmp_path: Path) -> None:
     assert files == {"more/a.txt": "x\n-r more/b.txt\n-c c.txt\n", "more/b.txt": "y\n-r more/a.txt\n", "c.txt": "z<2\n"}
 
 
+def test_where_a_repository_is_checked_out_decides_nothing(tmp_path: Path) -> None:
+    found = []
+    for place in ("here", "somewhere/else"):
+        root = tmp_path / place
+        (root / "env").mkdir(parents=True)
+        (root / "requirements.txt").write_text("x\n")
+        found.append(collect_pip_files({"dependencies": [{"pip": ["-r ../requirements.txt"]}]}, root / "env"))
+    assert found[0] == found[1] == ({"dependencies": [{"pip": ["-r ../requirements.txt"]}]}, {"../requirements.txt": "x\n"})
+
+
 @pytest.mark.parametrize(("text", "cause"), [(None, "cannot be read"), ("ok\n-e .\n", "line 2")])
 def test_a_named_file_that_cannot_be_used(tmp_path: Path, text: str | None, cause: str) -> None:
     if text is not None:
