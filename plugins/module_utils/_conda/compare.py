@@ -13,6 +13,7 @@ import fnmatch
 import re
 import typing as t
 
+from .lock import pip_lines
 from .records import normal
 from .specification import Specification, package_name
 
@@ -48,7 +49,9 @@ def compare(specification: Specification, packages: t.Sequence[t.Mapping[str, t.
         elif installed is None:
             found["missing"].append(f"pip: {line}")
         else:
-            _sort(found, pip_fits(line, installed), f"pip: {line}", installed)
+            fits = pip_fits(line, installed)
+            # pip passes a line over whose marker does not apply: what is there may come from another one.
+            _sort(found, None if fits is False and ";" in line else fits, f"pip: {line}", installed)
     asked = specification.names()
     named = {name for _line, name in wanted}
     for item in packages:
@@ -116,12 +119,11 @@ def _same(wanted: str, found: str, prefix: bool = False) -> bool | None:
 
 
 def _requirements(specification: Specification) -> list[tuple[str, str]]:
-    """(line, name) of each requirement, also of the named files; the name is empty where the line does not tell it."""
-    lines = [*specification.pip, *(line for _name, text in specification.pip_files for line in text.splitlines())]
+    """(line, name) of each requirement, also of the files named by `-r`; the name is empty where the line does not tell it."""
     found = []
-    for line in (line.strip() for line in lines):
+    for _file, line in pip_lines(specification):
         egg = _EGG.search(line)
-        if not line or (line.startswith(("#", "-")) and not line.startswith(("-e", "--editable"))):
+        if line.startswith("-") and not line.startswith(("-e", "--editable")):
             continue
         parts = _REQUIREMENT.match(line) if "://" not in line or re.match(r"[\w.-]+\s*(\[[^]]*\])?\s*@", line) else None
         found.append((line, normal(egg["name"] if egg else parts["name"] if parts else "")))

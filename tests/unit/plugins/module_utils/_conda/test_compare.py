@@ -105,3 +105,26 @@ def test_an_environment_against_a_specification() -> None:
         "extra": [f"conda package added 1.0 py311_0 {FORGE}", "pip package pushed 1.0 pypi_0 pypi"],
         "undecided": ["zlib>=1", "pip: tomli; python_version < '3.11'", "pip: git+https://h.example/x#egg=x"],
     }
+
+
+def test_what_pip_passes_over_is_neither_wrong_nor_missing() -> None:
+    lines = ["-c limits.txt", "-r more.txt", "numpy==1.21.6; python_version < '3.8'", "numpy==1.26.4; python_version >= '3.8'"]
+    files = {
+        "limits.txt": "scipy<2\nflask==2\nrich<13\n-c more-limits.txt\n",
+        "more-limits.txt": "gone\n",
+        "more.txt": "tiny \\\n  ==1.0 \\\n  --hash=sha256:00\n# no\nlate==2  # why\n",
+    }
+    definition = {"channels": ["c"], "dependencies": ["python", {"pip": lines}]}
+    installed = [
+        package("python", "3.11.7"),
+        package("pip", "24.0"),
+        package("numpy", "1.26.4", installer="pip"),
+        package("rich", "13.7.0", installer="pip"),
+        package("tiny", "1.0", installer="pip"),
+    ]
+    assert compare(parse(definition, files), installed) == {
+        "missing": ["pip: late==2"],
+        "wrong": [],
+        "extra": ["pip package rich 13.7.0 pypi_0 pypi"],
+        "undecided": ["pip: numpy==1.21.6; python_version < '3.8'"],
+    }
