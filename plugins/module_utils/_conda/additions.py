@@ -19,9 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import manifest
 from .actual import Actual, Shadow
 from .errors import CondaEnvError
+from .lock import pip_lines
 from .owner import owner_of
 from .records import Package, normal, package_of, pip_packages, read_json, record_files, site_packages
-from .requirements import logical_lines
+from .requirements import logical_lines, nested_file
 from .specification import Specification
 
 _DISTRIBUTION = re.compile(r"(?:^|/)site-packages/([^/]+?)-[^/-]+(?:-py[0-9.]+)?\.(?:dist|egg)-info(?:/|$)")
@@ -29,6 +30,7 @@ _REQUIREMENT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:$|[\[<>=!~;@#,( ]
 _EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
 _FILE = re.compile(r"(?:^|/)([A-Za-z0-9_.]+?)-\d[^/]*\.(?:whl|tar\.gz|zip)(?:$|[#?\s])")
 
+_HASHES = re.compile(r"(?:^|\s)--(?:require-hashes|hash)\b")
 _INDEX = (
     "-i",
     "-f",
@@ -75,11 +77,11 @@ def additions(prefix: str, specification: Specification) -> Additions:
 
 
 def pip_names(specification: Specification) -> set[str]:
-    """Names of the distributions in the pip section, as far as its lines tell."""
+    """Names of the distributions that the pip section installs, as far as its lines tell."""
     patterns = (_REQUIREMENT, _EGG, _FILE)
     found = (
-        next((match for match in (pattern.search(line.strip()) for pattern in patterns) if match), None)
-        for line in _lines(specification)
+        next((match for match in (pattern.search(line) for pattern in patterns) if match), None)
+        for _file, line in pip_lines(specification)
     )
     return {normal(match.group(1)) for match in found if match}
 
@@ -87,6 +89,17 @@ def pip_names(specification: Specification) -> set[str]:
 def index_options(specification: Specification) -> tuple[str, ...]:
     """Lines of the pip section that say where packages come from, and those of its files."""
     return tuple(line for line in _lines(specification) if line.startswith(_INDEX))
+
+
+def limits(specification: Specification) -> tuple[str, ...]:
+    """Lines of the pip section, and of its files, that name a file which limits versions.
+
+    None where hashes are asked for: they would be asked of what people added, too, and nobody has written those down.
+    """
+    lines = _lines(specification)
+    if any(_HASHES.search(line) for line in lines):
+        return ()
+    return tuple(line for line in lines if (nested_file(line) or ("",))[0] in ("-c", "--constraint"))
 
 
 def _lines(specification: Specification) -> list[str]:

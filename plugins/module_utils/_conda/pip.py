@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from .additions import Additions, index_options
+from .additions import Additions, index_options, limits
 from .errors import CondaEnvError
 from .process import Completed, Runner, private_file
 from .records import Package, distributions
@@ -92,8 +92,8 @@ def install(workshop: Workshop, specification: Specification, prefix: str, *, lo
 
 def keep(workshop: Workshop, specification: Specification, added: Additions, prefix: str) -> None:
     """Install what people had added with pip, with everything that is there already held in place."""
-    lines = (*index_options(specification), *added.pip)
-    asked = dataclasses.replace(specification, pip=lines, pip_files=())
+    lines = (*index_options(specification), *limits(specification), *added.pip)
+    asked = dataclasses.replace(specification, pip=lines)
     try:
         install(workshop, asked, prefix)
     except CondaEnvError as error:

@@ -15,6 +15,7 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.add
     Additions,
     additions,
     index_options,
+    limits,
     pip_names,
     shadows,
     tolerated,
@@ -97,6 +98,24 @@ def test_pip_is_told_where_it_came_from(prefix: Path, origin: t.Any, line: str) 
 def test_names_in_a_pip_section(line: str, names: set[str]) -> None:
     assert pip_names(Specification((), (), (line,))) == names
     assert pip_names(Specification((), (), ("-r f",), (("f", f"{line}\n"),))) == names
+
+
+def test_a_limit_names_nothing_that_is_installed(prefix: Path) -> None:
+    asked = Specification(
+        ("c",), ("python=3.11",), ("-c limits.txt", "-r more.txt"), (("limits.txt", "tiny<2\n"), ("more.txt", "x\n"))
+    )
+    assert pip_names(asked) == {"x"}
+    assert additions(str(prefix), asked).pip == ("tiny==1.0",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("x\n", ("--constraint=f", "-c g")), ("x==1 \\\n  --hash=sha256:00\n", ()), ("--require-hashes\n", ())],
+)
+def test_what_limits_versions_limits_extras_unless_it_asks_for_hashes(text: str, expected: tuple[str, ...]) -> None:
+    assert (
+        limits(Specification((), (), ("x", "--constraint=f", "-r h"), (("f", text), ("g", "y\n"), ("h", "-c g\n")))) == expected
+    )
 
 
 def test_the_index_of_the_specification_is_used_for_extras() -> None:

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import stat
+import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._conda import pip as conda_pip
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.additions import Additions
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.errors import CondaEnvError
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.process import Completed, clean_environment
 from ansible_collections.openlab.research_server.plugins.module_utils._conda.records import Package
-from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import parse
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.specification import Specification, parse
+from ansible_collections.openlab.research_server.plugins.module_utils._conda.workshop import Workshop
 
 
 def specification(*lines: str, **files: str):
@@ -168,3 +171,14 @@ def test_why_pip_passed_a_version_over_is_told() -> None:
         "Could not find a version that satisfies the requirement omega (from versions: 1.0)",
         "No matching distribution found for omega",
     ]
+
+
+def test_what_people_added_is_limited_as_the_pip_section_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Specification] = []
+    monkeypatch.setattr(conda_pip, "install", lambda _workshop, given, _prefix: asked.append(given))
+    given = specification("x==1", "--no-index", "-c limits.txt", limits_txt="z<2\n")
+    conda_pip.keep(t.cast("Workshop", None), given, Additions(pip=("y==1",)), "/prefix")
+    main = Path(conda_pip.requirement_files(asked[0], str(tmp_path)))
+    limits = tmp_path / "requirements-1.txt"
+    assert main.read_text() == f"--no-index\n-c {limits}\ny==1\n"
+    assert limits.read_text() == "z<2\n"
