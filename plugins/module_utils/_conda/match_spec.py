@@ -24,7 +24,8 @@ _CONSTRAINT = rf"(?:(?:[=!<>~]=|[<>=])?{_VERSION}(?:=[^=]+)?|=|\^.*\$)"
 _CONDA_NAME = r"[A-Za-z0-9_.*+?-]+|\^.*\$"
 _AROUND_SIGNS = r"\s*([<>=!~,|]+)\s*"
 _BRACKETS = r"\[.*\]"
-_BRACKETS_VERSION = r"\bversion=(?P<quote>[\"']?)(?P<version>[^\"'\]]*)(?P=quote)"
+# Without quotes, a value ends where the next key begins.
+_BRACKETS_VERSION = r"\bversion=(?P<quote>[\"']?)(?P<version>[^\"'\]]*?)(?P=quote)(?=[, ]*\]|[, ]+[\w-]+=)"
 _LETTERS = r"[A-Za-z][A-Za-z_-]*"
 _CONDA_EXAMPLE = "'name', 'name=1.2', 'name>=1,<2' or 'channel::name=1.2'"
 

@@ -37,6 +37,9 @@ from ansible_collections.openlab.research_server.plugins.module_utils._conda.spe
         "numpy>=1.20 # why",
         "numpy[version='>=1.2,<2', build=*py311*]",
         "numpy[version='(>=1,<2)|>3']",
+        "pytorch[version=2.1,build='*cuda12*']",
+        "pytorch[version=2.1 build=*cuda12*]",
+        "pytorch[build='*cuda12*', version=2.1 ]",
         "requests[security]",
         "*[build=*cuda*]",
         "https://example.org/linux-64/numpy-1.26-0.conda",
@@ -74,6 +77,8 @@ def test_what_conda_reads_as_it_is_meant_passes(spec: str) -> None:
         ("numpy=1..2", "'=1..2'"),
         ("numpy!1", "'!1'"),
         ("numpy[version='>=1.2,']", "a comma with nothing beside it"),
+        ("numpy[version=1..2,build='*_0']", "'1..2'"),
+        ("numpy[version=>=1 <2, build='*_0']", "'>=1<2'"),  # conda leaves <2 out
         ("numpy[version='>=1.2'", "without its other half"),
     ],
 )
