@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from .lock import pip_lines
-from .records import normal
+from .records import normal, without_credentials
 from .specification import Specification, package_name
 
 _SPEC = re.compile(
@@ -78,7 +78,7 @@ def conda_fits(spec: str, installed: t.Mapping[str, t.Any]) -> bool | None:
         return None
     channel, version, build = parts["channel"], parts["version"], parts["build"]
     if channel is not None:
-        place = _SUBDIR.sub("", channel).rstrip("/")
+        place = without_credentials(_SUBDIR.sub("", channel)).rstrip("/")
         if installed["channel"] != place and not installed["channel"].endswith(f"/{place}"):
             return False
     if version in (None, "*"):
