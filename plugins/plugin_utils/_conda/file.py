@@ -42,7 +42,7 @@ def read_definition(path: Path) -> dict[str, t.Any]:
         reader = yaml.SafeLoader(text)
         node = reader.get_single_node()
         _refuse_duplicates(node, path, set())
-        definition = reader.construct_document(node) if node else None
+        definition = _constructed(reader, node) if node else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         found = text.splitlines()[line - 1] if line <= len(text.splitlines()) else ""
@@ -65,6 +65,14 @@ def read_definition(path: Path) -> dict[str, t.Any]:
         where = _line(node, error.path)
         raise CondaEnvError(f"{path}{where}: {error.cause}", error.way_out) from None
     return t.cast("dict[str, t.Any]", definition)
+
+
+def _constructed(reader: yaml.SafeLoader, node: yaml.Node) -> t.Any:
+    """Content of the document. At a value that does not fit its tag, such as `!!timestamp x`, PyYAML stumbles over itself."""
+    try:
+        return reader.construct_document(node)
+    except (AttributeError, LookupError, TypeError):
+        raise yaml.YAMLError("a value does not fit the tag (!!) before it") from None
 
 
 def _refuse_other_formats(text: str, path: Path) -> None:

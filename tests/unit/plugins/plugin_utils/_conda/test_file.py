@@ -28,6 +28,9 @@ from ansible_collections.openlab.research_server.plugins.plugin_utils._conda.fil
         ("version: 1\nmetadata: {}\npackage: []\n", "", "conda-lock"),
         ("requests==2.32\nflask\n", "", "found a text"),
         ("channels: !!python/object:os.system x\n", "line 1", "invalid YAML"),
+        ("channels: [c]\ndependencies:\n  - !!timestamp xx\n", "", "invalid YAML"),
+        ("channels: [c]\ndependencies: [a]\nvariables:\n  A: !!int ''\n", "", "invalid YAML"),
+        ("channels: [c]\ndependencies:\n  - !!bool perhaps\n", "", "invalid YAML"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, text: str, where: str, cause: str) -> None:
