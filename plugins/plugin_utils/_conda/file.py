@@ -24,6 +24,8 @@ from .text import read_text
 # Only a depth that no sane set of files has: the loop over files that name each other must end.
 _MOST_FILES = 100
 _TABLE = re.compile(r"\[{1,2}[\w.\"'-]+\]{1,2}\s*(?:#.*)?$")
+# A list in a YAML file may look like a table; what the file begins with does not look like this.
+_ASSIGNMENT = re.compile(r"[\w.\"'-]+\s*=(?!=)")
 # pip's form: capital letters in braces (requirements file format, "Using environment variables").
 _PIP_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
@@ -80,7 +82,7 @@ def _refuse_other_formats(text: str, path: Path) -> None:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if "@EXPLICIT" in (line.strip() for line in lines):
         kind = "an explicit list of packages (@EXPLICIT)"
-    elif path.suffix == ".toml" or (lines and _TABLE.match(lines[0])):
+    elif path.suffix == ".toml" or (lines and _begins_as_toml(lines)):
         kind = "a TOML file, such as those of pixi, poetry and uv"
     else:
         return
@@ -88,6 +90,11 @@ def _refuse_other_formats(text: str, path: Path) -> None:
         f"{path} is {kind}, not a specification",
         "Give an environment.yml: 'channels' and 'dependencies', as conda documents them.",
     )
+
+
+def _begins_as_toml(lines: list[str]) -> bool:
+    """A table; or keys without one, as in uv.lock, and tables behind them."""
+    return bool(_TABLE.match(lines[0]) or (_ASSIGNMENT.match(lines[0]) and any(map(_TABLE.match, lines))))
 
 
 def _with_variables(definition: t.Any) -> t.Any:

@@ -31,6 +31,10 @@ from ansible_collections.openlab.research_server.plugins.plugin_utils._conda.fil
         ("channels: [c]\ndependencies:\n  - !!timestamp xx\n", "", "invalid YAML"),
         ("channels: [c]\ndependencies: [a]\nvariables:\n  A: !!int ''\n", "", "invalid YAML"),
         ("channels: [c]\ndependencies:\n  - !!bool perhaps\n", "", "invalid YAML"),
+        ("[project]\nname = 'x'\n", "", "is a TOML file"),
+        ('# by uv\nversion = 1\nrequires-python = ">=3.11"\n\n[[package]]\nname = "a"\n', "", "is a TOML file"),
+        ("requests==2.32\n[x]\n", "", "found a text"),
+        ("dependencies:\n[numpy]\n", "line 3", "invalid YAML"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, text: str, where: str, cause: str) -> None:
