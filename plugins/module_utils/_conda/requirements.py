@@ -6,14 +6,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _FILE_OPTION = re.compile(r"^(?P<flag>-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-[rc]))(?P<file>.+)$")
-_CONTINUED = re.compile(r"\s*\\\n\s*")
+_JOINT = re.compile(r"(?:\s*\\\n)+\s*")
 
 
 def logical_lines(text: str) -> list[str]:
     """Lines as pip reads them: a backslash at the end continues a line."""
-    return [line.strip() for line in _CONTINUED.sub(" ", text.replace("\r\n", "\n")).split("\n") if line.strip()]
+    return [line for _number, line in numbered_lines(text)]
+
+
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that are not empty, each with the number of its first piece."""
+    begun = 1
+    pieces: list[str] = []
+    lines = text.replace("\r\n", "\n").split("\n")
+    for number, line in enumerate(lines, 1):
+        # For pip a comment goes no further than its line, and ends the one before it.
+        comment = line.lstrip().startswith("#")
+        # Where the text ends within a line, the backslash stays for the check to refuse: what was to follow is lost.
+        continued = line.endswith("\\") and number < len(lines)
+        if not (comment and pieces):
+            pieces.append(line.strip("\\") if continued else line)
+        if continued and not comment:
+            continue
+        # pip takes out the backslash alone. One blank is left of those around it, which are there to indent.
+        joined = _JOINT.sub(lambda found: " " if set(found[0]) - set("\\\n") else "", "\\\n".join(pieces)).strip()
+        if joined:
+            yield begun, joined
+        begun, pieces = number + 1, []
 
 
 def nested_file(line: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -16,7 +16,7 @@ import yaml
 from ...module_utils._conda import requirement
 from ...module_utils._conda.errors import CondaEnvError, SpecificationError
 from ...module_utils._conda.errors import Path as ItemPath
-from ...module_utils._conda.requirements import nested_file
+from ...module_utils._conda.requirements import nested_file, numbered_lines
 from ...module_utils._conda.specification import parse
 from ...module_utils._text.secrets import mask_urls
 from .text import read_text
@@ -202,7 +202,7 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
             raise CondaEnvError(f"the pip section names '{nested[1]}', which {cause}", error.way_out) from None
         files[key] = ""
         entries = text.splitlines()
-        for number, entry in _whole(entries):
+        for number, entry in numbered_lines("\n".join([*entries, ""])):
             try:
                 requirement.check(entry)
             except SpecificationError as error:
@@ -210,20 +210,6 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
         lines = [_follow(entry, path.parent, root, files) for entry in entries]
         files[key] = "\n".join(lines) + "\n"
     return f"{nested[0]} {key}"
-
-
-def _whole(entries: list[str]) -> Iterator[tuple[int, str]]:
-    """Number and text of each line, with those that a backslash joins to it."""
-    begun, parts = 0, []
-    for number, entry in enumerate(entries, 1):
-        begun = begun or number
-        parts.append(entry.strip().removesuffix("\\").strip())
-        # pip ends a comment with its line.
-        if not entry.rstrip().endswith("\\") or entry.lstrip().startswith("#"):
-            yield begun, " ".join(filter(None, parts))
-            begun, parts = 0, []
-    if parts:
-        yield begun, " ".join(filter(None, parts))
 
 
 def _with_pip_variables(line: str) -> str:
