@@ -65,7 +65,8 @@ options:
       - Path on the controller of an C(environment.yml), absolute or relative to C(files/) of the role or to the play.
       - Read by the controller, so the managed host needs no YAML library. Files named by C(-r) or C(-c) in the C(pip:) section
         are read with it. It is not a template.
-      - Environment variables in C(channels), such as C($TOKEN), are filled in where Ansible runs, as conda does.
+      - Environment variables in C(channels), such as C($TOKEN), are filled in where Ansible runs, as conda does; so are those
+        in lines for pip, such as C(${TOKEN}), as pip does.
       - "micromamba's selectors are understood: managed hosts are Linux, so what stands under 'sel(win)' is left out."
       - C(name:) and C(prefix:) in the file are ignored.
     type: path

@@ -28,6 +28,7 @@ _TABLE = re.compile(r"\[{1,2}[\w.\"'-]+\]{1,2}\s*(?:#.*)?$")
 _ASSIGNMENT = re.compile(r"[\w.\"'-]+\s*=(?!=)")
 # pip's form: capital letters in braces (requirements file format, "Using environment variables").
 _PIP_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_COMMENT = re.compile(r"(?:^|\s)#")
 _VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})")
 _NOT_A_TEMPLATE = (
     "The file is not a template. Fill it in before, or give it as 'definition', for example with"
@@ -213,17 +214,19 @@ def _follow(line: str, folder: Path, root: Path, files: dict[str, str]) -> str:
 
 
 def _with_pip_variables(line: str) -> str:
-    """Fill in environment variables in an address, where tokens stand: on the managed host they are not set."""
-    if "://" not in line or line.lstrip().startswith("#"):
-        return line
-    for name in _PIP_VARIABLE.findall(line):
-        if name not in os.environ:
+    """Fill in environment variables, as pip would: on the managed host they are not set, and pip reads past what is not."""
+    # pip drops comments first. What stands in one need not be set.
+    comment = _COMMENT.search(line)
+    end = comment.start() if comment else len(line)
+    for name in _PIP_VARIABLE.findall(line, 0, end):
+        # For pip an empty variable is none.
+        if not os.environ.get(name):
             raise CondaEnvError(
                 f"found the variable ${{{name}}} in the line '{mask_urls(line.strip())}' for pip; "
-                "it is not set where Ansible runs",
+                "it is empty or not set where Ansible runs",
                 "Set it there; pip on the managed host does not see it.",
             )
-    return _PIP_VARIABLE.sub(lambda found: os.environ[found[1]], line)
+    return _PIP_VARIABLE.sub(lambda found: os.environ[found[1]], line[:end]) + line[end:]
 
 
 def with_definition(arguments: dict[str, t.Any], file: Path | None, folder: Path) -> dict[str, t.Any]:

@@ -87,3 +87,39 @@ def test_a_named_file_that_cannot_be_used(tmp_path: Path, text: str | None, caus
         (tmp_path / "a.txt").write_text(text)
     with pytest.raises(CondaEnvError, match=cause):
         collect_pip_files({"dependencies": [{"pip": ["-r a.txt"]}]}, tmp_path)
+
+
+UNSET = ["--extra-index-url ${MY_INDEX}", "--find-links ${MY_INDEX}", "${MY_INDEX}/x.whl", "x==${MY_INDEX}", "-r ${MY_INDEX}.txt"]
+
+
+@pytest.mark.parametrize("line", [*UNSET, "--index-url https://${MY_INDEX}@h.example/simple"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_for_pip_that_is_not_set_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, value: str | None
+) -> None:
+    if value is None:
+        monkeypatch.delenv("MY_INDEX", raising=False)
+    else:
+        monkeypatch.setenv("MY_INDEX", value)
+    (tmp_path / "a.txt").write_text(f"ok\n{line}\n")
+    for item in (line, "-r a.txt"):
+        with pytest.raises(CondaEnvError, match=r"the variable \$\{MY_INDEX\}.* not set where Ansible runs"):
+            collect_pip_files({"dependencies": [{"pip": [item]}]}, tmp_path)
+
+
+def test_variables_for_pip_are_filled_in_before_files_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORE", "a")
+    monkeypatch.delenv("GONE", raising=False)
+    (tmp_path / "a.txt").write_text("x==${MORE}1  # not ${GONE}\n  # nor ${GONE}\ny==$MORE,${more}\n")
+    changed, files = collect_pip_files({"dependencies": [{"pip": ["-r ${MORE}.txt", "--find-links ${MORE}"]}]}, tmp_path)
+    assert changed["dependencies"][0]["pip"] == ["-r a.txt", "--find-links a"]
+    assert files == {"a.txt": "x==a1  # not ${GONE}\n  # nor ${GONE}\ny==$MORE,${more}\n"}
+
+
+def test_a_line_with_a_variable_that_is_not_set_is_told_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GONE", raising=False)
+    with pytest.raises(CondaEnvError) as caught:
+        collect_pip_files({"dependencies": [{"pip": ["--index-url https://me:s3cret@h.example/${GONE}"]}]}, tmp_path)
+    assert "s3cret" not in str(caught.value)
