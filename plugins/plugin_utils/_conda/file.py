@@ -16,7 +16,7 @@ import yaml
 from ...module_utils._conda import requirement
 from ...module_utils._conda.errors import CondaEnvError, SpecificationError
 from ...module_utils._conda.errors import Path as ItemPath
-from ...module_utils._conda.requirements import nested_file, numbered_lines
+from ...module_utils._conda.requirements import logical_lines, nested_file, numbered_lines
 from ...module_utils._conda.specification import parse
 from ...module_utils._text.secrets import mask_urls
 from .text import read_text
@@ -176,8 +176,13 @@ def collect_pip_files(definition: dict[str, t.Any], folder: Path) -> tuple[dict[
     dependencies = definition.get("dependencies")
     if not isinstance(dependencies, list):
         return definition, files
+
+    def follow_lines(item: str) -> str:
+        # An item may be a piece of a requirements file. It stays one item: mistakes are told with its number.
+        return "\n".join(_follow(line, folder, folder, files) for line in logical_lines(item))
+
     followed = [
-        {**item, "pip": [_follow(line, folder, folder, files) if isinstance(line, str) else line for line in item["pip"]]}
+        {**item, "pip": [follow_lines(piece) if isinstance(piece, str) else piece for piece in item["pip"]]}
         if isinstance(item, dict) and isinstance(item.get("pip"), list)
         else item
         for item in dependencies

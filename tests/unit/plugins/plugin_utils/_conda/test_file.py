@@ -123,3 +123,13 @@ def test_a_line_with_a_variable_that_is_not_set_is_told_without_its_password(
     with pytest.raises(CondaEnvError) as caught:
         collect_pip_files({"dependencies": [{"pip": ["--index-url https://me:s3cret@h.example/${GONE}"]}]}, tmp_path)
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_item_for_pip_may_be_a_piece_of_a_requirements_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_INDEX", "h.example")
+    (tmp_path / "a.txt").write_text("x\n")
+    piece = "# why\n--index-url https://${MY_INDEX}/simple\n-r \\\n  ./a.txt\ny==1 \\\n  --hash=sha256:00\n"
+    changed, files = collect_pip_files({"dependencies": [{"pip": [piece, "z", " ", 3.11]}]}, tmp_path)
+    followed = "# why\n--index-url https://h.example/simple\n-r a.txt\ny==1 --hash=sha256:00"
+    assert changed["dependencies"][0]["pip"] == [followed, "z", "", 3.11]
+    assert files == {"a.txt": "x\n"}
