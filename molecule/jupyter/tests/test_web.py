@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
+from hosts.network import steady
 from people import at_the_same_time, browser_certificates
 from people.browser import browser
 from people.jupyter_api import Jupyter, JupyterError, wait_until_answers
@@ -211,7 +212,9 @@ class Person:
         browser_certificates.trust(home, EPHEMERAL / "ca/ca.crt")
         if certified:
             browser_certificates.own(home, EPHEMERAL / "clients" / certified / "web.pem")
-        self.browser = stack.enter_context(browser(home, PATIENCE, f"--host-resolver-rules=MAP {NAME} {address}", here=False))
+        self.browser = stack.enter_context(
+            browser(home, PATIENCE, f"--host-resolver-rules=MAP {NAME} {address}", through=steady())
+        )
 
     def type_password(self):
         """A page whose own address has a password in it may fetch nothing (Fetch standard): it is given beforehand."""

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hosts.network import steady
 from people.browser import browser
 from people.server_name import leading
 from people.web_visitor import PROVIDER, Visitor
@@ -46,7 +47,7 @@ class Person:
     def __init__(self, stack, name, profile, address):
         self.name = name
         rules = f"--host-resolver-rules=MAP {NAME} {address}, MAP localhost:9400 {address}:9400"
-        self.browser = stack.enter_context(browser(profile, PATIENCE, rules, "--ignore-certificate-errors", here=False))
+        self.browser = stack.enter_context(browser(profile, PATIENCE, rules, "--ignore-certificate-errors", through=steady()))
 
     def picture(self, of):
         self.browser.picture(PICTURES / f"{of}-{self.name}.png")

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hosts.network import steady
 from waiting import wait_until
 
 Answer = dict[str, t.Any]
@@ -140,17 +139,17 @@ class Browser:
 
 
 @contextmanager
-def browser(profile: Path, timeout: float = 60.0, *more: str, here: bool = True) -> Iterator[Browser]:
+def browser(profile: Path, timeout: float = 60.0, *more: str, through: t.Sequence[str] = ()) -> Iterator[Browser]:
     """Start a browser that knows nothing yet but the certificates in `profile`, a folder of its own; `more` are further options.
 
-    It reaches the network as this machine does or, if not `here`, as a machine beside the test hosts does.
+    `through`: what stands before the command, such as what leads into another network.
     """
     ours, theirs = socket.socketpair()
     ours.settimeout(timeout)
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", *more]
     command = ["chromium", *options, "--no-proxy-server", f"--user-data-dir={profile}", "about:blank"]
     # It reads from 3 and writes to 4, and bash is a shell that takes a descriptor of more than one digit.
-    start = ["bash", "-c", f'exec "$@" 3<&{theirs.fileno()} 4>&{theirs.fileno()}', "bash", *([] if here else steady()), *command]
+    start = ["bash", "-c", f'exec "$@" 3<&{theirs.fileno()} 4>&{theirs.fileno()}', "bash", *through, *command]
     # Below its home it looks for certificates (browser_certificates.py).
     home = {**os.environ, "HOME": str(profile)}
     quiet: t.Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
