@@ -92,7 +92,7 @@ options:
         description: Full name or the like. Left as it is if not given.
         type: str
       shell:
-        description: Login shell.
+        description: Login shell. It has to be installed; C(/usr/sbin/nologin) is only for those who are not to get in.
         type: path
         default: /bin/bash
       groups:

@@ -209,7 +209,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._firewall import rules as firewall_rules
 from ..module_utils._host import listening, people_files, rights
 from ..module_utils._host.difference import Difference, difference
-from ..module_utils._host.files import read_file
+from ..module_utils._host.files import can_be_started, read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.networks import parse as parse_network
 from ..module_utils._host.refused import RefusedError
@@ -256,6 +256,8 @@ class Host(Sshd):
             uid=uid,
             groups=groups_of(entry),
             shell=entry.pw_shell,
+            # An empty one is /bin/sh (passwd(5)).
+            shell_missing=not can_be_started(entry.pw_shell or "/bin/sh"),
             expired=self._expired(entry.pw_name),
             key_files=tuple(files),
             keys=tuple(line for path in files for line in _keys_of(entry.pw_dir, path).splitlines()),

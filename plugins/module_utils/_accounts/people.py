@@ -16,6 +16,7 @@ from .._host.numbers import FIRST_PERSON, NOBODY
 from .._host.people_files import Found
 from .._ssh import key_options
 from .._ssh import keys as ssh_keys
+from .._ssh.lockout import lets_nobody_in
 from .._text.escapes import in_one_line
 from . import keys as account_keys
 from .keys import HEADER, Rules
@@ -112,6 +113,8 @@ class Machine(NamedTuple):
     uid_max: int = 60000
     subordinate: Sequence[tuple[str, int, int]] = ()
     """Whose are which ranges of subordinate ids: first and number (subuid(5))."""
+    missing_shells: frozenset[str] = frozenset()
+    """Those of the data's shells that nobody could start."""
 
 
 class Notice(NamedTuple):
@@ -224,6 +227,12 @@ def conflicts(desired: Sequence[Desired], actual: Mapping[str, Actual], operator
     found = []
     for account in desired:
         where, existing = f"account '{account.name}'", actual.get(account.name)
+        if account.present and account.shell in machine.missing_shells:
+            # sshd lets nobody in whose shell it cannot start, whatever keys there are (allowed_user() in its auth.c).
+            found.append(
+                f"{where}: shell: found no program at {in_one_line(account.shell)} that can be started; expected a shell that is "
+                "installed, or nobody could log in as this account. Install the package that brings it, or name another shell"
+            )
         if existing is not None:
             found += [f"{where}: {sentence}" for sentence in _conflicts_of(account, existing, operator, machine)]
         elif account.present:
@@ -373,6 +382,8 @@ def _key_places(account: Desired, existing: Actual | None, system: Found, rules:
 
 def _closed(account: Desired, now: float, address: str | None) -> str:
     """Why this account's keys do not give a shell; empty if one does."""
+    if lets_nobody_in(account.shell):
+        return f"its shell {account.shell} lets nobody in"
     if account.expires and _valid_day(account.expires) and _day(account.expires).timestamp() <= now:
         return f"the account expired on {account.expires}"
     reasons = []
@@ -414,8 +425,8 @@ def _problems_of(account: Desired) -> list[str]:
         found.append(f"uid: found {account.uid}; expected the number of a person, from {FIRST_PERSON} on, and not that of nobody")
     if account.comment is not None and re.search(r"[:\n\r]", account.comment):
         found.append("comment: expected one line without a colon")
-    if not account.shell.startswith("/"):
-        found.append(f"shell: found '{account.shell}'; expected an absolute path")
+    if not re.fullmatch(r"/[^:\s]+", account.shell):
+        found.append(f"shell: found '{in_one_line(account.shell)}'; expected an absolute path without ':' and blanks")
     found += [f"groups: found '{group}'; expected a group name" for group in account.groups if not GROUP.fullmatch(group)]
     return found
 

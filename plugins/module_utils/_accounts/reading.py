@@ -16,11 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._host import getent, people_files, processes
-from .._host.files import read_file
+from .._host.files import can_be_started, read_file
 from .._host.mounts import mount_points, table
 from .._host.numbers import FIRST_PERSON
 from .._host.people_files import Found, OddError
 from .._host.processes import Process
+from .._ssh.lockout import lets_nobody_in
 from .._ssh.server import runtime_directory
 from .._ssh.server_config import group_listing
 from .._text.escapes import in_one_line
@@ -121,6 +122,12 @@ def read_machine(people: Sequence[Desired]) -> Machine:
         uid_min=limits.get("UID_MIN", Machine().uid_min),
         uid_max=limits.get("UID_MAX", Machine().uid_max),
         subordinate=leavers.subordinate_numbers(read_file("/etc/subuid") or ""),
+        # One that is to let nobody in need not be there.
+        missing_shells=frozenset(
+            shell
+            for shell in {account.shell for account in people if account.present}
+            if not (lets_nobody_in(shell) or can_be_started(shell))
+        ),
     )
 
 

@@ -30,6 +30,11 @@ def read_file(path: str) -> str | None:
         os.close(handle)
 
 
+def can_be_started(path: str) -> bool:
+    """Whether there is a program that somebody may start."""
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
 def put_file(
     folder: str,
     name: str,

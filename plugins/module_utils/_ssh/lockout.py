@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .key_options import obstacle
 from .keys import EXPECTED, KeyFormatError, parse, refusal
 
-NO_SHELL = ("nologin", "false")
+NO_SHELL = ("nologin", "false", "true", "sync")
 
 
 class Account(NamedTuple):
@@ -34,6 +34,13 @@ class Account(NamedTuple):
     """Keys that are never accepted."""
     now: float = 0.0
     """Seconds since 1970."""
+    shell_missing: bool = False
+    """Whether the shell is no program that can be started."""
+
+
+def lets_nobody_in(shell: str) -> bool:
+    """Whether the shell is one that ends at once."""
+    return shell.rpartition("/")[2] in NO_SHELL
 
 
 def obstacles(account: Account, allow_groups: Sequence[str], *, root_login: bool) -> list[str]:
@@ -46,8 +53,14 @@ def obstacles(account: Account, allow_groups: Sequence[str], *, root_login: bool
             f"it is in none of the allowed groups ({', '.join(allow_groups)}); add it to accounts_administrators and apply the "
             "role accounts first, or add one of its groups to sshd_allow_groups"
         )
-    if account.shell.rpartition("/")[2] in NO_SHELL:
+    if lets_nobody_in(account.shell):
         found.append(f"its shell is {account.shell}, which lets nobody in; give it a login shell")
+    elif account.shell_missing:
+        # Also with the right key (allowed_user() in sshd's auth.c).
+        found.append(
+            f"its shell is {account.shell}, where no program is that can be started; install the package that brings it, or give "
+            "the account another shell"
+        )
     if account.expired:
         found.append("the account has expired; renew it with 'chage -E -1'")
     return found + (_revoked(account) or ([] if account.keys_elsewhere else _key_obstacles(account)))

@@ -93,6 +93,11 @@ def test_good_data_has_no_problems() -> None:
         ({"accounts_researchers": [{"name": "alice", "keys": [B, "ssh-ed25519 AAAA"]}]}, "account 'alice': key 2: "),
         ({"accounts_researchers": [{"name": "alice", "comment": "a:b"}]}, "comment"),
         ({"accounts_researchers": [{"name": "alice", "shell": "bash"}]}, "absolute path"),
+        ({"accounts_researchers": [{"name": "alice", "shell": "/bin/ba:sh"}]}, "shell: found '/bin/ba:sh'"),
+        ({"accounts_researchers": [{"name": "alice", "shell": "/bin/bash -l"}]}, "shell: found '/bin/bash -l'"),
+        ({"accounts_researchers": [{"name": "alice", "shell": "/bin/bash\nroot"}]}, "expected an absolute path without"),
+        ({"accounts_administrators": [{**OPS, "shell": "/usr/sbin/nologin"}]}, "its shell /usr/sbin/nologin lets nobody in"),
+        ({"accounts_administrators": [{**OPS, "shell": "/bin/false"}]}, "its shell /bin/false lets nobody in"),
         ({"accounts_researchers": [{"name": "alice", "groups": ["a,b"]}]}, "group name"),
         ({"accounts_login_group": "a b"}, "accounts_login_group"),
         ({"accounts_researchers": [{"name": "alice", "expires": "soon"}]}, "expires: found 'soon'"),
@@ -111,6 +116,10 @@ def test_good_data_has_no_problems() -> None:
 )
 def test_problems_are_named(variables: dict[str, t.Any], says: str) -> None:
     assert says in check(**variables)
+
+
+def test_a_researcher_may_have_no_shell() -> None:
+    assert check(accounts_researchers=[{"name": "alice", "keys": [B], "shell": "/usr/sbin/nologin"}]) == ""
 
 
 def test_who_has_a_bad_name_can_still_leave() -> None:
@@ -304,6 +313,15 @@ def test_conflicts_with_the_host(desired: Desired, existing: Actual, operator: s
 def test_conflicts_of_somebody_new_with_the_host(desired: Desired, machine: Machine, says: str) -> None:
     found = account_people.conflicts([desired], {}, "ops", machine)
     assert (len(found) == 1 and says in found[0]) if says else found == []
+
+
+@pytest.mark.parametrize("existing", [{}, {"x": actual()}])
+def test_a_shell_that_is_not_installed_is_a_conflict(existing: dict[str, Actual]) -> None:
+    machine = Machine(missing_shells=frozenset({"/bin/zsh"}))
+    (found,) = account_people.conflicts([Desired("x", shell="/bin/zsh")], existing, "ops", machine)
+    assert found.startswith("account 'x': shell: found no program at /bin/zsh that can be started; expected")
+    for fine in (Desired("x"), Desired("x", shell="/bin/zsh", present=False)):
+        assert account_people.conflicts([fine], existing, "ops", machine) == []
 
 
 @pytest.mark.parametrize("present", [True, False])

@@ -49,6 +49,17 @@ def test_numbers_and_groups_of_this_machine() -> None:
     assert found.uid_min > 0
 
 
+def test_shells_that_nobody_could_start(tmp_path: Path) -> None:
+    script, text = tmp_path / "script", tmp_path / "text"
+    for path, mode in ((script, 0o755), (text, 0o644)):
+        path.touch()
+        path.chmod(mode)
+    shells = ["/bin/sh", str(script), str(text), str(tmp_path), "/bin/zsh-nope", "/nowhere/nologin"]
+    people = [Desired(f"x{number}", shell=shell) for number, shell in enumerate(shells)]
+    people.append(Desired("gone", shell="/bin/of-a-leaver", present=False))
+    assert reading.read_machine(people).missing_shells == {str(text), str(tmp_path), "/bin/zsh-nope"}
+
+
 def test_without_a_sshd_keys_are_looked_for_in_homes() -> None:
     module: Any = SimpleNamespace(get_bin_path=lambda *_unused: None)
     assert reading.sshd_files(module) == (".ssh/authorized_keys",)

@@ -29,6 +29,8 @@ GOOD = Account(
         ({"uid": 0}, "root will not be let in"),
         ({"groups": frozenset()}, "in none of the allowed groups"),
         ({"shell": "/usr/sbin/nologin"}, "its shell is"),
+        ({"shell": "/usr/bin/true"}, "which lets nobody in"),
+        ({"shell_missing": True}, "its shell is /bin/bash, where no program is that can be started"),
         ({"expired": True}, "has expired"),
         ({"keys": ()}, "found no key at all"),
         ({"keys": ("ssh-dss AAAA",)}, "damaged"),
