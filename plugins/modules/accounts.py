@@ -256,15 +256,14 @@ from ..module_utils._accounts import people as account_people
 from ..module_utils._accounts import projects as account_projects
 from ..module_utils._accounts.applying import SUDOERS_MODE, Applier
 from ..module_utils._accounts.entries import everyone, project
-from ..module_utils._accounts.keys import Rules
-from ..module_utils._accounts.people import Actual, Change, Desired
+from ..module_utils._accounts.people import Actual, Change, Desired, Operator
 from ..module_utils._accounts.reading import (
     group_exists,
     read_accounts,
     read_machine,
     read_projects,
+    read_rules,
     read_system_keys,
-    sshd_files,
 )
 from ..module_utils._host import mounts, rights
 from ..module_utils._host.difference import Difference, difference
@@ -300,9 +299,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     wrong = account_people.problems(people, login_group, now=now, address=session.client_address if session else None)
     wrong += account_projects.problems(projects, people, login_group)
     refuse(wrong)
-    rules = Rules(in_system=params["keys_in"] == "system", exclusive=params["exclusive_keys"], sshd_files=sshd_files(module))
+    rules = read_rules(module)
     actual, folders, system = read_accounts(people, rules), read_projects(projects), read_system_keys(people)
-    wrong = account_people.conflicts(people, actual, pwd.getpwuid(session.uid).pw_name if session else None, read_machine(people))
+    operator = Operator(pwd.getpwuid(session.uid).pw_name, session.client_address) if session else None
+    wrong = account_people.conflicts(people, actual, operator, read_machine(people, SUDOERS), rules=rules, now=now)
     wrong += account_projects.conflicts(projects, folders)
     refuse(wrong)
 

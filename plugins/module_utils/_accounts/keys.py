@@ -38,6 +38,8 @@ class Rules(NamedTuple):
     """Whether people may have no keys besides those of the data."""
     sshd_files: tuple[str, ...] = (IN_HOMES,)
     """The words of AuthorizedKeysFile in effect."""
+    elsewhere: bool = False
+    """Whether sshd also asks a program for keys, or lets people in by certificate."""
 
     def reads_system(self, name: str, home: str) -> bool:
         return system_file(name) in self._paths(name, home)

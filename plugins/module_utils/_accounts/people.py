@@ -115,6 +115,16 @@ class Machine(NamedTuple):
     """Whose are which ranges of subordinate ids: first and number (subuid(5))."""
     missing_shells: frozenset[str] = frozenset()
     """Those of the data's shells that nobody could start."""
+    sudoers: frozenset[str] = frozenset()
+    """Who may use sudo because this collection's file says so."""
+
+
+class Operator(NamedTuple):
+    """Who is logged in over SSH, and runs this."""
+
+    name: str
+    address: str
+    """Where that person comes from."""
 
 
 class Notice(NamedTuple):
@@ -222,8 +232,16 @@ def plan(
     return changes
 
 
-def conflicts(desired: Sequence[Desired], actual: Mapping[str, Actual], operator: str | None, machine: Machine) -> list[str]:
-    """Why the data does not fit this host; nothing is changed then."""
+def conflicts(
+    desired: Sequence[Desired],
+    actual: Mapping[str, Actual],
+    operator: Operator | None,
+    machine: Machine,
+    *,
+    rules: Rules,
+    now: float,
+) -> list[str]:
+    """Why the data does not fit this host; nothing is changed then. ``now`` is in seconds since 1970."""
     found = []
     for account in desired:
         where, existing = f"account '{account.name}'", actual.get(account.name)
@@ -234,7 +252,10 @@ def conflicts(desired: Sequence[Desired], actual: Mapping[str, Actual], operator
                 "installed, or nobody could log in as this account. Install the package that brings it, or name another shell"
             )
         if existing is not None:
-            found += [f"{where}: {sentence}" for sentence in _conflicts_of(account, existing, operator, machine)]
+            found += [f"{where}: {sentence}" for sentence in _conflicts_of(account, existing, machine)]
+            if operator is not None and account.name == operator.name:
+                harm = _harm_to(operator, account, existing, machine, rules, now)
+                found += [f"{where}: found it logged in right now, {what}; connect as another administrator" for what in harm]
         elif account.present:
             found += [f"{where}: {sentence}" for sentence in _conflicts_of_new(account, machine)]
     return found
@@ -300,6 +321,11 @@ def sudoers(desired: Iterable[Desired]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def named_in(text: str) -> frozenset[str]:
+    """Who may use sudo by such a file."""
+    return frozenset(line.split()[0] for line in text.splitlines() if line.strip() and not line.startswith("#"))
+
+
 def days_since_1970(date: str) -> str:
     """A day as shadow(5) writes it."""
     # What is before that, and 0, are words of their own there: never, and ambiguous.
@@ -320,7 +346,7 @@ def _shared_numbers(accounts: Sequence[Desired]) -> list[str]:
     return found
 
 
-def _conflicts_of(account: Desired, existing: Actual, operator: str | None, machine: Machine) -> t.Iterator[str]:
+def _conflicts_of(account: Desired, existing: Actual, machine: Machine) -> t.Iterator[str]:
     if existing.uid < FIRST_PERSON or existing.uid in NOBODY:
         yield f"found a system account (uid {existing.uid}); expected a person. Choose another name"
         return
@@ -341,8 +367,27 @@ def _conflicts_of(account: Desired, existing: Actual, operator: str | None, mach
             f"found the system group '{account.name}' (gid {group.gid}) as the primary group; expected a group of the account's "
             "own. Choose another name"
         )
-    if not account.present and account.name == operator:
-        yield "found it logged in right now, to remove itself; connect as another administrator"
+
+
+def _harm_to(
+    operator: Operator, account: Desired, existing: Actual, machine: Machine, rules: Rules, now: float
+) -> t.Iterator[str]:
+    """What the data does to the one who applies it: the rest of the run would fail, and nobody could come back to mend it."""
+    if not account.present:
+        yield "to remove itself"
+        return
+    keys = account.keys if rules.exclusive else (*account.keys, *_kept(account, existing))
+    reason = _shut(account, now) or ("" if rules.elsewhere else _without_key(keys, now, operator.address))
+    if reason:
+        yield f"to shut itself out ({reason})"
+    if not account.administrator and account.name in machine.sudoers:
+        yield "to take sudo away from itself"
+
+
+def _kept(account: Desired, existing: Actual) -> list[str]:
+    """What people have added in their home, and goes on opening it where keys are not exclusive."""
+    lines = account_keys.without_rivals(account.keys, existing.home_keys.text or "").split("\n")
+    return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _conflicts_of_new(account: Desired, machine: Machine) -> t.Iterator[str]:
@@ -381,13 +426,23 @@ def _key_places(account: Desired, existing: Actual | None, system: Found, rules:
 
 
 def _closed(account: Desired, now: float, address: str | None) -> str:
-    """Why this account's keys do not give a shell; empty if one does."""
+    """Why nobody gets a shell with this account's keys; empty if one gives it."""
+    return _shut(account, now) or _without_key(account.keys, now, address)
+
+
+def _shut(account: Desired, now: float) -> str:
+    """Why the account lets nobody in, whatever the key; empty if it does."""
     if lets_nobody_in(account.shell):
         return f"its shell {account.shell} lets nobody in"
     if account.expires and _valid_day(account.expires) and _day(account.expires).timestamp() <= now:
         return f"the account expired on {account.expires}"
+    return ""
+
+
+def _without_key(keys: Iterable[str], now: float, address: str | None) -> str:
+    """Why none of these keys gives a shell; empty if one does."""
     reasons = []
-    for line in account.keys:
+    for line in keys:
         try:
             reasons.append(key_options.obstacle(ssh_keys.parse(line).restrictions, now=now, address=address))
         except ssh_keys.KeyFormatError as error:

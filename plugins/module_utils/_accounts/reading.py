@@ -29,19 +29,24 @@ from . import keys as account_keys
 from . import leavers
 from . import projects as account_projects
 from .keys import IN_HOMES, Rules
-from .people import Actual, Desired, Group, Machine
+from .people import Actual, Desired, Group, Machine, named_in
 from .projects import Folder, Project
 
 
-def sshd_files(module: AnsibleModule) -> tuple[str, ...]:
-    """Where sshd looks for keys. One that cannot be asked may look in either place."""
+def read_rules(module: AnsibleModule) -> Rules:
+    """Where keys are to be, and where sshd looks for them. One that cannot be asked may look in either place."""
+    rules = Rules(in_system=module.params["keys_in"] == "system", exclusive=module.params["exclusive_keys"])
     sshd = module.get_bin_path("sshd", False, ["/usr/sbin", "/usr/local/sbin"])
     if not sshd:
-        return (IN_HOMES,)
+        return rules
     with runtime_directory():
-        rc, listing, _errors = module.run_command([sshd, "-T"])
-    words = " ".join(group_listing(listing).get("authorizedkeysfile", ())).split() if rc == 0 else []
-    return tuple(words) or (IN_HOMES, account_keys.system_file("%u"))
+        rc, text, _errors = module.run_command([sshd, "-T"])
+    listing = group_listing(text) if rc == 0 else {}
+    words = " ".join(listing.get("authorizedkeysfile", ())).split()
+    return rules._replace(
+        sshd_files=tuple(words) or (IN_HOMES, account_keys.system_file("%u")),
+        elsewhere=any(listing.get(keyword, ["none"]) != ["none"] for keyword in ("authorizedkeyscommand", "trustedusercakeys")),
+    )
 
 
 def read_system_keys(people: Sequence[Desired]) -> dict[str, Found]:
@@ -93,8 +98,8 @@ def read_accounts(people: Sequence[Desired], rules: Rules) -> dict[str, Actual]:
 NEVER = 36500
 
 
-def read_machine(people: Sequence[Desired]) -> Machine:
-    """Numbers and groups that people of the data could collide with."""
+def read_machine(people: Sequence[Desired], sudoers: str) -> Machine:
+    """What the data could collide with. ``sudoers`` is the path of this collection's file."""
     uids: dict[int, set[str]] = {}
     in_group: dict[int, set[str]] = {}
     names = {account.name for account in people}
@@ -122,6 +127,7 @@ def read_machine(people: Sequence[Desired]) -> Machine:
         uid_min=limits.get("UID_MIN", Machine().uid_min),
         uid_max=limits.get("UID_MAX", Machine().uid_max),
         subordinate=leavers.subordinate_numbers(read_file("/etc/subuid") or ""),
+        sudoers=named_in(read_file(sudoers) or ""),
         # One that is to let nobody in need not be there.
         missing_shells=frozenset(
             shell

@@ -12,7 +12,13 @@ from ansible_collections.openlab.research_server.plugins.module_utils._accounts 
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts import keys as account_keys
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts import people as account_people
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts.keys import Rules
-from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import Actual, Desired, Group, Machine
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import (
+    Actual,
+    Desired,
+    Group,
+    Machine,
+    Operator,
+)
 from ansible_collections.openlab.research_server.plugins.module_utils._host.people_files import Found
 from ansible_collections.openlab.research_server.plugins.plugin_utils._preflight import accounts as preflight
 
@@ -25,7 +31,8 @@ def key(letter: str) -> str:
 
 
 A, B, C = key("a"), key("b"), key("c")
-HOMES, NOTHING = Rules(in_system=False), Found()
+NOW = datetime.datetime(2026, 11, 20).timestamp()
+HOMES, NOTHING, UNTOUCHED = Rules(in_system=False), Found(), Machine()
 HOME_KEYS = Found(text=f"{account_keys.HEADER}\n{A}\n", folder=(1001, 0o700), file=(1001, 0o600))
 OPS = {"name": "ops", "keys": [A], "sudo_nopasswd": True}
 
@@ -50,6 +57,19 @@ def steps(desired: Desired, existing: Actual | None, *, rules: Rules = HOMES, sy
     found = {} if existing is None else {desired.name: existing}
     changes = account_people.plan([desired], found, {desired.name: system}, login_group="ssh-users", rules=rules)
     return [change.action for change in changes]
+
+
+def conflicts(
+    desired: list[Desired],
+    existing: dict[str, Actual],
+    machine: Machine = UNTOUCHED,
+    *,
+    operator: str = "ops",
+    rules: Rules = HOMES,
+) -> list[str]:
+    here = Operator(operator, "192.0.2.7")
+    found: list[str] = account_people.conflicts(desired, existing, here, machine, rules=rules, now=NOW)
+    return found
 
 
 def check(**variables: t.Any) -> str:
@@ -277,7 +297,7 @@ def test_sudo_rules() -> None:
 @pytest.mark.parametrize(
     ("desired", "existing", "operator", "says"),
     [
-        (Desired("x"), actual(), "x", ""),
+        (Desired("x", keys=(A,)), actual(), "x", ""),
         (Desired("x", present=False), actual(), "ops", ""),
         (Desired("x", present=False), actual(), "x", "logged in right now"),
         (Desired("x"), actual(uid=33), "ops", "system account (uid 33)"),
@@ -287,8 +307,49 @@ def test_sudo_rules() -> None:
     ],
 )
 def test_conflicts_with_the_host(desired: Desired, existing: Actual, operator: str, says: str) -> None:
-    found = account_people.conflicts([desired], {"x": existing}, operator, Machine())
+    found = conflicts([desired], {"x": existing}, operator=operator)
     assert (says in found[0]) if says else found == []
+
+
+OPEN = Rules(in_system=False, exclusive=False)
+CERTIFIED = Rules(in_system=False, elsewhere=True)
+
+
+@pytest.mark.parametrize(
+    ("desired", "rules", "says"),
+    [
+        (Desired("x", administrator=True, keys=(A,)), HOMES, ""),
+        # Logged in by a key that the data does not have: perhaps for the first time.
+        (Desired("x", administrator=True, keys=(B,)), HOMES, ""),
+        (Desired("x", administrator=True), HOMES, "to shut itself out (no key);"),
+        (Desired("x", administrator=True, keys=(A,), expires="2026-11-19"), HOMES, "(the account expired on 2026-11-19);"),
+        (Desired("x", administrator=True, keys=(A,), shell="/bin/false"), HOMES, "(its shell /bin/false lets nobody in);"),
+        (Desired("x", administrator=True, keys=(f'from="10.0.0.0/8" {A}',)), HOMES, "(it does not open from 192.0.2.7);"),
+        (Desired("x", administrator=True, keys=(f'from="192.0.2.0/24" {A}',)), HOMES, ""),
+        (Desired("x", keys=(A,)), HOMES, "to take sudo away from itself;"),
+        # What the operator has added goes on opening the account; the same key with other options does not.
+        (Desired("x", administrator=True), OPEN, ""),
+        (Desired("x", administrator=True, keys=(f'from="10.0.0.0/8" {B}',)), OPEN, ""),
+        (Desired("x", administrator=True, keys=(f'from="10.0.0.0/8" {A}',)), OPEN, "to shut itself out"),
+        (Desired("x", administrator=True), CERTIFIED, ""),
+        (Desired("x", administrator=True, keys=(A,), expires="2026-11-19"), CERTIFIED, "to shut itself out"),
+    ],
+)
+def test_the_operator_stays_in_and_keeps_sudo(desired: Desired, rules: Rules, says: str) -> None:
+    machine = Machine(sudoers=frozenset({"x"}))
+    found = conflicts([desired], {"x": actual()}, machine, operator="x", rules=rules)
+    if says:
+        assert len(found) == 1 and found[0].startswith("account 'x': found it logged in right now, ") and says in found[0]
+        assert found[0].endswith("; connect as another administrator")
+    else:
+        assert found == []
+    # Done to somebody else, or from the console, that is the business of the data.
+    assert conflicts([desired], {"x": actual()}, machine, rules=rules) == []
+    assert account_people.conflicts([desired], {"x": actual()}, None, machine, rules=rules, now=NOW) == []
+
+
+def test_an_operator_who_has_sudo_from_elsewhere_may_be_a_researcher() -> None:
+    assert conflicts([Desired("x", keys=(A,))], {"x": actual()}, operator="x") == []
 
 
 @pytest.mark.parametrize(
@@ -311,32 +372,32 @@ def test_conflicts_with_the_host(desired: Desired, existing: Actual, operator: s
     ],
 )
 def test_conflicts_of_somebody_new_with_the_host(desired: Desired, machine: Machine, says: str) -> None:
-    found = account_people.conflicts([desired], {}, "ops", machine)
+    found = conflicts([desired], {}, machine)
     assert (len(found) == 1 and says in found[0]) if says else found == []
 
 
 @pytest.mark.parametrize("existing", [{}, {"x": actual()}])
 def test_a_shell_that_is_not_installed_is_a_conflict(existing: dict[str, Actual]) -> None:
     machine = Machine(missing_shells=frozenset({"/bin/zsh"}))
-    (found,) = account_people.conflicts([Desired("x", shell="/bin/zsh")], existing, "ops", machine)
+    (found,) = conflicts([Desired("x", shell="/bin/zsh")], existing, machine)
     assert found.startswith("account 'x': shell: found no program at /bin/zsh that can be started; expected")
     for fine in (Desired("x"), Desired("x", shell="/bin/zsh", present=False)):
-        assert account_people.conflicts([fine], existing, "ops", machine) == []
+        assert conflicts([fine], existing, machine) == []
 
 
 @pytest.mark.parametrize("present", [True, False])
 def test_a_number_that_two_have_is_a_conflict(present: bool) -> None:
     shared = Machine(uids={1001: frozenset({"x", "y"})})
-    found = account_people.conflicts([Desired("x", present=present)], {"x": actual()}, "ops", shared)
+    found = conflicts([Desired("x", present=present)], {"x": actual()}, shared)
     assert len(found) == 1
     assert "found uid 1001 to be that of y too" in found[0]
-    assert account_people.conflicts([Desired("x")], {"x": actual()}, "ops", Machine(uids={1001: frozenset({"x"})})) == []
+    assert conflicts([Desired("x")], {"x": actual()}, Machine(uids={1001: frozenset({"x"})})) == []
 
 
 def test_a_system_group_as_the_primary_group_is_a_conflict() -> None:
     docker = Machine(groups={"x": Group(120, frozenset({"x"}))}, primary={"x": "x"})
-    assert "found the system group 'x' (gid 120)" in account_people.conflicts([Desired("x")], {"x": actual()}, "ops", docker)[0]
-    assert account_people.conflicts([Desired("x", present=False)], {"x": actual()}, "ops", docker) == []
+    assert "found the system group 'x' (gid 120)" in conflicts([Desired("x")], {"x": actual()}, docker)[0]
+    assert conflicts([Desired("x", present=False)], {"x": actual()}, docker) == []
 
 
 MOUNT = Found(oddity="a mounted file system", path="/home/x/.ssh", movable=False)

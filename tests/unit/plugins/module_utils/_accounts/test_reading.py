@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts import reading
-from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import Desired
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.keys import Rules
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import Desired, sudoers
 
 
 def test_the_limits_of_a_host() -> None:
@@ -41,7 +43,7 @@ def test_what_is_not_given_to_an_account(home: str, uid: int, says: str) -> None
 
 def test_numbers_and_groups_of_this_machine() -> None:
     me = pwd.getpwuid(os.getuid())
-    found = reading.read_machine([Desired(me.pw_name, uid=0), Desired("nobody-here")])
+    found = reading.read_machine([Desired(me.pw_name, uid=0), Desired("nobody-here")], "/nowhere/sudoers")
     assert me.pw_name in found.uids[me.pw_uid]
     assert "root" in found.uids[0]
     assert "nobody-here" not in found.groups
@@ -57,12 +59,45 @@ def test_shells_that_nobody_could_start(tmp_path: Path) -> None:
     shells = ["/bin/sh", str(script), str(text), str(tmp_path), "/bin/zsh-nope", "/nowhere/nologin"]
     people = [Desired(f"x{number}", shell=shell) for number, shell in enumerate(shells)]
     people.append(Desired("gone", shell="/bin/of-a-leaver", present=False))
-    assert reading.read_machine(people).missing_shells == {str(text), str(tmp_path), "/bin/zsh-nope"}
+    assert reading.read_machine(people, "/nowhere/sudoers").missing_shells == {str(text), str(tmp_path), "/bin/zsh-nope"}
+
+
+def test_who_may_use_sudo_by_the_file_of_this_collection(tmp_path: Path) -> None:
+    file = tmp_path / "research-server"
+    file.write_text(sudoers([Desired("ops", administrator=True), Desired("zoe", administrator=True, sudo_nopasswd=True)]))
+    assert reading.read_machine([], str(file)).sudoers == {"ops", "zoe"}
+    assert reading.read_machine([], str(tmp_path / "nothing")).sudoers == frozenset()
+
+
+PARAMS = {"keys_in": "system", "exclusive_keys": False}
 
 
 def test_without_a_sshd_keys_are_looked_for_in_homes() -> None:
-    module: Any = SimpleNamespace(get_bin_path=lambda *_unused: None)
-    assert reading.sshd_files(module) == (".ssh/authorized_keys",)
+    module: Any = SimpleNamespace(get_bin_path=lambda *_unused: None, params=PARAMS)
+    assert reading.read_rules(module) == Rules(in_system=True, exclusive=False, sshd_files=(".ssh/authorized_keys",))
+
+
+BOTH = (".ssh/authorized_keys", "/etc/ssh/authorized_keys.d/%u")
+NONE = "authorizedkeyscommand none\ntrustedusercakeys none\n"
+
+
+@pytest.mark.parametrize(
+    ("rc", "listing", "files", "elsewhere"),
+    [
+        (0, f"authorizedkeysfile .ssh/a .ssh/b\n{NONE}", (".ssh/a", ".ssh/b"), False),
+        (0, "authorizedkeysfile .ssh/a\nauthorizedkeyscommand none\ntrustedusercakeys /etc/ssh/ca\n", (".ssh/a",), True),
+        (0, "authorizedkeysfile .ssh/a\nauthorizedkeyscommand /usr/bin/keys\ntrustedusercakeys none\n", (".ssh/a",), True),
+        (1, "", BOTH, False),
+    ],
+)
+def test_where_sshd_looks(
+    monkeypatch: pytest.MonkeyPatch, rc: int, listing: str, files: tuple[str, ...], elsewhere: bool
+) -> None:
+    monkeypatch.setattr(reading, "runtime_directory", contextlib.nullcontext)
+    answer = (rc, listing, "")
+    module: Any = SimpleNamespace(get_bin_path=lambda *_unused: "sshd", run_command=lambda _argv: answer, params=PARAMS)
+    found = reading.read_rules(module)
+    assert (found.sshd_files, found.elsewhere) == (files, elsewhere)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="whose a file is, decides")
