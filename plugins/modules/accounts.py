@@ -303,7 +303,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     actual, folders, system = read_accounts(people, rules), read_projects(projects), read_system_keys(people)
     operator = Operator(pwd.getpwuid(session.uid).pw_name, session.client_address) if session else None
     wrong = account_people.conflicts(people, actual, operator, read_machine(people, SUDOERS), rules=rules, now=now)
-    wrong += account_projects.conflicts(projects, folders)
+    wrong += account_projects.conflicts(projects, people, folders)
     refuse(wrong)
 
     named = {*account_people.groups_of(people, login_group), *(entry.group for entry in projects)}

@@ -41,6 +41,8 @@ class Folder(NamedTuple):
     gid: int | None = None
     """Number of the project's group; None if there is none."""
     members: frozenset[str] = frozenset()
+    primary: frozenset[str] = frozenset()
+    """Whose primary group it is: they are in it without being listed as members."""
     obstacle: str = ""
     """Why root does not touch the path."""
     exists: bool = False
@@ -101,14 +103,23 @@ def problems(projects: Sequence[Project], people: Iterable[Desired], login_group
     return found
 
 
-def conflicts(projects: Iterable[Project], actual: Mapping[str, Folder]) -> list[str]:
+def conflicts(projects: Iterable[Project], people: Sequence[Desired], actual: Mapping[str, Folder]) -> list[str]:
     """Why the data does not fit this host; nothing is changed then."""
     found = []
+    # Whoever leaves is locked, and must not stay because of this.
+    leavers = {person.name for person in people if not person.present}
     for project in projects:
         folder = actual[project.name]
         if folder.gid is not None and folder.gid < FIRST_PERSON:
             found.append(
                 f"project '{project.name}': found system group '{project.group}' (gid {folder.gid}); name another one in 'group'"
+            )
+        others = sorted(folder.primary - _members(project.group, people) - leavers)
+        if others:
+            found.append(
+                f"project '{project.name}': found {', '.join(others)}, whose primary group '{project.group}' is; expected one "
+                "that only the members have. Name another one in 'group', or give each of them a primary group of their own: "
+                f"'usermod -g GROUP {others[0]}'"
             )
     return found
 
@@ -123,8 +134,8 @@ def plan(projects: Sequence[Project], people: Sequence[Desired], actual: Mapping
     changes: list[Change] = []
     for group in sorted({project.group for project in projects}):
         folder = next(actual[project.name] for project in projects if project.group == group)
-        members = {person.name for person in people if person.present and group in person.groups}
-        changes += [Change(name, "leave", group, f"member of {group}", "") for name in sorted(folder.members - members)]
+        going = sorted(folder.members - _members(group, people))
+        changes += [Change(name, "leave", group, f"member of {group}", "") for name in going]
     for project in projects:
         folder, mode = actual[project.name], int(project.mode, 8)
         wanted = f"folder {project.path}, {project.mode}, root:{project.group}{', default ACL' if project.acl else ''}"
@@ -135,3 +146,7 @@ def plan(projects: Sequence[Project], people: Sequence[Desired], actual: Mapping
             before += ", default ACL" if folder.acl is not None else ""
             changes.append(Change(project.name, "folder", project, before, wanted))
     return changes
+
+
+def _members(group: str, people: Iterable[Desired]) -> set[str]:
+    return {person.name for person in people if person.present and group in person.groups}

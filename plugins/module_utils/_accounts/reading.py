@@ -209,7 +209,8 @@ def read_projects(projects: Sequence[Project]) -> dict[str, Folder]:
     for entry in projects:
         try:
             group = grp.getgrnam(entry.group)
-            folder = Folder(gid=group.gr_gid, members=frozenset(group.gr_mem))
+            primary = frozenset(account.pw_name for account in pwd.getpwall() if account.pw_gid == group.gr_gid)
+            folder = Folder(gid=group.gr_gid, members=frozenset(group.gr_mem), primary=primary)
         except KeyError:
             folder = Folder()
         try:

@@ -107,14 +107,34 @@ def test_two_folders_of_one_group_do_not_take_its_members_twice() -> None:
 
 def test_conflicts_with_the_host() -> None:
     entry = Project("p", "/srv/p", "docker")
-    assert "system group 'docker' (gid 999)" in account_projects.conflicts([entry], {"p": Folder(gid=999)})[0]
+    assert "system group 'docker' (gid 999)" in account_projects.conflicts([entry], [], {"p": Folder(gid=999)})[0]
+
+
+@pytest.mark.parametrize(
+    ("primary", "says"),
+    [
+        ([], ""),
+        (["ada"], ""),
+        # Somebody who leaves has to be able to.
+        (["ada", "gone"], ""),
+        (["ada", "emmy"], "found emmy, whose primary group 'vision' is"),
+        (["stranger", "vision", "gone"], "found stranger, vision, whose primary group 'vision' is"),
+    ],
+)
+def test_who_has_the_group_as_primary_group_would_share_the_folder(primary: list[str], says: str) -> None:
+    entry, folder = Project("p", "/srv/p", "vision", ("ada",)), DONE._replace(primary=frozenset(primary))
+    people = [Desired("ada", groups=("vision",)), Desired("emmy"), Desired("gone", present=False, groups=("vision",))]
+    found = account_projects.conflicts([entry], people, {"p": folder})
+    assert (len(found) == 1 and found[0].startswith(f"project 'p': {says}; expected")) if says else found == []
+    # Nobody is taken out of a primary group.
+    assert account_projects.plan([entry], people, {"p": folder}) == []
 
 
 def test_a_link_in_the_way_is_an_obstacle_for_that_folder_alone() -> None:
     entry, found = Project("p", "/srv/p", "group"), {"p": Folder(obstacle="found a link")}
-    assert account_projects.conflicts([entry], found) == []
+    assert account_projects.conflicts([entry], [], found) == []
     assert account_projects.obstacles([entry, Project("q", "/srv/q", "q")], {**found, "q": Folder()}) == [
         "project 'p': found a link"
     ]
     assert account_projects.plan([entry], [], found) == []
-    assert account_projects.conflicts([entry], {"p": DONE}) == []
+    assert account_projects.conflicts([entry], [], {"p": DONE}) == []

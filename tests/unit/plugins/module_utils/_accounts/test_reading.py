@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts import reading
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts.keys import Rules
 from ansible_collections.openlab.research_server.plugins.module_utils._accounts.people import Desired, sudoers
+from ansible_collections.openlab.research_server.plugins.module_utils._accounts.projects import Project
 
 
 def test_the_limits_of_a_host() -> None:
@@ -67,6 +69,14 @@ def test_who_may_use_sudo_by_the_file_of_this_collection(tmp_path: Path) -> None
     file.write_text(sudoers([Desired("ops", administrator=True), Desired("zoe", administrator=True, sudo_nopasswd=True)]))
     assert reading.read_machine([], str(file)).sudoers == {"ops", "zoe"}
     assert reading.read_machine([], str(tmp_path / "nothing")).sudoers == frozenset()
+
+
+def test_whose_primary_group_a_projects_is() -> None:
+    me = pwd.getpwuid(os.getuid())
+    entry = Project("p", "/nowhere/at/all", grp.getgrgid(me.pw_gid).gr_name)
+    found = reading.read_projects([entry])["p"]
+    assert me.pw_name in found.primary
+    assert found.members == frozenset(grp.getgrgid(me.pw_gid).gr_mem)
 
 
 PARAMS = {"keys_in": "system", "exclusive_keys": False}
