@@ -256,6 +256,8 @@ notices:
 
 import dataclasses
 import datetime
+import hashlib
+import re
 import shutil
 import typing as t
 
@@ -269,6 +271,7 @@ from ..module_utils._host.difference import Difference, difference
 from ..module_utils._host.module import Module, guarded, run_module
 from ..module_utils._host.refused import RefusedError
 from ..module_utils._host.runner import Runner
+from ..module_utils._text.secrets import HIDDEN, mask
 from ..module_utils._text.shown import shown_line
 
 TEXTS: dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
@@ -293,26 +296,45 @@ def attempts(module: Module) -> Attempt:
     return attempt
 
 
-def look(host: Host, wanted: Declared, topics: t.Iterable[str]) -> tuple[list[Finding], list[str]]:
-    """All findings, and the topics that could not be looked at, each with its cause: one hides nothing of the others.
+def look(host: Host, wanted: Declared, topics: t.Iterable[str]) -> tuple[list[Finding], dict[str, str]]:
+    """All findings, and the topics that could not be looked at to the end, each with its cause: one hides nothing of the others.
 
     Each topic has its own time: a long walk takes none from the next one.
     """
     findings: list[Finding] = []
-    broken: list[str] = []
+    broken: dict[str, str] = {}
     for topic in topics:
         try:
             host.begin()
             findings += TOPICS[topic](host, wanted)
         except Exception as error:
-            broken.append(f"{topic} ({type(error).__name__}: {error})")
+            broken[topic] = f"{type(error).__name__}: {error}"
+        else:
+            # What was found before and is not found now may only not have been reached.
+            if host.late:
+                broken[topic] = f"not all of it in {host.seconds:g} s: give it more, 'audit_seconds'"
     return findings, broken
 
 
 def fit(finding: Finding) -> Finding:
     """A finding on lines of its own: its name is what a baseline has, so it is made fit to be shown here."""
-    texts: dict[str, t.Any] = {key: shown_line(getattr(finding, key)) for key in ("name", "found", "expected", "way_out")}
-    return dataclasses.replace(finding, **texts)
+    texts: dict[str, t.Any] = {key: shown_line(getattr(finding, key)) for key in ("found", "expected", "way_out")}
+    return dataclasses.replace(finding, name=name_of(finding.name), **texts)
+
+
+def name_of(text: str) -> str:
+    """A name that may be shown. Where a secret in it hides all that follows, two that differ behind it are told apart.
+
+    The secret itself has no part in that: who sees a digest of a weak one could guess it.
+    """
+    told, masked = shown_line(text), mask(text)
+    before = masked.removesuffix(HIDDEN)
+    parts = re.split(r"[\s,]+", text[len(before) :].strip(), maxsplit=1) if text.startswith(before) else []
+    return f"{told} ({digest(parts[1])})" if len(parts) > 1 and parts[1] else told
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def told(finding: t.Mapping[str, str]) -> Difference:
@@ -329,7 +351,8 @@ def run(module: Module) -> dict[str, t.Any]:
         raise RefusedError(str(error)) from error
     findings, broken = look(Host(attempts(module), seconds=module.params["seconds"]), wanted, topics)
     accepted = [(entry["topic"], entry["name"]) for entry in module.params["accepted"]]
-    said = judge(map(fit, findings), accepted, waivers, topics, datetime.date.today())
+    looked = [topic for topic in topics if topic not in broken]
+    said = judge(map(fit, findings), accepted, waivers, looked, datetime.date.today())
     found = [dict(vars(item)) for item in said.drift]
     result = {
         "changed": bool(found),
@@ -338,7 +361,8 @@ def run(module: Module) -> dict[str, t.Any]:
         "diff": [told(item) for item in found],
     }
     if broken:
-        module.fail_json(msg=f"could not look at {', '.join(broken)}; all other topics were looked at", **result)
+        causes = ", ".join(f"{topic} ({cause})" for topic, cause in broken.items())
+        module.fail_json(msg=f"could not look at {causes}; all other topics were looked at", **result)
     return result
 
 

@@ -22,7 +22,7 @@ class Waiver:
 
     topic: str
     name: str
-    """May be a pattern with `*` and `?` (fnmatch(3))."""
+    """May be a pattern with `*` and `?` (fnmatch(3)); a bracket is one, as in an IPv6 listener."""
     owner: str
     reason: str
     expires: datetime.date
@@ -40,7 +40,7 @@ class Waiver:
         return cls(item["topic"], item["name"], item["owner"], item["reason"], expires)
 
     def covers(self, finding: Finding) -> bool:
-        return finding.topic == self.topic and fnmatch.fnmatchcase(finding.name, self.name)
+        return finding.topic == self.topic and fnmatch.fnmatchcase(finding.name, self.name.replace("[", "[[]"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +64,10 @@ def judge(
     notices: list[str] = []
     used: set[Waiver] = set()
     for finding in found:
-        waiver = next((item for item in waivers if item.covers(finding)), None)
-        if waiver:
-            used.add(waiver)
+        covering = [item for item in waivers if item.covers(finding)]
+        used.update(covering)
+        # Of one that has expired and one that renews it, the latter.
+        waiver = max(covering, key=lambda item: item.expires, default=None)
         if (finding.topic, finding.name) in accepted:
             continue
         if finding.severity == "notice":

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import hosts, programs, report_file
+from .history_command import printable
 from .parser import Parser
 
 ROLE = "audit"
@@ -117,7 +118,9 @@ def _beside(inventories: Sequence[str], host: str) -> Path:
 
 def _accept(report: Mapping[str, t.Any], options: argparse.Namespace) -> None:
     inventories = options.inventory or hosts.configured()
-    names = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in options.limit.split(","))]
+    # A bracket is one, as in an IPv6 address.
+    parts = [part.replace("[", "[[]") for part in options.limit.split(",")]
+    names = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in parts)]
     if not names:
         raise ValueError(f"the report has no host '{options.limit}'; it has {', '.join(report['hosts']) or 'none'}")
     found = {entry.topic for host in report["hosts"] for entry in findings(report, host)}
@@ -137,9 +140,9 @@ def _accept(report: Mapping[str, t.Any], options: argparse.Namespace) -> None:
         if added:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(write(host, [*before, *added]), encoding="utf-8")
-        print(f"{host}: {len(added)} accepted" + (f", in {path}" if added else ""))
+        print(printable(f"{host}: {len(added)} accepted" + (f", in {path}" if added else "")))
         verdict = report["hosts"][host]["verdict"]
         if verdict in ("failed", "unreachable"):
-            print(f"  the last run could not compare it to the end ({verdict}): run research-server-drift again")
+            print(f"  the last run could not compare it to the end ({printable(verdict)}): run research-server-drift again")
         for entry in added:
-            print(f"  {entry.topic}: {entry.name}")
+            print(printable(f"  {entry.topic}: {entry.name}"))

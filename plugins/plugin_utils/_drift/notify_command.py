@@ -138,7 +138,7 @@ def queue(options: argparse.Namespace) -> int:
             state,
             now=now,
             report=report,
-            history=known_of(options.report) if report else None,
+            history=known_of(options.report, report) if report else None,
             unit=unit,
             wishes=Wishes(options.digest, options.alarm_after),
         )
@@ -259,12 +259,17 @@ def readable(path: Path) -> dict[str, t.Any] | None:
     return report
 
 
-def known_of(report: Path) -> dict[str, t.Any] | None:
+def known_of(path: Path, report: Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """What the history says of the hosts, if that run is its last."""
     try:
-        return t.cast(dict[str, t.Any], history.told(beside(report), 1)["hosts"])
+        told = history.told(beside(path), 1)
     except HistoryError as error:
         say(f"no history: {error}")
         return None
+    if not told["runs"] or told["runs"][-1]["finished"] != report["finished"]:
+        say(f"no history of the run that ended at {report['finished']}: what its report says is told")
+        return None
+    return t.cast(dict[str, t.Any], told["hosts"])
 
 
 def ended_unit(environment: Mapping[str, str]) -> Unit | None:

@@ -55,15 +55,18 @@ class Plan:
         return {name: host.site for name, host in self.hosts.items() if host.site}
 
     def runs(self) -> list[Run]:
-        """Reading all files also removes what somebody has put into conda itself: only where a difference asks for it."""
-        made = []
-        for full in (False, True):
-            chosen = {name: found for name, found in self.repaired.items() if remedy.needs_full(found) == full}
-            tags = {remedy.tag(finding) for found in chosen.values() for finding in found}
-            if chosen:
-                # In the order of the site.
-                made.append(Run(tuple(chosen), tuple(tag for tag in (remedy.ALWAYS, *remedy.ROLES) if tag in tags), full))
-        return made
+        """One for all hosts of which the same parts are repaired: on none is done what was not shown of it.
+
+        Reading all files also removes what somebody has put into conda itself: only where a difference asks for it.
+        """
+        made: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
+        for name, found in self.repaired.items():
+            tags = {remedy.tag(finding) for finding in found}
+            # In the order of the site.
+            parts = tuple(tag for tag in (remedy.ALWAYS, *remedy.ROLES) if tag in tags)
+            made.setdefault((remedy.needs_full(found), parts), []).append(name)
+        ordered = sorted(made.items(), key=lambda item: item[0][0])
+        return [Run(tuple(names), parts, full) for (full, parts), names in ordered]
 
     def question(self) -> str:
         differences = sum(map(len, self.repaired.values()))

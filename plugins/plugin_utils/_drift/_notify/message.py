@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from ....module_utils._text.escapes import escape, in_one_line
 from ....module_utils._text.shown import cut
+from ..spans import harmless
 from .decision import Event
 
 # Raised when a receiver would misunderstand it.
@@ -43,7 +44,7 @@ def message(
     named = event.changes[:NAMED]
     changes = [{"host": change.host, "kind": change.kind, "what": change.what} for change in named]
     lines = [f"{lab}: {event.headline}", ""]
-    lines += [f"{SIGNS[change.kind]} {change.host}: {change.kind}: {change.what}" for change in named]
+    lines += [f"{SIGNS[change.kind]} {harmless(change.host)}: {change.kind}: {harmless(change.what)}" for change in named]
     if len(event.changes) > len(named):
         lines.append(f"... {len(event.changes) - len(named)} more")
     if event.kind in WAYS_OUT:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import typing as t
 from collections.abc import Mapping
 
@@ -15,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ....module_utils._text.escapes import escape, in_one_line
+from ..spans import span
 from .strip import HEIGHT, WIDTH
 from .words import FOLDER, Words
 
@@ -56,13 +56,10 @@ def markdown(view: Mapping[str, t.Any], language: str) -> str:
 
 
 def code(value: t.Any) -> t.Any:
-    """A text as a code span (CommonMark 6.1): between more backticks than it has in a row."""
+    """A text as a code span."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    fence = "`" * (1 + max(map(len, re.findall("`+", value)), default=0))
-    pad = " " if value[:1] in ("`", " ", "") or value[-1:] in ("`", " ") else ""
-    # No sign in a code span is Markdown, and no run of backticks in it is as long as the fence.
-    return Markup(f"{fence}{pad}{in_one_line(value)}{pad}{fence}")  # noqa: S704
+    return Markup(span(in_one_line(value)))  # noqa: S704  no sign in it is Markdown
 
 
 def _environment(finalize: t.Callable[[t.Any], t.Any]) -> Environment:

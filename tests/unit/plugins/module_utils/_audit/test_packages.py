@@ -230,10 +230,12 @@ def test_a_program_in_front_of_that_of_a_package(root: Path) -> None:
     assert "/usr/bin/sudo of package sudo" in finding.found
 
 
-def test_time_is_limited(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_limited(root: Path) -> None:
     put(root, "usr/bin/sudo", "evil")
-    monkeypatch.setattr(packages, "SECONDS", -1.0)
-    assert (one(root).name, one(root).severity) == ("(time)", "notice")
+    late = host(root)
+    late.deadline = 0.0
+    (finding,) = packages.find(late, Declared(), DAY)
+    assert (finding.name, finding.severity) == ("(time)", "notice")
 
 
 def test_the_priority_is_lowered_for_the_reading_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

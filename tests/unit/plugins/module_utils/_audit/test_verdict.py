@@ -121,3 +121,17 @@ def test_what_is_not_told_again_is_there_for_the_baseline_and_for_waivers() -> N
     # The day after: its end is told by the one that is told.
     over = verdict(WRITABLE, PROFILE, waivers=[{**WAIVER, "topic": PROFILE.topic, "name": "/etc/*", "expires": "2026-11-25"}])
     assert [(finding.topic, "has expired" in finding.found) for finding in over.drift] == [(PROFILE.topic, True)]
+
+
+def test_a_bracket_in_a_waiver_is_a_bracket() -> None:
+    database = Finding("listeners", "tcp6 [::]:5432 postgres of postgres", "it listens", "nothing", "stop it")
+    waived = verdict(database, waivers=[{**WAIVER, "name": "tcp6 [::]:5432 *"}])
+    assert not waived.drift and "is waived until 2026-11-27" in waived.notices[0]
+    assert verdict(WEB, waivers=[{**WAIVER, "name": "tcp 0.0.0.0:80 [w]eb of root"}]).drift == (WEB,)
+
+
+def test_a_waiver_that_is_renewed_counts() -> None:
+    over = {**WAIVER, "expires": "2025-01-01", "owner": "bob"}
+    for waivers in ([over, WAIVER], [WAIVER, over]):
+        found = verdict(WEB, waivers=waivers)
+        assert not found.drift and len(found.notices) == 1 and "is waived until 2026-11-27 (ada" in found.notices[0]

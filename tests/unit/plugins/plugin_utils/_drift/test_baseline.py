@@ -52,6 +52,13 @@ def test_what_was_found_is_accepted_and_nothing_else(lab: Path, capsys: pytest.C
     assert "gpu-01: 2 accepted" in told and told.count("could not compare it to the end (failed)") == 1
 
 
+def test_a_report_of_a_server_has_no_power_over_the_terminal(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = {"schema": 1, "hosts": {"[fd00::1]": {"verdict": "drift", "drift": [finding("sudo", "x\x1b[2Jclean")]}}}
+    (lab / "drift.json").write_text(json.dumps(report))
+    assert accept(lab, "-l", "[fd00::1]") == 0
+    assert "x\\x1b[2Jclean" in capsys.readouterr().out
+
+
 def test_a_typing_error_is_not_taken_for_nothing_to_accept(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert accept(lab, "--topic", "acounts") == 1
     assert "no finding of the topic 'acounts'; it has accounts, listeners" in capsys.readouterr().err

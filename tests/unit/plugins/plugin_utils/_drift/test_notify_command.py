@@ -88,6 +88,17 @@ def test_a_history_that_cannot_be_read_keeps_nobody_from_being_told(lab, capsys)
     assert "no history: " in capsys.readouterr().err
 
 
+def test_what_the_history_has_not_heard_of_is_told_by_the_report(lab, capsys):
+    lab.night(0, edit("x"))
+    assert lab.queue() == 0
+    # The database can be read, and not be written.
+    before = lab.nights.path.read_bytes()
+    lab.night(1, edit("x"), edit("y"))
+    lab.nights.path.write_bytes(before)
+    assert lab.queue() == 0 and lab.waiting()[-1].endswith("drift, 1 new")
+    assert "no history of the run that ended at " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"schema": 99}', "{}"])
 def test_a_report_that_is_none_is_said(lab, capsys, content):
     lab.report.write_text(content)

@@ -50,6 +50,22 @@ def test_nothing_is_without_end():
     assert len(told["text"]) <= TEXT and len(told["subject"]) == SUBJECT and told["subject"].endswith("…")
 
 
+def test_what_a_host_says_is_no_markup_to_a_chat():
+    what = "sudo: @all [log in](https://evil.example) ![](https://evil.example/p) <!channel> `x`"
+    told = made(
+        Event(
+            "change",
+            "drift",
+            (Change("a", "new", what), Change("b", "new", "conda_envs: _x_"), Change("b", "verdict", "clean -> drift")),
+        )
+    )
+    assert (
+        "\n+ a: new: `` sudo: @all [log in](https://evil.example) ![](https://evil.example/p) < !channel> `x` ``\n"
+        in told["text"]
+    )
+    assert "\n+ b: new: conda_envs: _x_\n* b: verdict: clean -> drift\n" in told["text"] and told["changes"][0]["what"] == what
+
+
 def test_a_name_cannot_make_a_line_of_its_own():
     told = message(Event("change", "a\nBcc: x"), lab="L\r\n", now=NOW, number="n")
     assert "\n" not in told["subject"] and "\r" not in told["subject"]
