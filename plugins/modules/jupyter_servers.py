@@ -220,6 +220,7 @@ from ..module_utils._firewall import loopback as firewall_loopback
 from ..module_utils._firewall.loopback_table import Loopback
 from ..module_utils._host import getent, rights
 from ..module_utils._host.difference import difference
+from ..module_utils._host.files import read_file
 from ..module_utils._host.module import Module, guarded
 from ..module_utils._host.runner import RefusedError
 from ..module_utils._jupyter import gpus
@@ -317,9 +318,10 @@ def person(module: AnsibleModule, entry: pwd.struct_passwd, port: int, total: t.
 
 
 def _total() -> dict[str, float]:
-    """What 100% is of each limit, to know which of two is the larger."""
+    """What 100% is of each limit, to know which of two is the larger (systemd.resource-control(5))."""
     memory = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return {"memory_max": memory, "memory_high": memory, "cpu_quota": 100.0, "tasks_max": 32768.0}
+    tasks = min(float(read_file(f"/proc/sys/kernel/{name}") or "32768") for name in ("pid_max", "threads-max"))
+    return {"memory_max": memory, "memory_high": memory, "cpu_quota": 100.0, "tasks_max": tasks}
 
 
 class Wanted(t.NamedTuple):

@@ -269,8 +269,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     ]
     if not check_mode:
         rights.mend(wrong)
+        # Before the record of who has it, and before all that may fail: the next run knows of it by the record alone.
+        failed = host.linger(people)
+        obstacles |= failed
+        if still := set(failed).intersection(people.disable):
+            new[lingering.RECORD] = File(lingering.render(lingers | still))
         host.change(new, settings)
-        obstacles |= host.linger(people)
     problems += [f"workbench_linger: {name}: {why}" for name, why in obstacles.items()]
     result = {"changed": bool(diff), "missing": missing, "diff": diff}
     if problems:

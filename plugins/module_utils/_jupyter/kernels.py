@@ -38,7 +38,7 @@ exec "${{@//"$environment/"/"$prefix/"}}"
 
 # What 'python -m MODULE' does, without looking in the folder of the notebook first (see launch.py).
 _AS_MODULE = (
-    "import runpy, sys; sys.path[:] = [path for path in sys.path if path]; del sys.argv[0]; "
+    "import sys; sys.path[:] = [path for path in sys.path if path]; del sys.argv[0]; import runpy; "
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 _PYTHON = re.compile(r"(?:.*/)?python[0-9.]*")

@@ -21,6 +21,8 @@ from .locks import architecture, check_lock, ignored
 
 # useradd(8), CAVEATS; a dot is common with central directories. Also safe as the instance of a systemd unit and as a file name.
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+# systemd.resource-control(5), DeviceAllow=. The role adds the rights; more than this systemd ignores.
+DEVICE = re.compile(r"/dev/[^\s\"'\\%]+|(?:char|block)-[^\s\"'\\%]+")
 OPTION = re.compile(r"[A-Za-z]\w*\.\w+")
 DIRECTIVE = re.compile(r"[A-Z][A-Za-z0-9]+")
 # JupyterLab, "Localization and Internationalization"; its packages are jupyterlab-language-pack-zh-CN and the like.
@@ -66,6 +68,7 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         problems += _collisions(users, ports)
         problems += _shared(variables.get("jupyter_shared_ports", []), {port_of(name, ports): name for name in users})
     problems += _paths(variables.get("jupyter_writable_paths", []))
+    problems += _devices(variables.get("jupyter_devices", []))
     problems += _options(variables.get("jupyter_server_options", {}))
     problems += _directives(variables.get("jupyter_unit_settings", {}))
     problems += limits(variables)
@@ -120,9 +123,10 @@ def limits(variables: Mapping[str, t.Any]) -> list[str]:
         for name, directive in LIMITS.items()
     ]
     found += [
-        (f"jupyter_unit_settings: {name}", directives.problem(name, value))
+        (f"jupyter_unit_settings: {name}", directives.problem(name, item))
         for name, value in sorted(variables.get("jupyter_unit_settings", {}).items())
-        if not isinstance(value, list)
+        # In a list an empty item takes back those before it (systemd.syntax(7)).
+        for item in ([item for item in value if item != ""] if isinstance(value, list) else [value])
     ]
     for variable in ("jupyter_group_limits", "jupyter_user_limits"):
         for name, limits in sorted(variables.get(variable, {}).items()):
@@ -254,6 +258,15 @@ def _paths(paths: Iterable[str]) -> list[str]:
                 "inside JupyterLab; remove it"
             )
     return problems
+
+
+def _devices(devices: Iterable[str]) -> list[str]:
+    return [
+        f"jupyter_devices: found {device!r}; expected a path below /dev, or a group of devices such as 'char-alsa', without "
+        "rights behind it, of which systemd would make nothing; correct it"
+        for device in devices
+        if not DEVICE.fullmatch(device)
+    ]
 
 
 def _options(options: Mapping[str, t.Any]) -> list[str]:

@@ -298,7 +298,8 @@ def _prefix_of(spec: dict[str, Any]) -> str:
     for tag in (metadata or {}).values():
         if isinstance(tag, dict) and "prefix" in tag:
             return str(tag["prefix"])
-    return str((spec.get("argv") or ["?"])[0])
+    argv = spec.get("argv")
+    return str(argv[0]) if isinstance(argv, list) and argv else "?"
 
 
 def add(home: Path, prefix: Path, told: Told, name: str = "") -> str:
@@ -307,7 +308,8 @@ def add(home: Path, prefix: Path, told: Told, name: str = "") -> str:
     python = prefix / "bin" / "python"
     if not python.exists():
         raise RefusedError(f"{prefix}: found no bin/python; expected the folder of an environment; 'conda env list' shows yours")
-    has = subprocess.run([python, "-c", "import ipykernel"], capture_output=True, check=False)
+    # Not from the folder where somebody is: a colleague may have put a module of that name there.
+    has = subprocess.run([python, "-c", "import ipykernel"], cwd="/", capture_output=True, check=False)
     if has.returncode:
         raise RefusedError(
             f"{prefix}: found no ipykernel; expected it there; conda install -p {shlex.quote(str(prefix))} ipykernel"
@@ -389,11 +391,12 @@ class Command:
 
     def renew(self) -> None:
         token_of(self.name)
-        stop(self.group, self.force)
+        if not self.force:
+            stop(self.group, False)
         renew(self.name)
-        # A page that was open may have woken it before, with the old one.
-        stop(self.group, True)
         self.show()
+        # A page that was open may have woken it before, with the old one. In JupyterLab's own terminal this ends here, too.
+        stop(self.group, True)
 
     def kernels(self) -> None:
         kernels(self.home, self.group)

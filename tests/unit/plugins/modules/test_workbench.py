@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import typing as t
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_who_cannot_linger_is_named(host: Path, run_module: t.Callable[..., dict
     assert failed["failed"] and "workbench_linger: nobody-knows: found no account" in failed["msg"]
     assert f"workbench_linger: {system}: found the uid" in failed["msg"]
     assert run_module(workbench, check_mode=True, linger=["nobody-knows"])["diff"][-1]["after"] == "nobody-knows = on\n"
+
+
+@pytest.mark.parametrize(("logind", "kept"), [("exit 0", []), ("exit 1", ["ada"])])
+def test_who_keeps_lingering_against_the_data_is_known_to_the_next_run(
+    host: Path, run_module: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch, logind: str, kept: list[str]
+) -> None:
+    (host / "linger").mkdir()
+    (host / "linger" / "ada").touch()
+    (host / "linger.json").write_text('["ada"]')
+    (host / "loginctl").write_text(f'#!/bin/sh\necho "$@" >> {host}/asked\n{logind}\n')
+    (host / "loginctl").chmod(0o755)
+    # A lock that somebody has left over: git cannot write.
+    (host / "CONFIG.lock").touch()
+    monkeypatch.setenv("PATH", f"{host}:{os.environ['PATH']}")
+    assert run_module(workbench, linger=[], git_config={"user.x": "y"})["failed"]
+    assert (host / "asked").read_text() == "disable-linger ada\n"
+    record = host / "linger.json"
+    assert (json.loads(record.read_text()) if record.exists() else []) == kept
 
 
 def test_settings_of_git_that_cannot_be_read_keep_nothing_else_from_being_done(

@@ -37,6 +37,7 @@ def test_what_a_lab_writes_is_accepted() -> None:
                 "jupyter_extensions": ["jupyterlab-git", {"pip": ["some-extension==1.0"]}],
                 "jupyter_settings": {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}},
                 "jupyter_unit_settings": {"RestrictNamespaces": False, "IOWeight": 50, "ReadOnlyPaths": ["/a", "/b"]},
+                "jupyter_devices": ["/dev/fuse", "char-alsa", "/dev/snd/*", "char-nvidia*"],
             }
         )
         == []
@@ -76,6 +77,9 @@ def test_what_a_lab_writes_is_accepted() -> None:
         ({"jupyter_server_options": {"ServerApp.x": "a\nUser=root"}}, "line break in 'ServerApp.x'", "one line"),
         ({"jupyter_unit_settings": {"User": "root"}}, "found 'User'", "remove it"),
         ({"jupyter_unit_settings": {"ExecStartPre": "/bin/sh"}}, "found 'ExecStartPre'", "remove it"),
+        ({"jupyter_unit_settings": {"MemoryMax": ["", "8 GiB"]}}, "jupyter_unit_settings: MemoryMax: found", "64G"),
+        ({"jupyter_devices": ["/dev/fuse rw"]}, "jupyter_devices: found '/dev/fuse rw'", "without"),
+        ({"jupyter_devices": ["dev/fuse"]}, "jupyter_devices: found 'dev/fuse'", "below /dev"),
         ({"jupyter_unit_settings": {"cpuquota": "1"}}, "found 'cpuquota'", "CPUQuota"),
         ({"jupyter_unit_settings": {"Nice": "1\nUser=root"}}, "line break in 'Nice'", "one line"),
         ({"jupyter_unit_settings": {"Nice": ["1", "2\nUser=root"]}}, "line break in 'Nice'", "one line"),
