@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def read_report(path: Path) -> dict[str, t.Any] | None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         report = json.loads(path.read_text(encoding="utf-8"))
         return report if isinstance(report, dict) else None
     return None

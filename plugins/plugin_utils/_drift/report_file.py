@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, t.Any]:
         ) from error
     except OSError as error:
         raise ReportError(f"cannot read the report: {error}; name another one with --report") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReportError(f"{path}: found no JSON ({error}); expected the report of a drift run") from error
     schema = report.get("schema") if isinstance(report, dict) else None
     if not isinstance(schema, int):

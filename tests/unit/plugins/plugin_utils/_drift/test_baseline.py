@@ -69,6 +69,7 @@ def test_a_typing_error_is_not_taken_for_nothing_to_accept(lab: Path, capsys: py
     [
         pytest.param(None, "found no report", id="missing"),
         pytest.param('{"hosts"', "found no JSON", id="no JSON"),
+        pytest.param("[" * 100_000, "found no JSON", id="deep"),
         pytest.param('{"hosts": {"gpu-01": {"verdict": "drift", "drift": []}}}', "found JSON without 'schema'", id="foreign"),
         pytest.param('{"schema": 2, "hosts": {}}', "found schema 2, expected 1; a newer version", id="newer"),
         pytest.param('{"schema": 1}', "cannot be understood (KeyError: 'hosts')", id="half"),
