@@ -277,13 +277,16 @@ def in_the_way_of(person: str, names: Sequence[str]) -> list[str]:
 
 def firewalls(names: Sequence[str], wanted: Wanted) -> Iterator[Finding]:
     moves = "sshd" in wanted.roles and wanted.current_port != wanted.sshd_port
+    # The role refuses to be a second one.
+    second = "firewall" in wanted.roles
+    way_out = "switch {} off, or take the host out of the group firewall" if second else "open the port in {}, or switch it off"
     for name in names:
         yield Finding(
             "firewall",
-            ERROR if moves else WARNING,
+            ERROR if moves or second else WARNING,
             f"{name} is switched on",
-            f"port {wanted.sshd_port} open before sshd moves to it" if moves else "one firewall",
-            f"open the port in {name}, or switch {name} off",
+            f"port {wanted.sshd_port} open before sshd moves to it" if moves and not second else "one firewall",
+            way_out.format(name),
         )
 
 

@@ -40,10 +40,10 @@ EPILOG = """\
 exit codes, the most severe that applies (3 before 4 before 2):
   0  clean        every host is as the inventory says
   2  drift        at least one host differs
-  3  failed       a task failed, or the run ended early: part of the answer is missing
+  3  failed       a task failed, the run ended early, or no host was met: part of the answer is missing
   4  unreachable  at least one host could not be reached
-  1               the command line is wrong, ansible-playbook could not run, or another run writes the same report;
-                  the last report is left as it was"""
+  1               the command line or the inventory is wrong, ansible-playbook could not run, another run writes the same
+                  report, or a repair was declined; the last report is left as it was"""
 
 
 # Each gets what follows its name, and where drift runs leave their report.

@@ -108,6 +108,12 @@ def test_what_the_site_does_not_need_today_is_a_warning(change: dict[str, t.Any]
     assert doctor.worst(doctor.judge({**HEALTHY, **change}, wanted, 0)) == WARNING
 
 
+def test_a_second_firewall_is_what_the_role_refuses() -> None:
+    wanted = WANTED._replace(current_port=2222, roles=WANTED.roles | {"firewall"})
+    (bad,) = (finding for finding in doctor.judge({**HEALTHY, "firewalls": ["ufw"]}, wanted, 0) if finding.severity != OK)
+    assert (bad.topic, bad.severity) == ("firewall", ERROR) and "take the host out of the group firewall" in bad.do
+
+
 @pytest.mark.parametrize(
     ("version", "severity"), [("3.9.0", OK), ("3.13.1", OK), ("3.10", OK), ("3.8.20", ERROR), ("2.7.18", ERROR), ("", ERROR)]
 )
