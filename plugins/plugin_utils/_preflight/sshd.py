@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Mapping
 
@@ -13,6 +14,11 @@ from ...module_utils._ssh.trust import Trust
 from ...module_utils._ssh.trust import problems as trust_problems
 
 OWN_VARIABLE = {"port": "sshd_port", "allowgroups": "sshd_allow_groups"}
+# With which values nobody gets in by a key. Of each list of methods (by commas) one is enough.
+SHUTS_OUT: dict[str, t.Callable[[str], bool]] = {
+    "pubkeyauthentication": lambda words: words == "no",
+    "authenticationmethods": lambda words: words != "any" and "publickey" not in words,
+}
 # These may also point to a file of the lab's own, as long as the variable is not in use.
 TRUST_VARIABLE = {
     "trustedusercakeys": "sshd_trusted_user_ca_keys",
@@ -34,6 +40,26 @@ def notes(variables: Mapping[str, t.Any]) -> list[str]:
     return [f"sshd_port {port}: {how}"]
 
 
+def _groups(variables: Mapping[str, t.Any]) -> list[str]:
+    return [
+        f"{name}: found {group!r}; expected the name of a group, without blanks; correct it"
+        for name in ("sshd_allow_groups", "sshd_jump_groups")
+        for group in variables.get(name, [])
+        if not re.fullmatch(r"[^\s\"'#\\]+", str(group))
+    ]
+
+
+def _settings(settings: Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What is no setting of sshd_config(5), and what lets nobody in by a key."""
+    for keyword, value in settings.items():
+        if not re.fullmatch(r"[A-Za-z0-9]+", str(keyword)):
+            yield f"sshd_settings: found {keyword!r}; expected the name of one setting of sshd_config(5); correct it"
+        words = "no" if value is False else " ".join(map(str, value if isinstance(value, list) else [value])).lower()
+        shuts_out = SHUTS_OUT.get(str(keyword).lower())
+        if shuts_out and shuts_out(words):
+            yield f"sshd_settings: found '{keyword} {words}', by which no key lets anybody in; take it out, or correct it"
+
+
 def check(variables: Mapping[str, t.Any]) -> list[str]:
     """One sentence for each problem: found, expected, what to do."""
     problems = []
@@ -52,6 +78,8 @@ def check(variables: Mapping[str, t.Any]) -> list[str]:
         for keyword in variables.get("sshd_settings", {})
         if str(keyword).lower() in {"match", "include"}
     ]
+    problems += _groups(variables)
+    problems += _settings(variables.get("sshd_settings", {}))
     for keyword in variables.get("sshd_settings", {}):
         own = OWN_VARIABLE.get(str(keyword).lower())
         other = TRUST_VARIABLE.get(str(keyword).lower(), "")
