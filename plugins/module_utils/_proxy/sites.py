@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import ipaddress
 import re
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
@@ -93,11 +94,16 @@ def _site(entry: Mapping[str, t.Any], known: Mapping[str, Collection[str]]) -> S
 
 
 def _network(text: str) -> str:
-    """As nginx takes it, and the firewall reads it; unchanged what is neither. No address has a zone in nginx."""
-    network = None if "%" in text else networks.parse(text)
+    """As nginx takes it, and the firewall reads it; unchanged what is neither."""
+    network = _parsed(text)
     if network is None:
         return text
     return str(network.network_address if network.num_addresses == 1 else network)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """No address has a zone in nginx."""
+    return None if "%" in text else networks.parse(text)
 
 
 def problems(
@@ -152,7 +158,7 @@ def _problems_of(site: Site, known: Mapping[str, Collection[str]]) -> t.Iterator
         )
     yield from _target_problems(site)
     for network in site.networks:
-        if "%" in network or networks.parse(network) is None:
+        if _parsed(network) is None:
             yield f"from: found '{network}'; expected an address or a network such as 192.0.2.0/24; correct it"
     if site.auth == HUB:
         # Whom it knows, the role jupyterhub says.
