@@ -256,13 +256,12 @@ notices:
 
 import dataclasses
 import datetime
-import hashlib
 import re
 import shutil
 import typing as t
 
 from ..module_utils._audit.declared import Declared
-from ..module_utils._audit.finding import Finding
+from ..module_utils._audit.finding import Finding, digest
 from ..module_utils._audit.host import Attempt, Host
 from ..module_utils._audit.topics import TOPICS
 from ..module_utils._audit.verdict import Waiver, judge
@@ -331,10 +330,6 @@ def name_of(text: str) -> str:
     before = masked.removesuffix(HIDDEN)
     parts = re.split(r"[\s,]+", text[len(before) :].strip(), maxsplit=1) if text.startswith(before) else []
     return f"{told} ({digest(parts[1])})" if len(parts) > 1 and parts[1] else told
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def told(finding: t.Mapping[str, str]) -> Difference:

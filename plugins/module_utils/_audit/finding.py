@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+import hashlib
 import typing as t
 
 Severity = t.Literal["error", "warning", "notice"]
@@ -23,3 +25,13 @@ class Finding:
     way_out: str
     """The line of the inventory that makes it legitimate, or the command that removes it."""
     severity: Severity = "warning"
+
+
+def digest(text: str) -> str:
+    """What tells two texts apart in a name that does not show the whole of them."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def is_named(name: str, pattern: str) -> bool:
+    """By a pattern with `*` and `?` (fnmatch(3)). A bracket is one, as in an IPv6 address."""
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))

@@ -9,7 +9,6 @@ The files of people who are declared are the role's `accounts`; the lines in its
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import posixpath
 import re
@@ -23,7 +22,7 @@ from .._ssh import server_config, trust
 from .._ssh.keys import KeyFormatError, PublicKey, parse
 from .._text.escapes import in_one_line
 from .declared import Declared
-from .finding import Finding, Severity
+from .finding import Finding, Severity, digest
 from .host import Account, Host, accounts
 from .sudo import real
 
@@ -158,7 +157,7 @@ def _keys(host: Host, account: Account, path: str, trusted: frozenset[bytes], *,
     keys = [key for key in _parsed(host.text(path) or "") if isinstance(key, str) or key.blob not in trusted]
     for key in keys[:MOST]:
         if isinstance(key, str):
-            mark = f"line {hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+            mark = f"line {digest(key)}"
             what = f"a line that is no key that is accepted, for {who}"
         else:
             mark = key.fingerprint

@@ -21,7 +21,7 @@ from .._host.dpkg import STATUS
 from .._host.rights import others_can_write
 from .._text.escapes import in_one_line
 from .declared import Declared
-from .finding import Finding, Severity
+from .finding import Finding, Severity, digest
 from .host import Host
 from .owners import owners
 
@@ -146,11 +146,7 @@ def logical_lines(text: str) -> Iterator[str]:
 def short(line: str) -> str:
     """A long line by its beginning and its digest: two of them are never taken for one."""
     shown = in_one_line(line)
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}... ({_digest(line)})"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}... ({digest(line)})"
 
 
 def _of_administrators(line: str, declared: Declared) -> bool:
@@ -227,7 +223,7 @@ def _polkit(host: Host) -> Iterator[Finding]:
         if path not in owned:
             text = host.text(real(host, path))
             # By what it says: a file that was accepted and says something else by now is another thing.
-            name = f"{in_one_line(path)} ({_digest(text) if text is not None else 'no file'})"
+            name = f"{in_one_line(path)} ({digest(text) if text is not None else 'no file'})"
             yield _finding(name, "a file with rules of polkit, of no package", "rules of packages only", path, "error")
 
 

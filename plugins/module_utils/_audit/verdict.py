@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import fnmatch
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
-from .finding import Finding
+from .finding import Finding, is_named
 from .privileged_files import RIGHTS
 from .privileged_files import TOPIC as EVERYWHERE
 
@@ -40,7 +39,7 @@ class Waiver:
         return cls(item["topic"], item["name"], item["owner"], item["reason"], expires)
 
     def covers(self, finding: Finding) -> bool:
-        return finding.topic == self.topic and fnmatch.fnmatchcase(finding.name, self.name.replace("[", "[[]"))
+        return finding.topic == self.topic and is_named(finding.name, self.name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ It has the standard library only, and Ansible reads what it writes: strings of J
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ...module_utils._audit.finding import is_named
 from . import hosts, programs, report_file
 from .history_command import printable
 from .parser import Parser
@@ -118,9 +118,7 @@ def _beside(inventories: Sequence[str], host: str) -> Path:
 
 def _accept(report: Mapping[str, t.Any], options: argparse.Namespace) -> None:
     inventories = options.inventory or hosts.configured()
-    # A bracket is one, as in an IPv6 address.
-    parts = [part.replace("[", "[[]") for part in options.limit.split(",")]
-    names = [host for host in report["hosts"] if any(fnmatch.fnmatchcase(host, part) for part in parts)]
+    names = [host for host in report["hosts"] if any(is_named(host, part) for part in options.limit.split(","))]
     if not names:
         raise ValueError(f"the report has no host '{options.limit}'; it has {', '.join(report['hosts']) or 'none'}")
     found = {entry.topic for host in report["hosts"] for entry in findings(report, host)}
